@@ -1,0 +1,1 @@
+"""Run pinned AWS Batch jobs from Airflow."""

@@ -1,0 +1,1 @@
+"""AWS Batch and CloudWatch Logs, without Airflow."""

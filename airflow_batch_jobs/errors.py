@@ -1,0 +1,195 @@
+"""Every error this package raises.
+
+::
+
+    BatchJobsError
+    ├── DefinitionError (ValueError)      a definition that cannot be what was meant
+    │   ├── NotPinnedError                no revision where one is needed
+    │   └── ParameterError                a parameter missing, unknown or of the wrong type
+    ├── RequestError (ValueError)         a SubmitJob request outside of AWS's limits
+    ├── CallOrderError (RuntimeError)     a BatchJob asked for what it does not have yet
+    ├── AwsError                          AWS, or the way to it, refused
+    │   ├── AccessDeniedError             the role lacks a permission
+    │   ├── CredentialsError              no credentials, or none that hold
+    │   ├── EndpointError                 nothing answers, or it answers nonsense
+    │   ├── ThrottledError                the account's request rate is used up
+    │   ├── QueueNotFoundError            no such job queue
+    │   ├── DefinitionNotFoundError       no such job definition or revision
+    │   ├── RevisionInactiveError         the pinned revision is deregistered
+    │   └── RequestRefusedError           AWS understood the request and refused it
+    ├── SubmitUnansweredError             it is unknown whether a job was started
+    ├── StaleAttemptError                 another attempt of the task has taken over
+    ├── JobNotFoundError (LookupError)    AWS knows no job of this id
+    ├── JobFailedError                    the job ended as FAILED
+    └── JobTimeoutError (TimeoutError)    the wait ended before the job did
+
+A message says what happened, to which job or field, why, and what to do next; the same data is in attributes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.diagnosis import Diagnosis
+
+
+class BatchJobsError(Exception):
+    """Base of all errors of this package."""
+
+
+class DefinitionError(BatchJobsError, ValueError):
+    """A job definition that cannot be what its author meant."""
+
+
+class NotPinnedError(DefinitionError):
+    """A definition without a revision where one is needed.
+
+    Attributes:
+        name: The definition's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"Job definition {name!r} has no revision. Pin one: `class X(JobDefinition, name={name!r}, revision=7)`, "
+            f'`definition.at_revision(7)`, or write "{name}:7".'
+        )
+
+
+class ParameterError(DefinitionError):
+    """A parameter of a definition that is missing, unknown or of the wrong type.
+
+    Attributes:
+        definition: The definition's name, with the revision where it is known.
+        field: The parameter's name.
+        value: The value given; None where there was none.
+    """
+
+    def __init__(self, definition: str, field: str, problem: str, value: Any = None) -> None:
+        self.definition = definition
+        self.field = field
+        self.value = value
+        super().__init__(f"{definition}: parameter {field!r} {problem}")
+
+
+class RequestError(BatchJobsError, ValueError):
+    """A SubmitJob request that AWS would refuse, found before AWS was asked.
+
+    Attributes:
+        field: Where in the request, as AWS names it: `timeout.attemptDurationSeconds`.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        self.field = field
+        super().__init__(f"SubmitJob {field}: {problem}")
+
+
+class CallOrderError(BatchJobsError, RuntimeError):
+    """A `BatchJob` was asked for something that it does not have yet, or has already."""
+
+
+class AwsError(BatchJobsError):
+    """AWS, or the way to it, refused.
+
+    Attributes:
+        action: The permission the call needs, as IAM writes it: `batch:SubmitJob`.
+        code: AWS's error code; empty where there was no answer.
+    """
+
+    def __init__(self, message: str, *, action: str = "", code: str = "") -> None:
+        self.action = action
+        self.code = code
+        super().__init__(message)
+
+
+class AccessDeniedError(AwsError):
+    """The role lacks a permission; `action` names it."""
+
+
+class CredentialsError(AwsError):
+    """There are no credentials, or AWS accepts them no longer."""
+
+
+class EndpointError(AwsError):
+    """Nothing answers at the endpoint, or it answers 5xx or something that is not AWS."""
+
+
+class ThrottledError(AwsError):
+    """The account's request rate is used up."""
+
+
+class QueueNotFoundError(AwsError):
+    """There is no such job queue, or it takes no jobs."""
+
+
+class DefinitionNotFoundError(AwsError):
+    """There is no such job definition, or no such revision of it."""
+
+
+class RevisionInactiveError(AwsError):
+    """The pinned revision is deregistered."""
+
+
+class RequestRefusedError(AwsError):
+    """AWS understood the request and refused it."""
+
+
+class SubmitUnansweredError(BatchJobsError):
+    """SubmitJob was sent and no answer came: whether a job was started is unknown.
+
+    Attributes:
+        job_name: The name that was sent. It is unique, so the job can be found by it.
+    """
+
+    def __init__(self, job_name: str, problem: str) -> None:
+        self.job_name = job_name
+        super().__init__(f"SubmitJob {job_name!r} got no clear answer ({problem}), and no job of that name shows up.")
+
+
+class StaleAttemptError(BatchJobsError):
+    """Another attempt of this task instance has taken over; this one must not act any more."""
+
+
+class JobNotFoundError(BatchJobsError, LookupError):
+    """AWS knows no job of this id.
+
+    Attributes:
+        job_id: The id asked for.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"AWS Batch knows no job {job_id} in this account and region. It forgets finished jobs after some days; "
+            "otherwise check the connection's account and region."
+        )
+
+
+class JobFailedError(BatchJobsError):
+    """The job ended as FAILED.
+
+    Attributes:
+        detail: The job as AWS described it last.
+        diagnosis: Why it failed and what to do.
+    """
+
+    def __init__(self, detail: JobDetail, diagnosis: Diagnosis) -> None:
+        self.detail = detail
+        self.diagnosis = diagnosis
+        super().__init__(f"Batch job {detail.job_id} ({detail.job_name}) failed: {diagnosis}")
+
+
+class JobTimeoutError(BatchJobsError, TimeoutError):
+    """The wait ended before the job did.
+
+    Attributes:
+        job_id: The job waited for.
+        seconds: How long the wait was allowed to last.
+    """
+
+    def __init__(self, job_id: str, seconds: float) -> None:
+        self.job_id = job_id
+        self.seconds = seconds
+        super().__init__(f"Batch job {job_id} had not ended after {seconds:g} s.")
