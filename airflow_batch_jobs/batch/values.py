@@ -1,0 +1,190 @@
+"""Parameter values: to AWS's text, back from text, and values that are known only at run time."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, NewType, Union, get_args, get_origin
+from uuid import UUID
+
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+#: What Airflow's own placeholders for run-time values derive from: XComArg, a mapped argument, a DAG's parameter.
+_AIRFLOW_LATE = frozenset({"XComArg", "ResolveMixin"})
+
+
+def to_text(value: Any) -> str | None:
+    """Return a value as the text in AWS's map of parameters; None for None, which is left out of it.
+
+    Text stays as it is, booleans are `true` and `false`, date and time are ISO 8601, an enum is its value, paths and
+    URLs are their text; lists, sets (sorted), mappings and models are JSON.
+
+    Raises:
+        ValueError: The value has no text that a job could read; the message says why.
+    """
+    data = to_data(value)
+    if data is None or isinstance(data, str):
+        return data
+    if isinstance(data, float):
+        return repr(data)
+    return to_json(data)
+
+
+def to_json(data: Any) -> str:
+    """Return JSON data as compact text.
+
+    Raises:
+        ValueError: There is a NaN or an infinity in it, which JSON cannot carry.
+    """
+    try:
+        return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError as error:
+        raise ValueError("holds a NaN or an infinity, which JSON cannot carry") from error
+
+
+def to_data(value: Any) -> Any:
+    """Return a value as JSON data: what has no JSON form of its own becomes text.
+
+    Raises:
+        ValueError: The value has no text that a job could read; the message says why.
+    """
+    match value:
+        case Enum():
+            return to_data(value.value)
+        case None | bool() | int() | float() | str():
+            return value
+        case BaseModel():
+            return to_data(value.model_dump(by_alias=True))
+        case Mapping():
+            return {_key(key): to_data(item) for key, item in value.items()}
+        case AbstractSet():
+            return sorted(map(to_data, value), key=to_json)
+        case list() | tuple():
+            return [to_data(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_data(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return _single(value)
+
+
+def _single(value: Any) -> Any:
+    """What is neither JSON's own nor made of several values."""
+    match value:
+        case datetime() | date() | time():
+            return value.isoformat()
+        case timedelta():
+            return _duration(value)
+        case Decimal() | UUID() | os.PathLike():
+            return str(value)
+        case bytes() | bytearray() | memoryview():
+            raise ValueError("is bytes, which have no text of their own; decode them first")
+        case Secret() | SecretStr() | SecretBytes():
+            raise ValueError(
+                "is a secret, and whoever may call DescribeJobs can read a job's parameters; "
+                "give it to the container through the `secrets` of the job definition"
+            )
+    return _foreign(value)
+
+
+def _key(key: Any) -> str:
+    text = to_text(key)
+    if text is None:
+        raise ValueError("has None as a key")
+    return text
+
+
+def _foreign(value: Any) -> Any:
+    """URLs and whatever else pydantic knows how to write as JSON."""
+    try:
+        return to_jsonable_python(value)
+    except PydanticSerializationError as error:
+        raise ValueError(f"is of type {type(value).__name__}, which has no text that a job could read") from error
+
+
+def _duration(value: timedelta) -> str:
+    """ISO 8601: `P1DT3723.5S`; the sign stands before the whole."""
+    if value < timedelta(0):
+        return f"-{_duration(-value)}"
+    fraction = f".{value.microseconds:06}".rstrip("0") if value.microseconds else ""
+    days = f"{value.days}D" if value.days else ""
+    rest = f"T{value.seconds}{fraction}S" if value.seconds or value.microseconds or not days else ""
+    return f"P{days}{rest}"
+
+
+def readings(text: str, types: Iterable[Any]) -> Iterator[Any]:
+    """Yield what a rendered template's text may stand for where no text is declared, the likeliest first.
+
+    A date in figures only (`20260131`) is read as a date here: pydantic would take it for seconds since 1970.
+
+    Args:
+        text: What the template was rendered to.
+        types: The types that the field is declared with.
+    """
+    for kind in types:
+        if kind in {date, datetime}:
+            try:
+                yield kind.fromisoformat(text)
+            except ValueError:
+                continue
+    yield text
+    for read in (json.loads, ast.literal_eval):
+        try:
+            yield read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+
+
+def member_types(annotation: Any) -> tuple[Any, ...]:
+    """Return the types that a field's annotation admits: those of `Annotated[int | None, …]` are int and None's."""
+    if hasattr(annotation, "__value__"):  # a `type` statement's alias
+        return member_types(annotation.__value__)
+    if isinstance(annotation, NewType):
+        return member_types(annotation.__supertype__)
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return member_types(get_args(annotation)[0])
+    if origin in {Union, UnionType}:
+        return tuple(kind for member in get_args(annotation) for kind in member_types(member))
+    return (annotation,)
+
+
+def is_template(value: Any) -> bool:
+    """Whether a value is text with a Jinja expression or statement in it."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def is_airflow_placeholder(value: Any) -> bool:
+    """Whether a value stands for what an Airflow task returns at run time. Does not import Airflow to tell."""
+    return any(
+        kind.__name__ in _AIRFLOW_LATE and kind.__module__.partition(".")[0] == "airflow"
+        for kind in type(value).__mro__
+    )
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Yield the single values inside lists, sets and mappings, however deep; a value that is none of these, itself."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves(key)
+            yield from leaves(item)
+    elif isinstance(value, (list, tuple, AbstractSet)):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def is_late(value: Any) -> bool:
+    """Whether a value is known only at run time: a Jinja template, a task's result, or a collection with one in it."""
+    return any(is_template(leaf) or is_airflow_placeholder(leaf) for leaf in leaves(value))
