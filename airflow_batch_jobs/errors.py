@@ -19,6 +19,8 @@
     │   └── RequestRefusedError           AWS understood the request and refused it
     ├── SubmitUnansweredError             it is unknown whether a job was started
     ├── StaleAttemptError                 another attempt of the task has taken over
+    ├── RecordUnavailableError            what was submitted cannot be remembered at the moment
+    ├── TaskEvictedError                  the worker was told to stop, not the task
     ├── JobNotFoundError (LookupError)    AWS knows no job of this id
     ├── JobFailedError                    the job ended as FAILED
     └── JobTimeoutError (TimeoutError)    the wait ended before the job did
@@ -31,7 +33,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.detail import JobDetail
+    from collections.abc import Mapping
+
     from airflow_batch_jobs.batch.diagnosis import Diagnosis
 
 
@@ -152,6 +155,23 @@ class StaleAttemptError(BatchJobsError):
     """Another attempt of this task instance has taken over; this one must not act any more."""
 
 
+class RecordUnavailableError(BatchJobsError):
+    """The store of submit records does not answer."""
+
+
+class TaskEvictedError(BatchJobsError):
+    """The worker was told to stop while no user stopped the task: a deployment, an eviction, a lost API server.
+
+    Attributes:
+        job_id: The job that was waited for.
+    """
+
+    def __init__(self, job_id: str, *, runs_on: bool) -> None:
+        self.job_id = job_id
+        end = "The job runs on for the next attempt." if runs_on else "No retry is left, so the job was terminated."
+        super().__init__(f"The worker that waited for batch job {job_id} was told to stop. {end}")
+
+
 class JobNotFoundError(BatchJobsError, LookupError):
     """AWS knows no job of this id.
 
@@ -171,14 +191,29 @@ class JobFailedError(BatchJobsError):
     """The job ended as FAILED.
 
     Attributes:
-        detail: The job as AWS described it last.
+        job: The job in its last state, as `JobDetail.to_xcom` has it.
         diagnosis: Why it failed and what to do.
     """
 
-    def __init__(self, detail: JobDetail, diagnosis: Diagnosis) -> None:
-        self.detail = detail
+    def __init__(self, job: Mapping[str, Any], diagnosis: Diagnosis) -> None:
+        self.job = job
         self.diagnosis = diagnosis
-        super().__init__(f"Batch job {detail.job_id} ({detail.job_name}) failed: {diagnosis}")
+        super().__init__(f"Batch job {self.job_id} ({job.get('job_name')}) failed: {diagnosis}")
+
+    @property
+    def job_id(self) -> str:
+        """The job's id."""
+        return str(self.job["job_id"])
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the container that failed; None where none started."""
+        return self.job.get("exit_code")
+
+    @property
+    def status_reason(self) -> str:
+        """Why the job ended, as AWS says."""
+        return str(self.job.get("status_reason") or "")
 
 
 class JobTimeoutError(BatchJobsError, TimeoutError):

@@ -79,11 +79,21 @@ _BAD_CREDENTIALS = frozenset(
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
-def session_clients(session: boto3.Session | None = None, region_name: str | None = None) -> ClientFactory:
-    """Return a factory over a boto3 session; a new default session when None."""
+def session_clients(
+    session: boto3.Session | None = None, region_name: str | None = None, endpoint_url: str | None = None
+) -> ClientFactory:
+    """Return a factory over a boto3 session.
+
+    Args:
+        session: A new default session when None.
+        region_name: The region; the session's own when None.
+        endpoint_url: Where all services are, in place of AWS's own addresses.
+    """
 
     def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
-        return made().client(service, region_name=region_name or own_region, config=config)  # type: ignore[call-overload]
+        return made().client(  # type: ignore[call-overload]
+            service, region_name=region_name or own_region, endpoint_url=endpoint_url, config=config
+        )
 
     def made() -> boto3.Session:
         nonlocal session

@@ -1,0 +1,244 @@
+"""What runs inside a job: its containers, how they ended, and the attempts AWS made.
+
+A single container stands in `container`, several in `ecsProperties` and each attempt's `taskProperties`, a pod in
+`eksProperties` and `eksAttempts`; the nodes of a multi-node job in ranges. All are read into the same few dataclasses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+#: The log driver that writes to CloudWatch, and the default.
+AWSLOGS = "awslogs"
+#: The log group of a container that names none.
+DEFAULT_LOG_GROUP = "/aws/batch/job"
+
+#: 128 + SIGKILL and 128 + SIGTERM: what a healthy container ends with when ECS stops it because another one failed.
+_STOPPED_BY_ECS = frozenset({137, 143})
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: An absent structure, to look members up in.
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerResult:
+    """How one container ended in one attempt.
+
+    Attributes:
+        name: The container's name; empty for the only container of a job.
+        exit_code: None while it runs, and where it never started.
+        reason: What AWS says about the end: `OutOfMemoryError: …`.
+        log_stream_name: Empty before it runs, and where its log is not in CloudWatch.
+        essential: Whether the job fails with this container.
+    """
+
+    name: str = ""
+    exit_code: int | None = None
+    reason: str = ""
+    log_stream_name: str = ""
+    essential: bool = True
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended with an exit code other than 0."""
+        return self.exit_code not in {None, 0}
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """One container as the job runs it, with where its log goes.
+
+    Attributes:
+        name: The container's name; empty for the only container of a job.
+        image: The image, as the definition names it.
+        essential: Whether the job fails with this container.
+        log_driver: `awslogs` writes to CloudWatch; any other goes elsewhere.
+        log_group: The CloudWatch group, where the driver is `awslogs`.
+        log_region: The region of that group; empty for the job's own.
+        memory: The memory it has, with its unit.
+        log_address: Where another driver sends the log, as far as its options say so.
+    """
+
+    name: str = ""
+    image: str = ""
+    essential: bool = True
+    log_driver: str = AWSLOGS
+    log_group: str = DEFAULT_LOG_GROUP
+    log_region: str = ""
+    log_address: str = ""
+    memory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """Where a job on EKS runs, as far as AWS says it; unknown is empty."""
+
+    cluster: str = ""
+    namespace: str = ""
+    name: str = ""
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a job by AWS Batch itself.
+
+    Attributes:
+        number: From 1.
+        started_at: When its containers began to run; None where they never did.
+        stopped_at: None while it runs.
+        status_reason: Why it ended, as AWS says.
+        containers: Its containers' results, in the definition's order.
+    """
+
+    number: int
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    status_reason: str = ""
+    containers: tuple[ContainerResult, ...] = ()
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the container that failed, or of the only one."""
+        return most_telling(self.containers).exit_code
+
+    @property
+    def reason(self) -> str:
+        """What AWS says about the container that failed, or about the only one."""
+        return most_telling(self.containers).reason
+
+
+def read_attempts(job: Mapping[str, Any], specs: Sequence[ContainerSpec]) -> tuple[Attempt, ...]:
+    """Read the attempts of a DescribeJobs entry, oldest first.
+
+    Args:
+        job: The entry.
+        specs: What the job runs: says which containers are essential.
+    """
+    essential = {spec.name: spec.essential for spec in specs}
+    return tuple(
+        Attempt(
+            number=number,
+            started_at=read_time(attempt.get("startedAt")),
+            stopped_at=read_time(attempt.get("stoppedAt")),
+            status_reason=attempt.get("statusReason") or "",
+            containers=tuple(_result(container, essential) for container in _attempt_containers(attempt)),
+        )
+        for number, attempt in enumerate((job.get("attempts") or job.get("eksAttempts") or ()), start=1)
+    )
+
+
+def read_results(job: Mapping[str, Any], specs: Sequence[ContainerSpec]) -> tuple[ContainerResult, ...]:
+    """Read how the containers of a DescribeJobs entry stand now."""
+    essential = {spec.name: spec.essential for spec in specs}
+    return tuple(_result(container, essential) for container in _containers(job))
+
+
+def read_specs(job: Mapping[str, Any]) -> tuple[ContainerSpec, ...]:
+    """Read what a DescribeJobs entry runs; of a multi-node parent, what its nodes run."""
+    ranges = (job.get("nodeProperties") or NOTHING).get("nodeRangeProperties") or ()
+    found = {spec.name: spec for part in ranges for spec in map(_spec, _containers(part))}
+    found |= {spec.name: spec for spec in map(_spec, _containers(job))}
+    return tuple(found.values())
+
+
+def read_pod(job: Mapping[str, Any]) -> Pod | None:
+    """Read where a job on EKS runs; None for a job that is not on EKS."""
+    ranges = (job.get("nodeProperties") or NOTHING).get("nodeRangeProperties") or ()
+    if not any(entry.get("eksProperties") or entry.get("eksAttempts") for entry in (job, *ranges)):
+        return None
+    spec = (job.get("eksProperties") or NOTHING).get("podProperties") or NOTHING
+    last = (job.get("eksAttempts") or (NOTHING,))[-1]
+    return Pod(
+        cluster=str(last.get("eksClusterArn") or "").rpartition("/")[2],
+        namespace=last.get("podNamespace") or (spec.get("metadata") or NOTHING).get("namespace") or "",
+        name=spec.get("podName") or last.get("podName") or "",
+        node=spec.get("nodeName") or last.get("nodeName") or "",
+    )
+
+
+def read_time(milliseconds: int | None) -> datetime | None:
+    """Turn AWS's milliseconds since the epoch into an aware UTC time; absent and 0 are None."""
+    return _EPOCH + timedelta(milliseconds=milliseconds) if milliseconds else None
+
+
+def most_telling(results: Sequence[ContainerResult]) -> ContainerResult:
+    """Return the result that explains how a set of containers ended: the one that failed by itself, or the first."""
+    return min(results, key=_silence, default=ContainerResult())
+
+
+def _silence(result: ContainerResult) -> tuple[bool, int]:
+    """Rank how little a result explains: what failed by itself, never started, was stopped along, or is well."""
+    stopped_along = result.exit_code in _STOPPED_BY_ECS and not result.reason
+    if result.failed and not stopped_along:
+        rank = 0
+    elif result.exit_code is None and result.reason:
+        rank = 1
+    else:
+        rank = 2 if result.failed else 3
+    return (not result.essential, rank)
+
+
+def _containers(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the containers of a job, or of a range of nodes, whatever runs them."""
+    if entry.get("container"):
+        yield entry["container"]
+    for task in (entry.get("ecsProperties") or NOTHING).get("taskProperties") or ():
+        yield from task.get("containers") or ()
+    pod = (entry.get("eksProperties") or NOTHING).get("podProperties") or NOTHING
+    yield from pod.get("initContainers") or ()
+    yield from pod.get("containers") or ()
+
+
+def _attempt_containers(attempt: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the containers of one attempt, whatever ran them."""
+    if attempt.get("container"):
+        yield attempt["container"]
+    for task in attempt.get("taskProperties") or ():
+        yield from task.get("containers") or ()
+    yield from attempt.get("initContainers") or ()
+    yield from attempt.get("containers") or ()
+
+
+def _result(container: Mapping[str, Any], essential: Mapping[str, bool]) -> ContainerResult:
+    name = container.get("name") or ""
+    return ContainerResult(
+        name=name,
+        exit_code=container.get("exitCode"),
+        reason=container.get("reason") or "",
+        log_stream_name=container.get("logStreamName") or "",
+        essential=essential.get(name, True),
+    )
+
+
+def _spec(container: Mapping[str, Any]) -> ContainerSpec:
+    log = container.get("logConfiguration") or NOTHING
+    options = log.get("options") or NOTHING
+    addresses = (value for option, value in options.items() if option.endswith(("-address", "-url")))
+    return ContainerSpec(
+        name=container.get("name") or "",
+        image=container.get("image") or "",
+        # ECS takes a container for essential unless told otherwise.
+        essential=container.get("essential") is not False,
+        log_driver=log.get("logDriver") or AWSLOGS,
+        log_group=options.get("awslogs-group") or DEFAULT_LOG_GROUP,
+        log_region=options.get("awslogs-region") or "",
+        # Behind the @: what stands before it may be a password.
+        log_address=next(addresses, "").rpartition("@")[2],
+        memory=_memory(container),
+    )
+
+
+def _memory(container: Mapping[str, Any]) -> str:
+    """Read the memory where the definition gives it: as a resource, as the older field, or as a pod's limit."""
+    wanted = container.get("resourceRequirements") or ()
+    mebibytes = next((need.get("value") for need in wanted if need.get("type") == "MEMORY"), container.get("memory"))
+    limits = (container.get("resources") or NOTHING).get("limits") or NOTHING
+    return f"{mebibytes} MiB" if mebibytes else str(limits.get("memory") or "")

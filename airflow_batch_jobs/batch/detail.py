@@ -1,0 +1,360 @@
+"""JobDetail: a frozen view of one DescribeJobs entry, of every shape AWS Batch has.
+
+An array parent counts its children, a multi-node parent its nodes, and each of those parts is an entry of its own; all
+read into the same form. Whatever AWS leaves out is None, empty or an empty text; whatever AWS adds is passed over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.attempt import (
+    AWSLOGS,
+    NOTHING,
+    Attempt,
+    ContainerResult,
+    ContainerSpec,
+    Pod,
+    most_telling,
+    read_attempts,
+    read_pod,
+    read_results,
+    read_specs,
+    read_time,
+)
+from airflow_batch_jobs.batch.status import JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+__all__ = ["Attempt", "ContainerResult", "ContainerSpec", "JobDetail", "JobKind", "LogStream", "Pod"]
+
+
+class JobKind(Enum):
+    """The shapes of a Batch job."""
+
+    #: One container on ECS or Fargate.
+    SINGLE = "single"
+    #: Several containers in one ECS task.
+    MULTI_CONTAINER = "multi-container"
+    #: An array: runs nothing itself, its children do.
+    ARRAY_PARENT = "array parent"
+    #: One child of an array, `id:3`.
+    ARRAY_CHILD = "array child"
+    #: A multi-node parallel job: ends as its main node does.
+    MULTI_NODE = "multi-node"
+    #: One node of a multi-node job, `id#1`.
+    NODE = "node"
+    #: A pod on EKS.
+    EKS = "eks"
+
+
+@dataclass(frozen=True, slots=True)
+class LogStream:
+    """One CloudWatch log stream: what one container wrote in one attempt.
+
+    Attributes:
+        label: Tells the streams of one job apart: `attempt 2`, `container sidecar`, `child 3, attempt 2`; empty where
+            there is nothing to tell apart. It can change while the job lives, so it identifies nothing: `key` does.
+        group: The log group.
+        region: The region the group is in.
+        stream: The stream's name in its group.
+        started_at: When its attempt started, else when the job was created: no line is older.
+    """
+
+    label: str
+    group: str
+    region: str
+    stream: str
+    started_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The stream's identity, `region:group:stream`; none of the three can contain a colon."""
+        return f"{self.region}:{self.group}:{self.stream}"
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the JSON form that goes into XComs."""
+        return {"label": self.label, "group": self.group, "region": self.region, "stream": self.stream}
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobDetail:
+    """One job as AWS Batch described it.
+
+    Attributes:
+        job_id: `id`, of a child `id:3`, of a node `id#1`.
+        job_arn: The job's ARN.
+        job_name: The name it was submitted under.
+        job_queue: The queue's ARN.
+        job_definition: The definition's ARN with its revision.
+        region: The region the job runs in.
+        status: Where it is in its life.
+        status_reason: Why it is there, as AWS says.
+        created_at: When it was submitted.
+        started_at: When it began to run; None before.
+        stopped_at: None before its end.
+        attempts: The attempts AWS lists. The running one may not be among them yet.
+        exit_code: Of the container that failed, or of the only one, in the last attempt that ended; None where there
+            is none, or no container started.
+        reason: What AWS says about that container.
+        is_cancelled: Whether it was cancelled.
+        is_terminated: Whether it was terminated.
+        tags: The job's tags.
+        parameters: What fills the definition's placeholders, defaults included.
+        depends_on: The ids of the jobs it waits for.
+        timeout_seconds: How long one attempt may take; None for no bound.
+        max_attempts: How often AWS tries; None where AWS does not say.
+        kind: The job's shape.
+        array_size: The number of children of an array.
+        array_index: Which child of its array this is.
+        children: How many children of an array are in which state.
+        nodes: The number of nodes of a multi-node job.
+        main_node: The node whose end is the job's end.
+        node_index: Which node of its multi-node job this is.
+        containers: What the job runs.
+        results: How those containers stand now.
+        pod: Where a job on EKS runs; None elsewhere.
+    """
+
+    job_id: str
+    job_arn: str = ""
+    job_name: str = ""
+    job_queue: str = ""
+    job_definition: str = ""
+    region: str = ""
+    status: JobStatus
+    status_reason: str = ""
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    attempts: tuple[Attempt, ...] = ()
+    exit_code: int | None = None
+    reason: str = ""
+    is_cancelled: bool = False
+    is_terminated: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    depends_on: tuple[str, ...] = ()
+    timeout_seconds: int | None = None
+    max_attempts: int | None = None
+    kind: JobKind = JobKind.SINGLE
+    array_size: int | None = None
+    array_index: int | None = None
+    children: Mapping[JobStatus, int] = field(default_factory=dict)
+    nodes: int | None = None
+    main_node: int | None = None
+    node_index: int | None = None
+    containers: tuple[ContainerSpec, ...] = ()
+    results: tuple[ContainerResult, ...] = ()
+    pod: Pod | None = None
+
+    @classmethod
+    def from_response(cls, job: Mapping[str, Any], region: str) -> JobDetail:
+        """Read one entry of a DescribeJobs answer.
+
+        Args:
+            job: The entry.
+            region: The region that was asked; empty to take it from the job's ARN.
+        """
+        kind = _kind(job)
+        array, nodes = job.get("arrayProperties") or NOTHING, job.get("nodeProperties") or NOTHING
+        containers = read_specs(job)
+        attempts = read_attempts(job, containers)
+        results = read_results(job, containers)
+        told = any(result.exit_code is not None or result.reason for result in results)
+        telling = most_telling(attempts[-1].containers if attempts and not told else results)
+        return cls(
+            job_id=job["jobId"],
+            job_arn=_text(job, "jobArn"),
+            job_name=_text(job, "jobName"),
+            job_queue=_text(job, "jobQueue"),
+            job_definition=_text(job, "jobDefinition"),
+            region=region or _region_of(job),
+            status=_status(job.get("status")),
+            status_reason=_text(job, "statusReason"),
+            created_at=read_time(job.get("createdAt")),
+            started_at=read_time(job.get("startedAt")),
+            stopped_at=read_time(job.get("stoppedAt")),
+            attempts=attempts,
+            exit_code=telling.exit_code,
+            reason=telling.reason,
+            is_cancelled=bool(job.get("isCancelled")),
+            is_terminated=bool(job.get("isTerminated")),
+            tags=dict(job.get("tags") or NOTHING),
+            parameters=dict(job.get("parameters") or NOTHING),
+            depends_on=tuple(other["jobId"] for other in job.get("dependsOn") or () if other.get("jobId")),
+            timeout_seconds=(job.get("timeout") or NOTHING).get("attemptDurationSeconds"),
+            max_attempts=(job.get("retryStrategy") or NOTHING).get("attempts"),
+            kind=kind,
+            array_size=array.get("size") if kind is JobKind.ARRAY_PARENT else None,
+            array_index=_part_number(job, ":", array.get("index")) if kind is JobKind.ARRAY_CHILD else None,
+            children=_children(array) if kind is JobKind.ARRAY_PARENT else {},
+            nodes=nodes.get("numNodes") if kind is JobKind.MULTI_NODE else None,
+            main_node=nodes.get("mainNode") if kind is JobKind.MULTI_NODE else None,
+            node_index=(
+                _part_number(job, "#", (job.get("nodeDetails") or NOTHING).get("nodeIndex"))
+                if kind is JobKind.NODE
+                else None
+            ),
+            containers=containers,
+            results=results,
+            pod=read_pod(job),
+        )
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended."""
+        return self.status.is_final
+
+    @property
+    def queue_name(self) -> str:
+        """The queue's name, without the rest of its ARN."""
+        return self.job_queue.rpartition("/")[2]
+
+    @property
+    def definition_reference(self) -> str:
+        """The definition as `name:revision`."""
+        return self.job_definition.rpartition("/")[2]
+
+    @property
+    def part_label(self) -> str:
+        """What tells this part of a larger job from the others: `child 3`, `node 1`; empty for a whole job."""
+        if self.array_index is not None:
+            return f"child {self.array_index}"
+        return "" if self.node_index is None else f"node {self.node_index}"
+
+    def part_ids(self) -> tuple[str, ...]:
+        """Return the ids of an array's children or of a multi-node job's nodes; nothing for any other job."""
+        if self.kind is JobKind.ARRAY_PARENT:
+            return tuple(f"{self.job_id}:{index}" for index in range(self.array_size or 0))
+        return tuple(f"{self.job_id}#{index}" for index in range(self.nodes or 0))
+
+    def log_streams(self) -> tuple[LogStream, ...]:
+        """Return the CloudWatch streams of all attempts and containers that this entry knows, oldest first.
+
+        Does not know those of an array's children or a multi-node job's nodes: describe `part_ids()` for them.
+        """
+        runs = self._runs()
+        names = {result.name for attempt in runs for result in attempt.containers} | {c.name for c in self.containers}
+        specs = {spec.name: spec for spec in self.containers}
+        several_attempts = bool(runs) and runs[-1].number > 1
+        streams: dict[str, LogStream] = {}
+        for attempt in runs:
+            for result in attempt.containers:
+                spec = specs.get(result.name, ContainerSpec())
+                if not result.log_stream_name or spec.log_driver != AWSLOGS:
+                    continue
+                attempt_label = f"attempt {attempt.number}" if several_attempts else ""
+                container_label = f"container {result.name}" if len(names) > 1 else ""
+                stream = LogStream(
+                    label=", ".join(filter(None, (self.part_label, attempt_label, container_label))),
+                    group=spec.log_group,
+                    region=spec.log_region or self.region,
+                    stream=result.log_stream_name,
+                    started_at=attempt.started_at or self.created_at,
+                )
+                streams.setdefault(stream.key, stream)
+        return tuple(streams.values())
+
+    def logs_elsewhere(self) -> str:
+        """Say in one line where the log is that CloudWatch does not have; empty when all of it is there."""
+        if self.pod is not None:
+            return _pod_logs(self.pod)
+        others = [spec for spec in self.containers if spec.log_driver != AWSLOGS]
+        return "; ".join(_driver_logs(spec) for spec in others)
+
+    def to_xcom(self, log_streams: Iterable[LogStream] | None = None) -> dict[str, Any]:
+        """Return the `batch_job` XCom: JSON, times as ISO 8601 with `+00:00`.
+
+        Args:
+            log_streams: The job's streams, those of its parts included; None for those that this entry knows.
+        """
+        streams = self.log_streams() if log_streams is None else log_streams
+        return {
+            "job_id": self.job_id,
+            "job_name": self.job_name,
+            "definition": self.job_definition,
+            "queue": self.job_queue,
+            "region": self.region,
+            "status": self.status.value,
+            "status_reason": self.status_reason,
+            "exit_code": self.exit_code,
+            "attempts": len(self.attempts),
+            "created_at": _iso(self.created_at),
+            "started_at": _iso(self.started_at),
+            "stopped_at": _iso(self.stopped_at),
+            "log_streams": [stream.to_dict() for stream in streams],
+        }
+
+    def _runs(self) -> tuple[Attempt, ...]:
+        """Return the attempts, with the running one added when its streams are not among theirs yet."""
+        listed = {result.log_stream_name for attempt in self.attempts for result in attempt.containers}
+        fresh = tuple(r for r in self.results if r.log_stream_name and r.log_stream_name not in listed)
+        if not fresh:
+            return self.attempts
+        last = self.attempts[-1] if self.attempts else None
+        goes_on = last is not None and (self.is_final or last.stopped_at is None)
+        number = len(self.attempts) + (0 if goes_on else 1)
+        return (*self.attempts, Attempt(number=number, started_at=self.started_at, containers=fresh))
+
+
+def _kind(job: Mapping[str, Any]) -> JobKind:
+    array, job_id = job.get("arrayProperties") or NOTHING, str(job["jobId"])
+    if "#" in job_id or (job.get("nodeDetails") or NOTHING).get("nodeIndex") is not None:
+        return JobKind.NODE
+    if ":" in job_id or array.get("index") is not None:
+        return JobKind.ARRAY_CHILD
+    if array.get("size"):
+        return JobKind.ARRAY_PARENT
+    if job.get("nodeProperties"):
+        return JobKind.MULTI_NODE
+    if job.get("eksProperties") or job.get("eksAttempts"):
+        return JobKind.EKS
+    return JobKind.MULTI_CONTAINER if job.get("ecsProperties") else JobKind.SINGLE
+
+
+def _status(name: str | None) -> JobStatus:
+    """Return the state of a name; one that AWS should add some day is not final, for AWS promises only two that are."""
+    return JobStatus(name) if name and name in JobStatus.__members__ else JobStatus.SUBMITTED
+
+
+def _children(array: Mapping[str, Any]) -> dict[JobStatus, int]:
+    summary = array.get("statusSummary") or NOTHING
+    return {status: summary[status.value] for status in JobStatus if summary.get(status.value)}
+
+
+def _part_number(job: Mapping[str, Any], mark: str, given: int | None) -> int | None:
+    """Return which part of its parent a job is: as AWS says, else as its id does."""
+    digits = str(job["jobId"]).rpartition(mark)[2]
+    return given if given is not None else int(digits) if digits.isdecimal() else None
+
+
+def _region_of(job: Mapping[str, Any]) -> str:
+    """Take the region from the first ARN that the entry has: `arn:aws:batch:REGION:…`."""
+    arns = (_text(job, name).split(":") for name in ("jobArn", "jobQueue", "jobDefinition"))
+    return next((parts[3] for parts in arns if parts[0] == "arn" and len(parts) > 3), "")  # noqa: PLR2004 - as above
+
+
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    return str(entry.get(name) or "")
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds") if moment else None
+
+
+def _driver_logs(spec: ContainerSpec) -> str:
+    whose = f"container {spec.name}" if spec.name else "the container"
+    where = f" at {spec.log_address}" if spec.log_address else ""
+    return f"The log of {whose} goes to the {spec.log_driver} log driver{where}, not to CloudWatch"
+
+
+def _pod_logs(pod: Pod) -> str:
+    known = (("node", pod.node), ("namespace", pod.namespace), ("cluster", pod.cluster))
+    where = ", ".join(f"{what} {name}" for what, name in known if name)
+    whose = f"pod {pod.name}" if pod.name else "the job's pod"
+    return f"The log of {whose}{f' ({where})' if where else ''} is in EKS, where AWS Batch makes no CloudWatch stream"

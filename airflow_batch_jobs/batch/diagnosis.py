@@ -1,0 +1,299 @@
+"""Why a job failed, why one does not start, and how one went: pure functions of `JobDetail`, one line each.
+
+Evidence is weighed in this order: what was done to the job (timeout, dependency, lost host, cancelled, terminated),
+which of its parts failed, what AWS says about the container, and only then the bare exit code.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from airflow_batch_jobs.batch.attempt import most_telling
+from airflow_batch_jobs.batch.detail import JobKind
+from airflow_batch_jobs.batch.signs import BLOCKS, EXIT_CODES, FATES, REASONS, Cause, Meaning, meaning_of
+from airflow_batch_jobs.batch.status import JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from airflow_batch_jobs.batch.detail import JobDetail
+
+__all__ = ["Cause", "Diagnosis", "diagnose", "in_words", "summarize", "why_waiting"]
+
+#: A block that AWS reports counts after this many seconds: one sighting proves nothing, for a healthy queue was seen
+#: to report one while its first instance still booted (nextflow#7479, after 188 s).
+DWELL_SECONDS = 600.0
+#: To wait for its turn is no news; without a reason from AWS it is after this many seconds.
+SILENT_DWELL_SECONDS = 1800.0
+
+#: Longer reasons are cut, so that the line stays readable.
+_REASON_LENGTH = 300
+_PARTS_NAMED = 5
+#: Enough to find a part that failed by itself; an array may have 10,000.
+_PARTS_WEIGHED = 100
+#: What happens to a part because of something else.
+_SECONDARY = frozenset({Cause.DEPENDENCY_FAILED, Cause.CANCELLED, Cause.TERMINATED})
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What is the matter with a job.
+
+    Attributes:
+        cause: The kind of cause.
+        summary: One sentence of what happened, with exit code and reasons.
+        remedy: One sentence of what to do.
+    """
+
+    cause: Cause
+    summary: str
+    remedy: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the JSON form, in which a diagnosis crosses from the triggerer to a worker."""
+        return {"cause": self.cause.value, "summary": self.summary, "remedy": self.remedy}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, str]) -> Diagnosis:
+        """Read the JSON form; a cause that this version does not know is unknown."""
+        cause = stored.get("cause", "")
+        known = Cause(cause) if cause in {each.value for each in Cause} else Cause.UNKNOWN
+        return cls(known, stored.get("summary", ""), stored.get("remedy", ""))
+
+    def __str__(self) -> str:
+        return f"{self.summary} {self.remedy}"
+
+
+def diagnose(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> Diagnosis:
+    """Say why a job FAILED and what to do.
+
+    Args:
+        detail: The job.
+        parts: The children of an array or the nodes of a multi-node job, as far as they were described; those that
+            did not fail are passed over.
+    """
+    failed = [part for part in parts if part.status is JobStatus.FAILED]
+    return (
+        _by_fate(detail)
+        or _by_child(detail, failed)
+        or _by_node(detail, failed)
+        or _by_reason(detail)
+        or _by_exit_code(detail)
+        or _by_status_reason(detail)
+    )
+
+
+def why_waiting(detail: JobDetail, waited_seconds: float) -> Diagnosis | None:
+    """Say why a job does not start, once it has waited long enough to be worth a word.
+
+    Args:
+        detail: The job as it is now.
+        waited_seconds: How long it has been in this state.
+
+    Returns:
+        None for a job that runs, that has only begun to wait, or that waits as it should: an array's parent stays
+        PENDING until its children end.
+    """
+    if waited_seconds < DWELL_SECONDS:
+        return None
+    waited = f"{detail.status.value} for {in_words(waited_seconds)}"
+    if detail.status is JobStatus.PENDING and detail.depends_on and not _has_begun(detail):
+        facts = f"{waited}; it waits for {', '.join(detail.depends_on)}"
+        return _tell(detail, _DEPENDENCY_PENDING, facts)
+    if detail.status is not JobStatus.RUNNABLE:
+        return None
+    if block := meaning_of(BLOCKS, detail.status_reason):
+        return _tell(detail, block, f"{waited}; {detail.status_reason}")
+    if waited_seconds < SILENT_DWELL_SECONDS:
+        return None
+    return _tell(detail, _NO_REASON, f"{waited}; {detail.status_reason or 'AWS gives no reason'}")
+
+
+def summarize(detail: JobDetail) -> str:
+    """Say in one line how a job went: its state, how long it waited and ran, and its attempts."""
+    if detail.created_at is None or detail.stopped_at is None:
+        took, spans = "", []
+    else:
+        total = (detail.stopped_at - detail.created_at).total_seconds()
+        ran = _seconds_run(detail)
+        took = f" in {in_words(total)}"
+        spans = [] if ran is None else [f"waited {in_words(max(total - ran, 0))}", f"ran {in_words(ran)}"]
+    if detail.array_size:
+        spans.append(_count(detail.array_size, "child", "children"))
+    elif detail.nodes:
+        spans.append(_count(detail.nodes, "node", "nodes"))
+    elif detail.attempts:
+        spans.append(_count(len(detail.attempts), "attempt", "attempts"))
+    return f"{detail.status.value}{took}{': ' if spans else ''}{', '.join(spans)}"
+
+
+def in_words(seconds: float) -> str:
+    """Write a span in its two largest units: `3 min 20 s`, `12 s`, `2 h 5 min`."""
+    left = round(seconds)
+    words = []
+    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        amount, left = divmod(left, size)
+        if amount:
+            words.append(f"{amount} {name}")
+    return " ".join(words[:2]) or "0 s"
+
+
+_CANCELLED = Meaning(
+    Cause.CANCELLED, "It was cancelled before it started", "Submit it again if the work is still wanted."
+)
+_TERMINATED = Meaning(Cause.TERMINATED, "It was terminated", "Submit it again if the work is still wanted.")
+_ESSENTIAL_EXITED = Meaning(
+    Cause.ESSENTIAL_EXITED,
+    "{container} ended, and the job with it",
+    "Read the end of its log; a container whose end is no failure can be marked as not essential.",
+)
+_FAILED_BY_ITSELF = Meaning(Cause.EXIT_CODE, "{container} failed by itself", "Read the end of its log.")
+_UNKNOWN = Meaning(
+    Cause.UNKNOWN, "It failed", "Look at the job and its compute environment in the AWS console, which may say more."
+)
+_DEPENDENCY_PENDING = Meaning(
+    Cause.DEPENDENCY_PENDING,
+    "It cannot start before the jobs it depends on",
+    "See whether those run; it starts when they have ended well.",
+)
+_NO_REASON = Meaning(
+    Cause.WAITING,
+    "It waits for its turn in the queue, or for a host",
+    "Look at the jobs before it, and at `maxvCpus` and the state of the queue's compute environments.",
+)
+
+
+def _by_fate(detail: JobDetail) -> Diagnosis | None:
+    """Read what was done to the job as a whole."""
+    if fate := meaning_of(FATES, detail.status_reason):
+        return _tell(detail, fate)
+    # "Canceled by JobStateTimeLimit action due to reason: CAPACITY:…" - the queue's own rule ended the wait.
+    if "JobStateTimeLimit" in detail.status_reason and (block := meaning_of(BLOCKS, detail.status_reason)):
+        return _tell(detail, block)
+    if detail.is_cancelled:
+        return _tell(detail, _CANCELLED)
+    return _tell(detail, _TERMINATED) if detail.is_terminated else None
+
+
+def _by_child(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | None:
+    """Name the children of an array that failed, and the cause of the first that failed by itself."""
+    count = max(detail.children.get(JobStatus.FAILED, 0), len(failed))
+    if detail.kind is not JobKind.ARRAY_PARENT or not count:
+        return None
+    many = f"{count} of {_count(max(detail.array_size or 0, count), 'child', 'children')} failed"
+    if not failed:
+        return Diagnosis(Cause.UNKNOWN, f"{many}.", "List them by `arrayJobId` with status FAILED to see why.")
+    ordered = sorted(failed, key=lambda child: child.array_index or 0)
+    named = ", ".join(str(child.array_index) for child in ordered[:_PARTS_NAMED])
+    more = ", …" if count > min(len(ordered), _PARTS_NAMED) else ""
+    child, why = _first_cause(ordered)
+    return Diagnosis(why.cause, f"{many} ({named}{more}); child {child.array_index}: {why.summary}", why.remedy)
+
+
+def _by_node(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | None:
+    """Name the node that made a multi-node job fail: the main one, or the first that failed by itself."""
+    if detail.kind is not JobKind.MULTI_NODE or not failed:
+        return None
+    main_first = sorted(failed, key=lambda node: (node.node_index != detail.main_node, node.node_index or 0))
+    node, why = _first_cause(main_first)
+    which = "Main node" if node.node_index == detail.main_node else "Node"
+    return Diagnosis(why.cause, f"{which} {node.node_index} of {detail.nodes} failed: {why.summary}", why.remedy)
+
+
+def _first_cause(failed: Iterable[JobDetail]) -> tuple[JobDetail, Diagnosis]:
+    """Return the first part that failed by itself, else the first."""
+    found = [(part, diagnose(part)) for part in islice(failed, _PARTS_WEIGHED)]
+    return next(((part, why) for part, why in found if why.cause not in _SECONDARY), found[0])
+
+
+def _by_reason(detail: JobDetail) -> Diagnosis | None:
+    """Read what AWS says about the container, or about the task where no container came to be."""
+    meaning = meaning_of(REASONS, detail.reason) or meaning_of(REASONS, detail.status_reason)
+    return _tell(detail, meaning) if meaning else None
+
+
+def _by_exit_code(detail: JobDetail) -> Diagnosis | None:
+    """Read the bare exit code."""
+    code = detail.exit_code
+    return _tell(detail, EXIT_CODES.get(code) or _other_exit(code)) if code else None
+
+
+def _other_exit(code: int) -> Meaning:
+    """Return the meaning of an exit code that is a signal's, or nobody's but the program's."""
+    try:
+        name = signal.Signals(code - 128).name
+    except ValueError:
+        return _FAILED_BY_ITSELF
+    return Meaning(Cause.SIGNAL, f"{{container}} ended as if by signal {name}", _FAILED_BY_ITSELF.remedy)
+
+
+def _by_status_reason(detail: JobDetail) -> Diagnosis:
+    """Fall back to AWS's own words."""
+    if "essential container" in detail.status_reason.lower():
+        return _tell(detail, _ESSENTIAL_EXITED)
+    return _tell(detail, _UNKNOWN, _facts(detail) or "AWS gives no reason")
+
+
+def _tell(detail: JobDetail, meaning: Meaning, facts: str = "") -> Diagnosis:
+    """Fill a meaning's sentences with the job's own figures."""
+    figures = _figures(detail)
+    summary = meaning.summary.format_map(figures)
+    facts = _one_line(facts) or _facts(detail)
+    return Diagnosis(
+        cause=meaning.cause,
+        summary=f"{summary[0].upper()}{summary[1:]}{f' ({facts})' if facts else ''}.",
+        remedy=meaning.remedy.format_map(figures),
+    )
+
+
+def _facts(detail: JobDetail) -> str:
+    """List exit code, reasons and attempts, as far as there are any."""
+    reason, status_reason, attempts = _one_line(detail.reason), _one_line(detail.status_reason), len(detail.attempts)
+    told = (
+        "" if detail.exit_code is None else f"exit code {detail.exit_code}",
+        reason,
+        "" if status_reason == reason else status_reason,
+        f"after {attempts} attempts" if attempts > 1 else "",
+    )
+    return "; ".join(filter(None, told))
+
+
+def _figures(detail: JobDetail) -> Mapping[str, str]:
+    """Return what a sentence may name of the job; empty where it is not known."""
+    name = most_telling(detail.results or (detail.attempts[-1].containers if detail.attempts else ())).name
+    known = defaultdict(str, container=f"container {name}" if name and len(detail.containers) > 1 else "the container")
+    spec = next((spec for spec in detail.containers if spec.name == name), None)
+    if spec is not None and spec.image:
+        known["image"] = f" {spec.image}"
+    if spec is not None and spec.memory:
+        known["memory"] = f" (it has {spec.memory})"
+    if detail.timeout_seconds:
+        known["timeout"] = f" of {in_words(detail.timeout_seconds)}"
+    return known
+
+
+def _one_line(text: str) -> str:
+    """Put a reason on one line, without its full stop, and cut it."""
+    line = " ".join(text.split()).rstrip(".")
+    return line if len(line) <= _REASON_LENGTH else f"{line[: _REASON_LENGTH - 1]}…"
+
+
+def _has_begun(detail: JobDetail) -> bool:
+    """Whether a child of an array has passed the dependencies."""
+    return any(not status.is_waiting or status is JobStatus.RUNNABLE for status in detail.children)
+
+
+def _seconds_run(detail: JobDetail) -> float | None:
+    """Return how long the attempts ran together; None where AWS does not say."""
+    spans = [(attempt.started_at, attempt.stopped_at) for attempt in detail.attempts]
+    spans = spans or [(detail.started_at, detail.stopped_at)]
+    known = [(stop - start).total_seconds() for start, stop in spans if start and stop]
+    return sum(known) if known else None
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

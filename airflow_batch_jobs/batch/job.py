@@ -1,0 +1,385 @@
+"""BatchJob: one job from its submit to its last log line, for scripts, notebooks and the command line; no Airflow."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS, session_clients
+from airflow_batch_jobs.batch.clients import kept_clients
+from airflow_batch_jobs.batch.clock import SystemClock
+from airflow_batch_jobs.batch.definition import JobDefinition
+from airflow_batch_jobs.batch.live import follow_lines
+from airflow_batch_jobs.batch.logs import read_all
+from airflow_batch_jobs.batch.pacing import Backoff
+from airflow_batch_jobs.batch.reference import NAME_LIMIT, legal_name
+from airflow_batch_jobs.batch.request import SubmitRequest
+from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.submission import check_request, describe_jobs, explained, send, terminate
+from airflow_batch_jobs.errors import (
+    CallOrderError,
+    EndpointError,
+    JobNotFoundError,
+    JobTimeoutError,
+    ThrottledError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    import boto3
+
+    from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.clock import Clock
+    from airflow_batch_jobs.batch.detail import JobDetail, LogStream
+    from airflow_batch_jobs.batch.logs import LogEvent
+
+#: How long AWS may be out of reach before a wait gives up.
+OUTAGE_SECONDS = 300.0
+_RANDOM_DIGITS = 6
+
+
+class BatchJob:
+    """One AWS Batch job.
+
+    ::
+
+        job = BatchJob(Align(sample="NA12878"))
+        job.submit("science")
+        for stream, event in job.logs(follow=True):
+            print(stream.label, event.text())
+        print(summarize(job.wait()))
+
+    Does not terminate the job when the program ends.
+    """
+
+    def __init__(
+        self,
+        definition: JobDefinition,
+        *,
+        session: boto3.Session | None = None,
+        region_name: str | None = None,
+        clients: ClientFactory | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Prepare a job; AWS is not asked yet.
+
+        Args:
+            definition: What to run.
+            session: The credentials; boto3's default ones when None.
+            region_name: The region; the session's own when None.
+            clients: Makes the clients, in place of `session` and `region_name`.
+            clock: Time and sleep.
+        """
+        self._prepare(definition, None, clients or session_clients(session, region_name), clock)
+
+    @classmethod
+    def from_id(
+        cls,
+        job_id: str,
+        *,
+        session: boto3.Session | None = None,
+        region_name: str | None = None,
+        clients: ClientFactory | None = None,
+        clock: Clock | None = None,
+    ) -> BatchJob:
+        """Return the job of an id; AWS is not asked yet.
+
+        Definition and queue are read from AWS once they are asked for. AWS does not tell overrides from the rest.
+
+        Args:
+            job_id: The job's id; also of an array's child, `id:3`, or of a node, `id#1`.
+            session: The credentials; boto3's default ones when None.
+            region_name: The region; the session's own when None.
+            clients: Makes the clients, in place of `session` and `region_name`.
+            clock: Time and sleep.
+        """
+        job = cls.__new__(cls)
+        job._prepare(  # noqa: SLF001 - its own class
+            None, job_id, clients or session_clients(session, region_name), clock
+        )
+        return job
+
+    def _prepare(
+        self, definition: JobDefinition | None, job_id: str | None, clients: ClientFactory, clock: Clock | None
+    ) -> None:
+        self._definition = definition
+        self._job_id = job_id
+        self._queue: str | None = None
+        self._container_overrides: Mapping[str, Any] = {}
+        self._submitted_at: float | None = None
+        self._clients = kept_clients(clients)
+        self._clock = clock or SystemClock()
+
+    @property
+    def definition(self) -> JobDefinition:
+        """What the job runs, with its parameters.
+
+        Raises:
+            JobNotFoundError: The job was made from an id that AWS does not know.
+        """
+        if self._definition is None:
+            detail = self.detail()
+            self._definition = JobDefinition.named(detail.job_definition, detail.parameters)
+        return self._definition
+
+    @property
+    def job_id(self) -> str | None:
+        """The job's id; None before the submit."""
+        return self._job_id
+
+    @property
+    def queue(self) -> str | None:
+        """The queue the job was submitted to; None before the submit.
+
+        Raises:
+            JobNotFoundError: The job was made from an id that AWS does not know.
+        """
+        if self._queue is None and self._job_id is not None:
+            self._queue = self.detail().queue_name
+        return self._queue
+
+    @property
+    def container_overrides(self) -> Mapping[str, Any]:
+        """What was submitted in place of the definition's container settings; empty for a job made from an id."""
+        return self._container_overrides
+
+    @staticmethod
+    def describe_job(
+        job_id: str,
+        *,
+        session: boto3.Session | None = None,
+        region_name: str | None = None,
+        clients: ClientFactory | None = None,
+    ) -> JobDetail:
+        """Describe one job.
+
+        Raises:
+            JobNotFoundError: AWS knows no job of this id.
+            AwsError: AWS refused, or could not be reached.
+        """
+        for detail in describe_jobs(clients or session_clients(session, region_name), [job_id]):
+            return detail
+        raise JobNotFoundError(job_id)
+
+    @staticmethod
+    def describe_jobs(
+        job_ids: Iterable[str],
+        *,
+        session: boto3.Session | None = None,
+        region_name: str | None = None,
+        clients: ClientFactory | None = None,
+    ) -> list[JobDetail]:
+        """Describe any number of jobs, a hundred a call.
+
+        Returns:
+            The jobs in the order of their ids, without those that AWS does not know.
+
+        Raises:
+            AwsError: AWS refused, or could not be reached.
+        """
+        return describe_jobs(clients or session_clients(session, region_name), job_ids)
+
+    def submit(self, queue: str, container_overrides: Mapping[str, Any] | None = None, **submit_options: Any) -> str:
+        """Submit the job, once, and return its id.
+
+        What AWS would refuse is found before it is asked to run anything.
+
+        Args:
+            queue: The queue's name or ARN.
+            container_overrides: In place of the container settings of the definition, under AWS's names.
+            submit_options: Any other field of SubmitJob, under AWS's names: `arrayProperties`, `dependsOn`,
+                `retryStrategy`, `timeout`, `tags`, … A `jobName` is the beginning of the job's name: six random digits
+                follow, so that the job can be found by it should the answer be lost.
+
+        Raises:
+            CallOrderError: It has been submitted.
+            NotPinnedError: The definition has no revision.
+            RequestError: The request is outside of AWS's limits.
+            ParameterError: A placeholder of the definition's command is not filled.
+            SubmitUnansweredError: It is unknown whether a job was started.
+            AwsError: AWS refused (`QueueNotFoundError`, `RevisionInactiveError`, …), or could not be reached.
+        """
+        if self._job_id is not None:
+            raise CallOrderError(
+                f"This job was submitted already, as {self._job_id}. Make another BatchJob to run the definition again."
+            )
+        definition = self.definition
+        name = submit_options.pop("jobName", None) or definition.make_job_name(self._clock.now())
+        request = SubmitRequest(
+            job_name=_unique(name),
+            job_queue=queue,
+            job_definition=definition.pinned_reference,
+            parameters=definition.to_dict(),
+            container_overrides=container_overrides or {},
+            options=submit_options,
+        )
+        check_request(self._clients, request)
+        self._job_id = send(self._clients, request, clock=self._clock)
+        self._queue, self._container_overrides = queue, request.container_overrides
+        self._submitted_at = self._clock.monotonic()
+        return self._job_id
+
+    def detail(self) -> JobDetail:
+        """Describe the job as it is now. A job just submitted may be unknown to AWS for a while: that is waited out.
+
+        Raises:
+            CallOrderError: It has not been submitted.
+            JobNotFoundError: AWS knows no job of this id, also 60 s after the submit.
+            AwsError: AWS refused, or could not be reached.
+        """
+        job_id, backoff = self._submitted_id(), Backoff()
+        while True:
+            for detail in describe_jobs(self._clients, [job_id]):
+                return detail
+            if self._submitted_at is None or self._clock.monotonic() - self._submitted_at >= UNKNOWN_GRACE_SECONDS:
+                raise JobNotFoundError(job_id)
+            self._clock.sleep(backoff.next_delay())
+
+    def status(self) -> JobStatus:
+        """Return the job's status now. Raises as `detail` does."""
+        return self.detail().status
+
+    def is_submitted(self) -> bool:
+        """Whether its status is SUBMITTED now. Raises as `detail` does."""
+        return self.status() is JobStatus.SUBMITTED
+
+    def is_runnable(self) -> bool:
+        """Whether its status is RUNNABLE now: it waits for a place. Raises as `detail` does."""
+        return self.status() is JobStatus.RUNNABLE
+
+    def is_running(self) -> bool:
+        """Whether its status is RUNNING now. Raises as `detail` does."""
+        return self.status() is JobStatus.RUNNING
+
+    def cancel(self, reason: str) -> None:
+        """Cancel the job if it has not started; AWS passes over one that is STARTING or RUNNING: `terminate` that.
+
+        Args:
+            reason: Stays with the job as its status reason.
+
+        Raises:
+            CallOrderError: It has not been submitted.
+            AwsError: AWS refused, or could not be reached.
+        """
+        job_id = self._submitted_id()
+        with explained("batch:CancelJob"):
+            self._clients("batch").cancel_job(jobId=job_id, reason=reason)
+
+    def terminate(self, reason: str) -> None:
+        """Stop the job in whatever state it is; one that has ended stays as it is.
+
+        It ends some time later: `wait` for it. Its processes get SIGTERM, and SIGKILL about 30 s after.
+
+        Args:
+            reason: Stays with the job as its status reason.
+
+        Raises:
+            CallOrderError: It has not been submitted.
+            AwsError: AWS refused, or could not be reached.
+        """
+        terminate(self._clients, self._submitted_id(), reason)
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        poll_interval: float = 5.0,
+        on_look: Callable[[JobDetail], None] = lambda _: None,
+    ) -> JobDetail:
+        """Wait until the job has ended, and return it as it ended: SUCCEEDED or FAILED.
+
+        Throttling and short outages are waited out.
+
+        Args:
+            timeout: Seconds; None to wait for ever.
+            poll_interval: Seconds between two looks.
+            on_look: Called with the job at each look.
+
+        Raises:
+            CallOrderError: It has not been submitted.
+            JobTimeoutError: It had not ended in time; it goes on.
+            JobNotFoundError: AWS knows no job of this id.
+            AwsError: AWS refused, or could not be reached for five minutes.
+        """
+        job_id = self._submitted_id()
+        begun, failing_since = self._clock.monotonic(), None
+        while True:
+            now = self._clock.monotonic()
+            try:
+                detail = self.detail()
+            except (EndpointError, ThrottledError):
+                failing_since = now if failing_since is None else failing_since
+                if now - failing_since >= OUTAGE_SECONDS:
+                    raise
+            else:
+                failing_since = None
+                on_look(detail)
+                if detail.is_final:
+                    return detail
+            left = math.inf if timeout is None else timeout - (self._clock.monotonic() - begun)
+            if timeout is not None and left <= 0:
+                raise JobTimeoutError(job_id, timeout)
+            self._clock.sleep(min(poll_interval, left))
+
+    def log_stream_name(self) -> str | None:
+        """Return the CloudWatch stream of the newest attempt, of its first container where there are several.
+
+        Returns:
+            None before the job runs, for a job whose log is not in CloudWatch, and for the parent of an array or of
+            several nodes, which writes nothing itself.
+
+        Raises:
+            CallOrderError: It has not been submitted.
+            JobNotFoundError: AWS knows no job of this id.
+            AwsError: AWS refused, or could not be reached.
+        """
+        stream = _newest(self.detail().log_streams())
+        return stream.stream if stream else None
+
+    def log_stream_events(self) -> list[LogEvent]:
+        """Return all events that the stream of `log_stream_name` has now, oldest first; none without a stream.
+
+        Raises as `log_stream_name` does. `logs` reads the other attempts, containers and parts as well.
+        """
+        stream = _newest(self.detail().log_streams())
+        return list(read_all(self._clients, stream, clock=self._clock)) if stream else []
+
+    def logs(
+        self, *, follow: bool = False, on_change: Callable[[JobDetail], None] = lambda _: None
+    ) -> Iterator[tuple[LogStream, LogEvent]]:
+        """Read the lines of all attempts and containers, of an array's children and of nodes.
+
+        Args:
+            follow: Go on until the job has ended and its lines are read, each as it comes. Without it, what is there
+                now, stream by stream.
+            on_change: With `follow`, called with the job at first and when its state has changed.
+
+        Raises:
+            CallOrderError: It has not been submitted.
+            JobNotFoundError: AWS knows no job of this id.
+            AwsError: AWS refused, or could not be reached.
+        """
+        detail = self.detail()
+        return follow_lines(self._clients, detail.job_id, on_change) if follow else self._read(detail)
+
+    def _read(self, detail: JobDetail) -> Iterator[tuple[LogStream, LogEvent]]:
+        for part in (detail, *describe_jobs(self._clients, detail.part_ids())):
+            for stream in part.log_streams():
+                for event in read_all(self._clients, stream, clock=self._clock):
+                    yield stream, event
+
+    def _submitted_id(self) -> str:
+        if self._job_id is None:
+            raise CallOrderError("There is no job yet: call submit() first, or take one up with BatchJob.from_id().")
+        return self._job_id
+
+
+def _newest(streams: Sequence[LogStream]) -> LogStream | None:
+    """Return the stream whose attempt started last; the first of several."""
+    return max(streams, key=lambda stream: stream.started_at.timestamp() if stream.started_at else 0, default=None)
+
+
+def _unique(name: str) -> str:
+    """Add six random digits to a name, so that no other job has it."""
+    return f"{legal_name(name, NAME_LIMIT - _RANDOM_DIGITS - 1)}-{secrets.token_hex(_RANDOM_DIGITS // 2)}"

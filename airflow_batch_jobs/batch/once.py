@@ -1,0 +1,230 @@
+"""Submit exactly once: AWS Batch has no client token, so a task instance remembers what it sends before it sends it.
+
+Words: an *attempt* is one try of a task instance; a *generation* is one wanted run of it. A retry stays in its
+generation, a user's clear begins a new one. The rules, in the order of `Submission.run`:
+
+1. Look first. Unless this is the first try and nothing was ever recorded, list the jobs whose names begin with the
+   task instance's prefix and read their tags. An active job of the own generation that was submitted for the same
+   request is adopted; one that succeeded is the result. An active job of an older generation, the one that the record
+   tells of, is terminated and its end awaited. Jobs of other deployments and unknown generations are left alone.
+2. Record, then send. The record goes into the store before the request goes out, the id after. The write is the fence:
+   when the store refuses it, another attempt has taken over and this one must not act any more. When the store is
+   out of order, the job is submitted only if AWS can be asked what there is already.
+3. One send, see `submission.send`. Where a record has no id, its answer was lost: the name is looked up until 60 s
+   after it was sent, before anything else is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
+from airflow_batch_jobs.batch.clock import Clock, SystemClock
+from airflow_batch_jobs.batch.identity import DEPLOYMENT_TAG, GENERATION_TAG
+from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.submission import describe_jobs, find_by_name, send, terminate
+from airflow_batch_jobs.errors import RecordUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.identity import TaskIdentity
+    from airflow_batch_jobs.batch.request import SubmitRequest
+
+#: A record older than this when the request goes out is written again first: whoever paused between the two may have
+#: been replaced meanwhile.
+LEASE_SECONDS = 20.0
+#: How long the end of an older generation's job is awaited.
+END_SECONDS = 120.0
+LOOK_AGAIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a task instance remembers of its submit; a stored format.
+
+    Attributes:
+        job_name: The name that was sent, unique for each series of sends.
+        job_queue: Where to.
+        generation: Of the attempt that sent it.
+        request_digest: Of the request, without what differs for each attempt.
+        try_number: Of the attempt that sent it.
+        max_tries: Of the attempt that sent it.
+        sent_at: When, ISO 8601 UTC.
+        job_id: None until AWS has answered.
+    """
+
+    job_name: str
+    job_queue: str
+    generation: str
+    request_digest: str
+    try_number: int
+    max_tries: int
+    sent_at: str
+    job_id: str | None = None
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Record:
+        """Read the stored form, passing over what it does not know."""
+        return cls(**{name: stored[name] for name in cls.__slots__ if name in stored})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the stored form."""
+        return asdict(self)
+
+
+class RecordStore(Protocol):
+    """Where a task instance's record lives across its attempts."""
+
+    def read(self) -> Record | None:
+        """Return the record; None where there is none, and to an attempt that has been replaced."""
+
+    def write(self, record: Record) -> None:
+        """Write the record.
+
+        Raises:
+            StaleAttemptError: Another attempt has taken over.
+            RecordUnavailableError: The store is out of order.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The one job of a task instance's generation.
+
+    Attributes:
+        job_id: The job's id.
+        request: The request it was submitted with.
+        submitted_at: When.
+        found: The job as AWS described it, where an earlier attempt had submitted it; None for a new one.
+    """
+
+    job_id: str
+    request: SubmitRequest
+    submitted_at: datetime | None
+    found: JobDetail | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One attempt's way to the one job of its task instance.
+
+    Attributes:
+        clients: Makes the clients.
+        identity: Whose job it is.
+        request: What to submit, under a name that begins with `identity.job_name_prefix(…)`.
+        prefix: That prefix.
+        store: Where the record lives.
+        note: Told in one line what was found.
+        clock: Time and sleep.
+    """
+
+    clients: ClientFactory
+    identity: TaskIdentity
+    request: SubmitRequest
+    prefix: str
+    store: RecordStore
+    note: Callable[[str], None]
+    clock: Clock = field(default_factory=SystemClock)
+
+    def run(self) -> Submitted:
+        """Return the job: an earlier attempt's where there is one, else a new one.
+
+        Raises:
+            StaleAttemptError: Another attempt has taken over.
+            SubmitUnansweredError: It is unknown whether a job was started.
+            AwsError: AWS refused.
+        """
+        record = self.store.read()
+        is_first = record is None and self.identity.try_number == 1
+        return (None if is_first else self._look(record)) or self._send(record)
+
+    def _send(self, earlier: Record | None) -> Submitted:
+        record = Record(
+            job_name=self.request.job_name,
+            job_queue=self.request.job_queue,
+            generation=self.identity.generation,
+            request_digest=self.request.digest(),
+            try_number=self.identity.try_number,
+            max_tries=self.identity.max_tries,
+            sent_at=self.clock.now().isoformat(),
+        )
+        try:
+            record = self._lease(record)
+        except RecordUnavailableError as error:
+            self.note(f"{error} Asking AWS instead which jobs there are.")
+            if found := self._look(earlier):
+                return found
+        sent = self.clock.now()
+        job_id = send(self.clients, self.request, clock=self.clock)
+        try:
+            self.store.write(replace(record, job_id=job_id))
+        except RecordUnavailableError as error:
+            self.note(f"{error} Job {job_id} can be found by its name {record.job_name}.")
+        return Submitted(job_id, self.request, sent)
+
+    def _lease(self, record: Record) -> Record:
+        """Write the record; again if that took long, since whoever pauses may be replaced meanwhile."""
+        begun = self.clock.monotonic()
+        self.store.write(record)
+        if self.clock.monotonic() - begun > LEASE_SECONDS:
+            record = replace(record, sent_at=self.clock.now().isoformat())
+            self.store.write(record)
+        return record
+
+    def _look(self, record: Record | None) -> Submitted | None:
+        """Return the job that an earlier attempt left for this one; end those that nobody wants any more."""
+        jobs = self._jobs(record)
+        own = [job for job in jobs if job.tags.get(GENERATION_TAG) == self.identity.generation]
+        same = record is None or record.request_digest == self.request.digest()
+        for job in own:
+            if job.status is JobStatus.SUCCEEDED or (job.status.is_active and same and not job.is_terminated):
+                self.note(f"Job {job.job_id} of an earlier attempt is {job.status}; this attempt goes on with it.")
+                return Submitted(job.job_id, self.request, job.created_at, job)
+        unwanted = {self.identity.generation, record.generation if record else None}
+        self._end([job for job in jobs if job.status.is_active and job.tags.get(GENERATION_TAG) in unwanted])
+        return None
+
+    def _jobs(self, record: Record | None) -> list[JobDetail]:
+        """Return the jobs of this task instance and deployment, newest first.
+
+        Listings lag: where a send was recorded and its answer was not, an empty one counts only 60 s after the send.
+        """
+        while True:
+            found = list(self._listed(record))
+            answered = record is None or record.job_id or any(job.job_name == record.job_name for job in found)
+            if answered or record is None or self.clock.now() > _grace_end(record):
+                return found
+            self.clock.sleep(LOOK_AGAIN_SECONDS)
+
+    def _listed(self, record: Record | None) -> Iterator[JobDetail]:
+        queues = dict.fromkeys([self.request.job_queue, *([record.job_queue] if record else [])])
+        ids = dict.fromkeys(
+            [
+                *([record.job_id] if record and record.job_id else []),
+                *(each for queue in queues for each in find_by_name(self.clients, queue, f"{self.prefix}*")),
+            ]
+        )
+        for job in describe_jobs(self.clients, list(ids)):
+            if job.tags.get(DEPLOYMENT_TAG, "") == self.request.tags.get(DEPLOYMENT_TAG, ""):
+                yield job
+
+    def _end(self, jobs: list[JobDetail]) -> None:
+        """Terminate jobs and wait until they have ended, so that two runs of one task never overlap."""
+        for job in jobs:
+            self.note(f"Terminating job {job.job_id} of an earlier run of this task; it is {job.status}.")
+            terminate(self.clients, job.job_id, "Replaced by a newer run of the same Airflow task")
+        until = self.clock.monotonic() + END_SECONDS
+        active = [job.job_id for job in jobs]
+        while active and self.clock.monotonic() < until:
+            active = [job.job_id for job in describe_jobs(self.clients, active) if job.status.is_active]
+            if active:
+                self.clock.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _grace_end(record: Record) -> datetime:
+    return datetime.fromisoformat(record.sent_at) + timedelta(seconds=UNKNOWN_GRACE_SECONDS)

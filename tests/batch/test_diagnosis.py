@@ -1,0 +1,328 @@
+"""A job's failure, its waiting and its success are each said in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, in_words, summarize, why_waiting
+from airflow_batch_jobs.batch.status import JobStatus
+
+if TYPE_CHECKING:
+    from tests.batch.conftest import Entries
+
+EXITED = "Essential container in task exited"
+NOT_STARTED = "Task failed to start"
+PULL = "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref align:1: "
+SECRET = "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: x"
+SPOT = "Host EC2 (instance i-0a1b2c3d4e5f60718) terminated."
+NO_INSTANCES = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested"
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "reason", "status_reason", "cause"),
+    [
+        (1, "", EXITED, Cause.EXIT_CODE),
+        (255, "", EXITED, Cause.EXIT_CODE),
+        (126, "", EXITED, Cause.NOT_EXECUTABLE),
+        (127, "", EXITED, Cause.COMMAND_NOT_FOUND),
+        (134, "", EXITED, Cause.SIGNAL),
+        (137, "", EXITED, Cause.KILLED),
+        (139, "", EXITED, Cause.SIGNAL),
+        (143, "", EXITED, Cause.SIGNAL),
+        (137, "OutOfMemoryError: Container killed due to memory usage", EXITED, Cause.OUT_OF_MEMORY),
+        (137, "container killed due to memory usage", EXITED, Cause.OUT_OF_MEMORY),
+        (1, "OOMKilled", "", Cause.OUT_OF_MEMORY),
+        (137, "", "Job attempt duration exceeded timeout", Cause.TIMEOUT),
+        (None, "", "Dependent Job failed", Cause.DEPENDENCY_FAILED),
+        (None, "", SPOT, Cause.HOST_LOST),
+        (None, "", "Your Spot Task was interrupted.", Cause.HOST_LOST),
+        (None, PULL + "docker.io/library/align:1: not found", NOT_STARTED, Cause.IMAGE_NOT_FOUND),
+        (None, "CannotPullContainerError: manifest unknown", NOT_STARTED, Cause.IMAGE_NOT_FOUND),
+        (None, PULL + "pull access denied, repository does not exist", NOT_STARTED, Cause.IMAGE_ACCESS_DENIED),
+        (None, PULL + "unexpected status code: 403 Forbidden", NOT_STARTED, Cause.IMAGE_ACCESS_DENIED),
+        (None, PULL + "toomanyrequests: You have reached your limit", NOT_STARTED, Cause.IMAGE_RATE_LIMIT),
+        (None, PULL + "dial tcp 10.0.3.17:443: i/o timeout", NOT_STARTED, Cause.IMAGE_NETWORK),
+        (None, PULL + "no matching manifest for linux/arm64/v8", NOT_STARTED, Cause.WRONG_ARCHITECTURE),
+        (None, PULL + "write /var/lib: no space left on device", NOT_STARTED, Cause.DISK_FULL),
+        (None, "CannotPullContainerError: something new", NOT_STARTED, Cause.IMAGE_PULL),
+        (None, "ImagePullBackOff", "", Cause.IMAGE_PULL),
+        (None, "", PULL + "align:1: not found", Cause.IMAGE_NOT_FOUND),
+        (
+            127,
+            'CannotStartContainerError: OCI runtime create failed: exec: "algin": executable file not found in $PATH',
+            NOT_STARTED,
+            Cause.COMMAND_NOT_FOUND,
+        ),
+        (126, "CannotStartContainerError: OCI: permission denied", NOT_STARTED, Cause.NOT_EXECUTABLE),
+        (1, "CannotStartContainerError: exec /align: exec format error", NOT_STARTED, Cause.WRONG_ARCHITECTURE),
+        (None, "DockerTimeoutError: Could not transition to started", NOT_STARTED, Cause.CANNOT_START),
+        (None, SECRET, NOT_STARTED, Cause.SECRETS),
+        (None, "Fetching secret data from SSM Parameter Store: AccessDenied", NOT_STARTED, Cause.SECRETS),
+        (
+            None,
+            "ResourceInitializationError: failed to validate logger args: the log group does not exist",
+            NOT_STARTED,
+            Cause.LOG_SETUP,
+        ),
+        (
+            None,
+            "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve ecr auth",
+            NOT_STARTED,
+            Cause.RESOURCE_SETUP,
+        ),
+        (None, "", EXITED, Cause.ESSENTIAL_EXITED),
+        (None, "", "", Cause.UNKNOWN),
+        (None, "", "The moon was full", Cause.UNKNOWN),
+        (
+            None,
+            "",
+            "Canceled by JobStateTimeLimit action due to reason: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+            Cause.MISCONFIGURATION,
+        ),
+    ],
+)
+def test_the_words_of_aws_are_understood(
+    entries: Entries, exit_code: int | None, reason: str, status_reason: str, cause: Cause
+) -> None:
+    """Each known text and exit code has its cause, said in one line that ends with what to do."""
+    diagnosis = diagnose(entries.read(entries.failed(exit_code, reason, statusReason=status_reason)))
+    assert diagnosis.cause is cause
+    assert "\n" not in str(diagnosis)
+    assert "{" not in str(diagnosis)
+    assert diagnosis.summary.endswith(".")
+    assert diagnosis.remedy.endswith(".")
+
+
+def test_the_summary_holds_the_facts(entries: Entries) -> None:
+    """Exit code, the container's reason, the job's reason and the number of attempts are all there."""
+    attempts = [entries.attempt(number, exitCode=3) for number in (1, 2)]
+    detail = entries.read(entries.failed(3, "out of coffee", statusReason=EXITED, attempts=attempts))
+    assert str(diagnose(detail)) == (
+        "The container failed by itself (exit code 3; out of coffee; Essential container in task exited; "
+        "after 2 attempts). Read the end of its log."
+    )
+
+
+def test_the_remedy_names_the_jobs_own_figures(entries: Entries) -> None:
+    """Out of memory names the memory, a timeout the timeout, a failed pull the image."""
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2048"}]
+    out_of_memory = entries.failed(137, "OutOfMemoryError: killed")
+    out_of_memory["container"]["resourceRequirements"] = needs
+    assert "(it has 2048 MiB)" in diagnose(entries.read(out_of_memory)).remedy
+    late = entries.failed(137, statusReason="Job attempt duration exceeded timeout")
+    late["timeout"] = {"attemptDurationSeconds": 5400}
+    assert diagnose(entries.read(late)).summary.startswith("An attempt took longer than its timeout of 1 h 30 min (")
+    missing = entries.failed(None, "CannotPullContainerError: not found", statusReason=NOT_STARTED)
+    assert "The image images/align:1 does not exist" in diagnose(entries.read(missing)).summary
+
+
+def test_a_pod_out_of_memory_names_its_limit(entries: Entries) -> None:
+    """On EKS the memory is the container's limit."""
+    entry = entries.eks(exit_code=137, reason="OOMKilled")
+    entry["eksProperties"]["podProperties"]["containers"][0]["resources"] = {"limits": {"memory": "512Mi"}}
+    diagnosis = diagnose(entries.read(entry))
+    assert diagnosis.cause is Cause.OUT_OF_MEMORY
+    assert "(it has 512Mi)" in diagnosis.remedy
+
+
+def test_exit_137_alone_does_not_claim_that_memory_ran_out(entries: Entries) -> None:
+    """Without AWS's word for it, memory is only the likely cause."""
+    diagnosis = diagnose(entries.read(entries.failed(137)))
+    assert "AWS does not say why" in diagnosis.summary
+    assert "Most often it had too little memory" in diagnosis.remedy
+
+
+@pytest.mark.parametrize(("flag", "cause"), [("isTerminated", Cause.TERMINATED), ("isCancelled", Cause.CANCELLED)])
+def test_who_stopped_a_job_gave_a_reason(entries: Entries, flag: str, cause: Cause) -> None:
+    """The reason given is shown, and the exit code of the signal is not taken for the cause."""
+    entry = entries.failed(137, statusReason="Stopped by ada: wrong genome") | {flag: True}
+    diagnosis = diagnose(entries.read(entry))
+    assert diagnosis.cause is cause
+    assert "Stopped by ada: wrong genome" in diagnosis.summary
+
+
+def test_a_long_reason_is_cut_and_put_on_one_line(entries: Entries) -> None:
+    """A stack trace in a reason does not spread over the log."""
+    diagnosis = diagnose(entries.read(entries.failed(1, "first line\nsecond\tline " + "x" * 5000)))
+    assert "first line second line xxx" in diagnosis.summary
+    assert "…" in diagnosis.summary
+    assert len(str(diagnosis)) < 600
+
+
+def test_braces_in_a_reason_are_only_text(entries: Entries) -> None:
+    """What AWS says is shown, never filled in."""
+    diagnosis = diagnose(entries.read(entries.failed(1, "{container} {0} {}")))
+    assert "{container} {0} {}" in diagnosis.summary
+
+
+def test_the_container_that_failed_is_named(entries: Entries) -> None:
+    """Of several containers the one that failed by itself is named, not the one stopped along with it."""
+    entry = entries.multi_container({"sidecar": {"exitCode": 137}, "main": {"exitCode": 4}}, statusReason=EXITED)
+    diagnosis = diagnose(entries.read(entry))
+    assert diagnosis.cause is Cause.EXIT_CODE
+    assert diagnosis.summary.startswith("Container main failed by itself (exit code 4")
+
+
+def test_the_children_that_failed_are_counted_and_the_first_explained(entries: Entries) -> None:
+    """An array says how many children failed, which came first, and why."""
+    parent = entries.read(entries.array({"FAILED": 7, "SUCCEEDED": 3}, status="FAILED"))
+    killed = entries.failed(137, "OutOfMemoryError: killed")
+    parts = [entries.read(entries.child(index, killed)) for index in (9, 8, 6, 5, 3, 2, 1)]
+    parts.append(entries.read(entries.child(0)))
+    diagnosis = diagnose(parent, parts)
+    assert diagnosis.cause is Cause.OUT_OF_MEMORY
+    assert diagnosis.summary.startswith(
+        "7 of 10 children failed (1, 2, 3, 5, 6, …); child 1: The container ran out of memory"
+    )
+    assert "more memory" in diagnosis.remedy
+
+
+def test_a_child_that_failed_by_itself_explains_the_others(entries: Entries) -> None:
+    """A child that only waited for another one is not the cause."""
+    parent = entries.read(entries.array({"FAILED": 2}, status="FAILED"))
+    waited = entries.failed(None, statusReason="Dependent Job failed")
+    diagnosis = diagnose(
+        parent, [entries.read(entries.child(0, waited)), entries.read(entries.child(1, entries.failed(2)))]
+    )
+    assert diagnosis.summary.startswith("2 of 2 children failed (0, 1); child 1: The container failed by itself")
+
+
+def test_children_that_are_all_victims_still_have_a_cause(entries: Entries) -> None:
+    """When no child failed by itself the first one is shown."""
+    parent = entries.read(entries.array({"FAILED": 1, "SUCCEEDED": 1}, status="FAILED"))
+    stopped = entries.failed(143, statusReason="stop", isTerminated=True)
+    diagnosis = diagnose(parent, [entries.read(entries.child(1, stopped))])
+    assert diagnosis.summary == "1 of 2 children failed (1); child 1: It was terminated (exit code 143; stop)."
+
+
+def test_an_array_whose_children_are_unknown_still_counts_them(entries: Entries) -> None:
+    """Without the children the counts are known, and how to find them."""
+    diagnosis = diagnose(entries.read(entries.array({"FAILED": 1, "SUCCEEDED": 9}, status="FAILED")))
+    assert diagnosis.summary == "1 of 10 children failed."
+    assert "arrayJobId" in diagnosis.remedy
+
+
+def test_an_array_stopped_as_a_whole_is_not_explained_by_its_children(entries: Entries) -> None:
+    """What was done to the parent comes first."""
+    parent = entries.array({"FAILED": 2}, status="FAILED", isTerminated=True, statusReason="not needed")
+    parts = [entries.read(entries.child(index, entries.failed(137))) for index in range(2)]
+    assert diagnose(entries.read(parent), parts).cause is Cause.TERMINATED
+
+
+def test_the_main_node_explains_a_multi_node_job(entries: Entries) -> None:
+    """The main node's end is the job's; the nodes stopped along with it are not mentioned."""
+    parent = entries.read(entries.multi_node(3, main=1, status="FAILED"))
+    parts = [
+        entries.read(entries.node(0, entries.failed(137))),
+        entries.read(entries.node(1, entries.failed(2), is_main=True)),
+    ]
+    assert diagnose(parent, parts).summary.startswith("Main node 1 of 3 failed: The container failed by itself")
+
+
+def test_another_node_explains_a_job_whose_main_node_was_only_stopped(entries: Entries) -> None:
+    """A node whose host went away brings the whole job down."""
+    parent = entries.read(entries.multi_node(2, status="FAILED"))
+    parts = [
+        entries.read(entries.node(0, entries.failed(143, isTerminated=True))),
+        entries.read(entries.node(1, entries.failed(None, statusReason=SPOT))),
+    ]
+    diagnosis = diagnose(parent, parts)
+    assert diagnosis.cause is Cause.HOST_LOST
+    assert diagnosis.summary.startswith("Node 1 of 2 failed")
+
+
+@pytest.mark.parametrize(
+    ("status_reason", "cause"),
+    [
+        (NO_INSTANCES, Cause.CAPACITY),
+        ("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - maxvCpus", Cause.MISCONFIGURATION),
+        ("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - no instance", Cause.MISCONFIGURATION),
+        ("MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS - role", Cause.MISCONFIGURATION),
+        ("MISCONFIGURATION:SOMETHING_NEW", Cause.MISCONFIGURATION),
+        ("ACTION_REQUIRED - CE(s) associated with the job queue are invalid.", Cause.ACTION_REQUIRED),
+        ("UNDETERMINED - Batch job is blocked, root cause is undetermined.", Cause.UNDETERMINED),
+    ],
+)
+def test_a_blocked_job_is_reported_after_a_while(entries: Entries, status_reason: str, cause: Cause) -> None:
+    """One sighting of a block proves nothing; ten minutes of it do."""
+    detail = entries.read(entries.waiting(statusReason=status_reason))
+    assert why_waiting(detail, 599) is None
+    diagnosis = why_waiting(detail, 600)
+    assert diagnosis is not None
+    assert diagnosis.cause is cause
+    assert f"RUNNABLE for 10 min; {status_reason.rstrip('.')})." in diagnosis.summary
+
+
+def test_waiting_without_a_reason_is_reported_later(entries: Entries) -> None:
+    """A queue is there to wait in: half an hour without a reason is worth a line."""
+    detail = entries.read(entries.waiting())
+    assert why_waiting(detail, 1799) is None
+    diagnosis = why_waiting(detail, 1800)
+    assert diagnosis is not None
+    assert diagnosis.summary == (
+        "It waits for its turn in the queue, or for a host (RUNNABLE for 30 min; AWS gives no reason)."
+    )
+
+
+def test_a_job_that_waits_for_others_names_them(entries: Entries) -> None:
+    """A PENDING job names the jobs it depends on."""
+    detail = entries.read(entries.waiting("PENDING", dependsOn=[{"jobId": "first"}, {"jobId": "second"}]))
+    diagnosis = why_waiting(detail, 700)
+    assert diagnosis is not None
+    assert diagnosis.cause is Cause.DEPENDENCY_PENDING
+    assert "PENDING for 11 min 40 s; it waits for first, second" in diagnosis.summary
+
+
+def test_an_array_at_work_is_not_waiting(entries: Entries) -> None:
+    """An array's parent is PENDING for as long as its children run, whatever it depended on."""
+    parent = entries.array({"RUNNING": 1, "RUNNABLE": 9}, dependsOn=[{"jobId": "first"}])
+    assert why_waiting(entries.read(parent), 9999) is None
+    blocked = entries.array({"PENDING": 10}, dependsOn=[{"jobId": "first"}])
+    assert why_waiting(entries.read(blocked), 9999) is not None
+
+
+@pytest.mark.parametrize("status", [JobStatus.SUBMITTED, JobStatus.PENDING, JobStatus.STARTING, JobStatus.RUNNING])
+def test_other_states_are_no_reason_to_speak(entries: Entries, status: JobStatus) -> None:
+    """Only a RUNNABLE job, or one that depends on others, is ever said to be stuck."""
+    detail = dataclasses.replace(entries.read(entries.waiting()), status=status)
+    assert why_waiting(detail, 9999) is None
+
+
+def retried(entries: Entries) -> dict[str, Any]:
+    """A job that succeeded in its second attempt."""
+    return entries.single(
+        attempts=[entries.attempt(1, exitCode=1), entries.attempt(2)], stoppedAt=entries.attempt(2)["stoppedAt"]
+    )
+
+
+def test_a_success_is_summed_up_in_one_line(entries: Entries) -> None:
+    """State, total time, waiting time, running time of all attempts, number of attempts."""
+    assert summarize(entries.read(entries.single())) == (
+        "SUCCEEDED in 3 min 20 s: waited 12 s, ran 3 min 8 s, 1 attempt"
+    )
+    assert summarize(entries.read(retried(entries))) == (
+        "SUCCEEDED in 8 min 20 s: waited 2 min 4 s, ran 6 min 16 s, 2 attempts"
+    )
+
+
+def test_a_summary_leaves_out_what_is_unknown(entries: Entries) -> None:
+    """Without times only the state is left; an array counts children, a multi-node job nodes."""
+    bare = entries.single(createdAt=None, attempts=[])
+    assert summarize(entries.read(bare)) == "SUCCEEDED"
+    ends = {"status": "SUCCEEDED", "stoppedAt": entries.single()["stoppedAt"]}
+    assert summarize(entries.read(entries.array({"SUCCEEDED": 10}, **ends))) == "SUCCEEDED in 3 min 20 s: 10 children"
+    assert summarize(entries.read(entries.multi_node(2, **ends))) == (
+        "SUCCEEDED in 3 min 20 s: waited 12 s, ran 3 min 8 s, 2 nodes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (0.4, "0 s"), (12, "12 s"), (60, "1 min"), (3 * 3600 + 125, "3 h 2 min"), (90_000, "1 d 1 h")],
+)
+def test_a_span_is_written_in_its_two_largest_units(seconds: float, words: str) -> None:
+    """Nobody needs the seconds of a day."""
+    assert in_words(seconds) == words

@@ -1,0 +1,344 @@
+"""BatchJob: a job from its submit to its last line, without Airflow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from airflow_batch_jobs.batch.definition import JobDefinition
+from airflow_batch_jobs.batch.job import BatchJob
+from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.errors import (
+    CallOrderError,
+    EndpointError,
+    JobNotFoundError,
+    JobTimeoutError,
+    NotPinnedError,
+    QueueNotFoundError,
+    RequestError,
+    RevisionInactiveError,
+)
+from tests.batch.conftest import ManualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_batch_jobs.batch.detail import LogStream
+    from airflow_batch_jobs.batch.logs import LogEvent
+    from airflow_batch_jobs.local.server import LocalAws
+
+
+class Align(JobDefinition, name="align", revision=1):
+    """A definition with one parameter."""
+
+    sample: str
+
+
+class Unpinned(JobDefinition, name="align"):
+    """A definition without a revision."""
+
+
+@pytest.fixture
+def job(aws: LocalAws) -> BatchJob:
+    """A job that is not submitted yet."""
+    aws.register("align", ["sh", "-c", "echo aligning $0", "Ref::sample"])
+    return BatchJob(Align(sample="s1"), clients=aws.clients())
+
+
+@pytest.fixture
+def frozen_job(frozen_aws: LocalAws) -> BatchJob:
+    """A scripted job of 30 s, which starts 4 s after its submit; its sleeps move the time."""
+    frozen_aws.script(definition="align", running=30, lines=["first", "second"])
+    frozen_aws.register("align", ["align"])
+    return BatchJob(Align(sample="s1"), clients=frozen_aws.clients(), clock=ManualClock(frozen_aws.advance))
+
+
+def texts(lines: Iterable[tuple[LogStream, LogEvent]]) -> list[tuple[str, str]]:
+    """Labels and texts of a job's own lines."""
+    found = [(stream.label, event.text()) for stream, event in lines]
+    return [(label, text) for label, text in found if not text.startswith("[local AWS]")]
+
+
+def test_a_job_runs_to_its_end(aws: LocalAws, job: BatchJob) -> None:
+    """Submit, wait, read: the definition's parameters reach the program."""
+    job_id = job.submit("default")
+    detail = job.wait(poll_interval=0.05)
+    assert (detail.status, detail.exit_code) == (JobStatus.SUCCEEDED, 0)
+    assert (job.job_id, detail.job_id, job.queue) == (job_id, job_id, "default")
+    assert job.status() is JobStatus.SUCCEEDED
+    assert texts(job.logs()) == [("", "aligning s1")]
+    assert job.log_stream_name() == aws.job(job_id)["container"]["logStreamName"]
+    assert [event.message for event in job.log_stream_events()][-1] == "aligning s1"
+    assert aws.counts()["SubmitJob"] == 1
+
+
+def test_what_is_submitted_is_the_whole_request(aws: LocalAws, job: BatchJob) -> None:
+    """Options go to AWS under AWS's names; a job name gets six random digits, for it has to be unique."""
+    overrides = {"environment": [{"name": "MODE", "value": "fast"}]}
+    job.submit("default", overrides, jobName="my align", timeout={"attemptDurationSeconds": 60}, tags={"team": "x"})
+    [sent] = aws.requests("SubmitJob")
+    name = sent.parameters.pop("jobName")
+    assert name.startswith("my-align-")
+    assert len(name) == len("my-align-") + 6
+    assert sent.parameters == {
+        "jobQueue": "default",
+        "jobDefinition": "align:1",
+        "parameters": {"sample": "s1"},
+        "containerOverrides": overrides,
+        "timeout": {"attemptDurationSeconds": 60},
+        "tags": {"team": "x"},
+        "propagateTags": True,
+    }
+    assert job.container_overrides == overrides
+    assert job.definition == Align(sample="s1")
+
+
+def test_a_job_has_a_name_of_its_own(aws: LocalAws, job: BatchJob) -> None:
+    """Without a job name the definition and the time make it."""
+    job.submit("default")
+    BatchJob(Align(sample="s2"), clients=aws.clients()).submit("default")
+    names = [sent.parameters["jobName"] for sent in aws.requests("SubmitJob")]
+    assert all(name.startswith("align-1-") for name in names)
+    assert len(set(names)) == 2
+
+
+def test_a_lost_answer_starts_no_second_job(aws: LocalAws, job: BatchJob) -> None:
+    """The job is found by its name."""
+    aws.fault("SubmitJob", "drop", after=True)
+    assert [job.submit("default")] == [entry["jobId"] for entry in aws.jobs()]
+
+
+@pytest.mark.parametrize(
+    ("definition", "queue", "options", "error"),
+    [
+        (Unpinned(), "default", {}, NotPinnedError),
+        (Align(sample="s1"), "defualt", {}, QueueNotFoundError),
+        (Align(sample="s1"), "default", {"arrayProperties": {"size": 1}}, RequestError),
+        (Align(sample="s1"), "default", {"jobQueue": "other"}, RequestError),
+    ],
+)
+def test_what_cannot_run_is_not_submitted(
+    aws: LocalAws, definition: JobDefinition, queue: str, options: dict[str, Any], error: type[Exception]
+) -> None:
+    """The error comes before SubmitJob, and the job can be submitted still."""
+    aws.register("align", ["align"])
+    job = BatchJob(definition, clients=aws.clients())
+    with pytest.raises(error):
+        job.submit(queue, **options)
+    assert "SubmitJob" not in aws.counts()
+    assert job.job_id is None
+
+
+def test_a_deregistered_revision_is_not_submitted(aws: LocalAws, job: BatchJob) -> None:
+    """The error names the revision to pin instead."""
+    aws.register("align", ["align"])
+    aws.clients()("batch").deregister_job_definition(jobDefinition="align:1")
+    with pytest.raises(RevisionInactiveError, match=r"at_revision\(2\)"):
+        job.submit("default")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "detail",
+        "status",
+        "is_submitted",
+        "is_runnable",
+        "is_running",
+        "wait",
+        "logs",
+        "log_stream_name",
+        "log_stream_events",
+    ],
+)
+def test_nothing_can_be_asked_before_the_submit(job: BatchJob, call: str) -> None:
+    """The error says what to call first."""
+    with pytest.raises(CallOrderError, match=r"call submit\(\) first"):
+        getattr(job, call)()
+    assert (job.job_id, job.queue, job.container_overrides) == (None, None, {})
+
+
+@pytest.mark.parametrize("call", ["cancel", "terminate"])
+def test_nothing_can_be_stopped_before_the_submit(job: BatchJob, call: str) -> None:
+    """There is no job to stop."""
+    with pytest.raises(CallOrderError, match="There is no job yet"):
+        getattr(job, call)("reason")
+
+
+def test_a_job_is_submitted_once(job: BatchJob) -> None:
+    """Another run is another BatchJob."""
+    job_id = job.submit("default")
+    with pytest.raises(CallOrderError, match=f"already, as {job_id}"):
+        job.submit("default")
+
+
+def test_the_states_of_a_life(frozen_aws: LocalAws, frozen_job: BatchJob) -> None:
+    """Each predicate is true in its own state."""
+    frozen_job.submit("default")
+    assert (frozen_job.is_submitted(), frozen_job.is_runnable(), frozen_job.is_running()) == (True, False, False)
+    frozen_aws.advance(2)
+    assert (frozen_job.is_submitted(), frozen_job.is_runnable(), frozen_job.is_running()) == (False, True, False)
+    assert frozen_job.log_stream_name() is None
+    assert frozen_job.log_stream_events() == []
+    frozen_aws.advance(2)
+    assert (frozen_job.is_submitted(), frozen_job.is_runnable(), frozen_job.is_running()) == (False, False, True)
+
+
+def test_a_waiting_job_can_be_cancelled(frozen_aws: LocalAws, frozen_job: BatchJob) -> None:
+    """The reason stays with the job."""
+    frozen_job.submit("default")
+    frozen_aws.advance(2)
+    frozen_job.cancel("changed my mind")
+    detail = frozen_job.wait()
+    assert (detail.is_cancelled, detail.status_reason) == (True, "changed my mind")
+
+
+def test_a_running_job_can_be_terminated(frozen_aws: LocalAws, frozen_job: BatchJob) -> None:
+    """The job fails with the reason."""
+    frozen_job.submit("default")
+    frozen_aws.advance(5)
+    frozen_job.terminate("enough")
+    detail = frozen_job.wait()
+    assert (detail.status, detail.is_terminated, detail.status_reason) == (JobStatus.FAILED, True, "enough")
+
+
+def test_a_failed_job_is_returned_and_not_raised(frozen_aws: LocalAws) -> None:
+    """What a failure means is the caller's business."""
+    frozen_aws.script(definition="align", attempts=[3], running=5)
+    frozen_aws.register("align", ["align"])
+    job = BatchJob(Align(sample="s1"), clients=frozen_aws.clients(), clock=ManualClock(frozen_aws.advance))
+    job.submit("default")
+    detail = job.wait()
+    assert (detail.status, detail.exit_code) == (JobStatus.FAILED, 3)
+
+
+def test_a_wait_ends_in_time(frozen_job: BatchJob) -> None:
+    """The timeout is kept to the second, and the job goes on."""
+    job_id = frozen_job.submit("default")
+    with pytest.raises(JobTimeoutError, match="after 7 s") as caught:
+        frozen_job.wait(timeout=7)
+    assert (caught.value.job_id, caught.value.seconds) == (job_id, 7)
+    assert frozen_job.is_running()
+
+
+def test_a_wait_outlasts_an_outage(frozen_aws: LocalAws, frozen_job: BatchJob) -> None:
+    """Server errors and throttling for some looks do not end a wait."""
+    job_id = frozen_job.submit("default")
+    job = BatchJob.from_id(job_id, clients=one_try(frozen_aws), clock=ManualClock(frozen_aws.advance))
+    frozen_aws.fault("DescribeJobs", "server_error", times=2)
+    frozen_aws.fault("DescribeJobs", "throttle", times=2)
+    assert job.wait().status is JobStatus.SUCCEEDED
+
+
+def test_each_look_of_a_wait_can_be_shown(frozen_job: BatchJob) -> None:
+    """A progress display gets the job at each look, the last one included."""
+    frozen_job.submit("default")
+    seen: list[JobStatus] = []
+    frozen_job.wait(poll_interval=3, on_look=lambda detail: seen.append(detail.status))
+    assert seen[:2] == [JobStatus.SUBMITTED, JobStatus.STARTING]
+    assert seen[-1] is JobStatus.SUCCEEDED
+
+
+def test_a_wait_gives_up_on_a_lasting_outage(frozen_aws: LocalAws) -> None:
+    """After five minutes without an answer the error is raised, with what to look at."""
+    clock = ManualClock()
+    job = BatchJob.from_id("some-id", clients=one_try(frozen_aws), clock=clock)
+    frozen_aws.fault("DescribeJobs", "server_error")
+    with pytest.raises(EndpointError, match="batch:DescribeJobs"):
+        job.wait(poll_interval=20)
+    assert clock.slept == 300
+
+
+def one_try(aws: LocalAws) -> Any:
+    """Clients whose calls botocore does not repeat."""
+    from botocore.config import Config
+
+    once = Config(retries={"total_max_attempts": 1})
+    return lambda service, *, region_name=None, config=None: aws.clients()(
+        service, region_name=region_name, config=config or once
+    )
+
+
+def test_a_job_that_aws_does_not_show_yet_is_waited_for(frozen_aws: LocalAws, frozen_job: BatchJob) -> None:
+    """A job just submitted may be unknown for a while."""
+    frozen_aws.fault("DescribeJobs", "lag", seconds=20)
+    frozen_job.submit("default")
+    assert frozen_job.status() is JobStatus.RUNNING
+
+
+def test_a_job_that_aws_never_shows_is_an_error(frozen_aws: LocalAws, frozen_job: BatchJob) -> None:
+    """Unknown a minute after the submit is unknown."""
+    frozen_aws.fault("DescribeJobs", "lag", seconds=9999)
+    frozen_job.submit("default")
+    with pytest.raises(JobNotFoundError):
+        frozen_job.status()
+
+
+def test_a_job_is_taken_up_by_its_id(aws: LocalAws, job: BatchJob) -> None:
+    """Definition, parameters and queue come from AWS."""
+    job_id = job.submit("default", {"command": ["true"]})
+    found = BatchJob.from_id(job_id, clients=aws.clients())
+    assert found.job_id == job_id
+    assert str(found.definition) == "align:1"
+    assert found.definition.to_dict() == {"sample": "s1"}
+    assert found.queue == "default"
+    assert found.container_overrides == {}
+    with pytest.raises(CallOrderError, match="already"):
+        found.submit("default")
+
+
+def test_an_unknown_id_is_an_error_at_once(aws: LocalAws, clock: ManualClock) -> None:
+    """Nobody submitted it a moment ago."""
+    with pytest.raises(JobNotFoundError, match="some-id"):
+        BatchJob.from_id("some-id", clients=aws.clients(), clock=clock).detail()
+    assert clock.slept == 0
+
+
+def test_jobs_are_described_without_an_object(aws: LocalAws, job: BatchJob) -> None:
+    """One raises for an unknown id, many leave it out."""
+    job_id = job.submit("default")
+    assert BatchJob.describe_job(job_id, clients=aws.clients()).job_id == job_id
+    found = BatchJob.describe_jobs(["unknown", job_id], clients=aws.clients())
+    assert [detail.job_id for detail in found] == [job_id]
+    with pytest.raises(JobNotFoundError):
+        BatchJob.describe_job("unknown", clients=aws.clients())
+
+
+def test_a_session_and_a_region_make_the_clients(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials come from a boto3 session, the region from the argument."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint_url)
+    session = boto3.Session(aws.access_key, aws.secret_key)
+    assert BatchJob.describe_jobs(["unknown"], session=session, region_name=aws.region) == []
+    aws.register("align", ["true"])
+    job_id = BatchJob(Align(sample="x"), session=session, region_name=aws.region).submit("default")
+    assert BatchJob.from_id(job_id, session=session, region_name=aws.region).detail().region == aws.region
+
+
+def test_the_lines_of_all_children_are_read(aws: LocalAws) -> None:
+    """An array's streams are its children's."""
+    aws.register("align", ["sh", "-c", "echo child $AWS_BATCH_JOB_ARRAY_INDEX"])
+    job = BatchJob(Align(sample="x"), clients=aws.clients())
+    job.submit("default", arrayProperties={"size": 2})
+    job.wait(poll_interval=0.05)
+    assert texts(job.logs()) == [("child 0", "child 0"), ("child 1", "child 1")]
+
+
+def test_the_lines_of_all_attempts_are_read(aws: LocalAws) -> None:
+    """A retried job shows both attempts."""
+    aws.script(definition="align", running=0, attempts=[1, 0], lines={"count": 1, "text": "try {attempt}"})
+    aws.register("align", ["align"])
+    job = BatchJob(Align(sample="x"), clients=aws.clients())
+    job.submit("default")
+    job.wait(poll_interval=0.05)
+    assert texts(job.logs()) == [("attempt 1", "try 1"), ("attempt 2", "try 2")]
+
+
+def test_the_modules_cost_no_boto3_and_no_airflow() -> None:
+    """Importing BatchJob is cheap: boto3 comes when AWS is asked."""
+    code = "import sys, airflow_batch_jobs.batch.job; print([m for m in ('boto3', 'airflow') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,255 @@
+"""One task instance, one job: what an attempt finds of earlier ones, and what it remembers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_batch_jobs.batch.identity import TaskIdentity, new_job_name, task_tags
+from airflow_batch_jobs.batch.once import Record, Submission, Submitted
+from airflow_batch_jobs.batch.request import SubmitRequest
+from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.local.server import LocalAws
+
+FIRST = TaskIdentity(dag_id="d", run_id="r", task_id="t", max_tries=1, traceparent="trace-1", deployment="here")
+RETRY = replace(FIRST, try_number=2)
+CLEARED = replace(FIRST, try_number=2, max_tries=2, traceparent="trace-2")
+
+#: A record as version 0.1.0 stores it.
+STORED = {
+    "job_name": "d-t-0123456789ab-abcdef",
+    "job_queue": "default",
+    "generation": "0123456789abcdef",
+    "request_digest": "fedcba9876543210",
+    "try_number": 1,
+    "max_tries": 0,
+    "sent_at": "2026-11-23T12:00:00+00:00",
+    "job_id": None,
+}
+
+
+class FrozenClock:
+    """The local AWS's time, which passes when somebody sleeps."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self._aws = aws
+
+    def now(self) -> datetime:
+        """Return the endpoint's time."""
+        return datetime.fromtimestamp(self._aws.now(), tz=UTC)
+
+    def monotonic(self) -> float:
+        """Return the endpoint's time in seconds."""
+        return self._aws.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Let the endpoint's time pass."""
+        self._aws.advance(seconds)
+
+
+class Store:
+    """A task state store in memory, with the failures of the real one."""
+
+    def __init__(self) -> None:
+        self.record: Record | None = None
+        self.writes: list[Record] = []
+        self.refuses: list[Exception] = []
+
+    def read(self) -> Record | None:
+        """Return the record."""
+        return self.record
+
+    def write(self, record: Record) -> None:
+        """Keep the record, or fail as told."""
+        if self.refuses:
+            raise self.refuses.pop(0)
+        self.writes.append(record)
+        self.record = record
+
+
+class World:
+    """A local AWS, a store and a clock, in which attempts submit."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws = aws
+        self.store = Store()
+        self.notes: list[str] = []
+        aws.register("job")
+        aws.script(definition="job", running=3600)
+
+    def submit(self, identity: TaskIdentity, command: str = "true") -> Submitted:
+        """Submit for one attempt, as the operator does."""
+        prefix = identity.job_name_prefix()
+        request = SubmitRequest(
+            job_name=new_job_name(prefix),
+            job_queue="default",
+            job_definition="job:1",
+            container_overrides={"command": [command]},
+            tags=task_tags(identity),
+        )
+        submission = Submission(
+            clients=self.aws.clients(),
+            identity=identity,
+            request=request,
+            prefix=prefix,
+            store=self.store,
+            note=self.notes.append,
+            clock=FrozenClock(self.aws),
+        )
+        return submission.run()
+
+    @property
+    def active(self) -> list[str]:
+        """The ids of the jobs that have not ended."""
+        return [job["jobId"] for job in self.aws.jobs() if job["status"] not in ("SUCCEEDED", "FAILED")]
+
+
+@pytest.fixture
+def world(frozen_aws: LocalAws) -> World:
+    """Return a world without any job."""
+    return World(frozen_aws)
+
+
+def test_the_record_is_written_before_the_request_and_completed_after_it(world: World) -> None:
+    """Whoever dies in between leaves the name by which the job can be found."""
+    submitted = world.submit(FIRST)
+    before, after = world.store.writes
+    assert before.job_id is None
+    assert after == replace(before, job_id=submitted.job_id)
+    assert world.aws.job(submitted.job_id)["jobName"] == before.job_name
+
+
+def test_a_first_attempt_lists_nothing(world: World) -> None:
+    """The usual case costs one call to AWS."""
+    world.submit(FIRST)
+    assert world.aws.counts() == {"SubmitJob": 1}
+
+
+def test_a_refused_record_ends_the_attempt_before_it_submits(world: World) -> None:
+    """The write is the fence: another attempt has taken over."""
+    world.store.refuses = [StaleAttemptError()]
+    with pytest.raises(StaleAttemptError):
+        world.submit(FIRST)
+    assert not world.aws.jobs()
+
+
+def test_a_refused_id_ends_the_attempt_and_leaves_the_job(world: World) -> None:
+    """A stale attempt never terminates anything: its job may have been adopted."""
+    world.store.refuses = []
+    original = world.store.write
+
+    def write(record: Record) -> None:
+        if record.job_id:
+            raise StaleAttemptError
+        original(record)
+
+    world.store.write = write  # type: ignore[method-assign]
+    with pytest.raises(StaleAttemptError):
+        world.submit(FIRST)
+    assert len(world.active) == 1
+
+
+def test_without_a_store_the_job_is_submitted_if_aws_can_be_asked(world: World) -> None:
+    """A store that is out of order stops no job as long as ListJobs shows that there is none."""
+    world.store.refuses = [RecordUnavailableError("down"), RecordUnavailableError("down")]
+    submitted = world.submit(FIRST)
+    assert world.active == [submitted.job_id]
+    assert world.aws.counts()["ListJobs"] == 1
+
+
+def test_a_retry_adopts_the_job_that_is_still_active(world: World) -> None:
+    """The worker died, its job did not."""
+    first = world.submit(FIRST)
+    again = world.submit(RETRY)
+    assert again.job_id == first.job_id
+    assert again.found is not None
+    assert len(world.aws.jobs()) == 1
+
+
+def test_a_retry_takes_the_result_of_a_job_that_succeeded(world: World) -> None:
+    """A success is not run twice."""
+    first = world.submit(FIRST)
+    world.aws.advance(4000)
+    assert world.aws.job(first.job_id)["status"] == "SUCCEEDED"
+    assert world.submit(RETRY).job_id == first.job_id
+
+
+def test_a_retry_after_a_failed_job_submits_a_new_one(world: World) -> None:
+    """That is what retries are for."""
+    world.aws.script(definition="job", running=1, attempts=[1])
+    first = world.submit(FIRST)
+    world.aws.advance(60)
+    assert world.submit(RETRY).job_id != first.job_id
+
+
+def test_a_lost_answer_does_not_start_a_second_job(world: World) -> None:
+    """The job is found by its name, in the same attempt and in the next."""
+    world.aws.fault("SubmitJob", "drop", times=1, after=True)
+    submitted = world.submit(FIRST)
+    assert world.active == [submitted.job_id]
+    world.store.record = replace(world.store.writes[0], job_id=None)
+    assert world.submit(RETRY).job_id == submitted.job_id
+
+
+def test_a_record_without_an_id_is_looked_up_until_listings_cannot_lag_any_more(world: World) -> None:
+    """An empty listing counts only 60 s after the send."""
+    world.aws.fault("ListJobs", "lag", seconds=40)
+    first = world.submit(FIRST)
+    world.store.record = replace(world.store.writes[0], job_id=None)
+    assert world.submit(RETRY).job_id == first.job_id
+    assert len(world.aws.jobs()) == 1
+
+
+def test_a_retry_that_asks_for_something_else_ends_the_old_job_first(world: World) -> None:
+    """A job for another request is no job of this attempt; never do two of them run."""
+    first = world.submit(FIRST, "old")
+    second = world.submit(RETRY, "new")
+    assert second.job_id != first.job_id
+    assert world.active == [second.job_id]
+    assert world.aws.job(first.job_id)["isTerminated"]
+
+
+def test_a_clear_ends_the_old_job_and_runs_again(world: World) -> None:
+    """A clear begins a new generation, whose job starts when the old one has ended."""
+    first = world.submit(FIRST)
+    second = world.submit(CLEARED)
+    assert world.active == [second.job_id]
+    assert world.aws.job(first.job_id)["isTerminated"]
+
+
+def test_a_clear_of_a_success_runs_again(world: World) -> None:
+    """The result of the last generation is not this one's."""
+    first = world.submit(FIRST)
+    world.aws.advance(4000)
+    assert world.submit(CLEARED).job_id != first.job_id
+
+
+def test_jobs_of_other_deployments_and_unknown_generations_are_left_alone(world: World) -> None:
+    """Somebody else's job with the same name is not ours to stop or to take."""
+    tags = task_tags(replace(FIRST, deployment="there"))
+    unknown = {**task_tags(FIRST), "airflow-generation": "somebody"}
+    for index, each in enumerate((tags, unknown)):
+        world.aws.submit("job:1", jobName=f"{FIRST.job_name_prefix()}-{index:06}", tags=each)
+    submitted = world.submit(RETRY)
+    assert len(world.active) == 3
+    assert submitted.found is None
+
+
+def test_a_terminated_job_is_not_adopted(world: World) -> None:
+    """What is being stopped is nobody's result."""
+    first = world.submit(FIRST)
+    world.aws.advance(10)
+    world.aws.script(definition="job", running=3600)
+    world.aws.clients()("batch").terminate_job(jobId=first.job_id, reason="by hand")
+    assert world.submit(RETRY).job_id != first.job_id
+
+
+def test_a_stored_record_is_read_and_what_it_does_not_know_is_passed_over() -> None:
+    """Records outlive the version that wrote them."""
+    assert Record.from_dict(STORED).to_dict() == STORED
+    assert Record.from_dict({**STORED, "later": 1}).to_dict() == STORED
