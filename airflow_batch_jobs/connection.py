@@ -1,0 +1,62 @@
+"""The AWS connection of a task: what the operator's AWS parameters say, as a factory of boto3 clients."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botocore.config import Config
+
+    from airflow_batch_jobs.batch.aws import ClientFactory
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConnection:
+    """An Airflow connection to AWS with what a task sets on top of it.
+
+    Attributes:
+        aws_conn_id: The connection's id; None for boto3's own search for credentials.
+        region_name: The region; None for the connection's.
+        verify: Whether to verify TLS certificates, or the path of a CA bundle; None for the connection's setting.
+        botocore_config: Keyword arguments of botocore's Config.
+    """
+
+    aws_conn_id: str | None = "aws_default"
+    region_name: str | None = None
+    verify: bool | str | None = None
+    botocore_config: Mapping[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells one set of AWS settings from another: tasks with the same key share a watcher."""
+        return json.dumps(self.to_dict(), sort_keys=True, default=str)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, as they stand in a trigger's kwargs."""
+        return asdict(self)
+
+    def clients(self) -> ClientFactory:
+        """Return a factory of clients with this connection's credentials.
+
+        The connection is looked up when a client is made, never before, and blocks meanwhile: make clients in threads.
+        """
+
+        def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
+            from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+            from botocore.config import Config as BotocoreConfig
+
+            hook: AwsGenericHook[Any] = AwsGenericHook(
+                aws_conn_id=self.aws_conn_id,
+                region_name=region_name or self.region_name,
+                verify=self.verify,
+                client_type=service,
+                config=BotocoreConfig(**self.botocore_config) if self.botocore_config else None,
+            )
+            base = hook.config
+            return hook.get_client_type(config=base.merge(config) if config else base)
+
+        return make

@@ -1,0 +1,202 @@
+"""What the command line shows: results on stdout, everything else on stderr, plain where there is no terminal."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from airflow_batch_jobs.batch.diagnosis import diagnose, in_words, summarize, why_waiting
+from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.errors import (
+    AccessDeniedError,
+    BatchJobsError,
+    CredentialsError,
+    DefinitionError,
+    EndpointError,
+    RequestError,
+    SubmitUnansweredError,
+    ThrottledError,
+)
+from airflow_batch_jobs.interrupt import InterruptedByUserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from airflow_batch_jobs.batch.detail import JobDetail, LogStream
+    from airflow_batch_jobs.batch.logs import LogEvent
+    from airflow_batch_jobs.local.access import Access
+
+#: The exit codes, as `airflow-batch-jobs --help` explains them.
+FAILED, USAGE, NO_ANSWER = 1, 2, 3
+
+_USAGE_ERRORS = (DefinitionError, RequestError)
+_NO_ANSWER_ERRORS = (AccessDeniedError, CredentialsError, EndpointError, ThrottledError, SubmitUnansweredError)
+_COLOURS = {JobStatus.SUCCEEDED: "green", JobStatus.FAILED: "red", JobStatus.RUNNING: "cyan"}
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Print an error of ours in one line, and end with the exit code that belongs to it.
+
+    Raises:
+        typer.Exit: There was one.
+    """
+    try:
+        yield
+    except BatchJobsError as error:
+        complain(str(error))
+        raise typer.Exit(_exit_code(error)) from error
+    except InterruptedByUserError as error:
+        complain(str(error))
+        raise typer.Exit(error.exit_code) from error
+
+
+def complain(text: str) -> None:
+    """Print an error in one line on stderr."""
+    _stderr().print(Text.assemble(("error: ", "bold red"), " ".join(text.split())), soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Print what somebody may want to know on stderr."""
+    _stderr().print(Text(text, "dim"), soft_wrap=True)
+
+
+def note_standing(detail: JobDetail) -> None:
+    """Print on stderr where a job is in its life."""
+    note(_standing(detail))
+
+
+def say(text: str) -> None:
+    """Print a result on stdout, as it is."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def say_line(stream: LogStream, event: LogEvent) -> None:
+    """Print a job's line on stdout, after its stream's label where the job has several streams."""
+    say(f"[{stream.label}] {event.text()}" if stream.label else event.text())
+
+
+def say_access(access: Access, registered: Sequence[str]) -> None:
+    """Print on stdout how to reach a local AWS: the lines that begin with `export` are for a shell."""
+    if registered:
+        say(f"Registered {', '.join(registered)}")
+    say(f"The local AWS (Batch, CloudWatch Logs, STS) is at {access.endpoint_url}; Ctrl-C ends it and its jobs.")
+    say("\nFor Airflow:")
+    say(f"export AIRFLOW_CONN_AWS_DEFAULT={shlex.quote(access.airflow_connection())}")
+    say("\nFor airflow-batch-jobs, boto3 and the AWS CLI:")
+    say(f"export AWS_ENDPOINT_URL={access.endpoint_url} AWS_DEFAULT_REGION={access.region}")
+    say(f"export AWS_ACCESS_KEY_ID={access.access_key} AWS_SECRET_ACCESS_KEY={access.secret_key}")
+
+
+class JobProgress:
+    """Shows on stderr how a job gets on: a spinner with the time on a terminal, else a line a change."""
+
+    def __init__(self) -> None:
+        self._console = _stderr()
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=self._console, transient=True)
+        self._task = self._progress.add_task("Waiting for AWS")
+        self._shown = ""
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, detail: JobDetail) -> None:
+        """Show where the job is."""
+        if self._console.is_terminal:
+            self._progress.update(self._task, description=_standing(detail))
+        elif (standing := _standing(detail)) != self._shown:
+            self._shown = standing
+            note(standing)
+
+
+def say_end(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> None:
+    """Print how a job ended on stderr, and end with the exit code that belongs to it.
+
+    Args:
+        detail: The job.
+        parts: Its children or nodes, as far as they are known.
+
+    Raises:
+        typer.Exit: The job has failed.
+    """
+    if detail.status is JobStatus.FAILED:
+        complain(f"Job {detail.job_id} failed: {diagnose(detail, parts)}")
+        raise typer.Exit(FAILED)
+    note(f"Job {detail.job_id} {summarize(detail)}")
+
+
+def say_statuses(rows: Sequence[tuple[JobDetail, Sequence[JobDetail]]]) -> None:
+    """Print how jobs stand on stdout: a table on a terminal, else a line a job with tabs between the fields.
+
+    Args:
+        rows: Each job with its children or nodes, as far as they are known.
+    """
+    console = Console()
+    if not console.is_terminal:
+        for detail, parts in rows:
+            exit_code = "" if detail.exit_code is None else str(detail.exit_code)
+            fields = (detail.job_id, detail.status.value, detail.definition_reference, detail.queue_name, exit_code)
+            say("\t".join((*fields, " ".join(_story(detail, parts).split()))))
+        return
+    table = Table("Job", "Status", "What")
+    for detail, parts in rows:
+        where = Text(f"{detail.definition_reference} on {detail.queue_name}", "dim")
+        table.add_row(
+            Text.assemble(detail.job_id, "\n", (detail.job_name, "dim")),
+            Text(detail.status.value, _COLOURS.get(detail.status, "yellow")),
+            Text.assemble(_story(detail, parts), "\n", where),
+        )
+    console.print(table)
+
+
+def _story(detail: JobDetail, parts: Sequence[JobDetail]) -> str:
+    """Say what is to be said of a job: why it failed, how it went, why it waits."""
+    if detail.status is JobStatus.FAILED:
+        return str(diagnose(detail, parts))
+    if detail.is_final:
+        return summarize(detail)
+    counts = ", ".join(f"{count} {status.value}" for status, count in detail.children.items())
+    waiting = why_waiting(detail, _age_seconds(detail)) if detail.status.is_waiting else None
+    known = (counts, str(waiting) if waiting else detail.status_reason, detail.logs_elsewhere())
+    return "; ".join(filter(None, known)) or f"for {in_words(_age_seconds(detail))}"
+
+
+def _standing(detail: JobDetail) -> str:
+    reason = f": {detail.status_reason}" if detail.status_reason else ""
+    return f"Job {detail.job_id} is {detail.status.value}{reason}"
+
+
+def _age_seconds(detail: JobDetail) -> float:
+    """Return for how long a job has run, or waited."""
+    since = detail.started_at if detail.status is JobStatus.RUNNING else detail.created_at
+    return (datetime.now(tz=UTC) - since).total_seconds() if since else 0.0
+
+
+def _exit_code(error: BatchJobsError) -> int:
+    if isinstance(error, _USAGE_ERRORS):
+        return USAGE
+    return NO_ANSWER if isinstance(error, _NO_ANSWER_ERRORS) else FAILED
+
+
+def _stderr() -> Console:
+    """Return a console on what is stderr now."""
+    return Console(stderr=True, highlight=False)

@@ -1,0 +1,115 @@
+"""`@task.batch_job`: a function that decides at run time which job to run, with which parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.bases.decorator import DecoratedOperator, determine_kwargs, task_decorator_factory
+from airflow.sdk.definitions._internal.types import SET_DURING_EXECUTION
+from airflow.sdk.definitions.context import context_merge
+
+from airflow_batch_jobs.batch.definition import JobDefinition
+from airflow_batch_jobs.errors import DefinitionError
+from airflow_batch_jobs.operators import BatchJobOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from typing import ClassVar
+
+    from airflow.sdk import Context
+    from airflow.sdk.bases.decorator import TaskDecorator
+
+    from airflow_batch_jobs.batch.once import Submitted
+    from airflow_batch_jobs.waiting import WaitPlan
+
+
+class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
+    """Runs the job of the definition that a function returns. What the function returns is never a template."""
+
+    template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *BatchJobOperator.template_fields)
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **DecoratedOperator.template_fields_renderers,
+        **BatchJobOperator.template_fields_renderers,
+    }
+    custom_operator_name = "@task.batch_job"
+    # The definition is known only after execution has begun.
+    overwrite_rtif_after_execution = True
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., JobDefinition],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        for name in ("definition", "parameters"):
+            if name in kwargs:
+                raise DefinitionError(f"@task.batch_job takes no {name}=: the function returns a JobDefinition.")
+        super().__init__(
+            python_callable=python_callable,
+            op_args=op_args,
+            op_kwargs=op_kwargs,
+            definition=SET_DURING_EXECUTION,
+            **kwargs,
+        )
+
+    def _complete(self, render: Callable[[Any], Any]) -> None:
+        """Wait for `execute`: only the function knows the definition."""
+
+    def execute(self, context: Context) -> str:
+        """Call the function, then run the job of the definition that it returns.
+
+        Raises:
+            DefinitionError: The function returned no JobDefinition.
+            BatchJobsError: See `airflow_batch_jobs.errors`.
+        """
+        context_merge(context, self.op_kwargs)
+        kwargs = determine_kwargs(self.python_callable, self.op_args, context)
+        definition = self.python_callable(*self.op_args, **kwargs)
+        if not isinstance(definition, JobDefinition):
+            raise DefinitionError(
+                f"{self.python_callable.__name__} returned {definition!r}; a @task.batch_job function returns a "
+                "JobDefinition."
+            )
+        # Whatever looks like a template here is a value, and is checked as one.
+        self._show(definition.with_parameters({}).plain())
+        self._send_rendered_fields()
+        return BatchJobOperator.execute(self, context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Show the definition again, which this process does not know yet, then take over from the trigger."""
+        self._show(event.get("rendered") or {})
+        return super().execute_complete(context, event)
+
+    def _plan(self, submitted: Submitted) -> WaitPlan:
+        from dataclasses import replace
+
+        return replace(
+            super()._plan(submitted), rendered={"definition": self.definition, "parameters": self.parameters}
+        )
+
+    def _send_rendered_fields(self) -> None:
+        """Let the UI show the request while the task is deferred; Airflow itself sends it after the task's end."""
+        from airflow.sdk.execution_time import task_runner
+        from airflow.sdk.execution_time.comms import SetRenderedFields
+
+        # What Airflow does at the end, masking included, has no public name.
+        fields = task_runner._serialize_rendered_fields(self)  # noqa: SLF001 - as said
+        task_runner.SUPERVISOR_COMMS.send(SetRenderedFields(rendered_fields=fields))
+
+    def _show(self, plain: Mapping[str, Any]) -> None:
+        self.definition = plain.get("definition", self.definition)
+        self.parameters = plain.get("parameters", self.parameters)
+
+
+def batch_job_task(python_callable: Callable[..., JobDefinition] | None = None, **kwargs: Any) -> TaskDecorator:
+    """Turn a function that returns a `JobDefinition` into a task that runs it.
+
+    Args:
+        python_callable: The function; its arguments may be upstream results, and may be mapped with `.expand()`.
+        **kwargs: `job_queue` and whatever else `BatchJobOperator` takes, except `definition` and `parameters`.
+    """
+    return task_decorator_factory(
+        python_callable=python_callable, decorated_operator_class=_BatchJobDecoratedOperator, **kwargs
+    )

@@ -1,0 +1,310 @@
+"""An Airflow of its own: `airflow standalone` in a temporary home, on free ports, ended with all its children."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+#: How long a start may take, in seconds: 25 to 35 on two idle cores.
+START_SECONDS = 180.0
+#: How long the children get for a clean end.
+STOP_SECONDS = 15.0
+
+
+class AirflowStartError(RuntimeError):
+    """Airflow ended, or did not become healthy; says where its output is."""
+
+
+class StandaloneAirflow:
+    """A whole Airflow on SQLite as one process group; a context manager.
+
+    Everybody who can reach the port is an admin: it listens on 127.0.0.1 only, and is for demos and tests.
+
+    Args:
+        home: Becomes AIRFLOW_HOME; made if it is missing.
+        dags: The DAG folder.
+        environment: More environment variables: connections, configuration.
+        on_wait: Called about once a second while Airflow starts.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        dags: Path,
+        environment: Mapping[str, str] | None = None,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.home = home
+        self.port, *self._log_ports = _free_ports(3)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.output = home / "standalone.log"
+        self.environment = {**_inherited(), **self._settings(dags), **(environment or {})}
+        self._on_wait = on_wait
+        self._process: subprocess.Popen[bytes] | None = None
+        self.api = RestApi(self.url)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start Airflow and wait until all its parts are healthy.
+
+        Raises:
+            AirflowStartError: It did not start.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        with self.output.open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - our own arguments
+                [_airflow(), "standalone"],
+                env=self.environment,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        until = time.monotonic() + START_SECONDS
+        while not self.api.is_healthy():
+            if self._process.poll() is not None:
+                raise AirflowStartError(f"Airflow ended with {self._process.returncode}; its output: {self.output}")
+            if time.monotonic() > until:
+                raise AirflowStartError(f"Airflow was not healthy after {START_SECONDS:g} s; its output: {self.output}")
+            self._on_wait()
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """End Airflow and every process it has started, first kindly."""
+        self.api.close()
+        if self._process is None:
+            return
+        group = self._process.pid
+        _signal_group(group, signal.SIGTERM)
+        until = time.monotonic() + STOP_SECONDS
+        while _group_lives(group, self._process) and time.monotonic() < until:
+            time.sleep(0.1)
+        _signal_group(group, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def children(self, name: str) -> list[int]:
+        """Return the ids of Airflow's processes whose command line contains a text, such as `triggerer`."""
+        if self._process is None:
+            return []
+        offspring = psutil.Process(self._process.pid).children(recursive=True)
+        return [child.pid for child in offspring if any(name in word for word in _command(child))]
+
+    def _settings(self, dags: Path) -> dict[str, str]:
+        worker_log, trigger_log = self._log_ports
+        return {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__AUTH_MANAGER": (
+                "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+            ),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_log),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log),
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        }
+
+
+class RestApi:
+    """As much of Airflow's REST API as a demo and the tests need.
+
+    Args:
+        url: Of the API server.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self._token = ""
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def is_healthy(self) -> bool:
+        """Tell whether all parts of Airflow report that they are well."""
+        try:
+            answer = self._client.get("/api/v2/monitor/health")
+        except httpx.HTTPError:
+            return False
+        parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+        return answer.is_success and all(answer.json().get(part, {}).get("status") == "healthy" for part in parts)
+
+    def request(self, method: str, path: str, **arguments: Any) -> Any:
+        """Ask the public API and return the JSON of the answer.
+
+        Args:
+            method: Of HTTP.
+            path: Below `/api/v2/`.
+            **arguments: For httpx: `json`, `params`.
+
+        Raises:
+            httpx.HTTPStatusError: The API refused.
+        """
+        if not self._token:
+            self._token = self._client.get("/auth/token").raise_for_status().json()["access_token"]
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        answer = self._client.request(method, f"/api/v2/{path}", headers=headers, **arguments)
+        if answer.is_error:
+            raise httpx.HTTPStatusError(
+                f"{method} {path}: {answer.status_code} {answer.text[:500]}", request=answer.request, response=answer
+            )
+        return answer.json() if answer.content else None
+
+    def dag_ids(self) -> set[str]:
+        """Return the ids of the DAGs that Airflow has read."""
+        return {dag["dag_id"] for dag in self.request("GET", "dags", params={"limit": 100})["dags"]}
+
+    def import_errors(self) -> list[str]:
+        """Return why DAG files could not be read."""
+        return [each["stack_trace"] for each in self.request("GET", "importErrors")["import_errors"]]
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Unpause a DAG, start a run of it and return the run's id."""
+        self.request("PATCH", f"dags/{dag_id}", json={"is_paused": False})
+        run = self.request("POST", f"dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})})
+        return str(run["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """Return the state of a run."""
+        return str(self.request("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the task instances of a run."""
+        found = self.request("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})
+        return list(found["task_instances"])
+
+    def task_instance(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
+        """Return one task instance."""
+        return dict(self.request("GET", _ti_path(dag_id, run_id, task_id, map_index)))
+
+    def set_state(self, dag_id: str, run_id: str, task_id: str, state: str, map_index: int = -1) -> None:
+        """Mark a task instance failed or successful, as a user does in the UI."""
+        self.request("PATCH", _ti_path(dag_id, run_id, task_id, map_index), json={"new_state": state})
+
+    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Clear a task instance, as a user does in the UI."""
+        self.request(
+            "POST",
+            f"dags/{dag_id}/clearTaskInstances",
+            json={
+                "dry_run": False,
+                "dag_run_id": run_id,
+                "task_ids": [task_id],
+                "only_failed": False,
+                "reset_dag_runs": True,
+            },
+        )
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str, map_index: int = -1) -> Any:
+        """Return an XCom's value; None where there is none."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
+        try:
+            return self.request("GET", path, params={"map_index": map_index, "deserialize": False})["value"]
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                return None
+            raise
+
+    def log(
+        self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1
+    ) -> list[dict[str, Any]]:
+        """Return a task's log as the UI gets it: an entry a line, `{timestamp, event, level, logger, …}`."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
+        entries: list[dict[str, Any]] = []
+        parameters: dict[str, Any] = {"map_index": map_index, "full_content": True}
+        answer = self.request("GET", path, params=parameters)
+        entries.extend(each if isinstance(each, dict) else {"event": each} for each in answer["content"])
+        return entries
+
+
+def _ti_path(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+    return path if map_index < 0 else f"{path}/{map_index}"
+
+
+def _inherited() -> dict[str, str]:
+    """Return the environment without what would steer this Airflow elsewhere, and with our scripts first on PATH."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_"))}
+    scripts = str(Path(sys.executable).parent)
+    return {**kept, "PATH": f"{scripts}{os.pathsep}{kept.get('PATH', os.defpath)}", "PYTHONUNBUFFERED": "1"}
+
+
+def _airflow() -> str:
+    beside = Path(sys.executable).with_name("airflow")
+    found = str(beside) if beside.exists() else shutil.which("airflow")
+    if found is None:
+        raise AirflowStartError("There is no `airflow` command beside this Python or on PATH.")
+    return found
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that are free at this moment; all are held while they are chosen, so no two are the same."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _group_lives(group: int, leader: subprocess.Popen[bytes]) -> bool:
+    leader.poll()  # a zombie would keep its group alive
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.NoSuchProcess:
+        return []

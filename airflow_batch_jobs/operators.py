@@ -1,0 +1,322 @@
+"""BatchJobOperator: submit a pinned definition once, wait, copy the log, return the job's id."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from airflow_batch_jobs.batch.definition import JobDefinition, is_late, parse_reference
+from airflow_batch_jobs.connection import AwsConnection
+from airflow_batch_jobs.errors import DefinitionError, NotPinnedError
+from airflow_batch_jobs.links import JOB_LINKS
+from airflow_batch_jobs.task_instance import JOB_XCOM, TaskKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import jinja2
+    from airflow.sdk import Context, XComArg
+
+    from airflow_batch_jobs.batch.once import Submitted
+    from airflow_batch_jobs.batch.request import SubmitRequest
+    from airflow_batch_jobs.waiting import Outcome, WaitPlan
+    from airflow_batch_jobs.worker import WorkerWait
+
+
+class BatchJobOperator(BaseOperator):
+    """Run an AWS Batch job at a pinned revision of its definition.
+
+    Submits the job, waits in the triggerer until it has ended, shows its log lines in the task log meanwhile, and
+    terminates it when the task is stopped. Returns the job's id; the XCom `batch_job` tells the rest.
+
+    Does not register definitions, and never submits an unpinned one.
+
+    Args:
+        job_queue: The job queue's name or ARN. (`queue` is Airflow's own, for executors.)
+        definition: A `JobDefinition`, a class of it, `name:revision`, or an ARN with a revision.
+        parameters: Values over the definition's own: literals, templates, upstream results.
+        container_overrides: SubmitJob's containerOverrides, under AWS's own names.
+        submit_options: Any other SubmitJob field under AWS's own name: arrayProperties, dependsOn, retryStrategy,
+            timeout, tags, nodeOverrides, …
+        job_name: The readable part of the job's name; None for `<dag>-<task>`.
+        wait: Whether to wait for the job's end; False returns its id after the submit.
+        deferrable: Whether to wait in the triggerer; False waits in the worker, by the same code.
+        poll_interval: Seconds between two looks at the job; None for `[batch_jobs] poll_interval`.
+        copy_logs: Whether the job's CloudWatch log lines go into the task log.
+        terminate_on_kill: Whether stopping the task, or its `execution_timeout`, terminates the job.
+        aws_conn_id: The Airflow connection; None for boto3's own search for credentials.
+        region_name: The region; None for the connection's.
+        verify: Whether to verify TLS certificates, or the path of a CA bundle; None for the connection's setting.
+        botocore_config: Keyword arguments of botocore's Config.
+
+    Raises:
+        DefinitionError: At parse time: the definition is not pinned, or a literal parameter does not fit it.
+    """
+
+    template_fields: Sequence[str] = (
+        "definition",
+        "parameters",
+        "job_queue",
+        "container_overrides",
+        "submit_options",
+        "job_name",
+        "aws_conn_id",
+        "region_name",
+        "verify",
+        "botocore_config",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "parameters": "json",
+        "container_overrides": "json",
+        "submit_options": "json",
+        "botocore_config": "json",
+    }
+    operator_extra_links = JOB_LINKS
+    ui_color = "#ffe0b8"
+
+    def __init__(  # noqa: PLR0913 - each is a decision of the DAG's author
+        self,
+        *,
+        job_queue: str,
+        definition: JobDefinition | type[JobDefinition] | str,
+        parameters: Mapping[str, Any] | XComArg | None = None,
+        container_overrides: Mapping[str, Any] | XComArg | None = None,
+        submit_options: Mapping[str, Any] | XComArg | None = None,
+        job_name: str | None = None,
+        wait: bool = True,
+        deferrable: bool = True,
+        poll_interval: float | None = None,
+        copy_logs: bool = True,
+        terminate_on_kill: bool = True,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # A template for a text such as "20260131" must stay text, also in a DAG that renders native objects.
+        kwargs.setdefault("render_template_as_native_obj", False)
+        super().__init__(**kwargs)
+        self._typed = None if isinstance(definition, str) else definition
+        self.definition = _reference_of(definition)
+        # These hold what their types say only after rendering.
+        self.parameters: Any = parameters
+        self.job_queue = job_queue
+        self.container_overrides: Any = container_overrides
+        self.submit_options: Any = submit_options
+        self.job_name = job_name
+        self.wait = wait
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.copy_logs = copy_logs
+        self.terminate_on_kill = terminate_on_kill
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+        self._killed = False
+        self._waiting: WorkerWait | None = None
+        self._check_literals()
+
+    def execute(self, context: Context) -> str:
+        """Submit the job, then wait for it.
+
+        Raises:
+            BatchJobsError: See `airflow_batch_jobs.errors`.
+        """
+        from airflow_batch_jobs.batch.clients import kept_clients
+        from airflow_batch_jobs.submitting import submit_for
+
+        ti = context["ti"]
+        submitted, job = submit_for(self, context, kept_clients(self._connection.clients()))
+        self._push(ti, job.to_xcom())
+        if not self.wait:
+            return submitted.job_id
+        plan = self._plan(submitted)
+        # A task that got SIGTERM meanwhile waits here, where that is understood.
+        if self.deferrable and not self._killed:
+            self._defer(ti, plan)
+        return self._conclude(context, self._wait_here(ti, plan))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Take over from the trigger: copy what its line budget left over, then end as the job did.
+
+        Raises:
+            JobFailedError: The job has failed.
+            AirflowTaskTimeout: `execution_timeout` has passed.
+            BatchJobsError: See `airflow_batch_jobs.errors`.
+        """
+        from airflow_batch_jobs.waiting import Outcome
+
+        return self._conclude(context, Outcome.from_event(event))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after the trigger. When that has crashed and no retry will adopt the job, terminate it."""
+        from airflow.sdk.exceptions import TaskDeferralError
+
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralError:
+            self._abandon(context["ti"])
+            raise
+
+    def on_kill(self) -> None:
+        """Note that the task is being stopped. Runs in a signal's handler, so what that means is decided elsewhere."""
+        self._killed = True
+        if self._waiting is not None:
+            self._waiting.kill()
+
+    @property
+    def _connection(self) -> AwsConnection:
+        return AwsConnection(self.aws_conn_id or None, self.region_name, self.verify, self.botocore_config)
+
+    def _check_literals(self) -> None:
+        """Find at parse time what can be found then: parameters that do not fit the definition."""
+        if self._typed is None or not (self.parameters is None or isinstance(self.parameters, dict)):
+            return
+        given = self.parameters or {}
+        if isinstance(self._typed, JobDefinition):
+            self._typed.check_with(given)
+        else:
+            self._typed.check_partial(given)
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render as every operator does, then show the complete request and check it as a whole.
+
+        The definition's own values are rendered beside `parameters`, never merged with them before: `parameters` may
+        be data from upstream, which is not a template.
+        """
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        if parent is self:
+            self._complete(lambda own: self.render_template(own, context, jinja_env, seen_oids))
+
+    def _complete(self, render: Any) -> None:
+        """Make the typed definition of the rendered values, and show it in `definition` and `parameters`."""
+        given = dict(self.parameters or {})
+        if self._typed is None:
+            typed = JobDefinition.named(self.definition, given)
+        elif isinstance(self._typed, JobDefinition):
+            typed = self._typed.with_parameters({**render(self._typed.to_data()), **given})
+        else:
+            typed = self._typed.from_parameters({**render(self._typed.defaults()), **given})
+        self.definition = typed.pinned_reference
+        self.parameters = typed.to_dict()
+
+    def request(self, job_name: str, tags: Mapping[str, str]) -> SubmitRequest:
+        """Return the SubmitJob request of the rendered fields.
+
+        Args:
+            job_name: The job's full name.
+            tags: The tags that tell whose job it is; the user's own come from `submit_options`.
+        """
+        from airflow_batch_jobs.batch.request import SubmitRequest
+
+        return SubmitRequest(
+            job_name=job_name,
+            job_queue=self.job_queue,
+            job_definition=self.definition,
+            parameters=dict(self.parameters or {}),
+            container_overrides=dict(self.container_overrides or {}),
+            options=dict(self.submit_options or {}),
+            tags=tags,
+        )
+
+    def _plan(self, submitted: Submitted) -> WaitPlan:
+        from airflow_batch_jobs.config import Settings
+        from airflow_batch_jobs.waiting import WaitPlan
+
+        now = datetime.now(tz=UTC)
+        return WaitPlan(
+            job_id=submitted.job_id,
+            poll_interval=self.poll_interval or Settings.read().poll_interval,
+            copy_logs=self.copy_logs,
+            terminate_on_kill=self.terminate_on_kill,
+            deadline=now + self.execution_timeout if self.execution_timeout else None,
+            submitted_at=submitted.submitted_at or now,
+        )
+
+    def _defer(self, ti: Any, plan: WaitPlan) -> None:
+        from airflow_batch_jobs.triggers import BatchJobTrigger
+
+        trigger = BatchJobTrigger(
+            **plan.to_dict(), try_number=ti.try_number, max_tries=ti.max_tries, **self._connection.to_dict()
+        )
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=None)
+
+    def _wait_here(self, ti: Any, plan: WaitPlan) -> Outcome:
+        from airflow_batch_jobs.worker import WorkerWait, retry_left
+
+        self._waiting = WorkerWait(plan, self._connection, TaskKey.of(ti), retry_left=retry_left(ti))
+        if self._killed:
+            self._waiting.kill()
+        try:
+            return self._waiting.run()
+        finally:
+            self._waiting = None
+
+    def _conclude(self, context: Context, outcome: Outcome) -> str:
+        """Copy what is left of the log, push what is known of the job, and end as it did."""
+        from airflow.sdk.exceptions import AirflowTaskTimeout
+
+        from airflow_batch_jobs.task_log import TaskLog
+        from airflow_batch_jobs.worker import copy_rest
+
+        log = TaskLog()
+        outcome.raise_for_error()
+        copy_rest(outcome, self._connection.clients(), log)
+        self._push(context["ti"], outcome.job)
+        if outcome.timed_out and not outcome.succeeded:
+            raise AirflowTaskTimeout(f"Batch job {outcome.job_id} ran longer than the task's execution_timeout")
+        outcome.raise_for_status()
+        log.note(outcome.summary)
+        return outcome.job_id
+
+    def _push(self, ti: Any, job: Mapping[str, Any]) -> None:
+        """Push the `batch_job` XCom, marked with the attempt that wrote it: XComs are not fenced."""
+        ti.xcom_push(JOB_XCOM, {**job, "try_number": ti.try_number, "max_tries": ti.max_tries})
+
+    def _abandon(self, ti: Any) -> None:
+        """Terminate the job of a crashed trigger, unless a retry is left that will adopt it."""
+        from airflow_batch_jobs.batch.submission import terminate
+        from airflow_batch_jobs.task_log import TaskLog
+        from airflow_batch_jobs.worker import retry_left
+
+        job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
+        if retry_left(ti) or not job or not self.terminate_on_kill:
+            return
+        try:
+            terminate(self._connection.clients(), job["job_id"], "The Airflow trigger that waited for it has crashed")
+        except Exception as error:  # noqa: BLE001 - the crash is what must be reported
+            TaskLog().problem(f"Job {job['job_id']} may run on: {error}")
+
+
+def _reference_of(definition: JobDefinition | type[JobDefinition] | str) -> str:
+    """Return the text that stands for a definition until it is rendered.
+
+    Raises:
+        NotPinnedError: It has no revision.
+        DefinitionError: It is malformed, or none at all.
+    """
+    if isinstance(definition, JobDefinition):
+        return definition.pinned_reference
+    if isinstance(definition, type) and issubclass(definition, JobDefinition):
+        return definition.declared_reference()
+    if not isinstance(definition, str):
+        raise DefinitionError(
+            f"definition={definition!r} is no job definition. Pass a JobDefinition, its class, or a text like "
+            '"align-reads:7"; what upstream tasks return goes through parameters=.'
+        )
+    if not is_late(definition):
+        reference = parse_reference(definition)
+        if reference.revision is None:
+            raise NotPinnedError(reference.name)
+    return definition

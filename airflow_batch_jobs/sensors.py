@@ -1,0 +1,174 @@
+"""BatchJobSensor: wait until a job that somebody else submitted has ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator
+
+from airflow_batch_jobs.connection import AwsConnection
+from airflow_batch_jobs.links import JOB_LINKS
+from airflow_batch_jobs.task_instance import JOB_XCOM, TaskKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context, XComArg
+
+    from airflow_batch_jobs.waiting import Outcome, WaitPlan
+    from airflow_batch_jobs.worker import WorkerWait
+
+
+class BatchJobSensor(BaseSensorOperator):
+    """Wait until an AWS Batch job has left every waiting and running state.
+
+    Succeeds when the job has succeeded and fails when it has failed; returns the job's id. Without
+    `terminate_on_kill` it only watches: stopping the sensor, or its timeout, leaves the job alone.
+
+    Args:
+        job_id: The job, also of an array's child (`id:3`) or a node (`id#1`).
+        deferrable: Whether to wait in the triggerer; False waits in the worker, by the same code.
+        poll_interval: Seconds between two looks at the job; None for `[batch_jobs] poll_interval`.
+        copy_logs: Whether the job's CloudWatch log lines go into the task log.
+        terminate_on_kill: Whether stopping the sensor, or its timeout, terminates the job.
+        aws_conn_id: The Airflow connection; None for boto3's own search for credentials.
+        region_name: The region; None for the connection's.
+        verify: Whether to verify TLS certificates, or the path of a CA bundle; None for the connection's setting.
+        botocore_config: Keyword arguments of botocore's Config.
+
+    Raises:
+        ValueError: At parse time: `mode="reschedule"`, which `deferrable` replaces.
+    """
+
+    template_fields: Sequence[str] = ("job_id", "aws_conn_id", "region_name", "verify", "botocore_config")
+    operator_extra_links = JOB_LINKS
+    ui_color = "#fff0db"
+
+    def __init__(  # noqa: PLR0913 - each is a decision of the DAG's author
+        self,
+        *,
+        job_id: str | XComArg,
+        deferrable: bool = True,
+        poll_interval: float | None = None,
+        copy_logs: bool = False,
+        terminate_on_kill: bool = False,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if self.mode == "reschedule":
+            raise ValueError(
+                f"{self.task_id}: a BatchJobSensor gives its worker slot back by deferrable=True, not by "
+                'mode="reschedule".'
+            )
+        self.job_id: Any = job_id  # text only after rendering
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.copy_logs = copy_logs
+        self.terminate_on_kill = terminate_on_kill
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+        self._waiting: WorkerWait | None = None
+
+    def execute(self, context: Context) -> str:
+        """Wait for the job.
+
+        Raises:
+            BatchJobsError: See `airflow_batch_jobs.errors`.
+        """
+        ti = context["ti"]
+        plan = self._plan()
+        if self.deferrable:
+            from airflow_batch_jobs.triggers import BatchJobTrigger
+
+            trigger = BatchJobTrigger(
+                **plan.to_dict(), try_number=ti.try_number, max_tries=ti.max_tries, **self._connection.to_dict()
+            )
+            self.defer(trigger=trigger, method_name="execute_complete", timeout=None)
+        return self._conclude(context, self._wait_here(ti, plan))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Take over from the trigger, and end as the job did.
+
+        Raises:
+            JobFailedError: The job has failed.
+            AirflowSensorTimeout: The sensor's `timeout` has passed.
+            AirflowTaskTimeout: `execution_timeout` has passed.
+            AirflowSkipException: Any of these, with `soft_fail` or `never_fail`.
+            BatchJobsError: See `airflow_batch_jobs.errors`.
+        """
+        from airflow_batch_jobs.waiting import Outcome
+
+        return self._conclude(context, Outcome.from_event(event))
+
+    def on_kill(self) -> None:
+        """Wake the wait: the sensor is being stopped."""
+        if self._waiting is not None:
+            self._waiting.kill()
+
+    @property
+    def _connection(self) -> AwsConnection:
+        return AwsConnection(self.aws_conn_id or None, self.region_name, self.verify, self.botocore_config)
+
+    @property
+    def _limit(self) -> timedelta:
+        """How long the sensor may wait: the shorter of its `timeout` and its `execution_timeout`."""
+        timeout = timedelta(seconds=self.timeout)
+        return min(timeout, self.execution_timeout) if self.execution_timeout else timeout
+
+    def _plan(self) -> WaitPlan:
+        from airflow_batch_jobs.config import Settings
+        from airflow_batch_jobs.waiting import WaitPlan
+
+        return WaitPlan(
+            job_id=self.job_id,
+            poll_interval=self.poll_interval or Settings.read().poll_interval,
+            copy_logs=self.copy_logs,
+            terminate_on_kill=self.terminate_on_kill,
+            deadline=datetime.now(tz=UTC) + self._limit,
+        )
+
+    def _wait_here(self, ti: Any, plan: WaitPlan) -> Outcome:
+        from airflow_batch_jobs.worker import WorkerWait, retry_left
+
+        self._waiting = WorkerWait(plan, self._connection, TaskKey.of(ti), retry_left=retry_left(ti))
+        try:
+            return self._waiting.run()
+        finally:
+            self._waiting = None
+
+    def _conclude(self, context: Context, outcome: Outcome) -> str:
+        from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
+
+        from airflow_batch_jobs.errors import BatchJobsError
+
+        try:
+            return self._finish(context, outcome)
+        except (BatchJobsError, AirflowSensorTimeout, AirflowTaskTimeout) as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(str(error)) from error
+            raise
+
+    def _finish(self, context: Context, outcome: Outcome) -> str:
+        from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowTaskTimeout
+
+        from airflow_batch_jobs.task_log import TaskLog
+        from airflow_batch_jobs.worker import copy_rest
+
+        log = TaskLog()
+        outcome.raise_for_error()
+        copy_rest(outcome, self._connection.clients(), log)
+        context["ti"].xcom_push(JOB_XCOM, outcome.job)
+        if outcome.timed_out and not outcome.succeeded:
+            bounded = self.execution_timeout is not None and self._limit == self.execution_timeout
+            kind = AirflowTaskTimeout if bounded else AirflowSensorTimeout
+            raise kind(f"Batch job {outcome.job_id} had not ended after {self._limit}")
+        outcome.raise_for_status()
+        log.note(outcome.summary)
+        return outcome.job_id

@@ -1,0 +1,323 @@
+"""Waiting for a job: the one path, which triggerer and worker share.
+
+`WaitPlan` says what to wait for, `JobWait` waits and writes the task log, `Outcome` is what came of it. Plan and
+outcome cross the border between worker and triggerer as the trigger's kwargs and its event: stored formats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs import errors
+from airflow_batch_jobs.batch.diagnosis import Diagnosis, diagnose, summarize, why_waiting
+from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.watch import Ended, LogLines, Problem, StatusChange, Waiting
+from airflow_batch_jobs.task_log import TaskLog
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from airflow_batch_jobs.batch.detail import JobDetail, LogStream
+    from airflow_batch_jobs.batch.watch import JobFollower, JobWatcher
+
+#: How long the wait goes on after it had a job terminated: AWS lets a job 30 s before it kills it, and its last log
+#: events come some seconds later.
+AFTERMATH_SECONDS = 120.0
+#: How often a job that waits is looked at for a reason to worry.
+WORRY_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitPlan:
+    """What is waited for, and how.
+
+    Attributes:
+        job_id: The job.
+        poll_interval: Seconds between two looks at it.
+        copy_logs: Whether its log lines go into the task log.
+        terminate_on_kill: Whether a user's stop of the task, and its timeout, terminate the job.
+        deadline: When the wait ends, aware UTC; None for no end.
+        submitted_at: When the job was submitted, aware UTC: for a minute after it AWS may not know it yet.
+        rendered: Handed back in the outcome, untouched: what the resumed task would otherwise have forgotten.
+    """
+
+    job_id: str
+    poll_interval: float = 5.0
+    copy_logs: bool = True
+    terminate_on_kill: bool = True
+    deadline: datetime | None = None
+    submitted_at: datetime | None = None
+    rendered: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form: times as ISO 8601."""
+        return {name: _to_json(getattr(self, name)) for name in _PLAN_FIELDS}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> WaitPlan:
+        """Read the JSON form, passing over what it does not know."""
+        known = {name: stored[name] for name in _PLAN_FIELDS if name in stored}
+        for name in ("deadline", "submitted_at"):
+            if isinstance(known.get(name), str):
+                known[name] = datetime.fromisoformat(known[name])
+        return cls(**known)
+
+
+_PLAN_FIELDS = tuple(each.name for each in fields(WaitPlan))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a wait.
+
+    Attributes:
+        job: The job as the `batch_job` XCom has it; at least `job_id` and `status`.
+        summary: One line about the job that has ended.
+        diagnosis: Why it failed, as `Diagnosis.to_dict` has it; None for any other end.
+        unread: The streams whose log is not fully copied, each with where to read on.
+        timed_out: Whether the deadline ended the wait.
+        error: What made waiting impossible: the class's name and its arguments.
+        rendered: The plan's.
+    """
+
+    job: dict[str, Any]
+    summary: str = ""
+    diagnosis: dict[str, str] | None = None
+    unread: list[dict[str, Any]] = field(default_factory=list)
+    timed_out: bool = False
+    error: dict[str, str] | None = None
+    rendered: dict[str, Any] | None = None
+
+    @property
+    def job_id(self) -> str:
+        """The job's id."""
+        return str(self.job["job_id"])
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the job has ended well."""
+        return bool(self.job.get("status") == JobStatus.SUCCEEDED.value)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the job has ended badly."""
+        return bool(self.job.get("status") == JobStatus.FAILED.value)
+
+    def to_event(self) -> dict[str, Any]:
+        """Return the payload of the trigger's event."""
+        return asdict(self)
+
+    @classmethod
+    def from_event(cls, payload: Mapping[str, Any]) -> Outcome:
+        """Read the payload of a trigger's event, passing over what it does not know."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in payload.items() if name in known})
+
+    @classmethod
+    def of_error(cls, job_id: str, error: errors.JobNotFoundError | errors.AwsError) -> Outcome:
+        """Return the outcome of a wait that an error made impossible."""
+        told = {"type": type(error).__name__, "message": str(error)}
+        if isinstance(error, errors.AwsError):
+            told |= {"action": error.action, "code": error.code}
+        return cls(job={"job_id": job_id}, error=told)
+
+    def raise_for_error(self) -> None:
+        """Raise the error that made waiting impossible, if one did.
+
+        Raises:
+            JobNotFoundError: AWS does not know the job.
+            AwsError: AWS refused to tell about it.
+        """
+        if self.error is None:
+            return
+        if self.error["type"] == "JobNotFoundError":
+            raise errors.JobNotFoundError(self.job_id)
+        kind = getattr(errors, self.error["type"], errors.AwsError)
+        raise kind(self.error["message"], action=self.error.get("action", ""), code=self.error.get("code", ""))
+
+    def raise_for_status(self) -> None:
+        """Raise if the job has failed.
+
+        Raises:
+            JobFailedError: It has; says why and what to do.
+        """
+        if self.failed:
+            raise errors.JobFailedError(self.job, Diagnosis.from_dict(self.diagnosis or {}))
+
+
+class JobWait:
+    """Waits for one job and writes what happens to it into the task log.
+
+    Args:
+        plan: What to wait for.
+        watcher: Who follows the job.
+        log: The task log.
+        cursors: Where an earlier wait's copy of the log ended, by stream.
+        on_lines: Called after lines were written, with nothing; for saving `cursors()`.
+        on_streams: Called with the job's streams when there are new ones.
+    """
+
+    def __init__(
+        self,
+        plan: WaitPlan,
+        watcher: JobWatcher,
+        *,
+        log: TaskLog | None = None,
+        cursors: Mapping[str, Any] | None = None,
+        on_lines: Callable[[], Awaitable[None]] | None = None,
+        on_streams: Callable[[tuple[LogStream, ...]], Awaitable[None]] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.log = log or TaskLog()
+        self.ended = False
+        self._follower: JobFollower = watcher.follow(
+            plan.job_id,
+            poll_interval=plan.poll_interval,
+            copy_logs=plan.copy_logs,
+            cursors=cursors,
+            submitted_at=plan.submitted_at,
+        )
+        self._on_lines = on_lines
+        self._on_streams = on_streams
+        self._streams = 0
+        self._detail: JobDetail | None = None
+        self._since = _now()
+        self._worry = ""
+        self._timed_out = False
+        self._give_up_at: datetime | None = plan.deadline
+
+    def cursors(self) -> dict[str, Any]:
+        """Return where the copy of the log stands, by stream, for a wait that goes on after this one."""
+        return self._follower.cursors()
+
+    async def run(self) -> Outcome:
+        """Wait until the job has ended and its log is copied, or the deadline has passed.
+
+        Returns:
+            The outcome; also where AWS refused to tell about the job.
+        """
+        try:
+            async with self._follower:
+                outcome = await self._follow()
+        except (errors.JobNotFoundError, errors.AwsError) as error:
+            outcome = Outcome.of_error(self.plan.job_id, error)
+        return replace(outcome, rendered=self.plan.rendered)
+
+    async def terminate(self, reason: str) -> bool:
+        """Have AWS terminate the job, and say in the log whether it accepted.
+
+        Does not wait for the job's end: `run` goes on meanwhile and copies its last lines.
+
+        Args:
+            reason: Becomes the job's statusReason.
+
+        Returns:
+            Whether AWS accepted.
+        """
+        if self._detail is not None and self._detail.status_reason:
+            self.log.note(f"Its status reason before the termination: {self._detail.status_reason}")
+        try:
+            await self._follower.terminate(reason)
+        except errors.AwsError as error:
+            self.log.problem(f"Job {self.plan.job_id} could not be terminated and may run on. {error}")
+            return False
+        self.log.note(f"Terminated job {self.plan.job_id}: {reason}")
+        return True
+
+    async def _follow(self) -> Outcome:
+        while True:
+            try:
+                async with asyncio.timeout(self._alarm_seconds()):
+                    update = await anext(self._follower)
+            except TimeoutError:
+                if await self._is_over():
+                    return self._outcome()
+                continue
+            match update:
+                case StatusChange(detail=detail):
+                    await self._on_status(detail)
+                case LogLines(stream=stream, events=events):
+                    self.log.lines(stream, events)
+                    await self._show_streams()
+                    if self._on_lines:
+                        await self._on_lines()
+                case Waiting(problem=""):
+                    self.log.note("AWS answers again.")
+                case Waiting(problem=text) | Problem(message=text):
+                    self.log.problem(text)
+                case Ended():
+                    return self._end(update)
+
+    async def _on_status(self, detail: JobDetail) -> None:
+        self.log.status(detail)
+        if self._detail is None and self.plan.copy_logs and (elsewhere := detail.logs_elsewhere()):
+            self.log.note(elsewhere)
+        if self._detail is None or self._detail.status is not detail.status:
+            self._since = _now() if self._detail else detail.created_at or _now()
+        self._detail = detail
+        await self._show_streams()
+
+    async def _show_streams(self) -> None:
+        """Tell who asked for it of the job's log streams, when there are new ones."""
+        streams = self._follower.log_streams()
+        if len(streams) > self._streams and self._detail and self._on_streams:
+            await self._on_streams(streams)
+        self._streams = len(streams)
+
+    def _end(self, end: Ended) -> Outcome:
+        self.ended = True
+        failed = end.detail.status is JobStatus.FAILED
+        return Outcome(
+            job=end.detail.to_xcom(self._follower.log_streams()),
+            summary=summarize(end.detail),
+            diagnosis=diagnose(end.detail, end.parts).to_dict() if failed else None,
+            unread=[{**stream.to_dict(), "cursor": cursor.to_dict()} for stream, cursor in end.unread.values()],
+            timed_out=self._timed_out,
+        )
+
+    def _outcome(self) -> Outcome:
+        """Return the outcome of a wait that ends before the job does."""
+        job = self._detail.to_xcom(self._follower.log_streams()) if self._detail else {"job_id": self.plan.job_id}
+        return Outcome(job=job, timed_out=True)
+
+    def _alarm_seconds(self) -> float | None:
+        waits = self._detail is None or self._detail.status.is_waiting
+        spans = [WORRY_SECONDS] if waits else []
+        if self._give_up_at:
+            spans.append(max(0.0, (self._give_up_at - _now()).total_seconds()))
+        return min(spans, default=None)
+
+    async def _is_over(self) -> bool:
+        """Look whether the deadline has passed, and do what it asks for; else whether there is a reason to worry."""
+        if self._give_up_at is None or _now() < self._give_up_at:
+            self._worry_about_waiting()
+            return False
+        if self._timed_out or not self.plan.terminate_on_kill:
+            self._timed_out = True
+            return True
+        self._timed_out = True
+        self.log.problem(f"The task's time is up at {self.plan.deadline}; job {self.plan.job_id} has not ended.")
+        if not await self.terminate("The Airflow task's execution_timeout has passed"):
+            return True
+        self._give_up_at = datetime.fromtimestamp(_now().timestamp() + AFTERMATH_SECONDS, tz=UTC)
+        return False
+
+    def _worry_about_waiting(self) -> None:
+        detail = self._detail
+        if detail is None:
+            return
+        worry = why_waiting(detail, (_now() - self._since).total_seconds())
+        if worry is not None and str(worry) != self._worry:
+            self._worry = str(worry)
+            self.log.problem(f"Job {detail.job_id}: {worry}")
+
+
+def _to_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _now() -> datetime:
+    return datetime.now(tz=UTC)

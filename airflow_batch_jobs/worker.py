@@ -1,0 +1,136 @@
+"""Waiting on a worker: the trigger's wait in the task's own process, and what SIGTERM means there."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs import stop
+from airflow_batch_jobs.batch.detail import LogStream
+from airflow_batch_jobs.batch.logs import LogCursor, read_on
+from airflow_batch_jobs.batch.watch import JobWatcher
+from airflow_batch_jobs.config import Settings
+from airflow_batch_jobs.errors import TaskEvictedError
+from airflow_batch_jobs.task_log import TaskLog
+from airflow_batch_jobs.waiting import JobWait, Outcome, WaitPlan
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.connection import AwsConnection
+    from airflow_batch_jobs.task_instance import TaskKey
+
+#: How long the API server is asked for the task's state after SIGTERM.
+STATE_SECONDS = 1.0
+#: How long the last lines of a terminated job are waited for: Airflow sends SIGKILL about 5 s after SIGTERM.
+LAST_LINES_SECONDS = 3.0
+#: Lines written at a time.
+BATCH = 500
+
+
+class WorkerWait:
+    """Waits for one job in the process that executes the task.
+
+    Args:
+        plan: What to wait for.
+        connection: The AWS settings.
+        key: The task instance.
+        retry_left: Whether Airflow will try the task again if this attempt fails.
+    """
+
+    def __init__(self, plan: WaitPlan, connection: AwsConnection, key: TaskKey, *, retry_left: bool) -> None:
+        self.plan = plan
+        self.log = TaskLog()
+        self._connection = connection
+        self._key = key
+        self._retry_left = retry_left
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._killed: asyncio.Event | None = None
+
+    def run(self) -> Outcome:
+        """Wait until the job has ended.
+
+        Raises:
+            AirflowTaskTerminated: A user stopped the task; the job is terminated.
+            TaskEvictedError: The worker was told to stop for another reason.
+        """
+        _disarm_execution_timeout()
+        return asyncio.run(self._run())
+
+    def kill(self) -> None:
+        """Wake the wait: SIGTERM has come. Safe in a signal's handler; what it means is decided outside of it."""
+        if self._loop is not None and self._killed is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._killed.set)
+
+    async def _run(self) -> Outcome:
+        self._loop, self._killed = asyncio.get_running_loop(), asyncio.Event()
+        options = Settings.read().watch_options()
+        wait = JobWait(self.plan, JobWatcher(self._connection.clients(), options), log=self.log)
+        waiting = asyncio.create_task(wait.run())
+        killed = asyncio.create_task(self._killed.wait())
+        await asyncio.wait({waiting, killed}, return_when=asyncio.FIRST_COMPLETED)
+        killed.cancel()
+        if waiting.done():
+            return waiting.result()
+        return await self._stop(wait, waiting)
+
+    async def _stop(self, wait: JobWait, waiting: asyncio.Task[Outcome]) -> Outcome:
+        state, verdict = await verdict_on_worker(self._key, retry_left=self._retry_left)
+        if not self.plan.terminate_on_kill:
+            verdict = stop.Verdict.LEAVE
+        if verdict is stop.Verdict.TERMINATE:
+            await wait.terminate(stop_reason(state))
+            await asyncio.wait({waiting}, timeout=LAST_LINES_SECONDS)
+        waiting.cancel()
+        raise stopped(self.plan.job_id, state, verdict)
+
+
+async def verdict_on_worker(key: TaskKey, *, retry_left: bool) -> tuple[str | None, stop.Verdict]:
+    """Ask the API server what SIGTERM means. No answer means that it is lost, which is no user's stop."""
+    try:
+        state = await asyncio.wait_for(key.state(), STATE_SECONDS)
+    except Exception:  # noqa: BLE001 - whatever is wrong with the API server
+        state = "unknown"
+    return state, stop.on_worker(state, retry_left=retry_left)
+
+
+def stop_reason(state: str | None) -> str:
+    """Return what becomes the job's statusReason."""
+    if state in stop.FINAL_STATES or state == "restarting":
+        return f"Airflow task stopped by a user: now {state or 'cleared'}"
+    return "The Airflow worker was told to stop and no retry is left"
+
+
+def stopped(job_id: str, state: str | None, verdict: stop.Verdict) -> BaseException:
+    """Return what ends the task: an `execute` that returns after a kill would be recorded as a success."""
+    from airflow.sdk.exceptions import AirflowTaskTerminated
+
+    if state in stop.FINAL_STATES or state == "restarting":
+        return AirflowTaskTerminated(f"Batch job {job_id}: the task was stopped by a user")
+    return TaskEvictedError(job_id, runs_on=verdict is stop.Verdict.LEAVE)
+
+
+def copy_rest(outcome: Outcome, clients: ClientFactory, log: TaskLog) -> None:
+    """Copy the log lines that the triggerer's line budget left over, up to `log_max_lines` a stream."""
+    for entry in outcome.unread:
+        stream = LogStream(entry["label"], entry["group"], entry["region"], entry["stream"])
+        cursor = LogCursor.from_dict(entry["cursor"])
+        events = read_on(clients, stream, cursor, max_lines=Settings.read().log_max_lines)
+        while batch := tuple(islice(events, BATCH)):
+            log.lines(stream, batch)
+
+
+def _disarm_execution_timeout() -> None:
+    """Switch off Airflow's alarm: it would raise in the middle of the event loop.
+
+    The plan's deadline is the same moment, and knows what to do then.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def retry_left(ti: Any) -> bool:
+    """Tell whether Airflow will try a task instance again if this attempt fails."""
+    return bool(ti.try_number <= ti.max_tries)

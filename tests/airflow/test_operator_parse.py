@@ -1,0 +1,113 @@
+"""What BatchJobOperator finds when a DAG is parsed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task
+
+from airflow_batch_jobs.batch.definition import Field, JobDefinition
+from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, ParameterError
+from airflow_batch_jobs.operators import BatchJobOperator
+from airflow_batch_jobs.sensors import BatchJobSensor
+
+
+class Align(JobDefinition, name="align", revision=7):
+    """A definition with a parameter of each kind that matters here."""
+
+    sample: str
+    threads: int = Field(default=4, ge=1)
+
+
+class Unpinned(JobDefinition, name="unpinned"):
+    """A definition without a revision."""
+
+
+def operator(**arguments: Any) -> BatchJobOperator:
+    """Return an operator with what the test does not care about filled in."""
+    return BatchJobOperator(**{"task_id": "job", "job_queue": "default", **arguments})
+
+
+@pytest.mark.parametrize("definition", ["align", Unpinned, Unpinned()])
+def test_an_unpinned_definition_is_refused(definition: Any) -> None:
+    """Without a revision the DAG does not parse, and the error says how to pin one."""
+    with pytest.raises(NotPinnedError, match="at_revision"):
+        operator(definition=definition)
+
+
+@pytest.mark.parametrize("definition", ["align:latest", "align:0", "align:-1", "al ign:7", "", "arn:aws:batch:x"])
+def test_a_malformed_reference_is_refused(definition: str) -> None:
+    """A revision is a whole number from 1, and a name is one that AWS accepts."""
+    with pytest.raises(DefinitionError):
+        operator(definition=definition)
+
+
+@pytest.mark.parametrize("definition", [7, None, {"name": "align"}])
+def test_what_is_no_definition_is_refused(definition: Any) -> None:
+    """The error names what can be passed."""
+    with pytest.raises(DefinitionError, match="is no job definition"):
+        operator(definition=definition)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"sample": "x", "threads": 0}, "threads"),
+        ({"sample": "x", "threads": "many"}, "threads"),
+        ({"threads": 4}, "sample"),
+        ({"sample": "x", "thread": 4}, "thread"),
+    ],
+)
+def test_a_literal_parameter_that_does_not_fit_is_refused(parameters: dict[str, Any], field: str) -> None:
+    """A value out of range, of the wrong type, missing or unknown is found before anything runs."""
+    with pytest.raises(ParameterError) as raised:
+        operator(definition=Align, parameters=parameters)
+    assert raised.value.field == field
+
+
+def test_templates_and_upstream_results_wait_for_the_run() -> None:
+    """What is not known yet is no reason to refuse a DAG, and an upstream result is an upstream task."""
+    with DAG("late", schedule=None):
+
+        @task
+        def threads() -> int:
+            return 3
+
+        job = operator(definition=Align, parameters={"sample": "{{ ds }}", "threads": threads()})
+        whole = operator(task_id="whole", definition=Align, parameters=threads())
+    assert job.upstream_task_ids == {"threads"}
+    assert whole.upstream_task_ids == {"threads__1"}
+
+
+def test_parameters_stand_over_the_definitions_own() -> None:
+    """A literal parameter is checked together with the values of the instance that it overrides."""
+    with pytest.raises(ParameterError, match="threads"):
+        operator(definition=Align(sample="x"), parameters={"threads": 0})
+    assert operator(definition=Align(sample="x"), parameters={"threads": 2}).definition == "align:7"
+
+
+def test_a_dag_serializes_the_same_at_each_parse() -> None:
+    """Definitions in operators and in mapped operators make no new DAG version at each parse."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    def serialized() -> Any:
+        with DAG("same", schedule=None) as dag:
+            operator(definition=Align(sample="x"))
+            BatchJobOperator.partial(task_id="class", job_queue="default", definition=Align).expand(
+                parameters=[{"sample": "x"}]
+            )
+            BatchJobOperator.partial(task_id="instance", job_queue="default", definition=Align(sample="x")).expand(
+                parameters=[{"threads": 1}]
+            )
+        return DagSerialization.to_dict(dag)["dag"]["tasks"]
+
+    first, second = serialized(), serialized()
+    assert first == second
+    assert " at 0x" not in str(first)
+
+
+def test_a_rescheduling_sensor_is_told_of_the_better_way() -> None:
+    """There is one way to give a worker slot back."""
+    with pytest.raises(ValueError, match="deferrable=True"):
+        BatchJobSensor(task_id="wait", job_id="x", mode="reschedule")

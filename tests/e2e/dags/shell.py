@@ -1,0 +1,40 @@
+"""DAGs of one task each that run a shell script as a job, each with another way of waiting."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG
+
+from airflow_batch_jobs import BatchJobOperator, BatchJobSensor
+
+PARAMS = {"script": "echo hello"}
+COMMON: dict[str, Any] = {
+    "task_id": "job",
+    "job_queue": "default",
+    "definition": "shell:1",
+    "parameters": {"script": "{{ params.script }}"},
+}
+
+with DAG("deferred", schedule=None, params=PARAMS):
+    BatchJobOperator(**COMMON)
+
+with DAG("deferred_with_retry", schedule=None, params=PARAMS):
+    BatchJobOperator(**COMMON, retries=1, retry_delay=timedelta(seconds=1))
+
+with DAG("deferred_for_20_seconds", schedule=None, params=PARAMS):
+    BatchJobOperator(**COMMON, execution_timeout=timedelta(seconds=20))
+
+with DAG("on_worker", schedule=None, params=PARAMS):
+    BatchJobOperator(**COMMON, deferrable=False)
+
+with DAG("on_worker_for_20_seconds", schedule=None, params=PARAMS):
+    BatchJobOperator(**COMMON, deferrable=False, execution_timeout=timedelta(seconds=20))
+
+with DAG("sensed", schedule=None, params=PARAMS):
+    submitted = BatchJobOperator(**COMMON, wait=False)
+    BatchJobSensor(task_id="sensor", job_id=submitted.output, copy_logs=True)
+
+with DAG("bundle_of_three", schedule=None, params=PARAMS):
+    BatchJobOperator(**COMMON, submit_options={"arrayProperties": {"size": 3}})

@@ -1,0 +1,81 @@
+"""Looking at runs in a real Airflow: wait for a state, read a log as the UI gets it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.demo.standalone import RestApi
+
+FINAL = ("success", "failed", "skipped", "upstream_failed", "removed")
+
+
+def until(what: Callable[[], Any], seconds: float = 60.0, every: float = 0.25) -> Any:
+    """Ask until the answer is true, and return it; fail after a time with the last answer."""
+    end = time.monotonic() + seconds
+    while not (answer := what()):
+        assert time.monotonic() < end, f"not within {seconds:g} s; the last answer: {answer!r}"
+        time.sleep(every)
+    return answer
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a DAG whose task of interest is `task_id`."""
+
+    api: RestApi
+    dag_id: str
+    run_id: str
+    task_id: str = "job"
+
+    @classmethod
+    def start(cls, api: RestApi, dag_id: str, script: str = "", task_id: str = "job") -> Run:
+        """Start a run whose job is a shell script."""
+        until(lambda: dag_id in api.dag_ids())
+        return cls(api, dag_id, api.trigger(dag_id, {"script": script} if script else None), task_id)
+
+    @property
+    def state(self) -> str | None:
+        """The task instance's state."""
+        state = self.api.task_instance(self.dag_id, self.run_id, self.task_id)["state"]
+        return None if state is None else str(state)
+
+    def wait_for(self, *states: str, seconds: float = 90.0) -> str:
+        """Wait until the task instance is in one of some states."""
+        return str(until(lambda: self.state if self.state in states else None, seconds))
+
+    def wait_for_end(self, seconds: float = 120.0) -> str:
+        """Wait until the task instance is final."""
+        return self.wait_for(*FINAL, seconds=seconds)
+
+    def job(self) -> dict[str, Any]:
+        """Return the `batch_job` XCom, once it is there."""
+        return dict(until(lambda: self.xcom("batch_job")))
+
+    def xcom(self, key: str) -> Any:
+        """Return an XCom of the task instance."""
+        return self.api.xcom(self.dag_id, self.run_id, self.task_id, key)
+
+    def log(self, try_number: int = 1) -> list[dict[str, Any]]:
+        """Return the task log."""
+        return self.api.log(self.dag_id, self.run_id, self.task_id, try_number=try_number)
+
+    def text(self, try_number: int = 1) -> str:
+        """Return the task log as one text."""
+        return "\n".join(str(entry["event"]) for entry in self.log(try_number))
+
+    def lines(self, try_number: int = 1) -> list[str]:
+        """Return what the job itself wrote, in the order of the task log."""
+        return [str(entry["event"]) for entry in self.log(try_number) if entry.get("logger") == "batch.job"]
+
+    def mark(self, state: str) -> None:
+        """Mark the task instance as a user does."""
+        self.api.set_state(self.dag_id, self.run_id, self.task_id, state)
+
+    def clear(self) -> None:
+        """Clear the task instance as a user does."""
+        self.api.clear(self.dag_id, self.run_id, self.task_id)

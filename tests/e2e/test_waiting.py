@@ -1,0 +1,115 @@
+"""Jobs that are waited for in a real Airflow, deferred and on a worker."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.runs import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.local import LocalControl
+    from tests.e2e.runs import Run
+
+    Start = Callable[..., Run]
+
+
+def test_a_job_that_succeeds_makes_its_task_succeed(start: Start, cloud: LocalControl) -> None:
+    """The task shows the job's states, its lines and one line of summary, and returns its id."""
+    run = start("deferred", "echo one; echo two")
+    assert run.wait_for_end() == "success"
+    job = run.job()
+    assert run.lines()[-2:] == ["one", "two"]
+    text = run.text()
+    assert f"Job {job['job_id']} is SUCCEEDED" in text
+    assert "SUCCEEDED in" in text.splitlines()[-3:][0] or "SUCCEEDED in" in text
+    assert run.xcom("return_value") == job["job_id"]
+    assert cloud.job(job["job_id"])["status"] == "SUCCEEDED"
+
+
+def test_the_xcom_tells_what_is_left_when_aws_has_forgotten_the_job(start: Start) -> None:
+    """The `batch_job` XCom has the job's last state, its pinned definition and its log streams."""
+    run = start("deferred", "exit 0")
+    assert run.wait_for_end() == "success"
+    job = run.job()
+    assert job["status"] == "SUCCEEDED"
+    assert job["exit_code"] == 0
+    assert job["attempts"] == 1
+    assert job["definition"].endswith(":job-definition/shell:1")
+    assert job["queue"].endswith(":job-queue/default")
+    assert job["log_streams"][0]["group"] == "/aws/batch/job"
+    assert datetime.fromisoformat(job["created_at"]) <= datetime.fromisoformat(job["stopped_at"])
+
+
+def test_a_line_is_in_the_task_log_while_the_task_is_deferred(start: Start) -> None:
+    """A line is served within 15 s of being written, under its own CloudWatch timestamp."""
+    run = start("deferred", "for i in 1 2 3 4 5 6 7 8; do echo written $(date +%s); sleep 2; done")
+    first = until(lambda: next((e for e in run.log() if str(e["event"]).startswith("written")), None), 60)
+    seen = datetime.now(tz=UTC).timestamp()
+    assert run.state == "deferred"
+    written = int(first["event"].split()[1])
+    assert seen - written < 15
+    assert abs(datetime.fromisoformat(first["timestamp"]).timestamp() - written) < 1.5
+    run.mark("success")
+
+
+def test_a_job_that_fails_says_why(start: Start) -> None:
+    """The task fails with the exit code and what to do, after all lines."""
+    run = start("deferred", "echo broken; exit 3")
+    assert run.wait_for_end() == "failed"
+    assert "broken" in run.lines()
+    text = str(run.log())
+    assert "JobFailedError" in text
+    assert "exit code 3" in text.lower()
+    assert run.job()["exit_code"] == 3
+
+
+@pytest.mark.parametrize("dag_id", ["deferred", "on_worker"])
+def test_ten_thousand_lines_arrive_complete_in_order_and_once(start: Start, dag_id: str) -> None:
+    """The surplus over the triggerer's line budget comes through the worker, and nothing is lost or double."""
+    run = start(dag_id, "i=0; while [ $i -lt 10000 ]; do i=$((i+1)); echo line $i; done")
+    assert run.wait_for_end(seconds=240) == "success"
+    lines = [line for line in run.lines() if line.startswith("line ")]
+    assert lines == [f"line {number}" for number in range(1, 10_001)]
+
+
+def test_a_job_is_waited_for_on_a_worker_by_the_same_code(start: Start) -> None:
+    """Without deferral the log has the same lines, and the task the same results."""
+    run = start("on_worker", "echo here; sleep 1; echo there")
+    assert run.wait_for_end() == "success"
+    assert run.lines()[-2:] == ["here", "there"]
+    assert run.xcom("return_value") == run.job()["job_id"]
+
+
+def test_a_sensor_waits_for_a_job_that_another_task_submitted(start: Start) -> None:
+    """The sensor ends with the job and copies its log where it is told to."""
+    run = start("sensed", "sleep 3; echo seen", task_id="sensor")
+    assert run.wait_for_end() == "success"
+    assert run.lines()[-1] == "seen"
+
+
+def test_every_child_of_an_array_is_in_the_log(start: Start) -> None:
+    """Each child's lines carry its label."""
+    run = start("bundle_of_three", "echo child $AWS_BATCH_JOB_ARRAY_INDEX writes")
+    assert run.wait_for_end() == "success"
+    assert {f"[child {index}] child {index} writes" for index in range(3)} <= set(run.lines())
+
+
+def test_lines_that_are_no_clean_text_arrive(start: Start) -> None:
+    """Colours, control characters, bad UTF-8 and a line of a megabyte neither break the log nor vanish."""
+    run = start(
+        "deferred",
+        r"printf '\033[31mred\033[0m\n'; printf 'bell\007\n'; printf 'bad \377\376 bytes\n'; "
+        r"head -c 1000000 /dev/zero | tr '\0' x; echo; echo after",
+    )
+    assert run.wait_for_end() == "success"
+    lines = run.lines()
+    assert "red" in lines
+    assert "bell" in lines
+    assert any(line.startswith("bad ") and line.endswith(" bytes") for line in lines)
+    assert any(line.startswith("xxxxx") for line in lines)
+    assert "after" in lines
