@@ -1,0 +1,90 @@
+"""A local AWS: Batch, CloudWatch Logs and STS over HTTP, for trying things out and for tests.
+
+It is a development tool. Jobs run as processes of this machine, or follow a timetable without one; boto3 works against
+it unmodified, with `endpoint_url` and the access key that is printed at its start. Routes, required members, bounds
+and enumerations come from the service models of the botocore that is installed.
+
+::
+
+    with LocalAws() as aws:                                     # in a thread of this process
+        batch = aws.clients()("batch")                          # a boto3 client
+        reference = aws.register("hello", ["echo", "hi"])       # "hello:1"
+        job_id = batch.submit_job(jobName="j", jobQueue="default", jobDefinition=reference)["jobId"]
+        aws.wait_for_status(job_id)
+
+    with LocalAws(is_frozen=True) as aws:                       # time passes by `advance` alone
+        aws.script(definition="hello", running=3600, lines=100, attempts=[1, 0])
+        aws.fault("DescribeJobs", "throttle", share=0.3)
+        aws.advance(7200)
+        aws.requests("DescribeJobs")                            # what reached it
+
+    with start_process(slots=8) as aws: ...                     # the same, in a process of its own
+    run_local(port=4444)                                        # in the foreground, until Ctrl-C
+
+What it keeps from others: it listens on 127.0.0.1 unless told otherwise; every request needs the access key, a random
+one at each start; requests of web pages are refused; jobs inherit nothing of its environment but PATH and LANG.
+Whoever has the key can run any command as this user.
+
+Where it differs from AWS
+-------------------------
+
+Served are, of Batch: RegisterJobDefinition, DeregisterJobDefinition, DescribeJobDefinitions, CreateJobQueue,
+DescribeJobQueues, GetJobQueueSnapshot, SubmitJob, DescribeJobs, ListJobs, CancelJob, CancelJobs, TerminateJob,
+TerminateJobs, TagResource, UntagResource, ListTagsForResource; of Logs: FilterLogEvents, GetLogEvents,
+DescribeLogStreams; of STS: GetCallerIdentity, AssumeRole. Any other operation is an UnknownOperationException that
+names it.
+
+Access
+    The access key alone is checked: signatures, regions, session tokens and IAM policies are not. Any role may be
+    assumed. There is one account with one set of jobs, whatever region a client names.
+Running
+    The image is ignored, and the job's first log line says so; a command is looked up on this machine, and without
+    one the job fails. There is no isolation, no memory limit, no volumes, no secrets: `vcpus`, `memory`, `ulimits`,
+    `linuxParameters`, `user` and the like are shown and not applied. A job's working directory and HOME is an empty
+    directory of its own, removed at its end. What a process started ends with it, unless it left its process group.
+    After a kill -9 of the endpoint its jobs' processes live on.
+Scheduling
+    A slot is one job, be it of many containers or nodes. One line for all queues, first come, first served: priority,
+    fair share and compute environments count for nothing. Jobs pass through their states in fractions of a second.
+    `jobStateTimeLimitActions` and consumable resources are not carried out.
+Containers and nodes
+    All containers of a job start at once (their `dependsOn` is ignored). A multi-node job is retried as a whole, and
+    its main node's address is 127.0.0.1. A pod's containers are processes too, init containers are left out, and
+    their output is lost, as is that of any log driver but `awslogs`.
+Jobs
+    TerminateJob on an unknown id is refused. The texts of refusals are AWS's where they are known, and like them where
+    not. Finished jobs are forgotten by number and not by age.
+Logs
+    Events are readable at once, unless a script or a fault delays them. Log groups exist with their first stream.
+    Ends of lines and empty lines are not kept; a line becomes as many events as 1 MiB each allows. There is no
+    `filterPattern`. Beyond a total size, the oldest streams are forgotten. Page tokens do not expire by themselves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.local.access import Access
+    from airflow_batch_jobs.local.control import Control, LocalControl
+    from airflow_batch_jobs.local.run import run_local, start_process
+    from airflow_batch_jobs.local.server import LocalAws
+
+__all__ = ["Access", "Control", "LocalAws", "LocalControl", "run_local", "start_process"]
+
+_MODULES = {
+    "Access": "access",
+    "Control": "control",
+    "LocalAws": "server",
+    "LocalControl": "control",
+    "run_local": "run",
+    "start_process": "run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,0 +1,78 @@
+"""What one needs to use a local AWS: its address and keys, as boto3 clients and as an Airflow connection."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+    from botocore.loaders import Loader
+
+    from airflow_batch_jobs.batch.aws import ClientFactory
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The address and the keys of a local AWS.
+
+    Attributes:
+        endpoint_url: Of Batch, Logs and STS alike.
+        access_key: Required on every request.
+        secret_key: What requests are signed with.
+        region: The region in its ARNs.
+        account: Its account id.
+    """
+
+    endpoint_url: str
+    access_key: str
+    secret_key: str
+    region: str
+    account: str
+
+    def clients(self) -> ClientFactory:
+        """Return what makes boto3 clients of this endpoint, whatever the environment and `~/.aws` say."""
+        from boto3 import Session
+        from botocore.session import Session as BotocoreSession
+
+        core = BotocoreSession(
+            {
+                "profile": (None, None, None, None),
+                "config_file": (None, None, os.devnull, None),
+                "credentials_file": (None, None, os.devnull, None),
+            }
+        )
+        core.register_component("data_loader", _loader())
+        session = Session(
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name=self.region,
+            botocore_session=core,
+        )
+
+        def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
+            return session.client(  # type: ignore[call-overload]
+                service, region_name=region_name, config=config, endpoint_url=self.endpoint_url
+            )
+
+        return make
+
+    def airflow_connection(self) -> str:
+        """Return an Airflow connection to this endpoint, as `AIRFLOW_CONN_AWS_DEFAULT` takes it."""
+        extra = {
+            "region_name": self.region,
+            "endpoint_url": self.endpoint_url,
+            "service_config": {"sts": {"endpoint_url": self.endpoint_url}},
+        }
+        return json.dumps({"conn_type": "aws", "login": self.access_key, "password": self.secret_key, "extra": extra})
+
+
+@cache
+def _loader() -> Loader:
+    """Return one loader for all clients: reading the service models anew takes longer than a test."""
+    from botocore.loaders import Loader
+
+    return Loader()

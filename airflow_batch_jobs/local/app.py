@@ -1,0 +1,132 @@
+"""The HTTP face of the endpoint: a Starlette application on uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from airflow_batch_jobs.local.control import KEY_HEADER
+from airflow_batch_jobs.local.faults import ConnectionDropped
+from airflow_batch_jobs.local.surface import Surface
+from airflow_batch_jobs.local.wire import Request, ServiceError, to_json
+
+if TYPE_CHECKING:
+    from starlette.requests import Request as HttpRequest
+
+    from airflow_batch_jobs.local.endpoint import Endpoint
+
+#: Longer than clients keep an idle connection, which would else now and then be closed under a request.
+_KEEP_ALIVE_SECONDS = 3600
+_METHODS = ["GET", "POST", "PUT", "DELETE"]
+
+
+class Server:
+    """Serves an endpoint on a port."""
+
+    def __init__(self, endpoint: Endpoint, host: str, port: int) -> None:
+        """Take a port; nothing is served before `start`.
+
+        Args:
+            endpoint: What to serve.
+            host: The address to listen on.
+            port: The port; 0 for any that is free.
+        """
+        self._endpoint = endpoint
+        self.surface = Surface(endpoint)
+        self._socket = _listen(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        routes = [
+            Route("/_local/{action}", self._control, methods=["POST"]),
+            Route("/{path:path}", self._aws, methods=_METHODS),
+        ]
+        config = uvicorn.Config(
+            Starlette(routes=routes),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            ws="none",
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        )
+        config.load()
+        self._uvicorn = uvicorn.Server(config)
+        self._uvicorn.lifespan = config.lifespan_class(config)
+
+    async def start(self) -> None:
+        """Serve, on the running event loop."""
+        self._endpoint.start()
+        await self._uvicorn.startup(sockets=[self._socket])
+
+    async def close(self) -> None:
+        """End every connection and every job's processes. Does not wait for requests under way."""
+        for server in self._uvicorn.servers:
+            server.close()
+        for connection in list(self._uvicorn.server_state.connections):
+            connection.transport.abort()
+        await self._endpoint.close()
+
+    async def _aws(self, http: HttpRequest) -> Response:
+        request = Request(
+            method=http.method,
+            path=http.scope["path"],
+            headers={key.decode("latin-1"): value.decode("latin-1") for key, value in http.scope["headers"]},
+            body=await http.body(),
+            query=http.scope["query_string"].decode("latin-1"),
+        )
+        try:
+            answer = await self._endpoint.answer(request)
+        except ConnectionDropped:
+            await self._drop(http)
+            return Response(status_code=500)
+        return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)
+
+    async def _drop(self, http: HttpRequest) -> None:
+        """Reset the connection of a request: what is answered afterwards goes nowhere."""
+        for connection in list(self._uvicorn.server_state.connections):
+            if connection.transport.get_extra_info("peername")[:2] == http.scope["client"]:
+                connection.transport.abort()
+        await asyncio.sleep(0)
+
+    async def _control(self, http: HttpRequest) -> Response:
+        given = http.headers.get(KEY_HEADER, "")
+        if "origin" in http.headers or not secrets.compare_digest(given.encode(), self._key):
+            return _problem(403, PermissionError(f"{KEY_HEADER} must carry the access key"))
+        try:
+            arguments: dict[str, Any] = await http.json()
+            return _json(200, await self.surface.act(http.path_params["action"], arguments))
+        except (LookupError, TypeError, ValueError, TimeoutError, ServiceError) as error:
+            return _problem(400, error)
+
+    @property
+    def _key(self) -> bytes:
+        return self._endpoint.account.access_key.encode()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # asyncio turns off Nagle's algorithm only on sockets that name TCP; without that, an answer takes 40 ms longer.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _json(status: int, value: Any) -> Response:
+    return Response(to_json(value), status, media_type="application/json")
+
+
+def _problem(status: int, error: Exception) -> Response:
+    kinds = (TimeoutError, PermissionError, LookupError, TypeError, ValueError)
+    kind = next((kind.__name__ for kind in kinds if isinstance(error, kind)), type(error).__name__)
+    return _json(status, {"error": kind, "message": str(error)})

@@ -1,0 +1,250 @@
+"""The operations of AWS Batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.local.limits import MOST_REASON_LENGTH, tag_problems
+from airflow_batch_jobs.local.listing import MOST_RESULTS, check_list_request, page, wanted
+from airflow_batch_jobs.local.wire import client_exception
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+    from airflow_batch_jobs.local.call import Call, Operations
+    from airflow_batch_jobs.local.clock import Timeline
+    from airflow_batch_jobs.local.definitions import Definitions
+    from airflow_batch_jobs.local.describe import Describer
+    from airflow_batch_jobs.local.jobs import Job, Jobs
+    from airflow_batch_jobs.local.lifecycle import Lifecycle
+    from airflow_batch_jobs.local.queues import Queues
+    from airflow_batch_jobs.local.submit import Submitter
+
+#: So many jobs may TerminateJobs and CancelJobs name.
+_MOST_STOPPED = 50
+#: GetJobQueueSnapshot shows so many.
+_FRONT_OF_QUEUE = 100
+
+
+class Batch:
+    """AWS Batch: definitions, queues and jobs."""
+
+    def __init__(
+        self,
+        *,
+        timeline: Timeline,
+        definitions: Definitions,
+        queues: Queues,
+        jobs: Jobs,
+        lifecycle: Lifecycle,
+        submitter: Submitter,
+        describer: Describer,
+        chance: Random,
+    ) -> None:
+        self._timeline = timeline
+        self._definitions = definitions
+        self._queues = queues
+        self._jobs = jobs
+        self._lifecycle = lifecycle
+        self._submitter = submitter
+        self._describer = describer
+        self._chance = chance
+        self.operations: Operations = {
+            "RegisterJobDefinition": self.register_job_definition,
+            "DeregisterJobDefinition": self.deregister_job_definition,
+            "DescribeJobDefinitions": self.describe_job_definitions,
+            "CreateJobQueue": self.create_job_queue,
+            "DescribeJobQueues": self.describe_job_queues,
+            "GetJobQueueSnapshot": self.get_job_queue_snapshot,
+            "SubmitJob": self.submit_job,
+            "DescribeJobs": self.describe_jobs,
+            "ListJobs": self.list_jobs,
+            "CancelJob": self.cancel_job,
+            "CancelJobs": self.cancel_jobs,
+            "TerminateJob": self.terminate_job,
+            "TerminateJobs": self.terminate_jobs,
+            "TagResource": self.tag_resource,
+            "UntagResource": self.untag_resource,
+            "ListTagsForResource": self.list_tags_for_resource,
+        }
+
+    def register_job_definition(self, call: Call) -> dict[str, Any]:
+        """Add the next revision of a definition."""
+        definition = self._definitions.register(call.parameters)
+        return {
+            "jobDefinitionName": definition.name,
+            "jobDefinitionArn": definition.arn,
+            "revision": definition.revision,
+        }
+
+    def deregister_job_definition(self, call: Call) -> dict[str, Any]:
+        """Make a revision INACTIVE."""
+        reference = call.parameters["jobDefinition"]
+        definition = self._definitions.find(reference)
+        if definition is None or ":" not in reference.rpartition("/")[2]:
+            raise client_exception(f"JobDefinition {reference} does not exist: name:revision or an ARN is needed")
+        definition.is_active = False
+        return {}
+
+    def describe_job_definitions(self, call: Call) -> dict[str, Any]:
+        """Describe the definitions that are named, or those of a name and a status."""
+        references = call.parameters.get("jobDefinitions")
+        if references is None:
+            every = self._definitions.newest_first(
+                call.parameters.get("jobDefinitionName", ""), call.parameters.get("status", "")
+            )
+            shown, token = page(every, call.parameters, lambda definition: definition.reference)
+            return {"jobDefinitions": [one.describe() for one in shown], **token}
+        if len(references) > MOST_RESULTS:
+            raise client_exception(f"Maximum number of job definitions supported is {MOST_RESULTS}")
+        for reference in references:
+            if ":" not in reference.rpartition("/")[2]:
+                raise client_exception(f"Job definition {reference} is not an ARN or name:revision")
+        found = [self._definitions.find(reference) for reference in references]
+        return {"jobDefinitions": [one.describe() for one in found if one]}
+
+    def create_job_queue(self, call: Call) -> dict[str, Any]:
+        """Add a queue."""
+        queue = self._queues.create(call.parameters)
+        return {"jobQueueName": queue.name, "jobQueueArn": queue.arn}
+
+    def describe_job_queues(self, call: Call) -> dict[str, Any]:
+        """Describe all queues, or those that are named."""
+        references = call.parameters.get("jobQueues")
+        found = self._queues.all() if not references else [self._queues.find(one) for one in references]
+        shown, token = page((one for one in found if one), call.parameters, lambda queue: queue.name)
+        return {"jobQueues": [one.describe() for one in shown], **token}
+
+    def get_job_queue_snapshot(self, call: Call) -> dict[str, Any]:
+        """Show the jobs that will start next."""
+        queue = self._queues.get(call.parameters["jobQueue"])
+        now = self._timeline.now_ms()
+        line = list(self._lifecycle.front_of_line(queue.arn))[:_FRONT_OF_QUEUE]
+        jobs = [{"jobArn": job.arn, "earliestTimeAtPosition": now} for job in line]
+        return {"frontOfQueue": {"jobs": jobs, "lastUpdatedAt": now}}
+
+    def submit_job(self, call: Call) -> dict[str, Any]:
+        """Start a job."""
+        job = self._submitter.make_job(call.parameters, call.size_bytes)
+        self._lifecycle.submit(job)
+        return {"jobArn": job.arn, "jobName": job.name, "jobId": job.id}
+
+    def describe_jobs(self, call: Call) -> bytes:
+        """Describe the jobs that are named, as far as they are known."""
+        ids = call.parameters["jobs"]
+        if len(ids) > MOST_RESULTS:
+            raise client_exception(f"Maximum number of jobs supported is {MOST_RESULTS}")
+        return self._describer.details_json(self._known(ids, call))
+
+    def _known(self, ids: list[str], call: Call) -> Iterator[tuple[Job, int | None]]:
+        for job_id in dict.fromkeys(ids):
+            job = self._jobs.find(job_id.rpartition("/")[2])
+            if job is None or not self._is_shown(job, call):
+                continue
+            if call.changes.omit_share and self._chance.random() < call.changes.omit_share:
+                continue
+            node = job_id.partition("#")[2]
+            if not node:
+                yield job, None
+            elif node.isdecimal() and int(node) < job.node_count:
+                yield job, int(node)
+
+    def list_jobs(self, call: Call) -> dict[str, Any]:
+        """List the jobs of a queue, newest first, or an array job's children, or a multi-node job's nodes."""
+        request = call.parameters
+        check_list_request(request)
+        rows: Iterator[tuple[Job, int | None]]
+        if request.get("jobQueue"):
+            rows = ((job, None) for job in self._jobs.newest_first(self._queues.get(request["jobQueue"]).arn))
+        elif request.get("arrayJobId"):
+            rows = ((job, None) for job in self._get(request["arrayJobId"]).children)
+        else:
+            parent = self._get(request["multiNodeJobId"])
+            rows = ((parent, node) for node in range(parent.node_count))
+        is_wanted = wanted(request)
+        shown, token = page(
+            (row for row in rows if is_wanted(row[0]) and self._is_shown(row[0], call)),
+            request,
+            lambda row: f"{row[0].id}#{row[1]}",
+        )
+        return {"jobSummaryList": [self._describer.summary(job, node) for job, node in shown], **token}
+
+    def cancel_job(self, call: Call) -> dict[str, Any]:
+        """Cancel a job that has not begun to start."""
+        self._lifecycle.cancel(self._get(call.parameters["jobId"]), _reason(call))
+        return {}
+
+    def cancel_jobs(self, call: Call) -> dict[str, Any]:
+        """Cancel several jobs."""
+        for job in self._stoppable(call):
+            self._lifecycle.cancel(job, _reason(call))
+        return {"successful": call.parameters["jobs"], "errors": []}
+
+    def terminate_job(self, call: Call) -> dict[str, Any]:
+        """End a job, whatever it does."""
+        self._lifecycle.terminate(self._get(call.parameters["jobId"]), _reason(call))
+        return {}
+
+    def terminate_jobs(self, call: Call) -> dict[str, Any]:
+        """End several jobs."""
+        for job in self._stoppable(call):
+            self._lifecycle.terminate(job, _reason(call))
+        return {"successful": call.parameters["jobs"], "errors": []}
+
+    def tag_resource(self, call: Call) -> dict[str, Any]:
+        """Add tags to a job, a definition or a queue."""
+        tags = self._tags(call)
+        for problem in tag_problems({**tags, **call.parameters["tags"]}):
+            raise client_exception(problem)
+        tags |= call.parameters["tags"]
+        return {}
+
+    def untag_resource(self, call: Call) -> dict[str, Any]:
+        """Take tags off a job, a definition or a queue."""
+        tags = self._tags(call)
+        for key in call.parameters["tagKeys"]:
+            tags.pop(key, None)
+        return {}
+
+    def list_tags_for_resource(self, call: Call) -> dict[str, Any]:
+        """Show the tags of a job, a definition or a queue."""
+        return {"tags": self._tags(call)}
+
+    def _is_shown(self, job: Job, call: Call) -> bool:
+        age_seconds = self._timeline.now() - job.created_at / 1000
+        return not call.changes.lag_seconds or age_seconds >= call.changes.lag_seconds
+
+    def _get(self, job_id: str) -> Job:
+        job = self._jobs.find(job_id)
+        if job is None:
+            raise client_exception(f"Job {job_id} not found")
+        return job
+
+    def _stoppable(self, call: Call) -> Iterator[Job]:
+        ids = call.parameters["jobs"]
+        if len(ids) > _MOST_STOPPED:
+            raise client_exception(f"Maximum number of jobs supported is {_MOST_STOPPED}")
+        return (job for job in map(self._jobs.find, ids) if job)
+
+    def _tags(self, call: Call) -> dict[str, str]:
+        """Return the tags, to be changed in place, of the resource that a call names."""
+        arn = call.parameters["resourceArn"]
+        kind, _, name = (
+            arn.rpartition(":")[2].partition("/") if ":job/" in arn or ":job-queue/" in arn else ("", "", "")
+        )
+        if kind == "job":
+            job = self._get(name)
+            job.written = None
+            return job.tags
+        found = self._queues.find(arn) if kind == "job-queue" else self._definitions.find(arn)
+        if found is None:
+            raise client_exception(f"Resource {arn} not found")
+        return found.tags
+
+
+def _reason(call: Call) -> str:
+    reason = str(call.parameters["reason"])
+    if len(reason) > MOST_REASON_LENGTH:
+        raise client_exception(f"Reason must have at most {MOST_REASON_LENGTH} characters")
+    return reason

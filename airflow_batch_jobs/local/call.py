@@ -1,0 +1,32 @@
+"""One call of an operation, as the services see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.local.faults import Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call.
+
+    Attributes:
+        parameters: What it was given; its form is checked.
+        changes: What injected faults change in its answer.
+        access_key: Who calls.
+        size_bytes: How long its body was.
+    """
+
+    parameters: dict[str, Any]
+    changes: Changes
+    access_key: str
+    size_bytes: int
+
+
+#: An operation's output by member name, or its JSON.
+Result = Mapping[str, Any] | bytes
+Operations = Mapping[str, Callable[[Call], Result]]

@@ -1,0 +1,129 @@
+"""Job definitions: immutable revisions, ACTIVE until they are deregistered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.local.limits import check_common, check_name
+from airflow_batch_jobs.local.wire import client_exception
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow_batch_jobs.local.account import Account
+
+_KINDS = ("containerProperties", "nodeProperties", "ecsProperties", "eksProperties")
+
+
+@dataclass(slots=True, eq=False)
+class Definition:
+    """One revision of a job definition.
+
+    Attributes:
+        name: Its name.
+        revision: From 1.
+        arn: Its ARN, with the revision.
+        request: What RegisterJobDefinition was given.
+        tags: Its tags, which TagResource changes.
+        is_active: False after DeregisterJobDefinition.
+    """
+
+    name: str
+    revision: int
+    arn: str
+    request: Mapping[str, Any]
+    tags: dict[str, str]
+    is_active: bool = True
+
+    @property
+    def reference(self) -> str:
+        """`name:revision`."""
+        return f"{self.name}:{self.revision}"
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as DescribeJobDefinitions does."""
+        return {
+            **self.request,
+            "jobDefinitionArn": self.arn,
+            "revision": self.revision,
+            "status": "ACTIVE" if self.is_active else "INACTIVE",
+            "containerOrchestrationType": "EKS" if "eksProperties" in self.request else "ECS",
+            "tags": self.tags,
+        }
+
+
+class Definitions:
+    """All revisions of all job definitions."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._revisions: dict[str, list[Definition]] = {}
+
+    def register(self, request: Mapping[str, Any]) -> Definition:
+        """Add the next revision of a definition.
+
+        Raises:
+            ServiceError: The definition is none.
+        """
+        name = request["jobDefinitionName"]
+        check_name(name, "Job definition name")
+        check_common(request)
+        _check_properties(request)
+        revisions = self._revisions.setdefault(name, [])
+        revision = len(revisions) + 1
+        arn = self._account.arn(f"job-definition/{name}:{revision}")
+        revisions.append(Definition(name, revision, arn, request, dict(request.get("tags", {}))))
+        return revisions[-1]
+
+    def find(self, reference: str) -> Definition | None:
+        """Return the revision that an ARN or `name:revision` names; without a revision, the newest ACTIVE one."""
+        name, _, revision = reference.rpartition("job-definition/")[2].partition(":")
+        revisions = self._revisions.get(name, [])
+        if not revision:
+            return next((one for one in reversed(revisions) if one.is_active), None)
+        if not revision.isdecimal() or not 1 <= int(revision) <= len(revisions):
+            return None
+        return revisions[int(revision) - 1]
+
+    def active(self, reference: str) -> Definition:
+        """Return the revision that a job is to run.
+
+        Raises:
+            ServiceError: There is none, or it is INACTIVE.
+        """
+        definition = self.find(reference)
+        if definition is None or not definition.is_active:
+            raise client_exception(f"JobDefinition {reference} does not exist or is not in ACTIVE status")
+        return definition
+
+    def newest_first(self, name: str = "", status: str = "") -> Iterator[Definition]:
+        """Yield revisions, of one name and in one status where they are given."""
+        for one_name in [name] if name else sorted(self._revisions):
+            for definition in reversed(self._revisions.get(one_name, [])):
+                if not status or definition.is_active == (status == "ACTIVE"):
+                    yield definition
+
+
+def _check_properties(request: Mapping[str, Any]) -> None:
+    kind = request["type"]
+    if kind not in {"container", "multinode"}:
+        raise client_exception(f"Job definition type {kind} is not valid: container or multinode")
+    given = [key for key in _KINDS if key in request]
+    if len(given) != 1 or (kind == "multinode") != (given == ["nodeProperties"]):
+        raise client_exception(f"A job definition of type {kind} needs exactly one of its properties, not {given}")
+    if "containerProperties" in request:
+        _check_container(request["containerProperties"])
+
+
+def _check_container(container: Mapping[str, Any]) -> None:
+    if not container.get("image"):
+        raise client_exception("Container properties must contain an image")
+    for variable in container.get("environment", []):
+        if variable.get("name", "").startswith("AWS_BATCH"):
+            raise client_exception(f"Environment variable {variable['name']} uses the reserved prefix AWS_BATCH")
+    required = {item["type"] for item in container.get("resourceRequirements", [])}
+    required |= {key.upper().removesuffix("S") for key in ("vcpus", "memory") if container.get(key)}
+    for resource in ("VCPU", "MEMORY"):
+        if resource not in required:
+            raise client_exception(f"Container properties must contain a resource requirement of type {resource}")

@@ -1,0 +1,224 @@
+"""Jobs, their attempts, and the store of all jobs."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.status import FINAL, JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_batch_jobs.local.clock import Timer
+    from airflow_batch_jobs.local.containers import Container
+    from airflow_batch_jobs.local.definitions import Definition
+    from airflow_batch_jobs.local.scripted import Script
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """One container of one attempt.
+
+    Attributes:
+        container: What runs in it.
+        task_id: The id of the ECS task it belongs to.
+        log_stream: The name of its log stream; empty before it runs, and where it has none.
+        exit_code: As the container ended; None while it runs, and where it never started.
+        reason: Why it could not start or run.
+        has_ended: Whether it is over.
+    """
+
+    container: Container
+    task_id: str
+    log_stream: str = ""
+    exit_code: int | None = None
+    reason: str = ""
+    has_ended: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One attempt of a job; times in milliseconds since the epoch.
+
+    Attributes:
+        number: From 1.
+        parts: What runs in it.
+        decided_by: The first essential part that ended: its exit code is the attempt's.
+        is_stopping: Whether its parts were told to end.
+    """
+
+    number: int
+    parts: tuple[Part, ...]
+    started_at: int | None = None
+    stopped_at: int | None = None
+    status_reason: str = ""
+    decided_by: Part | None = None
+    is_stopping: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all its parts have ended."""
+        return all(part.has_ended for part in self.parts)
+
+    def parts_of(self, node: int | None) -> tuple[Part, ...]:
+        """Return one node's parts; all where node is None."""
+        return self.parts if node is None else tuple(part for part in self.parts if part.container.node == node)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A job as it is now; times in milliseconds since the epoch.
+
+    Attributes:
+        request: The parameters of SubmitJob.
+        script: The timetable it follows; None where it runs processes.
+        parent: The array job that it is a child of, at `index`.
+        node_count: How many nodes it has; 0 where it is no multi-node job.
+        attempt: The attempt under way.
+        stop_reason: Why it was cancelled or terminated.
+        waits_for: The ids of jobs that must succeed first.
+        timer: Its next step on the timeline.
+        time_limit: The entry on the timeline that ends the attempt.
+        written: What DescribeJobs says of it, as JSON; None when that has changed since.
+    """
+
+    id: str
+    name: str
+    arn: str
+    queue_arn: str
+    definition: Definition
+    request: Mapping[str, Any]
+    containers: tuple[Container, ...]
+    tags: dict[str, str]
+    created_at: int
+    script: Script | None = None
+    parent: Job | None = None
+    index: int | None = None
+    node_count: int = 0
+    status: JobStatus = JobStatus.SUBMITTED
+    status_reason: str = ""
+    started_at: int | None = None
+    stopped_at: int | None = None
+    past_attempts: list[Attempt] = field(default_factory=list)
+    attempt: Attempt | None = None
+    is_cancelled: bool = False
+    is_terminated: bool = False
+    has_timed_out: bool = False
+    stop_reason: str = ""
+    waits_for: frozenset[str] = frozenset()
+    children: list[Job] = field(default_factory=list)
+    children_in: dict[JobStatus, int] = field(default_factory=dict)
+    has_slot: bool = False
+    timer: Timer | None = None
+    time_limit: Timer | None = None
+    written: bytes | None = None
+
+    @property
+    def array_size(self) -> int:
+        """How many children it has or will have; 0 where it is no array job."""
+        return (
+            self.request["arrayProperties"]["size"] if self.parent is None and "arrayProperties" in self.request else 0
+        )
+
+    @property
+    def main_node(self) -> int:
+        """The node whose end is a multi-node job's end."""
+        return int(self.definition.request["nodeProperties"]["mainNode"])
+
+    @property
+    def open_children(self) -> int:
+        """How many children have not ended yet."""
+        return len(self.children) - sum(self.children_in.get(status, 0) for status in FINAL)
+
+    @property
+    def is_eks(self) -> bool:
+        """Whether it runs in a pod."""
+        return "eksProperties" in self.definition.request
+
+    @property
+    def timeout_seconds(self) -> int | None:
+        """How long one attempt may run."""
+        timeout = self.request.get("timeout") or self.definition.request.get("timeout") or {}
+        return timeout.get("attemptDurationSeconds")
+
+    @property
+    def retry_strategy(self) -> Mapping[str, Any]:
+        """How often and on which ends it is tried again."""
+        given = self.request.get("retryStrategy") or self.definition.request.get("retryStrategy")
+        if given:
+            return {"attempts": 1, **given}
+        return {"attempts": len(self.script.attempts) if self.script else 1}
+
+    @property
+    def all_attempts(self) -> list[Attempt]:
+        """The attempts that are over, and the one under way."""
+        return [*self.past_attempts, self.attempt] if self.attempt else self.past_attempts
+
+
+class Jobs:
+    """All jobs, by id and by queue; finished ones are forgotten beyond a number of them."""
+
+    def __init__(self, keep_finished: int, on_forget: Callable[[Job], None]) -> None:
+        """Start empty.
+
+        Args:
+            keep_finished: How many finished jobs are kept; the newest stays, be it an array of more children.
+            on_forget: Called with each job that is forgotten.
+        """
+        self._keep_finished = keep_finished
+        self._on_forget = on_forget
+        self._jobs: dict[str, Job] = {}
+        self._by_queue: dict[str, dict[str, Job]] = {}
+        self._finished: deque[Job] = deque()
+        self._finished_count = 0
+
+    def add(self, job: Job) -> None:
+        """Add a job."""
+        self._jobs[job.id] = job
+        if job.parent is None:
+            self._by_queue.setdefault(job.queue_arn, {})[job.id] = job
+
+    def find(self, job_id: str) -> Job | None:
+        """Return a job; a node's id (`id#n`) gives the job whose node it is."""
+        return self._jobs.get(job_id.partition("#")[0])
+
+    def newest_first(self, queue_arn: str) -> Iterator[Job]:
+        """Yield a queue's jobs, without array children."""
+        return reversed(self._by_queue.get(queue_arn, {}).values())
+
+    def all(self) -> Iterator[Job]:
+        """Yield all jobs, oldest first, children after their parents."""
+        return iter(self._jobs.values())
+
+    def finished(self, job: Job) -> None:
+        """Note that a job is final."""
+        if job.parent is not None:
+            return
+        self._finished.append(job)
+        self._finished_count += 1 + len(job.children)
+        while self._finished_count > self._keep_finished and len(self._finished) > 1:
+            self._forget(self._finished.popleft())
+
+    def _forget(self, job: Job) -> None:
+        self._finished_count -= 1 + len(job.children)
+        for one in (job, *job.children):
+            del self._jobs[one.id]
+            self._on_forget(one)
+        del self._by_queue[job.queue_arn][job.id]
+
+
+def new_attempt(job: Job) -> Attempt:
+    """Return a job's next attempt, not started yet; the parts of one node share a task."""
+    task_ids: dict[int | None, str] = {}
+    parts = tuple(
+        Part(container, task_ids.setdefault(container.node, uuid.uuid4().hex)) for container in job.containers
+    )
+    return Attempt(len(job.past_attempts) + 1, parts)
+
+
+def new_job_id() -> str:
+    """Return an id as Batch makes them."""
+    return str(uuid.uuid4())

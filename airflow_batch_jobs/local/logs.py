@@ -1,0 +1,224 @@
+"""The operations of CloudWatch Logs that read."""
+
+from __future__ import annotations
+
+import base64
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.local.streams import EVENT_OVERHEAD_BYTES, Event, Position, Stream, Window, merged
+from airflow_batch_jobs.local.wire import ServiceError, invalid_parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow_batch_jobs.local.call import Call, Operations
+    from airflow_batch_jobs.local.clock import Timeline
+    from airflow_batch_jobs.local.streams import Streams
+
+_MOST_EVENTS = 10_000
+_MOST_PAGE_BYTES = 1024 * 1024
+_MOST_STREAMS = 50
+#: Later than any timestamp, in milliseconds.
+_FOREVER = 1 << 62
+#: Before this, events cannot be read newest first: 2024-01-01.
+_NEWEST_FIRST_SINCE = 1_704_067_200_000
+
+
+class Logs:
+    """CloudWatch Logs."""
+
+    def __init__(self, timeline: Timeline, streams: Streams) -> None:
+        self._timeline = timeline
+        self._streams = streams
+        self.operations: Operations = {
+            "FilterLogEvents": self.filter_log_events,
+            "GetLogEvents": self.get_log_events,
+            "DescribeLogStreams": self.describe_log_streams,
+        }
+
+    def filter_log_events(self, call: Call) -> dict[str, Any]:
+        """Return the events of up to 100 streams, in the order of (timestamp, ingestion)."""
+        request = call.parameters
+        _check_filter(request)
+        streams = self._named_streams(request)
+        newest_first = request.get("startFromHead") is False
+        after: Position | None = None
+        if request.get("nextToken"):
+            newest_first, after = _read_filter_token(request["nextToken"])
+        window = Window(
+            start=request.get("startTime", 0),
+            end=request.get("endTime", _FOREVER),
+            readable_until=self._readable_until(call),
+            newest_first=newest_first,
+        )
+        if call.changes.empty_page:
+            return {"events": [], "searchedLogStreams": [], "nextToken": _filter_token(newest_first, after)}
+        events, is_full = _page(merged(streams, _from(window, after), after), request.get("limit", _MOST_EVENTS))
+        names = {stream.number: stream.name for stream in streams}
+        shown: dict[str, Any] = {
+            "events": [_filtered_event(event, names[event.position.stream_number]) for event in events],
+            "searchedLogStreams": [],
+        }
+        if is_full:
+            shown["nextToken"] = _filter_token(newest_first, events[-1].position)
+        return shown
+
+    def get_log_events(self, call: Call) -> dict[str, Any]:
+        """Return a page of one stream; without a token, from its tail."""
+        request = call.parameters
+        stream = self._stream(self._group(request), request["logStreamName"])
+        forward = bool(request.get("startFromHead", False))
+        after: Position | None = None
+        if request.get("nextToken"):
+            forward, after = _read_page_token(request["nextToken"])
+        window = Window(
+            start=request.get("startTime", 0),
+            end=request.get("endTime", _FOREVER) - 1,
+            readable_until=self._readable_until(call),
+            newest_first=not forward,
+        )
+        events, _ = _page(merged([stream], _from(window, after), after), request.get("limit", _MOST_EVENTS))
+        if not forward:
+            events.reverse()
+        return {
+            "events": [_plain_event(event) for event in events],
+            "nextForwardToken": _page_token("f", events[-1].position if events else after),
+            "nextBackwardToken": _page_token("b", events[0].position if events else after),
+        }
+
+    def describe_log_streams(self, call: Call) -> dict[str, Any]:
+        """Describe a group's streams, by name or by their last event."""
+        request = call.parameters
+        by_time = request.get("orderBy") == "LastEventTime"
+        if by_time and request.get("logStreamNamePrefix"):
+            raise invalid_parameter("Cannot order by LastEventTime with a logStreamNamePrefix.")
+        now = self._readable_until(call)
+        found = [
+            self._describe(stream, now)
+            for name, stream in sorted(self._group(request).items())
+            if name.startswith(request.get("logStreamNamePrefix", ""))
+        ]
+        if by_time:
+            found.sort(key=lambda one: one.get("lastEventTimestamp", 0))
+        if request.get("descending"):
+            found.reverse()
+        skipped = int(request["nextToken"]) if request.get("nextToken", "").isdecimal() else 0
+        end = skipped + request.get("limit", _MOST_STREAMS)
+        return {"logStreams": found[skipped:end], **({"nextToken": str(end)} if end < len(found) else {})}
+
+    def _describe(self, stream: Stream, now: int) -> dict[str, Any]:
+        shown: dict[str, Any] = {
+            "logStreamName": stream.name,
+            "creationTime": stream.created_at,
+            "arn": f"{stream.group}:log-stream:{stream.name}",
+            "storedBytes": 0,
+        }
+        first = next(stream.read(Window(0, _FOREVER, now)), None)
+        last = next(stream.read(Window(0, _FOREVER, now, newest_first=True)), None)
+        if first and last:
+            shown["firstEventTimestamp"] = first.position.timestamp
+            shown["lastEventTimestamp"] = last.position.timestamp
+            shown["lastIngestionTime"] = last.position.ingestion_time
+        return shown
+
+    def _readable_until(self, call: Call) -> int:
+        return self._timeline.now_ms() - round(call.changes.late_seconds * 1000)
+
+    def _group(self, request: Mapping[str, Any]) -> dict[str, Stream]:
+        if ("logGroupName" in request) == ("logGroupIdentifier" in request):
+            raise invalid_parameter("Exactly one of logGroupName and logGroupIdentifier must be given.")
+        name = request.get("logGroupName") or request["logGroupIdentifier"].rpartition(":log-group:")[2]
+        group = self._streams.group(name)
+        if group is None:
+            raise ServiceError("ResourceNotFoundException", "The specified log group does not exist.")
+        return group
+
+    def _stream(self, group: Mapping[str, Stream], name: str) -> Stream:
+        if name not in group:
+            raise ServiceError("ResourceNotFoundException", "The specified log stream does not exist.")
+        return group[name]
+
+    def _named_streams(self, request: Mapping[str, Any]) -> list[Stream]:
+        group = self._group(request)
+        if "logStreamNames" in request:
+            return [self._stream(group, name) for name in dict.fromkeys(request["logStreamNames"])]
+        prefix = request.get("logStreamNamePrefix", "")
+        return [stream for name, stream in group.items() if name.startswith(prefix)]
+
+
+def _check_filter(request: Mapping[str, Any]) -> None:
+    if "logStreamNames" in request and "logStreamNamePrefix" in request:
+        raise invalid_parameter("logStreamNames and logStreamNamePrefix cannot be given together.")
+    if request.get("filterPattern"):
+        raise invalid_parameter("The local AWS knows no filterPattern.")
+    if request.get("startFromHead") is False and request.get("startTime", 0) < _NEWEST_FIRST_SINCE:
+        raise invalid_parameter("startFromHead=false needs a startTime on or after 2024-01-01.")
+
+
+def _page(events: Iterator[Event], limit: int) -> tuple[list[Event], bool]:
+    """Return as many events as a page holds, and whether there are more."""
+    page: list[Event] = []
+    size_bytes = 0
+    for event in islice(events, limit + 1):
+        size_bytes += len(event.text.encode("utf-8", "replace")) + EVENT_OVERHEAD_BYTES
+        if page and (len(page) == limit or size_bytes > _MOST_PAGE_BYTES):
+            return page, True
+        page.append(event)
+    return page, False
+
+
+def _from(window: Window, after: Position | None) -> Window:
+    """Return the part of a window that is not read yet."""
+    if after is None:
+        return window
+    start = window.start if window.newest_first else max(window.start, after.timestamp)
+    end = min(window.end, after.timestamp) if window.newest_first else window.end
+    return Window(start, end, window.readable_until, window.newest_first)
+
+
+def _filtered_event(event: Event, stream_name: str) -> dict[str, Any]:
+    position = event.position
+    return {
+        "logStreamName": stream_name,
+        "timestamp": position.timestamp,
+        "message": event.text,
+        "ingestionTime": position.ingestion_time,
+        "eventId": f"{position.timestamp:014d}{position.stream_number:020d}{position.line_number:022d}",
+    }
+
+
+def _plain_event(event: Event) -> dict[str, Any]:
+    return {
+        "timestamp": event.position.timestamp,
+        "message": event.text,
+        "ingestionTime": event.position.ingestion_time,
+    }
+
+
+def _filter_token(newest_first: bool, position: Position | None) -> str:  # noqa: FBT001 - one half of the token
+    return base64.urlsafe_b64encode(json.dumps([newest_first, position]).encode()).decode()
+
+
+def _read_filter_token(token: str) -> tuple[bool, Position | None]:
+    try:
+        newest_first, position = json.loads(base64.urlsafe_b64decode(token))
+        return bool(newest_first), Position(*position) if position else None
+    except (ValueError, TypeError) as error:
+        raise invalid_parameter("The specified nextToken is invalid.") from error
+
+
+def _page_token(direction: str, position: Position | None) -> str:
+    return f"{direction}/" + ("/".join(map(str, position)) if position else "0")
+
+
+def _read_page_token(token: str) -> tuple[bool, Position | None]:
+    direction, *numbers = token.split("/")
+    try:
+        position = Position(*map(int, numbers)) if len(numbers) > 1 else None
+    except (ValueError, TypeError) as error:
+        raise invalid_parameter("The specified nextToken is invalid.") from error
+    if direction not in {"f", "b"}:
+        raise invalid_parameter("The specified nextToken is invalid.")
+    return direction == "f", position

@@ -1,0 +1,96 @@
+"""Job queues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.local.limits import check_name
+from airflow_batch_jobs.local.wire import client_exception
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from airflow_batch_jobs.local.account import Account
+
+
+@dataclass(slots=True, eq=False)
+class Queue:
+    """A job queue.
+
+    Attributes:
+        name: Its name.
+        arn: Its ARN.
+        request: What CreateJobQueue was given.
+        tags: Its tags.
+    """
+
+    name: str
+    arn: str
+    request: Mapping[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_fair_share(self) -> bool:
+        """Whether it has a fair-share policy: its jobs need a shareIdentifier, and no other's may have one."""
+        return "schedulingPolicyArn" in self.request
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as DescribeJobQueues does."""
+        shown: dict[str, Any] = {
+            "jobQueueName": self.name,
+            "jobQueueArn": self.arn,
+            "state": self.request.get("state", "ENABLED"),
+            "status": "VALID",
+            "statusReason": "JobQueue Healthy",
+            "priority": self.request.get("priority", 1),
+            "computeEnvironmentOrder": self.request.get("computeEnvironmentOrder", []),
+            "tags": self.tags,
+        }
+        for key in ("schedulingPolicyArn", "jobStateTimeLimitActions", "jobQueueType", "serviceEnvironmentOrder"):
+            if key in self.request:
+                shown[key] = self.request[key]
+        return shown
+
+
+class Queues:
+    """All job queues."""
+
+    def __init__(self, account: Account, names: Iterable[str]) -> None:
+        self._account = account
+        self._queues: dict[str, Queue] = {}
+        for name in names:
+            self.create({"jobQueueName": name})
+
+    def create(self, request: Mapping[str, Any]) -> Queue:
+        """Add a queue.
+
+        Raises:
+            ServiceError: Its name is taken, or none.
+        """
+        name = request["jobQueueName"]
+        check_name(name, "Job queue name")
+        if name in self._queues:
+            raise client_exception(f"{self._queues[name].arn} already exists")
+        arn = self._account.arn(f"job-queue/{name}")
+        self._queues[name] = Queue(name, arn, request, dict(request.get("tags", {})))
+        return self._queues[name]
+
+    def find(self, reference: str) -> Queue | None:
+        """Return the queue of a name or an ARN."""
+        return self._queues.get(reference.rpartition("job-queue/")[2])
+
+    def get(self, reference: str) -> Queue:
+        """Return the queue of a name or an ARN.
+
+        Raises:
+            ServiceError: There is none.
+        """
+        queue = self.find(reference)
+        if queue is None:
+            raise client_exception(f"JobQueue {reference} not found.")
+        return queue
+
+    def all(self) -> list[Queue]:
+        """Return all queues."""
+        return list(self._queues.values())

@@ -1,0 +1,119 @@
+"""SubmitJob: a request, checked as AWS checks it, becomes a job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.local.containers import containers_of, node_count
+from airflow_batch_jobs.local.jobs import Job, new_job_id
+from airflow_batch_jobs.local.limits import check_submit
+from airflow_batch_jobs.local.wire import client_exception
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_batch_jobs.local.account import Account
+    from airflow_batch_jobs.local.clock import Timeline
+    from airflow_batch_jobs.local.definitions import Definitions
+    from airflow_batch_jobs.local.jobs import Jobs
+    from airflow_batch_jobs.local.queues import Queue, Queues
+    from airflow_batch_jobs.local.scripted import Script
+
+
+class Submitter:
+    """Makes jobs out of requests."""
+
+    def __init__(
+        self, account: Account, timeline: Timeline, definitions: Definitions, queues: Queues, jobs: Jobs
+    ) -> None:
+        self._account = account
+        self._timeline = timeline
+        self._definitions = definitions
+        self._queues = queues
+        self._jobs = jobs
+        self._scripts: list[Script] = []
+
+    def add_script(self, script: Script) -> None:
+        """Let jobs submitted from now on follow a script; the newest one that is for a job counts."""
+        self._scripts.insert(0, script)
+
+    def make_job(self, request: Mapping[str, Any], size_bytes: int) -> Job:
+        """Return a new job.
+
+        Args:
+            request: The parameters of SubmitJob.
+            size_bytes: How long the request's body was.
+
+        Raises:
+            ServiceError: A ClientException.
+        """
+        check_submit(request, size_bytes)
+        queue = self._queues.get(request["jobQueue"])
+        _check_queue(queue, request)
+        definition = self._definitions.active(request["jobDefinition"])
+        self._check_dependencies(request)
+        nodes = node_count(definition, request)
+        if nodes and "arrayProperties" in request:
+            raise client_exception("A multi-node parallel job can not be an array job")
+        job_id = new_job_id()
+        return Job(
+            id=job_id,
+            name=request["jobName"],
+            arn=self._account.arn(f"job/{job_id}"),
+            queue_arn=queue.arn,
+            definition=definition,
+            request=request,
+            containers=containers_of(definition, request),
+            tags=dict(request.get("tags", {})),
+            created_at=self._timeline.now_ms(),
+            script=self._script(definition.reference, request["jobName"], None),
+            node_count=nodes,
+        )
+
+    def children_of(self, parent: Job) -> list[Job]:
+        """Return an array job's children, in PENDING. They do not get the parent's tags."""
+        return [
+            Job(
+                id=f"{parent.id}:{index}",
+                name=parent.name,
+                arn=f"{parent.arn}:{index}",
+                queue_arn=parent.queue_arn,
+                definition=parent.definition,
+                request=parent.request,
+                containers=parent.containers,
+                tags={},
+                created_at=self._timeline.now_ms(),
+                script=self._script(parent.definition.reference, parent.name, index),
+                parent=parent,
+                index=index,
+                status=JobStatus.PENDING,
+            )
+            for index in range(parent.array_size)
+        ]
+
+    def _script(self, definition: str, job_name: str, array_index: int | None) -> Script | None:
+        return next((one for one in self._scripts if one.matches(definition, job_name, array_index)), None)
+
+    def _check_dependencies(self, request: Mapping[str, Any]) -> None:
+        size = request.get("arrayProperties", {}).get("size")
+        for dependency in request.get("dependsOn", []):
+            job_id, kind = dependency.get("jobId"), dependency.get("type")
+            if kind and not size:
+                raise client_exception(f"A dependency of type {kind} is for array jobs only")
+            if not job_id and kind != "SEQUENTIAL":
+                raise client_exception("A dependency needs a jobId")
+            other = self._jobs.find(job_id) if job_id else None
+            if job_id and other is None:
+                raise client_exception(f"Dependency {job_id} not found")
+            if other and kind == "N_TO_N" and other.array_size != size:
+                raise client_exception(f"Array size {size} differs from the {other.array_size} of its dependency")
+
+
+def _check_queue(queue: Queue, request: Mapping[str, Any]) -> None:
+    if queue.request.get("state") == "DISABLED":
+        raise client_exception(f"JobQueue {queue.name} is not in ENABLED state")
+    if queue.is_fair_share and "shareIdentifier" not in request:
+        raise client_exception(f"JobQueue {queue.name} needs a shareIdentifier")
+    if not queue.is_fair_share and "shareIdentifier" in request:
+        raise client_exception(f"JobQueue {queue.name} has no fair-share policy: shareIdentifier can not be given")

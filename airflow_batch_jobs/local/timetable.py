@@ -1,0 +1,93 @@
+"""Runs scripted jobs: one entry on the timeline an attempt, and log streams that make their lines when read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_batch_jobs.local.scripted import LineNames
+from airflow_batch_jobs.local.streams import ScriptedStream
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.local.clock import Timeline
+    from airflow_batch_jobs.local.jobs import Attempt, Job, Part
+    from airflow_batch_jobs.local.lifecycle import Lifecycle
+    from airflow_batch_jobs.local.scripted import Script, ScriptedAttempt
+    from airflow_batch_jobs.local.streams import Streams
+
+#: The exit code of a process that ends on SIGTERM.
+_TERMINATED = 143
+
+
+class Timetable:
+    """Runs attempts by their jobs' scripts."""
+
+    def __init__(self, timeline: Timeline, streams: Streams, *, step_seconds: float) -> None:
+        """Start without a job.
+
+        Args:
+            timeline: Where the ends of attempts are planned.
+            streams: Where the log streams go.
+            step_seconds: How long a stopped attempt takes to end where its script does not say.
+        """
+        self.lifecycle: Lifecycle
+        self._timeline = timeline
+        self._streams = streams
+        self._step_seconds = step_seconds
+
+    def start(self, job: Job, attempt: Attempt) -> None:
+        """Plan the attempt's end and open its log streams."""
+        if job.script is None:
+            return
+        scripted = job.script.attempt(attempt.number)
+        seconds = job.script.running if scripted.running is None else scripted.running
+        for part in attempt.parts:
+            if part.log_stream:
+                self._open_stream(job, attempt, part, seconds)
+        job.timer = self._timeline.after(seconds, lambda: self._end(job, attempt, scripted))
+
+    def stop(self, job: Job, attempt: Attempt) -> None:
+        """Let the attempt end a while later, as one that was told to."""
+        if job.script is None or attempt.is_over:
+            return
+        if job.timer:
+            job.timer.cancel()
+        seconds = self._step_seconds if job.script.stopping is None else job.script.stopping
+        job.timer = self._timeline.after(seconds, lambda: self._end_stopped(job, attempt))
+
+    def _end(self, job: Job, attempt: Attempt, scripted: ScriptedAttempt) -> None:
+        job.timer = None
+        ends = [(part, scripted.parts.get(_label(part), scripted.exit_code)) for part in attempt.parts]
+        # The first essential part to end decides: let it be one that fails.
+        for part, exit_code in sorted(ends, key=lambda end: (end[0].container.is_essential, end[1] == 0)):
+            self.lifecycle.part_ended(job, part, exit_code, scripted.reason, scripted.status_reason)
+
+    def _end_stopped(self, job: Job, attempt: Attempt) -> None:
+        job.timer = None
+        now = self._timeline.now_ms()
+        for part in attempt.parts:
+            stream = (self._streams.group(part.container.log_group) or {}).get(part.log_stream)
+            if isinstance(stream, ScriptedStream):
+                stream.stop(now)
+            self.lifecycle.part_ended(job, part, _TERMINATED)
+
+    def _open_stream(self, job: Job, attempt: Attempt, part: Part, seconds: float) -> None:
+        script: Script | None = job.script
+        if script is None:
+            return
+        self._streams.add(
+            ScriptedStream(
+                self._streams.next_number(),
+                part.container.log_group,
+                part.log_stream,
+                self._timeline.now_ms(),
+                lines=script.lines,
+                delivery=script.delivery,
+                seconds=seconds,
+                names=LineNames(job.id, job.name, attempt.number, part.log_stream),
+            )
+        )
+
+
+def _label(part: Part) -> str:
+    """Return what a script calls a part: its node's number, or its container's name."""
+    return part.container.name if part.container.node is None else str(part.container.node)

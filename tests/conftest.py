@@ -1,0 +1,26 @@
+"""The local AWS for all tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_batch_jobs.local.server import LocalAws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def aws() -> Iterator[LocalAws]:
+    """A local AWS whose time runs by itself and whose jobs are a hundredth of a second in each state they pass."""
+    with LocalAws(step_seconds=0.01) as local_aws:
+        yield local_aws
+
+
+@pytest.fixture
+def frozen_aws() -> Iterator[LocalAws]:
+    """A local AWS in which time passes by `advance` alone, and each state that a job passes lasts a second."""
+    with LocalAws(step_seconds=1.0, is_frozen=True) as local_aws:
+        yield local_aws

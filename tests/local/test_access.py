@@ -1,0 +1,194 @@
+"""Who may use the endpoint, and what it says to everybody else."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.exceptions import ClientError
+
+from airflow_batch_jobs.local import Access, LocalAws
+from airflow_batch_jobs.local.model import load_service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.local import Control
+
+
+def code_of(call: Callable[[], Any]) -> str:
+    """Return the error code that a call ends with."""
+    with pytest.raises(ClientError) as raised:
+        call()
+    return str(raised.value.response["Error"]["Code"])
+
+
+def send(aws: Control, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Send a plain HTTP request."""
+    connection = http.client.HTTPConnection(urlsplit(aws.endpoint_url).netloc, timeout=10)
+    try:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, json.dumps(body), named)
+        answer = connection.getresponse()
+        return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def signed(aws: Control, service: str = "batch") -> str:
+    """Return an Authorization header, as SigV4 makes them."""
+    return f"AWS4-HMAC-SHA256 Credential={aws.access_key}/20260101/us-east-1/{service}/aws4_request, Signature=0"
+
+
+def test_a_wrong_access_key_is_not_recognized(aws: LocalAws) -> None:
+    """Each service has its own name for that."""
+    clients = Access(aws.endpoint_url, "AKIAWRONG", "x", aws.region, aws.account).clients()
+    batch, logs, sts = clients("batch"), clients("logs"), clients("sts")
+    assert code_of(lambda: batch.describe_jobs(jobs=["x"])) == "UnrecognizedClientException"
+    assert code_of(lambda: logs.filter_log_events(logGroupName="x")) == "UnrecognizedClientException"
+    assert code_of(sts.get_caller_identity) == "InvalidClientTokenId"
+    assert [one.outcome for one in aws.requests("DescribeJobs")] == ["UnrecognizedClientException"]
+
+
+def test_the_access_key_is_another_each_time() -> None:
+    """And long enough not to be guessed."""
+    with LocalAws() as one, LocalAws() as other:
+        assert one.access_key != other.access_key
+        assert len(one.access_key) >= 32
+
+
+def test_a_request_without_a_signature_is_refused(aws: LocalAws) -> None:
+    """As AWS refuses it."""
+    status, headers, _ = send(aws, "POST", "/v1/describejobs", {"jobs": ["x"]})
+    assert (status, headers["x-amzn-errortype"]) == (403, "MissingAuthenticationTokenException")
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/describejobs"), ("POST", "/_local/jobs")])
+def test_a_web_page_is_refused_even_with_the_key(aws: LocalAws, method: str, path: str) -> None:
+    """And gets no CORS headers, asked for or not."""
+    status, headers, _ = send(
+        aws,
+        method,
+        path,
+        {"jobs": ["x"]},
+        authorization=signed(aws),
+        x_local_key=aws.access_key,
+        origin="http://evil.example",
+    )
+    assert status == 403
+    preflight, more_headers, _ = send(aws, "OPTIONS", path, origin="http://evil.example")
+    assert preflight == 405
+    assert not [name for name in headers | more_headers if name.startswith("access-control")]
+
+
+def test_the_control_surface_needs_the_key(aws: LocalAws) -> None:
+    """In its own header."""
+    assert send(aws, "POST", "/_local/jobs", {})[0] == 403
+    assert send(aws, "POST", "/_local/jobs", {}, x_local_key="LOCALWRONG")[0] == 403
+    assert send(aws, "POST", "/_local/jobs", {}, x_local_key=aws.access_key)[0] == 200
+
+
+def test_only_this_machine_reaches_it(aws: LocalAws) -> None:
+    """It listens on 127.0.0.1 unless told otherwise."""
+    assert urlsplit(aws.endpoint_url).hostname == "127.0.0.1"
+
+
+def test_an_operation_that_is_not_served_is_named(batch: Any, logs: Any, aws: LocalAws) -> None:
+    """Be it one that AWS has or not."""
+    with pytest.raises(ClientError, match="does not serve batch:ListSchedulingPolicies") as raised:
+        batch.list_scheduling_policies()
+    assert raised.value.response["Error"]["Code"] == "UnknownOperationException"
+    with pytest.raises(ClientError, match="does not serve logs:PutLogEvents"):
+        logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=[{"timestamp": 0, "message": "m"}])
+    with pytest.raises(ClientError, match="does not serve sts:GetSessionToken"):
+        aws.clients()("sts").get_session_token()
+    assert b"no operation s3 GET /bucket" in send(aws, "GET", "/bucket", authorization=signed(aws, "s3"))[2]
+    with pytest.raises(ClientError, match="DynamoDB_20120810"):
+        aws.clients()("dynamodb").list_tables()
+
+
+def test_malformed_requests_are_refused(aws: LocalAws) -> None:
+    """What boto3 would not even send."""
+    headers = {"authorization": signed(aws)}
+    for body, problem in [
+        ({"jobs": "x"}, b"jobs must be a list"),
+        ({"jobs": [1]}, b"jobs.1.member must be a string"),
+        ({}, b"jobs must not be null"),
+        ([], b"not a JSON object"),
+    ]:
+        status, _, answer = send(aws, "POST", "/v1/describejobs", body, **headers)
+        assert status == 400
+        assert problem in answer
+    logs = {**headers, "x_amz_target": "Logs_20140328.GetLogEvents"}
+    assert b"logStreamName must not be null" in send(aws, "POST", "/", {"logGroupName": "g"}, **logs)[2]
+    assert (
+        b"must satisfy regular expression"
+        in send(aws, "POST", "/", {"logGroupName": "?", "logStreamName": "s"}, **logs)[2]
+    )
+
+
+def test_sts_tells_who_calls(aws: LocalAws, client_of: Callable[..., Any]) -> None:
+    """The account and the key."""
+    identity = client_of(aws, "sts").get_caller_identity()
+    assert (identity["Account"], identity["UserId"]) == (aws.account, aws.access_key)
+
+
+def test_an_assumed_role_has_a_key_that_ends(frozen_aws: LocalAws, client_of: Callable[..., Any]) -> None:
+    """Until then it is as good as the first."""
+    arn = "arn:aws:iam::123456789012:role/airflow"
+    answer = client_of(frozen_aws, "sts").assume_role(RoleArn=arn, RoleSessionName="worker", DurationSeconds=900)
+    assert answer["AssumedRoleUser"]["Arn"].endswith("assumed-role/airflow/worker")
+    given = answer["Credentials"]
+    assert given["Expiration"].timestamp() == frozen_aws.now() + 900
+    keys = (given["AccessKeyId"], given["SecretAccessKey"])
+    assumed = Access(frozen_aws.endpoint_url, *keys, frozen_aws.region, frozen_aws.account).clients()
+    assert assumed("batch").describe_jobs(jobs=["x"])["jobs"] == []
+    frozen_aws.advance(900)
+    assert code_of(lambda: assumed("batch").describe_jobs(jobs=["x"])) == "ExpiredTokenException"
+    assert code_of(lambda: assumed("sts").get_caller_identity()) == "ExpiredToken"
+
+
+def test_a_role_needs_a_name(aws: LocalAws) -> None:
+    """What is missing is a validation error."""
+    form = "Action=AssumeRole&Version=2011-06-15"
+    connection = http.client.HTTPConnection(urlsplit(aws.endpoint_url).netloc, timeout=10)
+    headers = {"authorization": signed(aws, "sts"), "content-type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/", form, headers)
+    answer = connection.getresponse().read()
+    connection.close()
+    assert b"<Code>ValidationError</Code>" in answer
+
+
+def test_an_airflow_connection_names_all_services(aws: LocalAws) -> None:
+    """With the endpoint for STS as well, and the region."""
+    connection = json.loads(aws.airflow_connection())
+    assert (connection["conn_type"], connection["login"]) == ("aws", aws.access_key)
+    assert connection["extra"] == {
+        "region_name": "us-east-1",
+        "endpoint_url": aws.endpoint_url,
+        "service_config": {"sts": {"endpoint_url": aws.endpoint_url}},
+    }
+
+
+def test_clients_take_nothing_from_the_environment(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a profile nor keys nor an endpoint."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "other")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+    client = aws.clients()("batch")
+    assert client.describe_jobs(jobs=["x"])["jobs"] == []
+    assert client.meta.region_name == "us-east-1"
+
+
+def test_the_protocols_are_those_that_botocore_speaks() -> None:
+    """The day it speaks another one, this says so."""
+    from botocore.session import Session
+
+    protocols = {name: Session().get_service_model(name).resolved_protocol for name in ("batch", "logs", "sts")}
+    assert protocols == {"batch": "rest-json", "logs": "json", "sts": "query"}
+    assert load_service("logs").target_prefix == "Logs_20140328"

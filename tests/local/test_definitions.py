@@ -1,0 +1,162 @@
+"""Job definitions: revisions, their states, and what registering refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.local import LocalAws
+
+CONTAINER: dict[str, Any] = {
+    "image": "busybox",
+    "command": ["echo", "Ref::word"],
+    "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}],
+}
+
+
+def register(batch: Any, name: str = "align", **more: Any) -> str:
+    """Register a revision and return its ARN."""
+    request = {"jobDefinitionName": name, "type": "container", "containerProperties": CONTAINER, **more}
+    arn: str = batch.register_job_definition(**request)["jobDefinitionArn"]
+    return arn
+
+
+def revisions(batch: Any, **how: Any) -> list[tuple[str, int, str]]:
+    """Describe definitions: name, revision, status."""
+    found = batch.describe_job_definitions(**how)["jobDefinitions"]
+    return sorted((one["jobDefinitionName"], one["revision"], one["status"]) for one in found)
+
+
+def revise(batch: Any) -> list[Any]:
+    """Register, deregister and describe, and return all that was seen."""
+    arns = [register(batch), register(batch), register(batch, "other")]
+    batch.deregister_job_definition(jobDefinition="align:1")
+    return [
+        [arn.rpartition("/")[2] for arn in arns],
+        revisions(batch, jobDefinitionName="align"),
+        revisions(batch, jobDefinitionName="align", status="ACTIVE"),
+        revisions(batch, jobDefinitions=arns[1:]),
+        revisions(batch, jobDefinitions=["nobody:1"]),
+        register(batch).rpartition("/")[2],
+    ]
+
+
+def test_revisions_count_up_and_only_their_status_changes(batch: Any) -> None:
+    """Each registration is the next revision; deregistering makes one INACTIVE and frees no number."""
+    seen = revise(batch)
+    assert seen == [
+        ["align:1", "align:2", "other:1"],
+        [("align", 1, "INACTIVE"), ("align", 2, "ACTIVE")],
+        [("align", 2, "ACTIVE")],
+        [("align", 2, "ACTIVE"), ("other", 1, "ACTIVE")],
+        [],
+        "align:3",
+    ]
+
+
+def test_revisions_are_as_moto_has_them(batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second opinion: moto answers the same calls alike. It knows no `name:revision` in DescribeJobDefinitions."""
+    import boto3
+    from moto import mock_aws
+
+    ours = revise(batch)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    with mock_aws():
+        theirs = revise(boto3.Session(region_name="us-east-1").client("batch"))
+    assert ours == theirs
+
+
+def test_a_definition_is_described_as_it_was_registered(batch: Any) -> None:
+    """Everything that was given comes back."""
+    given: dict[str, Any] = {
+        "parameters": {"word": "hi"},
+        "retryStrategy": {"attempts": 3, "evaluateOnExit": [{"onExitCode": "1*", "action": "RETRY"}]},
+        "timeout": {"attemptDurationSeconds": 60},
+        "tags": {"team": "genomics"},
+    }
+    register(batch, **given)
+    [described] = batch.describe_job_definitions(jobDefinitions=["align:1"])["jobDefinitions"]
+    assert {key: described[key] for key in given} == given
+    assert described["containerProperties"] == CONTAINER
+    assert described["type"] == "container"
+
+
+def test_a_revision_is_described_by_its_short_name(batch: Any) -> None:
+    """`name:revision` stands for the ARN; one that does not exist is left out."""
+    register(batch)
+    assert revisions(batch, jobDefinitions=["align:1", "align:2"]) == [("align", 1, "ACTIVE")]
+
+
+def test_definitions_come_in_pages(batch: Any) -> None:
+    """A page holds maxResults, and its token leads to the next."""
+    for _ in range(5):
+        register(batch)
+    pages = batch.get_paginator("describe_job_definitions").paginate(
+        jobDefinitionName="align", PaginationConfig={"PageSize": 2}
+    )
+    assert [[one["revision"] for one in page["jobDefinitions"]] for page in pages] == [[5, 4], [3, 2], [1]]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"jobDefinitionName": "with space"}, "valid pattern"),
+        ({"type": "lambda"}, "type"),
+        ({"retryStrategy": {"attempts": 11}}, "between 1 and 10"),
+        ({"timeout": {"attemptDurationSeconds": 59}}, "at least 60"),
+        ({"containerProperties": {**CONTAINER, "image": ""}}, "image"),
+        ({"containerProperties": {"image": "busybox", "vcpus": 1}}, "MEMORY"),
+        ({"containerProperties": {**CONTAINER, "environment": [{"name": "AWS_BATCH_X", "value": ""}]}}, "reserved"),
+        ({"type": "multinode"}, "exactly one"),
+        ({"ecsProperties": {"taskProperties": []}}, "exactly one"),
+        ({"schedulingPriority": 10_000}, "between 0 and 9999"),
+    ],
+)
+def test_a_definition_out_of_limits_is_refused(batch: Any, given: dict[str, Any], problem: str) -> None:
+    """Registering refuses with a ClientException that says why, and no revision comes of it."""
+    with pytest.raises(batch.exceptions.ClientException, match=problem):
+        register(batch, **{"name": given.pop("jobDefinitionName", "align"), **given})
+    assert revisions(batch) == []
+
+
+def test_deregistering_needs_a_revision(batch: Any) -> None:
+    """A name alone names no revision."""
+    register(batch)
+    with pytest.raises(batch.exceptions.ClientException, match="name:revision"):
+        batch.deregister_job_definition(jobDefinition="align")
+
+
+def test_a_bare_name_is_no_reference_to_describe(batch: Any) -> None:
+    """JobDefinitions takes ARNs and name:revision."""
+    with pytest.raises(batch.exceptions.ClientException, match="name:revision"):
+        batch.describe_job_definitions(jobDefinitions=["align"])
+
+
+def test_tags_of_definitions_queues_and_jobs_can_be_changed(aws: LocalAws, batch: Any) -> None:
+    """TagResource adds, UntagResource takes away, and DescribeJobs shows what is left."""
+    definition_arn = register(batch, tags={"a": "1"})
+    job = batch.submit_job(jobName="j", jobQueue="default", jobDefinition="align", tags={"a": "1"})
+    queue_arn = batch.describe_job_queues()["jobQueues"][0]["jobQueueArn"]
+    for arn in (definition_arn, job["jobArn"], queue_arn):
+        batch.tag_resource(resourceArn=arn, tags={"b": "2", "c": "3"})
+        batch.untag_resource(resourceArn=arn, tagKeys=["b"])
+        assert batch.list_tags_for_resource(resourceArn=arn)["tags"].items() >= {"c": "3"}.items()
+    assert aws.job(job["jobId"])["tags"] == {"a": "1", "c": "3"}
+    with pytest.raises(ClientError, match="not found"):
+        batch.list_tags_for_resource(resourceArn=definition_arn.replace("align:1", "align:7"))
+
+
+def test_queues_are_the_configured_ones_and_those_created(batch: Any) -> None:
+    """DescribeJobQueues knows them by name and by ARN; a name is taken once."""
+    created = batch.create_job_queue(jobQueueName="big", priority=2, state="DISABLED", tags={"size": "big"})
+    shown = batch.describe_job_queues(jobQueues=["default", created["jobQueueArn"], "nobody"])["jobQueues"]
+    assert [(one["jobQueueName"], one["state"], one["priority"]) for one in shown] == [
+        ("default", "ENABLED", 1),
+        ("big", "DISABLED", 2),
+    ]
+    with pytest.raises(batch.exceptions.ClientException, match="already exists"):
+        batch.create_job_queue(jobQueueName="big", priority=2)

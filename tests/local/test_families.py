@@ -1,0 +1,309 @@
+"""Jobs of several parts: arrays, dependencies, several containers, several nodes, pods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_batch_jobs.local import LocalAws
+
+NEVER = {"SUBMITTED": 0, "PENDING": 0, "RUNNABLE": 0, "STARTING": 0, "RUNNING": 0, "SUCCEEDED": 0, "FAILED": 0}
+RESOURCES = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
+
+
+def statuses(aws: LocalAws, ids: list[str]) -> list[str]:
+    """Return the jobs' states."""
+    return [aws.job(job_id)["status"] for job_id in ids]
+
+
+def container(name: str, script: str, **more: Any) -> dict[str, Any]:
+    """Return a container of a multi-container job."""
+    return {"name": name, "image": "i", "command": ["sh", "-c", script], "resourceRequirements": RESOURCES, **more}
+
+
+def register_ecs(batch: Any, *containers: Mapping[str, Any]) -> None:
+    """Register a definition of several containers."""
+    batch.register_job_definition(
+        jobDefinitionName="pair", type="container", ecsProperties={"taskProperties": [{"containers": containers}]}
+    )
+
+
+def register_nodes(batch: Any, script: str) -> None:
+    """Register a definition of three nodes, of which the second is the main one."""
+    one = {"image": "i", "command": ["sh", "-c", script], "resourceRequirements": RESOURCES}
+    ranges = [
+        {"targetNodes": "0:", "container": one},
+        {"targetNodes": "1", "container": {**one, "environment": [{"name": "ROLE", "value": "main"}]}},
+    ]
+    nodes = {"numNodes": 3, "mainNode": 1, "nodeRangeProperties": ranges}
+    batch.register_job_definition(jobDefinitionName="mesh", type="multinode", nodeProperties=nodes)
+
+
+def messages(logs: Any, stream: str) -> list[str]:
+    """Return what a process wrote, without the line about its image."""
+    events = logs.filter_log_events(logGroupName="/aws/batch/job", logStreamNames=[stream])["events"]
+    return [event["message"] for event in events][1:]
+
+
+def test_an_array_parent_is_pending_until_its_children_are_final(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """It counts them by status, and fails when one failed."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", running=10)
+    frozen_aws.script(definition="align", array_index=1, running=20, attempts=[3])
+    [parent] = frozen_aws.submit("align:1", arrayProperties={"size": 3})
+    frozen_aws.advance(6)
+    job = frozen_aws.job(parent)
+    assert job["status"] == "PENDING"
+    assert job["arrayProperties"] == {"size": 3, "statusSummary": {**NEVER, "RUNNING": 3}}
+    frozen_aws.advance(10)
+    assert frozen_aws.job(parent)["arrayProperties"]["statusSummary"] == {**NEVER, "SUCCEEDED": 2, "RUNNING": 1}
+    frozen_aws.advance(20)
+    job = frozen_aws.job(parent)
+    assert (job["status"], job["statusReason"]) == ("FAILED", "Array Child Job failed")
+    ids = [f"{parent}:{index}" for index in range(3)]
+    children = frozen_batch.describe_jobs(jobs=ids)["jobs"]
+    assert [child["status"] for child in children] == ["SUCCEEDED", "FAILED", "SUCCEEDED"]
+    assert [child["arrayProperties"]["index"] for child in children] == [0, 1, 2]
+    assert [child["container"]["exitCode"] for child in children] == [0, 3, 0]
+
+
+def test_array_children_know_their_index_and_have_no_tags(aws: LocalAws) -> None:
+    """AWS does not hand an array's tags down."""
+    aws.register("align", ["sh", "-c", "exit $AWS_BATCH_JOB_ARRAY_INDEX$AWS_BATCH_JOB_ARRAY_SIZE"])
+    [parent] = aws.submit("align:1", arrayProperties={"size": 2}, tags={"a": "1"})
+    assert aws.wait_for_status(parent)["status"] == "FAILED"
+    children = [aws.job(f"{parent}:{index}") for index in range(2)]
+    assert [(child["container"]["exitCode"], child["tags"]) for child in children] == [(2, {}), (12, {})]
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 2, 3, 5, 15])
+def test_terminating_an_array_terminates_its_children(frozen_aws: LocalAws, frozen_batch: Any, seconds: int) -> None:
+    """Whenever it comes, all are FAILED with the reason, but those that had ended."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", running=100)
+    frozen_aws.script(definition="align", array_index=0, running=5)
+    [parent] = frozen_aws.submit("align:1", arrayProperties={"size": 3})
+    frozen_aws.advance(seconds)
+    frozen_batch.terminate_job(jobId=parent, reason="no longer wanted")
+    frozen_aws.advance(3)
+    job = frozen_aws.job(parent)
+    assert (job["status"], job["statusReason"], job["isTerminated"]) == ("FAILED", "no longer wanted", True)
+    children = [one for one in frozen_aws.jobs() if one["jobId"].startswith(f"{parent}:")]
+    ended = {"SUCCEEDED"} if seconds == 15 else set()
+    assert {child["status"] for child in children} <= {"FAILED"} | ended
+    assert {child["statusReason"] for child in children if child["status"] == "FAILED"} <= {"no longer wanted"}
+
+
+def test_a_job_waits_for_those_it_depends_on(frozen_aws: LocalAws) -> None:
+    """It is PENDING until they have succeeded."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", running=10)
+    first, second = frozen_aws.submit("align:1", count=2)
+    frozen_aws.script(definition="align", running=10)
+    [last] = frozen_aws.submit("align:1", dependsOn=[{"jobId": first}, {"jobId": second}])
+    frozen_aws.advance(13)
+    assert frozen_aws.job(last)["status"] == "PENDING"
+    frozen_aws.advance(2)
+    assert statuses(frozen_aws, [first, second, last]) == ["SUCCEEDED", "SUCCEEDED", "RUNNABLE"]
+    assert frozen_aws.job(last)["dependsOn"] == [{"jobId": first}, {"jobId": second}]
+
+
+def test_a_failed_dependency_fails_what_waits_for_it(frozen_aws: LocalAws) -> None:
+    """And what waits for that, and what is submitted later."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", attempts=[1])
+    [first] = frozen_aws.submit("align:1")
+    [second] = frozen_aws.submit("align:1", dependsOn=[{"jobId": first}])
+    [third] = frozen_aws.submit("align:1", dependsOn=[{"jobId": second}])
+    frozen_aws.advance(20)
+    [late] = frozen_aws.submit("align:1", dependsOn=[{"jobId": first}])
+    frozen_aws.advance(20)
+    for job_id in (second, third, late):
+        job = frozen_aws.job(job_id)
+        assert (job["status"], job["statusReason"], job["attempts"]) == ("FAILED", "Dependent Job failed", [])
+
+
+def test_a_job_cancelled_while_it_waits_ends_when_the_wait_does(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """CancelJob in PENDING takes effect after the dependency has ended; TerminateJob at once."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", running=100)
+    [first] = frozen_aws.submit("align:1")
+    cancelled, terminated = frozen_aws.submit("align:1", count=2, dependsOn=[{"jobId": first}])
+    frozen_aws.advance(10)
+    frozen_batch.cancel_job(jobId=cancelled, reason="cancelled")
+    frozen_batch.terminate_job(jobId=terminated, reason="terminated")
+    frozen_aws.advance(1)
+    assert statuses(frozen_aws, [cancelled, terminated]) == ["PENDING", "FAILED"]
+    frozen_aws.advance(100)
+    assert frozen_aws.job(cancelled)["statusReason"] == "cancelled"
+    assert statuses(frozen_aws, [first, cancelled]) == ["SUCCEEDED", "FAILED"]
+
+
+def test_an_array_can_run_one_child_after_the_other(frozen_aws: LocalAws) -> None:
+    """SEQUENTIAL: each waits for the one before."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", running=10)
+    [parent] = frozen_aws.submit("align:1", arrayProperties={"size": 3}, dependsOn=[{"type": "SEQUENTIAL"}])
+    frozen_aws.advance(8)
+    ids = [f"{parent}:{index}" for index in range(3)]
+    assert statuses(frozen_aws, ids) == ["RUNNING", "PENDING", "PENDING"]
+    frozen_aws.advance(14)
+    assert statuses(frozen_aws, ids) == ["SUCCEEDED", "RUNNING", "PENDING"]
+
+
+def test_an_array_can_follow_another_child_by_child(frozen_aws: LocalAws) -> None:
+    """N_TO_N: each waits for the other array's child of its index, also where that fails before it has children."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", running=10)
+    frozen_aws.script(definition="align", array_index=1, running=100)
+    size = {"size": 2}
+    [first] = frozen_aws.submit("align:1", arrayProperties=size)
+    [second] = frozen_aws.submit("align:1", arrayProperties=size, dependsOn=[{"jobId": first, "type": "N_TO_N"}])
+    frozen_aws.advance(20)
+    assert statuses(frozen_aws, [f"{second}:0", f"{second}:1"]) == ["RUNNING", "PENDING"]
+
+
+def test_what_follows_an_array_without_children_fails_with_it(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """An array that is terminated before it has children never will have them."""
+    frozen_aws.register("align")
+    size = {"size": 2}
+    [first] = frozen_aws.submit("align:1", arrayProperties=size)
+    [second] = frozen_aws.submit("align:1", arrayProperties=size, dependsOn=[{"jobId": first, "type": "N_TO_N"}])
+    frozen_batch.terminate_job(jobId=first, reason="r")
+    frozen_aws.advance(20)
+    assert statuses(frozen_aws, [second, f"{second}:0", f"{second}:1"]) == ["FAILED"] * 3
+
+
+def test_arrays_of_different_size_cannot_follow_each_other(aws: LocalAws, batch: Any) -> None:
+    """N_TO_N needs as many children."""
+    [first] = aws.submit(aws.register("align"), arrayProperties={"size": 2})
+    with pytest.raises(batch.exceptions.ClientException, match="Array size 3"):
+        batch.submit_job(
+            jobName="j",
+            jobQueue="default",
+            jobDefinition="align",
+            arrayProperties={"size": 3},
+            dependsOn=[{"jobId": first, "type": "N_TO_N"}],
+        )
+
+
+def test_containers_of_one_job_have_their_own_streams_and_ends(aws: LocalAws, batch: Any, logs: Any) -> None:
+    """The essential one decides; the others are stopped when it ends."""
+    register_ecs(
+        batch,
+        container("main", "echo from main; sleep 0.2; exit 3"),
+        container("sidecar", "echo from sidecar; exec sleep 60", essential=False),
+    )
+    [job_id] = aws.submit("pair:1", retryStrategy={"attempts": 1})
+    aws.wait_for_status(job_id)
+    [job] = batch.describe_jobs(jobs=[job_id])["jobs"]
+    assert "container" not in job
+    [attempt] = job["attempts"]
+    parts = {one["name"]: one for one in attempt["taskProperties"][0]["containers"]}
+    assert {name: part["exitCode"] for name, part in parts.items()} == {"main": 3, "sidecar": 143}
+    assert messages(logs, parts["main"]["logStreamName"]) == ["from main"]
+    assert messages(logs, parts["sidecar"]["logStreamName"]) == ["from sidecar"]
+    shown = {one["name"]: one for one in job["ecsProperties"]["taskProperties"][0]["containers"]}
+    assert shown["main"]["exitCode"] == 3
+    assert shown["sidecar"]["logStreamName"] == parts["sidecar"]["logStreamName"]
+
+
+def test_containers_are_overridden_by_name(aws: LocalAws, batch: Any, logs: Any) -> None:
+    """The other one keeps its command."""
+    register_ecs(batch, container("main", "echo main"), container("sidecar", "echo sidecar", essential=False))
+    override = {"taskProperties": [{"containers": [{"name": "main", "command": ["echo", "overridden"]}]}]}
+    [job_id] = aws.submit("pair:1", ecsPropertiesOverride=override)
+    aws.wait_for_line(job_id, "overridden")
+    job = aws.wait_for_status(job_id)
+    assert job["status"] == "SUCCEEDED"
+    streams = [one["logStreamName"] for one in job["attempts"][0]["taskProperties"][0]["containers"]]
+    assert messages(logs, streams[0]) == ["overridden"]
+
+
+def test_scripted_containers_end_as_the_script_says(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """By name; a failing essential one decides."""
+    register_ecs(frozen_batch, container("good", "x"), container("bad", "x"), container("aside", "x", essential=False))
+    frozen_aws.script(attempts=[{"parts": {"bad": 9, "aside": 7}}])
+    [job_id] = frozen_aws.submit("pair:1")
+    frozen_aws.advance(10)
+    [job] = frozen_batch.describe_jobs(jobs=[job_id])["jobs"]
+    assert job["status"] == "FAILED"
+    parts = job["attempts"][0]["taskProperties"][0]["containers"]
+    assert [part["exitCode"] for part in parts] == [0, 9, 7]
+
+
+def test_a_multi_node_job_ends_with_its_main_node(aws: LocalAws, batch: Any, logs: Any) -> None:
+    """The nodes are `id#n`, know where they are, and are stopped when the main one ends."""
+    says = 'echo "$AWS_BATCH_JOB_NODE_INDEX of $AWS_BATCH_JOB_NUM_NODES"'
+    register_nodes(batch, f'{says}; [ "$ROLE" = main ] || exec sleep 60; sleep 0.2')
+    [job_id] = aws.submit("mesh:1")
+    job = aws.wait_for_status(job_id)
+    assert (job["status"], job["nodeProperties"]["numNodes"]) == ("SUCCEEDED", 3)
+    assert "container" not in job
+    nodes = batch.describe_jobs(jobs=[f"{job_id}#{node}" for node in range(4)])["jobs"]
+    assert [node["jobId"] for node in nodes] == [f"{job_id}#{node}" for node in range(3)]
+    assert [node["nodeDetails"]["isMainNode"] for node in nodes] == [False, True, False]
+    assert [node["container"]["exitCode"] for node in nodes] == [143, 0, 143]
+    assert messages(logs, nodes[2]["attempts"][0]["container"]["logStreamName"]) == ["2 of 3"]
+    listed = batch.list_jobs(multiNodeJobId=job_id, jobStatus="SUCCEEDED")["jobSummaryList"]
+    assert [one["nodeProperties"]["nodeIndex"] for one in listed] == [0, 1, 2]
+
+
+def test_nodes_are_overridden_by_range(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """And their number may be another."""
+    register_nodes(frozen_batch, "true")
+    override = {"targetNodes": "2:", "containerOverrides": {"command": ["false"]}}
+    [job_id] = frozen_aws.submit("mesh:1", nodeOverrides={"numNodes": 4, "nodePropertyOverrides": [override]})
+    nodes = frozen_batch.describe_jobs(jobs=[f"{job_id}#{node}" for node in range(4)])["jobs"]
+    assert [node["container"]["command"][0] for node in nodes] == ["sh", "sh", "false", "false"]
+    assert frozen_aws.job(job_id)["nodeProperties"]["numNodes"] == 4
+
+
+def test_scripted_nodes_end_as_the_script_says(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """Another node's exit code does not decide."""
+    register_nodes(frozen_batch, "x")
+    frozen_aws.script(attempts=[{"parts": {"0": 9}}])
+    [job_id] = frozen_aws.submit("mesh:1")
+    frozen_aws.advance(10)
+    assert frozen_aws.job(job_id)["status"] == "SUCCEEDED"
+    [node] = frozen_batch.describe_jobs(jobs=[f"{job_id}#0"])["jobs"]
+    assert node["container"]["exitCode"] == 9
+
+
+def test_a_pod_has_no_log_stream(aws: LocalAws, batch: Any) -> None:
+    """An EKS job shows its containers' ends in eksAttempts and nothing of CloudWatch."""
+    one = {"name": "main", "image": "i", "command": ["sh", "-c"], "args": ["exit $CODE"]}
+    pod = {"containers": [{**one, "env": [{"name": "CODE", "value": "4"}]}]}
+    batch.register_job_definition(jobDefinitionName="pod", type="container", eksProperties={"podProperties": pod})
+    [job_id] = aws.submit("pod:1")
+    aws.wait_for_status(job_id)
+    [job] = batch.describe_jobs(jobs=[job_id])["jobs"]
+    assert (job["status"], job["attempts"]) == ("FAILED", [])
+    assert job["eksAttempts"][0]["containers"][0]["exitCode"] == 4
+    assert job["eksProperties"]["podProperties"]["containers"][0]["exitCode"] == 4
+    assert "logStreamName" not in str(job)
+
+
+def test_another_log_driver_has_no_log_stream(aws: LocalAws, logs: Any) -> None:
+    """Its lines are lost here."""
+    aws.register("align", ["echo", "hi"], container={"logConfiguration": {"logDriver": "splunk"}})
+    [job_id] = aws.submit("align:1")
+    job = aws.wait_for_status(job_id)
+    assert job["status"] == "SUCCEEDED"
+    assert "logStreamName" not in job["container"]
+    with pytest.raises(logs.exceptions.ResourceNotFoundException):
+        logs.filter_log_events(logGroupName="/aws/batch/job")
+
+
+def test_the_log_group_and_prefix_are_the_definitions(aws: LocalAws, logs: Any) -> None:
+    """awslogs-group and awslogs-stream-prefix."""
+    options = {"awslogs-group": "/mine", "awslogs-stream-prefix": "p"}
+    aws.register("align", ["echo", "hi"], container={"logConfiguration": {"logDriver": "awslogs", "options": options}})
+    [job_id] = aws.submit("align:1")
+    name = aws.wait_for_status(job_id)["container"]["logStreamName"]
+    assert name.startswith("p/default/")
+    assert logs.get_log_events(logGroupName="/mine", logStreamName=name)["events"][-1]["message"] == "hi"

@@ -1,0 +1,137 @@
+"""ListJobs: which jobs, in which order, by how many a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.local import LocalAws
+
+FILTER_CASES = [
+    ("JOB_NAME", "a-1", ["a-1"]),
+    ("JOB_NAME", "A-1", ["a-1"]),
+    ("JOB_NAME", "a", []),
+    ("JOB_NAME", "a*", ["A-2", "a-1"]),
+    ("JOB_NAME", "*", ["b-1", "A-2", "a-1"]),
+    ("JOB_DEFINITION", "align", ["A-2", "a-1"]),
+    ("JOB_DEFINITION", "al*", ["b-1", "A-2", "a-1"]),
+    ("JOB_DEFINITION", "arn:aws:batch:us-east-1:123456789012:job-definition/align:2", ["A-2"]),
+    ("JOB_DEFINITION", "ALIGN", []),
+]
+
+
+@pytest.fixture
+def jobs(frozen_aws: LocalAws) -> None:
+    """Three jobs, a second between each, of three definitions."""
+    for name in ("align", "align", "alter"):
+        frozen_aws.register(name)
+    frozen_aws.script(running=5)
+    for name, definition in (("a-1", "align:1"), ("A-2", "align:2"), ("b-1", "alter:1")):
+        frozen_aws.submit(definition, jobName=name)
+        frozen_aws.advance(1)
+
+
+def names(batch: Any, **how: Any) -> list[str]:
+    """Return the names of the jobs listed."""
+    return [one["jobName"] for one in batch.list_jobs(**{"jobQueue": "default", **how})["jobSummaryList"]]
+
+
+@pytest.mark.usefixtures("jobs")
+@pytest.mark.parametrize(("name", "value", "found"), FILTER_CASES)
+def test_a_filter_finds_jobs_of_any_status_newest_first(
+    frozen_batch: Any, name: str, value: str, found: list[str]
+) -> None:
+    """Names match in either case, with a star at the end; jobStatus does not count beside a filter."""
+    assert names(frozen_batch, filters=[{"name": name, "values": [value]}], jobStatus="FAILED") == found
+
+
+@pytest.mark.usefixtures("jobs")
+def test_jobs_are_found_by_when_they_were_created(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """In milliseconds."""
+    moment = str(frozen_aws.jobs()[1]["createdAt"])
+    assert names(frozen_batch, filters=[{"name": "BEFORE_CREATED_AT", "values": [moment]}]) == ["a-1"]
+    assert names(frozen_batch, filters=[{"name": "AFTER_CREATED_AT", "values": [moment]}]) == ["b-1"]
+    with pytest.raises(frozen_batch.exceptions.ClientException, match="milliseconds"):
+        names(frozen_batch, filters=[{"name": "AFTER_CREATED_AT", "values": ["yesterday"]}])
+
+
+@pytest.mark.usefixtures("jobs")
+def test_without_filter_and_status_running_jobs_are_listed(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """With a status, those."""
+    frozen_aws.advance(2)
+    assert names(frozen_batch) == ["A-2", "a-1"]
+    assert names(frozen_batch, jobStatus="STARTING") == ["b-1"]
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_summary_has_what_a_detail_has(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """Status, times, definition and exit code."""
+    frozen_aws.advance(100)
+    [summary] = frozen_batch.list_jobs(jobQueue="default", filters=[{"name": "JOB_NAME", "values": ["a-1"]}])[
+        "jobSummaryList"
+    ]
+    [detail] = frozen_batch.describe_jobs(jobs=[summary["jobId"]])["jobs"]
+    shared = summary.keys() & detail.keys() - {"container"}
+    assert shared >= {"jobArn", "status", "statusReason", "createdAt", "startedAt", "stoppedAt", "jobDefinition"}
+    assert {key: summary[key] for key in shared} == {key: detail[key] for key in shared}
+    assert summary["container"] == {"exitCode": 0}
+
+
+def test_pages_go_on_where_they_left_off(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """A hundred a page at most; jobs submitted meanwhile come before and shift nothing."""
+    frozen_aws.register("align")
+    frozen_aws.submit("align:1", count=120)
+    every = [{"name": "JOB_NAME", "values": ["*"]}]
+    first = frozen_batch.list_jobs(jobQueue="default", filters=every)
+    assert len(first["jobSummaryList"]) == 100
+    frozen_aws.submit("align:1", count=5)
+    second = frozen_batch.list_jobs(jobQueue="default", filters=every, nextToken=first["nextToken"])
+    assert "nextToken" not in second
+    ids = [one["jobId"] for one in first["jobSummaryList"] + second["jobSummaryList"]]
+    assert len(set(ids)) == 120
+    with pytest.raises(frozen_batch.exceptions.ClientException, match="between 1 and 100"):
+        frozen_batch.list_jobs(jobQueue="default", maxResults=101)
+    with pytest.raises(frozen_batch.exceptions.ClientException, match="nextToken"):
+        frozen_batch.list_jobs(jobQueue="default", nextToken="é")
+
+
+def test_an_arrays_children_are_listed_by_their_parent_alone(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """The queue's list has the parent."""
+    frozen_aws.register("align")
+    frozen_aws.script(running=60)
+    [parent] = frozen_aws.submit("align:1", arrayProperties={"size": 3})
+    frozen_aws.advance(6)
+    listed = frozen_batch.list_jobs(arrayJobId=parent)["jobSummaryList"]
+    assert [one["arrayProperties"]["index"] for one in listed] == [0, 1, 2]
+    [summary] = frozen_batch.list_jobs(jobQueue="default", jobStatus="PENDING")["jobSummaryList"]
+    assert summary["arrayProperties"]["size"] == 3
+
+
+def test_a_share_identifier_goes_with_a_status(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """It is the one filter that does."""
+    frozen_batch.create_job_queue(jobQueueName="fair", priority=1, schedulingPolicyArn="arn:x")
+    frozen_aws.register("align")
+    frozen_aws.submit("align:1", jobQueue="fair", shareIdentifier="team")
+    filters = [{"name": "SHARE_IDENTIFIER", "values": ["team"]}]
+    assert names(frozen_batch, jobQueue="fair", filters=filters, jobStatus="RUNNING") == []
+    assert names(frozen_batch, jobQueue="fair", filters=filters, jobStatus="SUBMITTED") == ["align"]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"jobQueue": ""}, "Exactly one"),
+        ({"arrayJobId": "x"}, "Exactly one"),
+        ({"jobQueue": "nobody"}, "not found"),
+        ({"filters": [{"name": "JOB_NAME", "values": ["a"]}, {"name": "JOB_NAME", "values": ["b"]}]}, "one filter"),
+        ({"filters": [{"name": "TAG", "values": ["a"]}]}, "TAG"),
+        ({"jobQueue": "", "arrayJobId": "x", "filters": [{"name": "JOB_NAME", "values": ["a"]}]}, "jobQueue"),
+        ({"jobStatus": "DONE"}, "enum"),
+    ],
+)
+def test_what_cannot_be_combined_is_refused(batch: Any, given: dict[str, Any], problem: str) -> None:
+    """With a ClientException that says why."""
+    with pytest.raises(batch.exceptions.ClientException, match=problem):
+        names(batch, **given)

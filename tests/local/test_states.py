@@ -1,0 +1,108 @@
+"""The states a job walks through, and the times it shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.local import LocalAws
+
+if TYPE_CHECKING:
+    import pytest
+
+STATES = ["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
+
+
+def walk(aws: LocalAws, job_id: str, seconds: int) -> list[str]:
+    """Return the state at each of so many seconds."""
+    seen = []
+    for _ in range(seconds):
+        seen.append(aws.job(job_id)["status"])
+        aws.advance(1)
+    return seen
+
+
+def test_a_job_walks_through_all_states(frozen_aws: LocalAws) -> None:
+    """A second in each state it passes, and as long in RUNNING as the script says."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", running=2)
+    [job_id] = frozen_aws.submit("align:1")
+    assert walk(frozen_aws, job_id, 7) == [*STATES[:5], "RUNNING", "SUCCEEDED"]
+
+
+def test_times_are_those_of_the_steps(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """createdAt, startedAt and stoppedAt are milliseconds, and the attempt has the same."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", submitted=0.5, pending=0, runnable=120, starting=2.25, running=30)
+    [job_id] = frozen_aws.submit("align:1")
+    created = round(frozen_aws.now() * 1000)
+    frozen_aws.advance(1000)
+    [job] = frozen_batch.describe_jobs(jobs=[job_id])["jobs"]
+    assert (job["createdAt"], job["startedAt"], job["stoppedAt"]) == (created, created + 122_750, created + 152_750)
+    [attempt] = job["attempts"]
+    assert (attempt["startedAt"], attempt["stoppedAt"]) == (job["startedAt"], job["stoppedAt"])
+
+
+def test_a_waiting_job_says_why(frozen_aws: LocalAws) -> None:
+    """The script's reason is there in RUNNABLE, and not in the next state."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", runnable=60, runnable_reason="CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY")
+    [job_id] = frozen_aws.submit("align:1")
+    frozen_aws.advance(2)
+    assert frozen_aws.job(job_id)["statusReason"].startswith("CAPACITY:")
+    frozen_aws.advance(60)
+    assert "statusReason" not in frozen_aws.job(job_id)
+
+
+def test_jobs_wait_in_runnable_for_a_slot() -> None:
+    """With one slot, the second job starts when the first has ended, and the queue's snapshot shows it."""
+    with LocalAws(slots=1, step_seconds=1.0, is_frozen=True) as aws:
+        aws.register("align")
+        aws.script(definition="align", running=10, uses_slot=True)
+        first, second, third = aws.submit("align:1", count=3)
+        aws.advance(6)
+        assert [aws.job(job_id)["status"] for job_id in (first, second, third)] == ["RUNNING", "RUNNABLE", "RUNNABLE"]
+        snapshot = aws.clients()("batch").get_job_queue_snapshot(jobQueue="default")["frontOfQueue"]
+        assert [one["jobArn"].rpartition("/")[2] for one in snapshot["jobs"]] == [second, third]
+        aws.advance(10)
+        assert [aws.job(job_id)["status"] for job_id in (first, second, third)] == ["SUCCEEDED", "RUNNING", "RUNNABLE"]
+
+
+def test_time_can_be_advanced_while_it_runs(aws: LocalAws) -> None:
+    """An hour of a script passes at once."""
+    aws.register("align")
+    aws.script(definition="align", running=3600)
+    [job_id] = aws.submit("align:1")
+    aws.wait_for_status(job_id, "RUNNING")
+    aws.advance(3600)
+    assert aws.job(job_id)["status"] == "SUCCEEDED"
+
+
+def test_thousands_of_scripted_jobs_keep_their_intervals(frozen_aws: LocalAws) -> None:
+    """Each ends to the millisecond when its script says."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", running=7)
+    frozen_aws.submit("align:1", count=2000)
+    frozen_aws.advance(11)
+    spans = {(job["status"], job["stoppedAt"] - job["createdAt"]) for job in frozen_aws.jobs()}
+    assert spans == {("SUCCEEDED", 11_000)}
+
+
+def test_the_newest_script_that_is_for_a_job_counts(frozen_aws: LocalAws) -> None:
+    """Scripts are for a definition, one revision of it, or a beginning of the job's name."""
+    frozen_aws.register("align")
+    frozen_aws.register("align")
+    frozen_aws.script(running=5)
+    frozen_aws.script(definition="align:2", running=6)
+    frozen_aws.script(job_name="slow", running=60)
+    given: list[tuple[str, str, int]] = [("align:1", "j", 5), ("align:2", "j", 6), ("align:2", "slow-1", 60)]
+    ids = [frozen_aws.submit(definition, jobName=name)[0] for definition, name, _ in given]
+    frozen_aws.advance(100)
+    jobs = [frozen_aws.job(job_id) for job_id in ids]
+    assert [(job["stoppedAt"] - job["startedAt"]) // 1000 for job in jobs] == [seconds for *_, seconds in given]
+
+
+def test_real_time_walks_by_itself(aws: LocalAws, capfd: pytest.CaptureFixture[str]) -> None:
+    """Without anyone asking, a job gets through; and nothing is printed."""
+    [job_id] = aws.submit(aws.register("quick"))
+    assert aws.wait_for_status(job_id)["status"] == "SUCCEEDED"
+    assert capfd.readouterr() == ("", "")
