@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from airflow_batch_jobs import console
+from airflow_batch_jobs.aws_options import EndpointUrl, Profile, Region, clients_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.job import BatchJob
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,35 +34,28 @@ app = typer.Typer(
 
 #: Of a larger array, a failed child is not looked for.
 _MOST_PARTS = 1_000
+#: Somebody sits and waits, so more often than a task would.
+_POLL_SECONDS = 2.0
 
-
-def _check_url(value: str | None) -> str | None:
-    if value is not None and not value.startswith(("http://", "https://")):
-        raise typer.BadParameter("it must begin with http:// or https://")
-    return value
-
-
-_AWS = "Where AWS is"
-Region = Annotated[str | None, typer.Option("--region", help="The region; else boto3's own.", rich_help_panel=_AWS)]
-Profile = Annotated[str | None, typer.Option("--profile", help="A profile of ~/.aws/config.", rich_help_panel=_AWS)]
-EndpointUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--endpoint-url",
-        help="Another address than AWS's own, such as a local AWS's.",
-        rich_help_panel=_AWS,
-        callback=_check_url,
-    ),
-]
 JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="Also of an array's child, id:3, or of a node, id#1.")]
 JobIds = Annotated[
     list[str], typer.Argument(metavar="JOB_ID...", help="Also of an array's child, id:3, or of a node, id#1.")
 ]
 
 
+def _say_version(*, wanted: bool) -> None:
+    if wanted:
+        from airflow_batch_jobs import __version__
+
+        console.say(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def main(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,  # noqa: FBT002 - typer's way
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_say_version)
+    ] = False,
 ) -> None:
     """Run pinned AWS Batch jobs, from Airflow or from here.
 
@@ -68,7 +63,7 @@ def main(
 
         airflow-batch-jobs demo        see the package work, without an AWS account
         airflow-batch-jobs local       a local AWS to develop DAGs against
-        airflow-batch-jobs submit ...  start a job; status, logs and terminate go on from there
+        airflow-batch-jobs submit ...  start a job; then status, logs, terminate
 
     Results go to stdout, everything else to stderr. Exit codes:
 
@@ -76,20 +71,16 @@ def main(
         1  the job has failed, or AWS refused what was asked for
         2  the command line, or a definition, is not right
         3  AWS could not be reached, denies access, or gave no clear answer
+        130, 143  ended by Ctrl-C, by SIGTERM
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    if version:
-        from airflow_batch_jobs import __version__
-
-        console.say(__version__)
-        raise typer.Exit
 
 
 @app.command()
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave Airflow's UI open until Ctrl-C.")] = False,  # noqa: FBT002 - typer's way
+    keep: Annotated[bool, typer.Option("--keep", help="Leave Airflow's UI open until Ctrl-C.")] = False,
 ) -> None:
     """See it work: a local AWS, an Airflow of its own, a pinned pipeline and a stop.
 
@@ -151,8 +142,8 @@ def submit(
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Repeat it for more.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the job's end; exit 1 when it fails.")] = False,  # noqa: FBT002 - typer's way
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait, and print the job's log lines.")] = False,  # noqa: FBT002 - typer's way
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the job's end; exit 1 when it fails.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait, and print the job's log lines.")] = False,
     region: Region = None,
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
@@ -171,18 +162,14 @@ def submit(
 
     with console.errors_told():
         pinned = JobDefinition.named(definition, _parameters(parameter or []))
-        clients = _clients(region, profile, endpoint_url)
+        clients = clients_of(region, profile, endpoint_url)
         job = BatchJob(pinned, clients=clients)
         job_id = job.submit(queue)
-        if follow:
-            console.note(f"Submitted {job_id}")
-            for stream, event in job.logs(follow=True, on_change=console.note_standing):
-                console.say_line(stream, event)
-        else:
+        if not follow:
             console.say(job_id)
         if wait or follow:
-            with console.JobProgress() as progress:
-                detail = job.wait(on_look=progress.show)
+            with _left_alone(job_id):
+                detail = _wait(job, follow=follow)
             console.say_end(detail, _failed_parts(detail, clients))
 
 
@@ -201,7 +188,7 @@ def status(job_ids: JobIds, region: Region = None, profile: Profile = None, endp
     from airflow_batch_jobs.errors import JobNotFoundError
 
     with console.errors_told():
-        clients = _clients(region, profile, endpoint_url)
+        clients = clients_of(region, profile, endpoint_url)
         details = BatchJob.describe_jobs(job_ids, clients=clients)
         console.say_statuses([(detail, _failed_parts(detail, clients)) for detail in details])
         for job_id in job_ids:
@@ -214,7 +201,7 @@ def status(job_ids: JobIds, region: Region = None, profile: Profile = None, endp
 @app.command()
 def logs(
     job_id: JobId,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,  # noqa: FBT002 - typer's way
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
     region: Region = None,
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
@@ -229,7 +216,7 @@ def logs(
     from airflow_batch_jobs.batch.job import BatchJob
 
     with console.errors_told():
-        job = BatchJob.from_id(job_id, clients=_clients(region, profile, endpoint_url))
+        job = BatchJob.from_id(job_id, clients=clients_of(region, profile, endpoint_url))
         if elsewhere := job.detail().logs_elsewhere():
             console.note(elsewhere)
         for stream, event in job.logs(follow=follow):
@@ -253,13 +240,34 @@ def terminate(
     from airflow_batch_jobs.batch.job import BatchJob
 
     with console.errors_told():
-        job = BatchJob.from_id(job_id, clients=_clients(region, profile, endpoint_url))
+        job = BatchJob.from_id(job_id, clients=clients_of(region, profile, endpoint_url))
         before = job.detail()
         if before.is_final:
             console.note(f"Job {job_id} has ended already: it is {before.status.value}.")
             return
         job.terminate(reason)
         console.note(f"Job {job_id} was {before.status.value} and is being terminated: {reason}")
+
+
+def _wait(job: BatchJob, *, follow: bool) -> JobDetail:
+    """Wait for a job's end; with `follow`, print its lines meanwhile."""
+    if follow:
+        console.note(f"Submitted {job.job_id}")
+        for stream, event in job.logs(follow=True, on_change=console.note_standing):
+            console.say_line(stream, event)
+        return job.detail()
+    with console.JobProgress() as progress:
+        return job.wait(poll_interval=_POLL_SECONDS, on_look=progress.show)
+
+
+@contextmanager
+def _left_alone(job_id: str) -> Iterator[None]:
+    """Say at Ctrl-C that the job goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.note(f"The job goes on; `airflow-batch-jobs terminate {job_id}` stops it.")
+        raise
 
 
 @contextmanager
@@ -270,19 +278,6 @@ def _port_errors_told(port: int) -> Iterator[None]:
         if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
             raise
         raise typer.BadParameter(f"port {port} cannot be used: {error.strerror}", param_hint="--port") from error
-
-
-def _clients(region: str | None, profile: str | None, endpoint_url: str | None) -> ClientFactory:
-    import boto3
-    from botocore.exceptions import ProfileNotFound
-
-    from airflow_batch_jobs.batch.aws import session_clients
-
-    try:
-        session = boto3.Session(profile_name=profile)
-    except ProfileNotFound as error:
-        raise typer.BadParameter(str(error), param_hint="--profile") from error
-    return session_clients(session, region, endpoint_url)
 
 
 def _parameters(given: Sequence[str]) -> dict[str, Any]:

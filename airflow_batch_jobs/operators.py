@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.definitions._internal.types import SET_DURING_EXECUTION
 
 from airflow_batch_jobs.batch.definition import JobDefinition, is_late, parse_reference
 from airflow_batch_jobs.connection import AwsConnection
@@ -99,8 +100,10 @@ class BatchJobOperator(BaseOperator):
         # A template for a text such as "20260131" must stay text, also in a DAG that renders native objects.
         kwargs.setdefault("render_template_as_native_obj", False)
         super().__init__(**kwargs)
-        self._typed = None if isinstance(definition, str) else definition
-        self.definition = _reference_of(definition)
+        is_typed = isinstance(definition, (JobDefinition, type))
+        self._typed = definition if is_typed else None
+        # The decorator's function decides only when the task runs.
+        self.definition: Any = definition if definition is SET_DURING_EXECUTION else _reference_of(definition)
         # These hold what their types say only after rendering.
         self.parameters: Any = parameters
         self.job_queue = job_queue

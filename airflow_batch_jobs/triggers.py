@@ -26,6 +26,8 @@ UNDECIDED_SECONDS = 20.0
 LAST_LINES_SECONDS = 20.0
 #: The longest time between two saved cursors while lines flow.
 CURSOR_SECONDS = 30.0
+#: How long the scheduler may take to hear that a worker's process has ended.
+SCHEDULER_SECONDS = 2.0
 #: How long a triggerer that is shutting down waits for a cursor to be saved.
 GOODBYE_SECONDS = 1.0
 
@@ -118,7 +120,7 @@ class BatchJobTrigger(BaseTrigger):
             on_lines=self._save_cursor_now_and_then,
             on_streams=self._show_log_link,
         )
-        self._waiting = asyncio.create_task(self._wait.run())
+        self._waiting = asyncio.create_task(self._run_wait(self._wait))
         try:
             outcome = await asyncio.shield(self._waiting)
         except asyncio.CancelledError as cancelled:
@@ -145,6 +147,19 @@ class BatchJobTrigger(BaseTrigger):
                     await self._key.delete_xcom(CURSOR_XCOM)
                 else:
                     await self._save_cursor()
+
+    async def _run_wait(self, wait: JobWait) -> Outcome:
+        """Wait for the job, and no shorter than Airflow can bear.
+
+        The supervisor of the worker that deferred may notice the end of its process one heartbeat late. If the task
+        runs again by then, the scheduler takes that worker's end for the end of the task and marks it failed.
+        """
+        begun = asyncio.get_running_loop().time()
+        outcome = await wait.run()
+        if self._key is not None:
+            early = begun + _shortest_deferral_seconds() - asyncio.get_running_loop().time()
+            await asyncio.sleep(max(0.0, early))
+        return outcome
 
     @property
     def _key(self) -> TaskKey | None:
@@ -255,6 +270,13 @@ def watcher_of(connection: AwsConnection) -> JobWatcher:
     from airflow_batch_jobs.config import Settings
 
     return shared_watcher(connection.key, lambda: JobWatcher(connection.clients(), Settings.read().watch_options()))
+
+
+def _shortest_deferral_seconds() -> float:
+    """Return how long a task has to stay deferred before it can safely run again."""
+    from airflow.sdk.configuration import conf
+
+    return float(conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)) + SCHEDULER_SECONDS
 
 
 async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:

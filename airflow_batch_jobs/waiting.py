@@ -215,8 +215,10 @@ class JobWait:
             reason: Becomes the job's statusReason.
 
         Returns:
-            Whether AWS accepted.
+            Whether AWS accepted, or the job had ended already.
         """
+        if self._detail is not None and self._detail.is_final:
+            return True
         if self._detail is not None and self._detail.status_reason:
             self.log.note(f"Its status reason before the termination: {self._detail.status_reason}")
         try:

@@ -238,23 +238,28 @@ class RestApi:
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str, map_index: int = -1) -> Any:
         """Return an XCom's value; None where there is none."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
-        try:
-            return self.request("GET", path, params={"map_index": map_index, "deserialize": False})["value"]
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code == httpx.codes.NOT_FOUND:
-                return None
-            raise
+        found = self._find(path, {"map_index": map_index, "deserialize": False})
+        return None if found is None else found["value"]
 
     def log(
         self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1
     ) -> list[dict[str, Any]]:
-        """Return a task's log as the UI gets it: an entry a line, `{timestamp, event, level, logger, …}`."""
+        """Return a task's log as the UI gets it: an entry a line, `{timestamp, event, level, logger, …}`.
+
+        Empty for an attempt that has not begun.
+        """
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
-        entries: list[dict[str, Any]] = []
-        parameters: dict[str, Any] = {"map_index": map_index, "full_content": True}
-        answer = self.request("GET", path, params=parameters)
-        entries.extend(each if isinstance(each, dict) else {"event": each} for each in answer["content"])
-        return entries
+        found = self._find(path, {"map_index": map_index, "full_content": True}) or {"content": []}
+        return [each if isinstance(each, dict) else {"event": each} for each in found["content"]]
+
+    def _find(self, path: str, parameters: Mapping[str, Any]) -> Any:
+        """Ask for something that may not be there; None where it is not."""
+        try:
+            return self.request("GET", path, params=parameters)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                return None
+            raise
 
 
 def _ti_path(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:

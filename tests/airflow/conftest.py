@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOME = tempfile.mkdtemp(prefix="airflow-batch-jobs-")
 os.environ |= {
     "AIRFLOW_HOME": _HOME,
+    "AIRFLOW__BATCH_JOBS__LOG_SETTLE_SECONDS": "0.5",
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     "AIRFLOW__CORE__DAGS_FOLDER": f"{_HOME}/dags",
@@ -47,18 +49,55 @@ def airflow_aws(aws: LocalAws, airflow_database: None, monkeypatch: pytest.Monke
     return aws
 
 
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a run of a DAG left behind."""
+
+    run: Any
+    output: str
+
+    def state(self, task_id: str, map_index: int = -1) -> str | None:
+        """Return the state of a task instance."""
+        return next(
+            None if ti.state is None else str(ti.state)
+            for ti in self.run.get_task_instances()
+            if (ti.task_id, ti.map_index) == (task_id, map_index)
+        )
+
+    def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """Return an XCom; None where there is none."""
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            query = XComModel.get_many(
+                run_id=self.run.run_id, key=key, task_ids=task_id, dag_ids=self.run.dag_id, map_indexes=map_index
+            )
+            found = session.scalars(query).first()
+            return None if found is None else XComModel.deserialize_value(found)
+
+    def rendered(self, task_id: str) -> dict[str, Any]:
+        """Return a task instance's rendered fields, as the UI shows them."""
+        from airflow.models.renderedtifields import RenderedTaskInstanceFields
+
+        ti = next(ti for ti in self.run.get_task_instances() if ti.task_id == task_id)
+        return dict(RenderedTaskInstanceFields.get_templated_fields(ti) or {})
+
+
 @pytest.fixture
-def run_dag(airflow_aws: LocalAws) -> Callable[[DAG], Any]:
-    """Run a DAG by `dag.test()` and return the run."""
+def run_dag(airflow_aws: LocalAws, capsys: pytest.CaptureFixture[str]) -> Callable[..., FinishedRun]:
+    """Run a DAG by `dag.test()`, triggers included."""
     del airflow_aws
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 
-    def run(dag: DAG) -> Any:
-        DagBundlesManager().sync_bundles_to_db()
+    def run(dag: DAG, conf: dict[str, Any] | None = None) -> FinishedRun:
+        DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]  # Airflow's, untyped
         bag = DagBag(f"{_HOME}/dags", bundle_name="dags-folder")
         bag.bag_dag(dag)
         sync_bag_to_db(bag, "dags-folder", None)
-        return dag.test()
+        capsys.readouterr()
+        finished = dag.test(run_conf=conf)
+        return FinishedRun(finished, capsys.readouterr().out)
 
     return run

@@ -1,0 +1,49 @@
+"""The options by which every command of the command line is told where AWS is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.batch.aws import ClientFactory
+
+_PANEL = "Where AWS is"
+
+
+def _check_url(value: str | None) -> str | None:
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise typer.BadParameter("it must begin with http:// or https://")
+    return value
+
+
+Region = Annotated[str | None, typer.Option("--region", help="The region; else boto3's own.", rich_help_panel=_PANEL)]
+Profile = Annotated[str | None, typer.Option("--profile", help="A profile of ~/.aws/config.", rich_help_panel=_PANEL)]
+EndpointUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint-url",
+        help="Another address than AWS's own, such as a local AWS's.",
+        rich_help_panel=_PANEL,
+        callback=_check_url,
+    ),
+]
+
+
+def clients_of(region: str | None, profile: str | None, endpoint_url: str | None) -> ClientFactory:
+    """Return what makes the clients that the options ask for.
+
+    Raises:
+        typer.BadParameter: There is no such profile.
+    """
+    import boto3
+    from botocore.exceptions import ProfileNotFound
+
+    from airflow_batch_jobs.batch.aws import session_clients
+
+    try:
+        session = boto3.Session(profile_name=profile)
+    except ProfileNotFound as error:
+        raise typer.BadParameter(str(error), param_hint="--profile") from error
+    return session_clients(session, region, endpoint_url)

@@ -1,0 +1,119 @@
+"""Each example DAG is run as it stands, on the local AWS."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_batch_jobs.batch.job import BatchJob
+from airflow_batch_jobs.batch.registration import register_folder
+from airflow_batch_jobs.demo.examples import example_dags, example_definitions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from airflow_batch_jobs.local.server import LocalAws
+
+
+@pytest.fixture
+def run_example(airflow_aws: LocalAws, run_dag: Callable[..., Any]) -> Callable[..., Any]:
+    """Run an example DAG with its definitions registered."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    register_folder(airflow_aws.clients(), example_definitions())
+
+    def run(name: str, conf: dict[str, Any] | None = None) -> Any:
+        bag = DagBag(example_dags() / f"{name}.py", bundle_name="dags-folder")
+        assert not bag.import_errors
+        return run_dag(bag.dags[name], conf)
+
+    return run
+
+
+def lines_of(aws: LocalAws, job_id: str) -> list[str]:
+    """Return what a job has written, after the local AWS's own first line."""
+    return [event.text() for _, event in BatchJob.from_id(job_id, clients=aws.clients()).logs()][1:]
+
+
+def test_every_example_has_a_docstring_and_a_dag_of_its_name() -> None:
+    """One idea a file: each example file says what it shows and holds the DAG of its name."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(example_dags(), bundle_name="dags-folder")
+    files = {path.stem: path for path in example_dags().glob("*.py")}
+    assert not bag.import_errors
+    assert set(bag.dags) == set(files)
+    assert all(path.read_text().startswith('"""') for path in files.values())
+
+
+def test_source_survey_surveys_each_package_pinned_and_reports(
+    run_example: Callable[..., Any], airflow_aws: LocalAws, tmp_path: Path
+) -> None:
+    """The pipeline runs a pinned job a package and one over their results."""
+    run = run_example("source_survey", {"packages": ["json", "html", "no_such"], "output": str(tmp_path)})
+
+    assert run.run.state == "success"
+    surveys = [run.xcom("survey", "batch_job", map_index) for map_index in (0, 1)]
+    assert [job["definition"].rpartition("/")[2] for job in surveys] == ["survey-package:1"] * 2
+    [results] = tmp_path.iterdir()
+    assert {path.name for path in results.iterdir()} == {"json.json", "html.json"}
+    assert "json.decoder" in json.loads((results / "json.json").read_text())["modules"]
+    header, *rows = lines_of(airflow_aws, run.xcom("report"))
+    assert header.split() == ["package", "modules", "lines", "functions", "classes"]
+    assert [row.split()[0] for row in rows] == ["json", "html", "all"]
+
+
+def test_submit_then_wait_waits_in_the_sensor(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
+    """The submitting task leaves its job to the sensor, which ends with it and copies its log."""
+    run = run_example("submit_then_wait")
+
+    assert run.run.state == "success"
+    assert run.xcom("submit", "batch_job")["status"] == "SUBMITTED"
+    assert run.xcom("wait", "batch_job")["status"] == "SUCCEEDED"
+    assert run.xcom("wait") == run.xcom("submit")
+    assert lines_of(airflow_aws, run.xcom("wait"))[-2:] == ["second 3 of 3", "Done."]
+    assert "second 3 of 3" in run.output
+
+
+@pytest.mark.parametrize(("revision", "counted"), [(1, "classes"), (2, "documented")])
+def test_decided_at_run_time_runs_the_revision_asked_for(
+    run_example: Callable[..., Any], airflow_aws: LocalAws, revision: int, counted: str
+) -> None:
+    """What the function returns is what runs; the two revisions differ visibly."""
+    run = run_example("decided_at_run_time", {"revision": revision})
+
+    assert run.run.state == "success"
+    job = run.xcom("survey", "batch_job", 0)
+    assert job["definition"].endswith(f"survey-package:{revision}")
+    assert lines_of(airflow_aws, job["job_id"])[1].endswith(counted)
+
+
+def test_job_without_a_class_passes_its_parameters(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
+    """A definition by name and revision gets its parameters from a mapping, templates rendered."""
+    run = run_example("job_without_a_class", {"package": "http"})
+
+    assert run.run.state == "success"
+    assert lines_of(airflow_aws, run.xcom("survey"))[0] == "Surveying http: 5 modules"
+
+
+def test_retried_job_succeeds_with_the_second_job(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
+    """The first job fails with both attempts, the retry's job succeeds with its second one."""
+    run = run_example("retried_job")
+
+    assert run.run.state == "success"
+    first, second = sorted(airflow_aws.jobs(), key=lambda job: job["createdAt"])
+    assert [attempt["container"]["exitCode"] for attempt in first["attempts"]] == [75, 75]
+    assert [attempt["container"]["exitCode"] for attempt in second["attempts"]] == [75, 0]
+    assert (first["status"], second["status"]) == ("FAILED", "SUCCEEDED")
+    assert run.xcom("load") == second["jobId"]
+
+
+def test_long_job_counts_as_far_as_it_is_told(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
+    """Left alone, the job ends well; how it is stopped is shown by the demo's test."""
+    run = run_example("long_job", {"seconds": 1})
+
+    assert run.run.state == "success"
+    assert lines_of(airflow_aws, run.xcom("count")) == ["second 1 of 1", "Done."]
