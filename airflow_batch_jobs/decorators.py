@@ -50,12 +50,18 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
             python_callable=python_callable,
             op_args=op_args,
             op_kwargs=op_kwargs,
-            definition=SET_DURING_EXECUTION,
+            definition="",
             **kwargs,
         )
 
+    def _take_definition(self, definition: Any) -> None:
+        """Leave the definition open: only the function knows it."""
+        del definition
+        self._typed = None
+        self.definition = SET_DURING_EXECUTION
+
     def _complete(self, render: Callable[[Any], Any]) -> None:
-        """Wait for `execute`: only the function knows the definition."""
+        """Leave the parameters open as well."""
 
     def execute(self, context: Context) -> str:
         """Call the function, then run the job of the definition that it returns.

@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.definitions._internal.types import SET_DURING_EXECUTION
 
 from airflow_batch_jobs.batch.definition import JobDefinition, is_late, parse_reference
-from airflow_batch_jobs.connection import AwsConnection
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError
+from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
-from airflow_batch_jobs.task_instance import JOB_XCOM, TaskKey
+from airflow_batch_jobs.task_instance import JOB_XCOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.once import Submitted
     from airflow_batch_jobs.batch.request import SubmitRequest
     from airflow_batch_jobs.waiting import Outcome, WaitPlan
-    from airflow_batch_jobs.worker import WorkerWait
 
 
-class BatchJobOperator(BaseOperator):
+class BatchJobOperator(JobTask, BaseOperator):
     """Run an AWS Batch job at a pinned revision of its definition.
 
     Submits the job, waits in the triggerer until it has ended, shows its log lines in the task log meanwhile, and
@@ -100,10 +98,7 @@ class BatchJobOperator(BaseOperator):
         # A template for a text such as "20260131" must stay text, also in a DAG that renders native objects.
         kwargs.setdefault("render_template_as_native_obj", False)
         super().__init__(**kwargs)
-        is_typed = isinstance(definition, (JobDefinition, type))
-        self._typed = definition if is_typed else None
-        # The decorator's function decides only when the task runs.
-        self.definition: Any = definition if definition is SET_DURING_EXECUTION else _reference_of(definition)
+        self._take_definition(definition)
         # These hold what their types say only after rendering.
         self.parameters: Any = parameters
         self.job_queue = job_queue
@@ -119,8 +114,6 @@ class BatchJobOperator(BaseOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        self._killed = False
-        self._waiting: WorkerWait | None = None
         self._check_literals()
 
     def execute(self, context: Context) -> str:
@@ -135,13 +128,9 @@ class BatchJobOperator(BaseOperator):
         ti = context["ti"]
         submitted, job = submit_for(self, context, kept_clients(self._connection.clients()))
         self._push(ti, job.to_xcom())
-        if not self.wait:
+        if not self.wait and not self._killed:
             return submitted.job_id
-        plan = self._plan(submitted)
-        # A task that got SIGTERM meanwhile waits here, where that is understood.
-        if self.deferrable and not self._killed:
-            self._defer(ti, plan)
-        return self._conclude(context, self._wait_here(ti, plan))
+        return self._conclude(context, self._wait_for_job(ti, self._plan(submitted)))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Take over from the trigger: copy what its line budget left over, then end as the job did.
@@ -165,15 +154,10 @@ class BatchJobOperator(BaseOperator):
             self._abandon(context["ti"])
             raise
 
-    def on_kill(self) -> None:
-        """Note that the task is being stopped. Runs in a signal's handler, so what that means is decided elsewhere."""
-        self._killed = True
-        if self._waiting is not None:
-            self._waiting.kill()
-
-    @property
-    def _connection(self) -> AwsConnection:
-        return AwsConnection(self.aws_conn_id or None, self.region_name, self.verify, self.botocore_config)
+    def _take_definition(self, definition: JobDefinition | type[JobDefinition] | str) -> None:
+        """Keep the typed object beside its text: Airflow renders texts, and would call a class."""
+        self._typed = None if isinstance(definition, str) else definition
+        self.definition: Any = _reference_of(definition)
 
     def _check_literals(self) -> None:
         """Find at parse time what can be found then: parameters that do not fit the definition."""
@@ -247,45 +231,18 @@ class BatchJobOperator(BaseOperator):
             submitted_at=submitted.submitted_at or now,
         )
 
-    def _defer(self, ti: Any, plan: WaitPlan) -> None:
-        from airflow_batch_jobs.triggers import BatchJobTrigger
-
-        trigger = BatchJobTrigger(
-            **plan.to_dict(), try_number=ti.try_number, max_tries=ti.max_tries, **self._connection.to_dict()
-        )
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=None)
-
-    def _wait_here(self, ti: Any, plan: WaitPlan) -> Outcome:
-        from airflow_batch_jobs.worker import WorkerWait, retry_left
-
-        self._waiting = WorkerWait(plan, self._connection, TaskKey.of(ti), retry_left=retry_left(ti))
-        if self._killed:
-            self._waiting.kill()
-        try:
-            return self._waiting.run()
-        finally:
-            self._waiting = None
-
     def _conclude(self, context: Context, outcome: Outcome) -> str:
-        """Copy what is left of the log, push what is known of the job, and end as it did."""
+        """End as the job did."""
         from airflow.sdk.exceptions import AirflowTaskTimeout
 
         from airflow_batch_jobs.task_log import TaskLog
-        from airflow_batch_jobs.worker import copy_rest
 
-        log = TaskLog()
-        outcome.raise_for_error()
-        copy_rest(outcome, self._connection.clients(), log)
-        self._push(context["ti"], outcome.job)
+        self._take_over(context["ti"], outcome)
         if outcome.timed_out and not outcome.succeeded:
             raise AirflowTaskTimeout(f"Batch job {outcome.job_id} ran longer than the task's execution_timeout")
         outcome.raise_for_status()
-        log.note(outcome.summary)
+        TaskLog().note(outcome.summary)
         return outcome.job_id
-
-    def _push(self, ti: Any, job: Mapping[str, Any]) -> None:
-        """Push the `batch_job` XCom, marked with the attempt that wrote it: XComs are not fenced."""
-        ti.xcom_push(JOB_XCOM, {**job, "try_number": ti.try_number, "max_tries": ti.max_tries})
 
     def _abandon(self, ti: Any) -> None:
         """Terminate the job of a crashed trigger, unless a retry is left that will adopt it."""

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
 
-from airflow_batch_jobs.connection import AwsConnection
+from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
-from airflow_batch_jobs.task_instance import JOB_XCOM, TaskKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,10 +16,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_batch_jobs.waiting import Outcome, WaitPlan
-    from airflow_batch_jobs.worker import WorkerWait
 
 
-class BatchJobSensor(BaseSensorOperator):
+class BatchJobSensor(JobTask, BaseSensorOperator):
     """Wait until an AWS Batch job has left every waiting and running state.
 
     Succeeds when the job has succeeded and fails when it has failed; returns the job's id. Without
@@ -74,7 +72,6 @@ class BatchJobSensor(BaseSensorOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        self._waiting: WorkerWait | None = None
 
     def execute(self, context: Context) -> str:
         """Wait for the job.
@@ -82,16 +79,7 @@ class BatchJobSensor(BaseSensorOperator):
         Raises:
             BatchJobsError: See `airflow_batch_jobs.errors`.
         """
-        ti = context["ti"]
-        plan = self._plan()
-        if self.deferrable:
-            from airflow_batch_jobs.triggers import BatchJobTrigger
-
-            trigger = BatchJobTrigger(
-                **plan.to_dict(), try_number=ti.try_number, max_tries=ti.max_tries, **self._connection.to_dict()
-            )
-            self.defer(trigger=trigger, method_name="execute_complete", timeout=None)
-        return self._conclude(context, self._wait_here(ti, plan))
+        return self._conclude(context, self._wait_for_job(context["ti"], self._plan()))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Take over from the trigger, and end as the job did.
@@ -106,15 +94,6 @@ class BatchJobSensor(BaseSensorOperator):
         from airflow_batch_jobs.waiting import Outcome
 
         return self._conclude(context, Outcome.from_event(event))
-
-    def on_kill(self) -> None:
-        """Wake the wait: the sensor is being stopped."""
-        if self._waiting is not None:
-            self._waiting.kill()
-
-    @property
-    def _connection(self) -> AwsConnection:
-        return AwsConnection(self.aws_conn_id or None, self.region_name, self.verify, self.botocore_config)
 
     @property
     def _limit(self) -> timedelta:
@@ -134,15 +113,6 @@ class BatchJobSensor(BaseSensorOperator):
             deadline=datetime.now(tz=UTC) + self._limit,
         )
 
-    def _wait_here(self, ti: Any, plan: WaitPlan) -> Outcome:
-        from airflow_batch_jobs.worker import WorkerWait, retry_left
-
-        self._waiting = WorkerWait(plan, self._connection, TaskKey.of(ti), retry_left=retry_left(ti))
-        try:
-            return self._waiting.run()
-        finally:
-            self._waiting = None
-
     def _conclude(self, context: Context, outcome: Outcome) -> str:
         from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
 
@@ -159,16 +129,12 @@ class BatchJobSensor(BaseSensorOperator):
         from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowTaskTimeout
 
         from airflow_batch_jobs.task_log import TaskLog
-        from airflow_batch_jobs.worker import copy_rest
 
-        log = TaskLog()
-        outcome.raise_for_error()
-        copy_rest(outcome, self._connection.clients(), log)
-        context["ti"].xcom_push(JOB_XCOM, outcome.job)
+        self._take_over(context["ti"], outcome)
         if outcome.timed_out and not outcome.succeeded:
             bounded = self.execution_timeout is not None and self._limit == self.execution_timeout
             kind = AirflowTaskTimeout if bounded else AirflowSensorTimeout
             raise kind(f"Batch job {outcome.job_id} had not ended after {self._limit}")
         outcome.raise_for_status()
-        log.note(outcome.summary)
+        TaskLog().note(outcome.summary)
         return outcome.job_id

@@ -18,6 +18,8 @@ from airflow_batch_jobs.task_log import TaskLog
 from airflow_batch_jobs.waiting import JobWait, Outcome, WaitPlan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.connection import AwsConnection
     from airflow_batch_jobs.task_instance import TaskKey
@@ -46,8 +48,8 @@ class WorkerWait:
         self._connection = connection
         self._key = key
         self._retry_left = retry_left
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._killed: asyncio.Event | None = None
+        self._is_killed = False
+        self._wake: Callable[[], object] = lambda: None
 
     def run(self) -> Outcome:
         """Wait until the job has ended.
@@ -61,17 +63,22 @@ class WorkerWait:
 
     def kill(self) -> None:
         """Wake the wait: SIGTERM has come. Safe in a signal's handler; what it means is decided outside of it."""
-        if self._loop is not None and self._killed is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._killed.set)
+        self._is_killed = True
+        self._wake()
 
     async def _run(self) -> Outcome:
-        self._loop, self._killed = asyncio.get_running_loop(), asyncio.Event()
+        loop, killed_event = asyncio.get_running_loop(), asyncio.Event()
+        # A handler may run between any two steps, so the way to wake comes first, and then the look at what was missed.
+        self._wake = lambda: loop.call_soon_threadsafe(killed_event.set)
+        if self._is_killed:
+            killed_event.set()
         options = Settings.read().watch_options()
         wait = JobWait(self.plan, JobWatcher(self._connection.clients(), options), log=self.log)
         waiting = asyncio.create_task(wait.run())
-        killed = asyncio.create_task(self._killed.wait())
+        killed = asyncio.create_task(killed_event.wait())
         await asyncio.wait({waiting, killed}, return_when=asyncio.FIRST_COMPLETED)
         killed.cancel()
+        self._wake = lambda: None
         if waiting.done():
             return waiting.result()
         return await self._stop(wait, waiting)

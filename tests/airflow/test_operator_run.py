@@ -117,7 +117,7 @@ def test_upstream_data_is_never_rendered(run_dag: RunDag, greet: LocalAws) -> No
         BatchJobOperator(
             task_id="plain", job_queue="default", definition=Greet, parameters={"who": person()}, wait=False
         )
-        decorated(person())
+        decorated(person())  # type: ignore[arg-type]  # an XComArg, as in every TaskFlow call
     run = run_dag(dag)
     assert [run.state(name) for name in ("plain", "decorated")] == ["success", "success"]
     assert [request["parameters"]["who"] for request in sent(greet)] == [evil] * 3
@@ -141,9 +141,7 @@ def test_a_mapped_task_is_one_job_each(run_dag: RunDag, greet: LocalAws) -> None
 
         @task_group
         def grouped(who: str) -> None:
-            BatchJobOperator(
-                task_id="job", job_queue="default", definition=Greet, parameters={"who": who}, wait=False
-            )
+            BatchJobOperator(task_id="job", job_queue="default", definition=Greet, parameters={"who": who}, wait=False)
 
         BatchJobOperator.partial(task_id="over", job_queue="default", definition=Greet(who="x"), wait=False).expand(
             parameters=[{"times": 2}, {"times": 3}]
@@ -162,9 +160,7 @@ def test_a_mapped_task_is_one_job_each(run_dag: RunDag, greet: LocalAws) -> None
 def test_a_native_dag_does_not_turn_text_into_numbers(run_dag: RunDag, greet: LocalAws) -> None:
     """`{{ ds_nodash }}` stays text also where a DAG renders native objects."""
     with DAG("native", schedule=None, render_template_as_native_obj=True) as dag:
-        BatchJobOperator(
-            task_id="job", job_queue="default", definition=Greet(who="{{ '20260131' }}"), wait=False
-        )
+        BatchJobOperator(task_id="job", job_queue="default", definition=Greet(who="{{ '20260131' }}"), wait=False)
     assert run_dag(dag).state("job") == "success"
     assert sent(greet)[0]["parameters"]["who"] == "20260131"
 

@@ -1,0 +1,92 @@
+"""What the operator and the sensor share: the AWS settings, the wait, and how it is concluded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.connection import AwsConnection
+from airflow_batch_jobs.task_instance import JOB_XCOM, TaskKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_batch_jobs.waiting import Outcome, WaitPlan
+    from airflow_batch_jobs.worker import WorkerWait
+
+
+class JobTask:
+    """A task that waits for a job; stands before BaseOperator among the bases.
+
+    Does not know whether it submitted the job itself.
+    """
+
+    deferrable: bool
+    aws_conn_id: str | None
+    region_name: str | None
+    verify: bool | str | None
+    botocore_config: Mapping[str, Any] | None
+    #: Whether SIGTERM has come.
+    _killed = False
+    _waiting: WorkerWait | None = None
+
+    @property
+    def _connection(self) -> AwsConnection:
+        return AwsConnection(self.aws_conn_id or None, self.region_name, self.verify, self.botocore_config)
+
+    def on_kill(self) -> None:
+        """Note that the task is being stopped. Runs in a signal's handler, so what that means is decided elsewhere."""
+        self._killed = True
+        if self._waiting is not None:
+            self._waiting.kill()
+
+    def _wait_for_job(self, ti: Any, plan: WaitPlan) -> Outcome:
+        """Wait in the triggerer, which ends this process, or here.
+
+        Raises:
+            TaskDeferred: The wait goes on in the triggerer, and the task in `execute_complete`.
+            AirflowTaskTerminated: A user stopped the task; the job is terminated if that is wanted.
+            TaskEvictedError: The worker was told to stop for another reason.
+        """
+        # A task that got SIGTERM meanwhile waits here, where that is understood.
+        if self.deferrable and not self._killed:
+            self._defer(ti, plan)
+        return self._wait_here(ti, plan)
+
+    def _defer(self, ti: Any, plan: WaitPlan) -> None:
+        from airflow.sdk.exceptions import TaskDeferred
+
+        from airflow_batch_jobs.triggers import BatchJobTrigger
+
+        trigger = BatchJobTrigger(
+            **plan.to_dict(), try_number=ti.try_number, max_tries=ti.max_tries, **self._connection.to_dict()
+        )
+        raise TaskDeferred(trigger=trigger, method_name="execute_complete")
+
+    def _wait_here(self, ti: Any, plan: WaitPlan) -> Outcome:
+        from airflow_batch_jobs.worker import WorkerWait, retry_left
+
+        self._waiting = WorkerWait(plan, self._connection, TaskKey.of(ti), retry_left=retry_left(ti))
+        if self._killed:
+            self._waiting.kill()
+        try:
+            return self._waiting.run()
+        finally:
+            self._waiting = None
+
+    def _take_over(self, ti: Any, outcome: Outcome) -> None:
+        """Copy what the triggerer's line budget left over of the log, and push what is known of the job.
+
+        Raises:
+            JobNotFoundError: AWS does not know the job.
+            AwsError: AWS refused to tell about it.
+        """
+        from airflow_batch_jobs.task_log import TaskLog
+        from airflow_batch_jobs.worker import copy_rest
+
+        outcome.raise_for_error()
+        copy_rest(outcome, self._connection.clients(), TaskLog())
+        self._push(ti, outcome.job)
+
+    def _push(self, ti: Any, job: Mapping[str, Any]) -> None:
+        """Push the `batch_job` XCom, marked with the attempt that wrote it: XComs are not fenced."""
+        ti.xcom_push(JOB_XCOM, {**job, "try_number": ti.try_number, "max_tries": ti.max_tries})
