@@ -44,9 +44,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     ),
     "log_lookback_seconds": _option("float", 120, "How late a log event may come and still be copied, in seconds."),
     "log_max_lines": _option("integer", 1_000_000, "The most lines of one log stream that are copied."),
-    "finish_in_triggerer": _option(
-        "boolean", "False", "End succeeded tasks in the triggerer, without another worker start, where that can be."
-    ),
     "deployment": _option(
         "string", "", "The name of this Airflow among those that submit jobs in the same AWS account."
     ),

@@ -1,0 +1,108 @@
+"""AskQueue: which jobs DescribeJobs is to be asked about next, and for whom."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import sys
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow_batch_jobs.batch.detail import JobDetail
+
+#: AWS takes so many ids in a call.
+MOST_IDS = 100
+
+#: Later than anything that is due, and before what never is.
+_EVER = sys.float_info.max
+
+
+class Asker(Protocol):
+    """Who wants to know about jobs."""
+
+    def answered(self, job_id: str, detail: JobDetail | None, asked_at: float) -> None:
+        """Take an answer.
+
+        Args:
+            job_id: The job.
+            detail: The job; None if AWS did not mention it.
+            asked_at: When AWS was asked, in seconds.
+        """
+
+    def fail(self, error: Exception) -> None:
+        """Take note that there will be no answer any more."""
+
+
+@dataclass(eq=False, slots=True)
+class Question:
+    """A job that AWS is to be asked about once.
+
+    Attributes:
+        job_id: The job.
+        due: When, in seconds.
+        is_part: Whether it is a part of a larger job, for which whole jobs do not wait.
+        askers: Who wants to know.
+    """
+
+    job_id: str
+    due: float
+    is_part: bool
+    askers: set[Asker] = field(default_factory=set)
+
+
+class AskQueue:
+    """The questions that wait, by the time they are due. Several about one job become one."""
+
+    def __init__(self) -> None:
+        self._questions: dict[str, Question] = {}
+        self._jobs: list[tuple[float, int, Question]] = []
+        self._parts: list[tuple[float, int, Question]] = []
+        self._numbers = count()
+
+    def __iter__(self) -> Iterator[Question]:
+        return iter(self._questions.values())
+
+    def ask(self, job_id: str, askers: Iterable[Asker], due: float, *, is_part: bool = False) -> None:
+        """Ask about a job at a time, in seconds, or earlier if another asks earlier."""
+        question = self._questions.get(job_id)
+        if question is None:
+            question = self._questions[job_id] = Question(job_id, math.inf, is_part)
+        question.askers.update(askers)
+        if due < question.due:
+            question.due = due
+            heapq.heappush(self._parts if question.is_part else self._jobs, (due, next(self._numbers), question))
+
+    def forget(self, asker: Asker, job_ids: Iterable[str]) -> None:
+        """Ask for somebody no longer."""
+        for job_id in job_ids:
+            if question := self._questions.get(job_id):
+                question.askers.discard(asker)
+                if not question.askers:
+                    del self._questions[job_id]
+
+    def due(self) -> float:
+        """Return when the next question is due, in seconds; infinite if there is none."""
+        return min(self._next_due(self._jobs), self._next_due(self._parts))
+
+    def take(self, now: float) -> list[Question]:
+        """Take up to a hundred questions: the jobs that are due, then the parts, then what is due next."""
+        taken: list[Question] = []
+        for heap, until in ((self._jobs, now), (self._parts, now), (self._jobs, _EVER), (self._parts, _EVER)):
+            while len(taken) < MOST_IDS and self._next_due(heap) <= until:
+                question = heapq.heappop(heap)[2]
+                del self._questions[question.job_id]
+                taken.append(question)
+        return taken
+
+    def _next_due(self, heap: list[tuple[float, int, Question]]) -> float:
+        """Return when the first question of a heap is due, after clearing away what is not asked any more."""
+        while heap:
+            due, _, question = heap[0]
+            if self._questions.get(question.job_id) is question and question.due == due:
+                return due
+            heapq.heappop(heap)
+        return math.inf

@@ -1,0 +1,103 @@
+"""LogCursor: how far a log stream was handed out, and the keys that tell its events apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+#: A cursor remembers so many events of a stream.
+MOST_KEYS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class LogCursor:
+    """How far a stream was handed out.
+
+    Attributes:
+        floor: Everything below this timestamp (ms) counts as done.
+        newest: The newest timestamp (ms) fetched.
+        keys: `event_key` of events at or above the floor that were handed out.
+    """
+
+    floor: int
+    newest: int
+    keys: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the stored form, which is JSON."""
+        return {"floor": self.floor, "newest": self.newest, "keys": list(self.keys)}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> LogCursor:
+        """Read the stored form; what it lacks reads as the beginning of the stream."""
+        floor = int(stored.get("floor", 0))
+        return cls(floor=floor, newest=int(stored.get("newest", floor)), keys=tuple(map(int, stored.get("keys", ()))))
+
+
+def event_key(event_id: str) -> int:
+    """Return a hash of an event's id: 53 bits, which every reader of JSON keeps exact."""
+    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big") >> 11
+
+
+class EventKeys:
+    """The keys of a stream's events, by the second they were written in, so that old ones go by the bucket.
+
+    Args:
+        restored: Keys of a cursor, which does not say when their events were written. A key moves to its second when
+            its event is met again.
+    """
+
+    def __init__(self, restored: Iterable[int] = ()) -> None:
+        self._seconds: dict[int, set[int]] = {}
+        self._restored = set(restored)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count + len(self._restored)
+
+    def add(self, timestamp: int, key: int) -> bool:
+        """Remember an event; False if it is known already."""
+        second = timestamp // 1000
+        keys = self._seconds.get(second)
+        if keys is None:
+            keys = self._seconds[second] = set()
+        elif key in keys:
+            return False
+        keys.add(key)
+        self._count += 1
+        if key in self._restored:
+            self._restored.remove(key)
+            return False
+        return True
+
+    def forget_below(self, timestamp: int) -> None:
+        """Forget the events of the seconds that ended before a timestamp (ms)."""
+        limit = timestamp // 1000
+        for second in [second for second in self._seconds if second < limit]:
+            self._count -= len(self._seconds.pop(second))
+
+    def forget_restored(self) -> None:
+        """Forget the cursor's keys: all of its events that can be met again have been."""
+        self._restored.clear()
+
+    def newest(self, most: int, without: Collection[int]) -> tuple[int, list[int]]:
+        """Return the newest keys, whole seconds of them.
+
+        Args:
+            most: How many at most, but for those of the newest second and those of a cursor.
+            without: Keys to leave out.
+
+        Returns:
+            The timestamp (ms) from which on none is missing, 0 if none is at all; and the keys.
+        """
+        chosen: list[int] = []
+        for second in sorted(self._seconds, reverse=True):
+            keys = self._seconds[second].difference(without)
+            if chosen and len(chosen) + len(keys) > most:
+                return (second + 1) * 1000, [*chosen, *self._restored.difference(without)]
+            chosen += keys
+        return 0, [*chosen, *self._restored.difference(without)]

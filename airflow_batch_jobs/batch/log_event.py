@@ -1,0 +1,89 @@
+"""LogEvent: one line of a job's log, as it is and fit to print."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+#: `LogEvent.text` shows so many characters of a line: more than anyone reads, and far from CloudWatch's 1 MB.
+LONGEST_TEXT = 65_536
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_MICROSECONDS = 999
+#: What no line may hold: C0 but tab and newline, DEL, C1, and lone surrogates, which no encoder takes.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*(?:[@-~]|$)"  # CSI: colours, cursor moves; also one that the line's end cut short
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC and its kin: titles, links
+    r"|\x1b[ -/]*[0-Z\\^-~]"  # the short ones: charsets, keypad modes
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One line of a log stream as CloudWatch keeps it.
+
+    Attributes:
+        timestamp: When it was written, in ms since the epoch.
+        message: The line as it is; `text` is fit to print.
+        event_id: CloudWatch's id of it; empty for a line of our own.
+        ingestion_time: When CloudWatch took it in, in ms since the epoch; None when it does not say.
+        microsecond: Its number among the neighbouring lines of the same millisecond, at most 999. It keeps equal lines
+            apart and in order where lines are sorted by time.
+    """
+
+    timestamp: int
+    message: str
+    event_id: str = ""
+    ingestion_time: int | None = None
+    microsecond: int = 0
+
+    @property
+    def time(self) -> datetime:
+        """When it was written; the microseconds are its number within the millisecond."""
+        return _EPOCH + timedelta(milliseconds=self.timestamp, microseconds=self.microsecond)
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """What CloudWatch sorts a stream's events by."""
+        return self.timestamp, self.ingestion_time or 0
+
+    def text(self) -> str:
+        """Return the line fit to print.
+
+        Escape sequences and control characters are gone; tabs and inner newlines stay; a carriage return, which would
+        overwrite the line, begins a new one; what is no character becomes U+FFFD. A line longer than 65,536 characters
+        is cut and says so.
+        """
+        message = self.message
+        missing = len(message) - LONGEST_TEXT
+        if missing > 0:
+            message = message[:LONGEST_TEXT]
+        if _UNPRINTABLE.search(message):
+            message = _printable(message)
+        message = message.rstrip("\n")
+        return f"{message} … [{missing:,} more characters are cut here]" if missing > 0 else message
+
+
+class Numbering:
+    """Numbers lines that share a millisecond, one line after the other."""
+
+    def __init__(self) -> None:
+        self._timestamp = -1
+        self._number = 0
+
+    def number(self, event: LogEvent) -> LogEvent:
+        """Return the event with its number among the lines of its millisecond."""
+        if event.timestamp != self._timestamp:
+            self._timestamp, self._number = event.timestamp, 0
+            return event
+        self._number = min(self._number + 1, _MOST_MICROSECONDS)
+        return replace(event, microsecond=self._number)
+
+
+def _printable(message: str) -> str:
+    message = _ESCAPES.sub("", message)
+    message = message.replace("\r\n", "\n").strip("\r").replace("\r", "\n")
+    return _UNPRINTABLE.sub("", _SURROGATES.sub("\ufffd", message))

@@ -1,0 +1,69 @@
+"""What a `JobFollower` tells about its job, one frozen dataclass for each kind of news."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_batch_jobs.batch.detail import JobDetail, LogStream
+    from airflow_batch_jobs.batch.logs import LogCursor, LogEvent
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """The job was seen for the first time, or its status, status reason or number of attempts changed."""
+
+    detail: JobDetail
+
+
+@dataclass(frozen=True, slots=True)
+class LogLines:
+    """New lines of one log stream, oldest first; late ones come after newer ones that were handed out already."""
+
+    stream: LogStream
+    events: tuple[LogEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """AWS has not answered for a while, or, with an empty problem, answers again. The job itself goes on.
+
+    Attributes:
+        problem: One sentence; empty when the problem is over.
+    """
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that will not mend itself and does not end the wait, such as a log group that may not be read.
+
+    Attributes:
+        message: What is missing and what to do, in one line.
+    """
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The job is final and its log was handed out, except for `unread`. Always the last update.
+
+    Attributes:
+        detail: The job as it ended.
+        parts: The children of an array or the nodes of a multi-node job that were described. Without the logs only
+            those that failed, at most 100.
+        unread: By the stream's key, the streams of which there was more than the line budget lets through soon, and
+            from where to read on with `logs.read_on`.
+    """
+
+    detail: JobDetail
+    parts: tuple[JobDetail, ...] = ()
+    unread: Mapping[str, tuple[LogStream, LogCursor]] = field(default_factory=dict)
+
+
+Update: TypeAlias = StatusChange | LogLines | Waiting | Problem | Ended

@@ -1,0 +1,423 @@
+"""LogFollower in virtual time: what is lost and what comes twice is nothing, whatever CloudWatch does."""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import pairwise
+
+import pytest
+
+from airflow_batch_jobs.batch.log_cursor import LogCursor
+from airflow_batch_jobs.batch.log_page import LogPage
+from tests.batch.log_world import (
+    EPOCH_MS,
+    GROUP,
+    REGION,
+    Copy,
+    LogWorld,
+    in_batches,
+    log_stream,
+    moment,
+    stalled,
+    steady,
+)
+
+
+def mixed_world(seed: int) -> LogWorld:
+    """Return a log group of busy, silent, stalled and overtaking streams, 200 s of it."""
+    chance = random.Random(seed)  # noqa: S311 - a reproducible world
+    world = LogWorld()
+    world.write("busy", in_batches(chance, 40, 0, 200, 8))
+    world.write("overtaking", in_batches(chance, 5, 0, 200, 60))
+    world.write("flood", steady(2_000, 50, 56) + steady(1, 56, 200))
+    world.write("silent", steady(1 / 45, 0, 200))
+    world.write("stalled", stalled(steady(8, 0, 200), 20, 170))
+    world.write("stalled-overtaking", stalled(in_batches(chance, 8, 0, 200, 3), 60, 150))
+    world.write("ahead", [(at + 3_600, readable) for at, readable in steady(3, 0, 200)])
+    world.write("latest", steady(2, 0, 200, late=120))
+    for number in range(10):
+        world.write(f"quiet{number}", in_batches(chance, 0.3, 0, 200, 10))
+    return world
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_readable_event_is_handed_out_exactly_once(seed: int) -> None:
+    """Late batches that overtake, stalls, a flood, a clock that is ahead: nothing is lost, nothing comes twice."""
+    world = mixed_world(seed)
+    copy = Copy(world)
+    copy.follow(*world.events)
+    copy.run_until(205)
+    for name in world.events:
+        copy.end(name)
+    copy.run_until(480)
+    assert set(copy.settled_at) == set(world.events)
+    assert [copy.lost(name) for name in world.events if copy.lost(name)] == []
+    assert [copy.doubled(name) for name in world.events if copy.doubled(name)] == []
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_restart_from_its_cursors_loses_and_doubles_nothing(seed: int) -> None:
+    """Whenever the process stops, in the middle of a flood too, another goes on from its cursors."""
+    chance, world = random.Random(seed), mixed_world(seed)  # noqa: S311 - as above
+    copy = Copy(world)
+    copy.follow(*world.events)
+    for at in sorted(chance.sample(range(20, 200), 4)):
+        copy.run_until(at)
+        stored = json.loads(json.dumps({name: each.cursor().to_dict() for name, each in copy.followed.items()}))
+        assert all(len(cursor["keys"]) <= 8_000 for cursor in stored.values())
+        next_copy = Copy(world)
+        next_copy.now, next_copy.got, next_copy.got_at = copy.now, copy.got, copy.got_at
+        for name, cursor in stored.items():
+            next_copy.follow(name, cursor=LogCursor.from_dict(cursor))
+        copy = next_copy
+    copy.run_until(205)
+    for name in world.events:
+        copy.end(name)
+    copy.run_until(480)
+    assert [copy.lost(name) for name in world.events if copy.lost(name)] == []
+    assert [copy.doubled(name) for name in world.events if copy.doubled(name)] == []
+
+
+def test_a_stall_of_an_hour_loses_nothing() -> None:
+    """A stream that brings an hour's lines at once, long after the others, is read from where it stopped."""
+    world = LogWorld()
+    world.write("stalled", stalled(steady(0.5, 0, 4_000), 60, 3_660))
+    world.write("flowing", steady(0.5, 0, 4_000))
+    copy = Copy(world)
+    copy.follow("stalled", "flowing")
+    copy.run_until(4_000, step=1)
+    assert copy.lost("stalled") == []
+    assert copy.lost("flowing") == []
+    assert copy.doubled("stalled") == []
+
+
+def test_silent_streams_are_fresh_beside_a_flood() -> None:
+    """2,000 lines a second of one stream make the lines of silent ones no later than 8 s in 95 of 100 cases."""
+    world = LogWorld(page_size=10_000)
+    world.write("flood", steady(2_000, 10, 100))
+    quiet = [f"quiet{number}" for number in range(30)]
+    for name in quiet:
+        world.write(name, steady(0.2, 0, 100))
+    copy = Copy(world)
+    copy.follow("flood", *quiet)
+    copy.run_until(100)
+    delays = sorted(
+        copy.got_at[event.event_id] - event.readable
+        for name in quiet
+        for event in world.events[name]
+        if event.event_id in copy.got_at
+    )
+    assert delays[int(len(delays) * 0.95)] < 8
+    assert sum(map(len, copy.got.values())) > 0.95 * 400 * 85
+
+
+def test_memory_is_bounded_for_a_flood_and_for_a_stream_nobody_consumes() -> None:
+    """What is queued, and what has to be remembered, stay within a few thousand lines."""
+    world = LogWorld(page_size=10_000)
+    world.write("flood", steady(450, 0, 240))
+    copy = Copy(world, lookback_seconds=20)
+    copy.follow("flood")
+    copy.run_until(240)
+    flood = copy.followed["flood"]
+    assert flood.queued <= 8_000
+    assert flood.key_count <= 400 * (20 + 60 + 20)
+    assert copy.doubled("flood") == []
+
+    ignored = Copy(world, lines_per_second=0.001)
+    ignored.follow("flood")
+    ignored.run_until(100)
+    assert ignored.followed["flood"].queued <= 14_000
+
+
+def test_late_lines_after_the_end_are_waited_for_as_long_as_lateness_was_seen() -> None:
+    """With delays of 90 s the settle time grows, and the last line is there."""
+    world = LogWorld()
+    for name in ("a", "b", "c"):
+        world.write(name, steady(0.5, 0, 300, late=90))
+    copy = Copy(world)
+    copy.follow("a", "b", "c")
+    copy.run_until(300)
+    copy.end("a")
+    copy.run_until(520)
+    assert len(copy.got["a"]) == len(world.events["a"])
+    assert 388 + 120 <= copy.settled_at["a"] < 388 + 125
+
+
+def test_one_streams_outage_does_not_make_the_others_wait() -> None:
+    """A stream whose lines were late by minutes settles late itself; its neighbour after the least time."""
+    world = LogWorld()
+    world.write("stalled", stalled(steady(1, 0, 300), 60, 160))
+    world.write("other", steady(1, 0, 300))
+    copy = Copy(world)
+    copy.follow("stalled", "other")
+    copy.run_until(300)
+    copy.end("stalled")
+    copy.end("other")
+    copy.run_until(450)
+    assert copy.settled_at["other"] < 312
+    assert copy.settled_at["stalled"] > 400
+
+
+def test_a_job_followed_only_after_its_end_is_read_from_its_start() -> None:
+    """Adoption after the end: all lines, then settled after the least time."""
+    world = LogWorld()
+    world.write("done", steady(10, 0, 100))
+    copy = Copy(world)
+    copy.now = 3_600.0
+    copy.follow("done")
+    copy.logs.end(copy.followed["done"], EPOCH_MS + 100_000, moment(copy.now))
+    copy.run_until(3_620)
+    assert len(copy.got["done"]) == 1_000
+    assert copy.settled_at["done"] < 3_608
+
+
+def test_streams_of_a_group_share_calls() -> None:
+    """250 quiet streams cost three calls a round of two seconds."""
+    world = LogWorld()
+    names = [f"quiet{number}" for number in range(250)]
+    for name in names:
+        world.write(name, steady(0.1, 0, 60))
+    copy = Copy(world)
+    copy.follow(*names)
+    copy.run_until(60)
+    assert len(copy.requests) <= 60 / 2 * 3 * 1.1
+    assert all(len(request["logStreamNames"]) <= 100 for _, request in copy.requests)
+    assert [copy.lost(name) for name in names if copy.lost(name)] == []
+
+
+def test_a_busy_stream_is_not_read_again_for_a_silent_ones_sake() -> None:
+    """A stream that was silent for minutes does not pull the start of a busy one's call back."""
+    world = LogWorld(page_size=10_000)
+    world.write("silent", [(1.0, 1.0)])
+    world.write("busy", steady(100, 0, 150))
+    copy = Copy(world)
+    copy.follow("silent", "busy")
+    copy.run_until(150)
+    late = [request for at, request in copy.requests if at > 100 and "busy" in request["logStreamNames"]]
+    near = [request for request in late if request["startTime"] > EPOCH_MS + 80_000]
+    assert len(near) > 0.9 * len(late)
+
+
+def test_missing_streams_are_found_out_and_the_others_read() -> None:
+    """A stream that does not exist makes the shared call fail: the others are read at once, and it when it is there."""
+    world = LogWorld()
+    names = [f"new{number}" for number in range(12)]
+    for name in names:
+        world.write(name, steady(1, 0, 60))
+    world.exists_from = {"new3": 20.0, "new7": 40.0}
+    copy = Copy(world)
+    copy.follow(*names)
+    copy.run_until(15)
+    assert all(copy.got[name] for name in names if name not in world.exists_from)
+    copy.run_until(130)
+    assert [copy.lost(name) for name in names if copy.lost(name)] == []
+
+
+def test_a_stream_that_never_comes_settles_all_the_same() -> None:
+    """A container that wrote nothing may have no stream: its job's end does not wait for it for ever."""
+    copy = Copy(LogWorld())
+    copy.follow("never")
+    copy.run_until(10)
+    copy.end("never")
+    copy.run_until(25)
+    assert "never" in copy.settled_at
+
+
+def test_a_whole_group_that_is_missing_costs_one_call() -> None:
+    """When it is the group that does not exist, there is no use in asking for each stream."""
+    copy = Copy(LogWorld())
+    copy.follow(*(f"new{number}" for number in range(64)))
+    scan = copy.logs.next_scan(REGION, moment(1.0))
+    assert scan is not None
+    scan.request(moment(1.0))
+    copy.logs.missing(scan, moment(1.0), whole_group=True)
+    assert copy.logs.next_scan(REGION, moment(1.1)) is None
+
+
+def test_a_token_that_cloudwatch_forgot_repeats_the_scan() -> None:
+    """An expired page token in the middle of a scan costs a repetition and no line."""
+    world = LogWorld(page_size=50)
+    world.write("long", steady(10, 0, 60))
+    copy = Copy(world)
+    copy.now = 60.0
+    copy.follow("long")
+    scan = copy.logs.next_scan(REGION, moment(61.0))
+    assert scan is not None
+    copy.logs.feed(scan, world.filter(scan.request(moment(61.0)), 61.0), moment(61.0))
+    scan = copy.logs.next_scan(REGION, moment(62.0))
+    assert scan is not None
+    assert "nextToken" in scan.request(moment(62.0))
+    copy.logs.retry(scan, stale_token=True)
+    scan = copy.logs.next_scan(REGION, moment(63.0))
+    assert scan is not None
+    assert "nextToken" not in scan.request(moment(63.0))
+    copy.ask(scan)
+    copy.run_until(80)
+    assert copy.lost("long") == []
+    assert copy.doubled("long") == []
+
+
+def test_a_token_forgotten_while_lagging_reads_on() -> None:
+    """A lagging stream whose page token expires goes on near where it was."""
+    world = LogWorld()
+    world.write("flood", steady(1_000, 0, 12))
+    copy = Copy(world)
+    copy.follow("flood")
+    copy.run_until(20)
+    assert copy.followed["flood"].is_lagging
+    forgotten = 0
+    for second in range(21, 40):
+        copy.run_until(second)
+        if scan := copy.logs.next_scan(REGION, moment(copy.now)):
+            copy.logs.retry(scan, stale_token=True)
+            forgotten += 1
+    copy.run_until(60)
+    assert forgotten
+    assert copy.lost("flood") == []
+    assert copy.doubled("flood") == []
+
+
+def test_a_failed_call_is_repeated_with_its_page() -> None:
+    """After a failure the same page of the same scan is asked for again."""
+    world = LogWorld()
+    world.write("one", steady(1, 0, 10))
+    copy = Copy(world)
+    copy.follow("one")
+    scan = copy.logs.next_scan(REGION, moment(1.0))
+    assert scan is not None
+    first = scan.request(moment(1.0))
+    copy.logs.retry(scan)
+    again = copy.logs.next_scan(REGION, moment(3.0))
+    assert again is scan
+    assert again.request(moment(3.0)) == first
+
+
+def test_an_empty_page_before_the_end_is_nothing_special() -> None:
+    """A page without events that has a token is followed by the next."""
+    world = LogWorld()
+    world.write("one", steady(1, 0, 10))
+    copy = Copy(world)
+    copy.follow("one")
+    scan = copy.logs.next_scan(REGION, moment(5.0))
+    assert scan is not None
+    scan.request(moment(5.0))
+    copy.logs.feed(scan, LogPage((), "more"), moment(5.0))
+    again = copy.logs.next_scan(REGION, moment(5.1))
+    assert again is not None
+    assert again.request(moment(5.1))["nextToken"] == "more"
+
+
+def test_a_group_that_may_not_be_read_is_left_alone_and_told_of_once_for_each_stream() -> None:
+    """Access denied stops the calls for minutes, also for streams that come later, and each owner hears of it."""
+    world = LogWorld()
+    world.write("one", steady(1, 0, 600))
+    world.write("two", steady(1, 0, 600))
+    copy = Copy(world)
+    copy.follow("one")
+    scan = copy.logs.next_scan(REGION, moment(1.0))
+    assert scan is not None
+    scan.request(moment(1.0))
+    copy.logs.denied(scan, "not allowed", moment(1.0))
+    copy.follow("two")
+    assert copy.owner.problems == ["not allowed", "not allowed"]
+    copy.run_until(290)
+    assert copy.requests == []
+    copy.run_until(330)
+    assert copy.lost("one") == []
+    assert copy.lost("two") == []
+
+
+def test_a_lagging_stream_that_may_not_be_read_any_more_goes_on_when_it_may() -> None:
+    """Access denied in the middle of a flood loses nothing once it is allowed again."""
+    world = LogWorld()
+    world.write("flood", steady(1_000, 0, 12))
+    copy = Copy(world)
+    copy.follow("flood")
+    copy.run_until(20)
+    assert copy.followed["flood"].is_lagging
+    while not (scan := copy.logs.next_scan(REGION, moment(copy.now))):
+        copy.run_until(copy.now + 0.25)
+    scan.request(moment(copy.now))
+    copy.logs.denied(scan, "not allowed", moment(copy.now))
+    copy.run_until(400)
+    assert copy.lost("flood") == []
+    assert copy.doubled("flood") == []
+
+
+def test_one_refused_stream_does_not_blind_the_others() -> None:
+    """A call that CloudWatch refuses is divided until the stream it takes offence at is alone."""
+    world = LogWorld()
+    names = [f"s{number}" for number in range(8)]
+    for name in names:
+        world.write(name, steady(1, 0, 60))
+    copy = Copy(world)
+    copy.follow(*names)
+    for _ in range(30):
+        copy.now += 0.25
+        if scan := copy.logs.next_scan(REGION, moment(copy.now)):
+            if any(stream is copy.followed["s5"] for stream in scan.streams):
+                copy.logs.refused(scan, "no such name", moment(copy.now))
+            else:
+                copy.ask(scan)
+    assert copy.owner.problems == ["no such name"]
+    copy.run_until(60)
+    assert all(copy.got[name] for name in names if name != "s5")
+    assert not copy.got["s5"]
+
+
+def test_two_owners_follow_the_same_stream_each_on_its_own() -> None:
+    """A stream that two follow is asked for once a call, and each gets every line."""
+    world = LogWorld()
+    world.write("one", steady(1, 0, 60))
+    copy = Copy(world)
+    copy.follow("one")
+    other = copy.logs.add(log_stream("one"), copy.owner, moment(0.0), floor=EPOCH_MS)
+    copy.run_until(50)
+    assert len(copy.got["one"]) == len(other.take(1_000)) >= 45
+    assert all(request["logStreamNames"] == ["one"] for _, request in copy.requests)
+
+
+def test_lines_of_a_stream_are_handed_out_in_order_as_far_as_they_are_there() -> None:
+    """Lines that wait together are sorted by time, then ingestion, and equal milliseconds are numbered."""
+    world = LogWorld()
+    world.write("one", [(5.0, 9.0), (4.0, 9.0), (4.0, 8.0), (4.0, 8.5), (3.0, 9.5)])
+    copy = Copy(world)
+    copy.now = 30.0
+    copy.follow("one")
+    copy.run_until(33)
+    times = [event.time for event in copy.got["one"]]
+    assert times == sorted(times)
+    assert all(before != after for before, after in pairwise(times))
+    assert [event.microsecond for event in copy.got["one"]] == [0, 0, 1, 2, 0]
+
+
+def test_a_dropped_stream_costs_nothing_more() -> None:
+    """What nobody follows any more is not asked for, also not to the end of a scan under way."""
+    world = LogWorld(page_size=10)
+    world.write("one", steady(10, 0, 60))
+    copy = Copy(world)
+    copy.now = 60.0
+    copy.follow("one")
+    copy.run_until(60.5)
+    copy.logs.drop(copy.followed["one"])
+    asked = len(copy.requests)
+    copy.run_until(90)
+    assert len(copy.requests) <= asked + 1
+    assert copy.logs.regions() == ()
+
+
+def test_two_groups_are_asked_for_apart() -> None:
+    """A call names one log group; streams of another one are read by calls of their own."""
+    world = LogWorld()
+    world.write("here", steady(1, 0, 30))
+    world.write("there", steady(1, 0, 30))
+    copy = Copy(world)
+    copy.follow("here")
+    copy.followed["there"] = copy.logs.add(log_stream("there", "/other"), copy.owner, moment(0.0), floor=EPOCH_MS)
+    copy.got["there"] = []
+    copy.run_until(30)
+    by_group = {request["logGroupName"]: request["logStreamNames"] for _, request in copy.requests}
+    assert by_group == {GROUP: ["here"], "/other": ["there"]}
+    assert copy.got["here"]
+    assert copy.got["there"]

@@ -1,0 +1,283 @@
+"""Log events, cursors, and reading one stream in the calling thread."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_batch_jobs.batch.detail import LogStream
+from airflow_batch_jobs.batch.log_cursor import MOST_KEYS, EventKeys, LogCursor, event_key
+from airflow_batch_jobs.batch.log_event import LONGEST_TEXT, LogEvent, Numbering
+from airflow_batch_jobs.batch.logs import read_all, read_on, start_of
+from airflow_batch_jobs.errors import AccessDeniedError, EndpointError, RequestRefusedError
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.local.server import LocalAws
+
+
+class AwsClock:
+    """A clock that a local AWS shares: sleeping lets time pass there at once."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws = aws
+
+    def now(self) -> datetime:
+        """The wall-clock time."""
+        return datetime.fromtimestamp(self.aws.now(), tz=UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards."""
+        return self.aws.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.aws.advance(seconds)
+
+
+def scripted(aws: LocalAws, *, seconds: float, **script: Any) -> LogStream:
+    """Run a scripted job for some seconds and return its log stream."""
+    aws.script(definition="talk", **script)
+    aws.register("talk")
+    [job_id] = aws.submit("talk:1")
+    aws.advance(seconds)
+    container = aws.job(job_id)["container"]
+    return LogStream("", "/aws/batch/job", "us-east-1", container["logStreamName"])
+
+
+def line(message: str) -> str:
+    """Return a message as it is printed."""
+    return LogEvent(0, message).text()
+
+
+@pytest.mark.parametrize(
+    ("message", "printed"),
+    [
+        ("plain text, ünïcode ✓ 👍", "plain text, ünïcode ✓ 👍"),
+        ("\x1b[1;31mred\x1b[0m and \x1b[38;5;12mblue\x1b[m", "red and blue"),
+        ("\x9b31mC1 introducer\x9b0m", "C1 introducer"),
+        ("\x1b]0;a window title\x07text", "text"),
+        ("\x1b]8;;https://example.com\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1bP1$r0m\x1b\\device string", "device string"),
+        ("\x1b(Bcharset\x1b=keypad\x1b7saved", "charsetkeypadsaved"),
+        ("cut short \x1b[3", "cut short "),
+        ("unterminated \x1b]0;title", "unterminated ]0;title"),
+        ("bell\x07 null\x00 backspace\x08 delete\x7f", "bell null backspace delete"),
+        ("tab\tstays\nand so does a newline", "tab\tstays\nand so does a newline"),
+        ("10 %\r20 %\r30 %\r\n", "10 %\n20 %\n30 %"),
+        ("windows\r\nlines\r\n", "windows\nlines"),
+        ("lone \ud800 surrogate", "lone � surrogate"),
+        ("replaced by CloudWatch: \ufffd", "replaced by CloudWatch: �"),
+        ("", ""),
+    ],
+)
+def test_text_is_safe_to_print(message: str, printed: str) -> None:
+    """Escape sequences and control characters go, text, tabs and newlines stay, and every encoder takes the rest."""
+    assert line(message) == printed
+    line(message).encode()
+
+
+def test_a_line_of_a_megabyte_is_cut_and_says_so() -> None:
+    """A long line is cut at a bound, and the rest is counted."""
+    text = line("x" * 1_000_000)
+    assert text == "x" * LONGEST_TEXT + " … [934,464 more characters are cut here]"
+    assert line("x" * LONGEST_TEXT) == "x" * LONGEST_TEXT
+
+
+def test_a_long_line_of_escapes_is_cleaned_in_time() -> None:
+    """Unfinished escape sequences do not make cleaning slow."""
+    began = time.thread_time()
+    line("\x1b]0;" * 250_000)
+    line("\x1b[" + "0;" * 500_000)
+    assert time.thread_time() - began < 0.5
+
+
+def test_ordinary_lines_cost_next_to_nothing() -> None:
+    """10,000 lines without anything to clean take a fraction of what it takes to write them."""
+    events = [LogEvent(number, f"2026-11-23 06:00:00 INFO step {number} of 10000 done, ok") for number in range(10_000)]
+    began = time.thread_time()
+    assert all(event.text() is event.message for event in events)
+    assert time.thread_time() - began < 0.1
+
+
+def test_lines_of_one_millisecond_are_kept_apart_by_their_number() -> None:
+    """The time has the line's number in its microseconds, up to 999, and begins anew with each millisecond."""
+    number = Numbering().number
+    events = [number(LogEvent(1_000, "same")) for _ in range(1_200)] + [number(LogEvent(1_001, "next"))]
+    assert [event.microsecond for event in events[:3]] == [0, 1, 2]
+    assert events[1_199].microsecond == 999
+    assert events[2].time == datetime(1970, 1, 1, 0, 0, 1, 2, tzinfo=UTC)
+    assert events[-1].microsecond == 0
+
+
+def test_a_cursor_survives_json() -> None:
+    """The stored form is JSON whose numbers every reader keeps exact, and what it lacks reads as the beginning."""
+    cursor = LogCursor(1_000, 2_000, tuple(event_key(f"event {number}") for number in range(100)))
+    stored = json.loads(json.dumps(cursor.to_dict()))
+    assert LogCursor.from_dict(stored) == cursor
+    assert all(key < 2**53 for key in stored["keys"])
+    assert LogCursor.from_dict({}) == LogCursor(0, 0)
+    assert LogCursor.from_dict({"floor": 5, "new": "field"}) == LogCursor(5, 5)
+
+
+def test_keys_know_an_event_again_and_forget_by_the_second() -> None:
+    """An event is new once; what is below the floor is forgotten."""
+    keys = EventKeys()
+    assert keys.add(1_500, 7)
+    assert not keys.add(1_500, 7)
+    assert keys.add(2_500, 8)
+    keys.forget_below(2_000)
+    assert len(keys) == 1
+    assert keys.newest(10, without=()) == (0, [8])
+
+
+def test_a_cursors_keys_are_the_newest_whole_seconds() -> None:
+    """Of too many keys those of the newest seconds are kept, and the floor rises to them."""
+    keys = EventKeys()
+    for number in range(10_000):
+        keys.add(number * 10, number)
+    complete_from, newest = keys.newest(MOST_KEYS, without={9_999})
+    assert len(newest) <= MOST_KEYS
+    assert complete_from == 60_000
+    assert sorted(newest) == list(range(6_000, 9_999))
+
+
+def test_keys_of_a_cursor_are_kept_until_their_events_are_met_again() -> None:
+    """A restored key is no new event, and stays in the next cursor."""
+    keys = EventKeys(restored=[1, 2])
+    assert not keys.add(500, 1)
+    assert sorted(keys.newest(10, without=())[1]) == [1, 2]
+    keys.forget_restored()
+    assert keys.newest(10, without=()) == (0, [1])
+
+
+def test_a_stream_begins_a_minute_before_its_attempt() -> None:
+    """A host's clock may be behind; without a start the whole stream is read."""
+    stream = LogStream("", "g", "r", "s", started_at=datetime(2026, 11, 23, tzinfo=UTC))
+    assert start_of(stream) == int(datetime(2026, 11, 22, 23, 59, tzinfo=UTC).timestamp() * 1000)
+    assert start_of(LogStream("", "g", "r", "s")) == 0
+
+
+def test_read_all_reads_every_page(frozen_aws: LocalAws) -> None:
+    """25,000 lines come complete and in order, whatever the size of CloudWatch's pages."""
+    stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 25_000, "rate": 5_000.0})
+    frozen_aws.fault("FilterLogEvents", "empty_page", times=1)
+    lines = [event.text() for event in read_all(frozen_aws.clients(), stream, clock=AwsClock(frozen_aws))]
+    assert lines == [f"line {number}" for number in range(1, 25_001)]
+    assert len(frozen_aws.requests("FilterLogEvents")) >= 3
+
+
+def test_read_all_stops_at_its_limit_and_begins_at_its_start(frozen_aws: LocalAws) -> None:
+    """`limit` bounds the lines, `start_ms` leaves older ones out."""
+    stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 40, "rate": 1.0})
+    events = list(read_all(frozen_aws.clients(), stream, limit=10, clock=AwsClock(frozen_aws)))
+    assert len(events) == 10
+    rest = read_all(frozen_aws.clients(), stream, start_ms=events[-1].timestamp + 1, clock=AwsClock(frozen_aws))
+    assert len(list(rest)) == 30
+
+
+def test_a_stream_that_does_not_exist_has_no_lines(frozen_aws: LocalAws) -> None:
+    """Before the first line there may be no stream, and that is no error."""
+    stream = LogStream("", "/aws/batch/job", "us-east-1", "nothing/default/1")
+    assert list(read_all(frozen_aws.clients(), stream, clock=AwsClock(frozen_aws))) == []
+
+
+def test_texts_that_are_no_texts_survive(aws: LocalAws) -> None:
+    """Invalid UTF-8, control characters and long lines of a real process are read and can be printed."""
+    script = (
+        "import sys; sys.stdout.buffer.write(b'bad \\xff byte\\n\\x1b[31mred\\x1b[0m\\n' + b'x' * 100_000 + b'\\n')"
+    )
+    ref = aws.register("odd", ["python3", "-c", script])
+    [job_id] = aws.submit(ref)
+    job = aws.wait_for_status(job_id)
+    stream = LogStream("", "/aws/batch/job", "us-east-1", job["container"]["logStreamName"])
+    lines = [event.text() for event in read_all(aws.clients(), stream)]
+    assert lines[-3] == "bad � byte"
+    assert lines[-2] == "red"
+    assert lines[-1].startswith("x" * 1_000)
+
+
+def test_read_on_goes_on_behind_a_cursor(frozen_aws: LocalAws) -> None:
+    """What a cursor has is not read again, and what it lacks is."""
+    stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 200, "rate": 10.0})
+    clock = AwsClock(frozen_aws)
+    events = list(read_all(frozen_aws.clients(), stream, clock=clock))
+    seen = events[:50]
+    cursor = LogCursor(seen[10].timestamp, seen[-1].timestamp, tuple(event_key(e.event_id) for e in seen[10:]))
+    rest = list(read_on(frozen_aws.clients(), stream, cursor, clock=clock))
+    assert [event.text() for event in rest] == [event.text() for event in events[50:]]
+
+
+def test_read_on_waits_for_late_lines(frozen_aws: LocalAws) -> None:
+    """Lines that CloudWatch shows only after the job's end are read, since it looks again."""
+    stream = scripted(frozen_aws, seconds=14.5, running=10, lines={"count": 100, "rate": 10.0}, delivery=4)
+    clock = AwsClock(frozen_aws)
+    rest = list(read_on(frozen_aws.clients(), stream, LogCursor(0, 0), settle_seconds=6, clock=clock))
+    assert len(rest) == 100
+    assert len({event.event_id for event in rest}) == 100
+
+
+def test_read_on_looks_once_when_the_end_is_long_ago(frozen_aws: LocalAws) -> None:
+    """A job that ended a minute ago has no late lines to wait for."""
+    stream = scripted(frozen_aws, seconds=100, running=10, lines=10)
+    clock = AwsClock(frozen_aws)
+    ended_at = clock.now() - timedelta(seconds=60)
+    assert len(list(read_on(frozen_aws.clients(), stream, LogCursor(0, 0), ended_at=ended_at, clock=clock))) == 10
+    assert len(frozen_aws.requests("FilterLogEvents")) == 1
+
+
+def test_of_a_log_that_is_too_long_the_last_lines_follow_a_note(frozen_aws: LocalAws) -> None:
+    """Up to the bound, then one line about how many are left out and where they are, then the last thousand."""
+    stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 8_000, "rate": 400.0})
+    clock = AwsClock(frozen_aws)
+    lines = [e.text() for e in read_on(frozen_aws.clients(), stream, LogCursor(0, 0), max_lines=5_000, clock=clock)]
+    assert lines[:5_000] == [f"line {number}" for number in range(1, 5_001)]
+    assert lines[5_000].startswith("… 2,000 lines are left out here.")
+    assert stream.stream in lines[5_000]
+    assert lines[5_001:] == [f"line {number}" for number in range(7_001, 8_001)]
+
+
+def test_a_log_without_measure_is_not_read_to_be_counted(frozen_aws: LocalAws) -> None:
+    """When counting would take longer than reading did, the last lines are read from the log's end."""
+    stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 30_000, "rate": 1_000.0})
+    clock = AwsClock(frozen_aws)
+    lines = [e.text() for e in read_on(frozen_aws.clients(), stream, LogCursor(0, 0), max_lines=5_000, clock=clock)]
+    assert lines[5_000].startswith("… More than 4,000 lines are left out here.")
+    assert lines[5_001:] == [f"line {number}" for number in range(29_001, 30_001)]
+
+
+def test_a_log_just_over_the_bound_is_read_whole(frozen_aws: LocalAws) -> None:
+    """Where the last lines are all that is left, nothing is left out."""
+    stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 150, "rate": 10.0})
+    events = read_on(frozen_aws.clients(), stream, LogCursor(0, 0), max_lines=100, clock=AwsClock(frozen_aws))
+    assert [event.text() for event in events] == [f"line {number}" for number in range(1, 151)]
+
+
+def test_reading_waits_out_what_passes(frozen_aws: LocalAws) -> None:
+    """Throttling, dropped connections, 5xx, expired credentials and a forgotten page token cost time and no line."""
+    stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 25_000, "rate": 1_000.0})
+    for kind in ("throttle", "drop", "server_error", "expired", "not_json"):
+        frozen_aws.fault("FilterLogEvents", kind, times=1)
+    refused = {"code": "InvalidParameterException", "status": 400, "parameter": "nextToken"}
+    frozen_aws.fault("FilterLogEvents", "error", times=1, **refused)
+    lines = [event.text() for event in read_all(frozen_aws.clients(), stream, clock=AwsClock(frozen_aws))]
+    assert lines == [f"line {number}" for number in range(1, 25_001)]
+
+
+def test_reading_gives_up_after_minutes_and_at_once_when_asking_is_of_no_use(frozen_aws: LocalAws) -> None:
+    """An endpoint that stays away, a missing permission and a request that is refused end in our own errors."""
+    stream = scripted(frozen_aws, seconds=20, running=10, lines=10)
+    clients, clock = frozen_aws.clients(), AwsClock(frozen_aws)
+    frozen_aws.fault("FilterLogEvents", "denied", times=1)
+    with pytest.raises(AccessDeniedError, match="logs:FilterLogEvents"):
+        list(read_all(clients, stream, clock=clock))
+    frozen_aws.fault("FilterLogEvents", "error", code="InvalidParameterException", status=400, times=1)
+    with pytest.raises(RequestRefusedError):
+        list(read_all(clients, stream, clock=clock))
+    frozen_aws.fault("FilterLogEvents", "server_error")
+    with pytest.raises(EndpointError):
+        list(islice(read_all(clients, stream, clock=clock), 1))
