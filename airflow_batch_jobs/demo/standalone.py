@@ -34,7 +34,8 @@ class AirflowStartError(RuntimeError):
 class StandaloneAirflow:
     """A whole Airflow on SQLite as one process group; a context manager.
 
-    Everybody who can reach the port is an admin: it listens on 127.0.0.1 only, and is for demos and tests.
+    Everybody who can reach the port is an admin: it listens on 127.0.0.1 only, and is for demos and tests. Airflow's
+    log servers beside it listen on all addresses, which cannot be set, and answer only to a signed token.
 
     Args:
         home: Becomes AIRFLOW_HOME; made if it is missing.

@@ -1,0 +1,74 @@
+"""The command line itself: what it costs, what it teaches, how it shows things on a terminal."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from airflow_batch_jobs.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.local.server import LocalAws
+
+
+def test_import_loads_neither_airflow_nor_boto3() -> None:
+    """`--help` answers without a word from Airflow or boto3."""
+    code = (
+        "import sys, airflow_batch_jobs.cli; print([m for m in ('airflow', 'boto3', 'botocore') if m in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert answer.stdout.strip() == "[]"
+
+
+def test_version_is_the_package_s() -> None:
+    """`--version` prints the version alone."""
+    from airflow_batch_jobs import __version__
+
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["demo", "local", "submit", "status", "logs", "terminate"])
+def test_help_of_every_command_has_an_example(command: str) -> None:
+    """Whoever asks for help sees how the command is written."""
+    assert f"airflow-batch-jobs {command} " in CliRunner().invoke(app, [command, "--help"]).stdout.replace("Usage", "")
+
+
+def test_help_explains_the_exit_codes() -> None:
+    """The exit codes that scripts rely on stand in the help."""
+    text = CliRunner().invoke(app, ["--help"]).stdout
+
+    assert all(each in text for each in ("0  success", "1  the job has failed", "2  the command line", "3  AWS could"))
+
+
+def test_status_is_a_table_on_a_terminal(
+    run: Callable[..., Any], aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People get a table with the diagnosis in it."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    [job_id] = aws.submit(aws.register("shell", ["sh", "-c", "exit 7"]))
+    aws.wait_for_status(job_id)
+    shown = run("status", job_id).stdout
+
+    assert "┃" in shown
+    assert job_id in shown
+    assert "exit code 7" in shown
+
+
+def test_a_wait_turns_a_spinner_on_a_terminal(
+    run: Callable[..., Any], aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People see that something goes on, and the spinner is gone from what a script reads."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    result = run("submit", aws.register("shell", ["sh", "-c", "true"]), "-q", "default", "--wait")
+
+    assert "SUBMITTED" in result.stderr
+    assert "SUCCEEDED" in result.stderr
+    assert result.stdout == f"{aws.jobs()[0]['jobId']}\n"

@@ -1,0 +1,191 @@
+"""submit, status, logs and terminate, against the local AWS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.local.server import LocalAws
+
+    Run = Callable[..., Any]
+
+
+@pytest.fixture
+def shell(aws: LocalAws) -> str:
+    """A definition that runs a shell script given as a parameter."""
+    return aws.register("shell", ["sh", "-c", "Ref::script"])
+
+
+def test_submit_prints_the_id_and_nothing_else(run: Run, aws: LocalAws, shell: str) -> None:
+    """A script can take stdout as the job's id."""
+    result = run("submit", shell, "-q", "default", "-p", "script=echo a=b")
+
+    assert result.exit_code == 0
+    job = aws.wait_for_status(result.stdout.removesuffix("\n"))
+    assert job["parameters"] == {"script": "echo a=b"}
+    assert job["jobDefinition"].endswith("shell:1")
+
+
+@pytest.mark.parametrize(("script", "exit_code"), [("true", 0), ("exit 3", 1)])
+def test_submit_wait_exits_as_the_job_ends(run: Run, shell: str, script: str, exit_code: int) -> None:
+    """With --wait the exit code says whether the job has succeeded."""
+    assert run("submit", shell, "-q", "default", "-p", f"script={script}", "--wait").exit_code == exit_code
+
+
+def test_submit_wait_says_why_the_job_failed(run: Run, shell: str) -> None:
+    """The diagnosis is one line on stderr."""
+    result = run("submit", shell, "-q", "default", "-p", "script=exit 3", "--wait")
+
+    assert "exit code 3" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_submit_follow_prints_the_lines_on_stdout_and_the_rest_on_stderr(run: Run, shell: str) -> None:
+    """With --follow stdout is the job's log, complete and in order."""
+    result = run("submit", shell, "-q", "default", "-p", "script=for i in 1 2 3; do echo line $i; done", "--follow")
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:] == ["line 1", "line 2", "line 3"]
+    assert "Submitted" in result.stderr
+    assert "SUCCEEDED" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        (("shell", "-q", "default"), 2, "has no revision"),
+        (("shell:latest", "-q", "default"), 2, "'latest' is no revision"),
+        (("shell:1", "-q", "default", "-p", "script"), 2, "NAME=VALUE"),
+        (("shell:1", "-q", "default"), 2, "Ref::script"),
+        (("shell:9", "-q", "default", "-p", "script=true"), 1, "The newest ACTIVE one is 1"),
+        (("shell:1", "-q", "nowhere", "-p", "script=true"), 1, "There are: default"),
+        (("shell:1",), 2, "--queue"),
+    ],
+)
+def test_submit_refuses_clearly_and_starts_nothing(
+    run: Run, aws: LocalAws, shell: str, arguments: tuple[str, ...], exit_code: int, said: str
+) -> None:
+    """What is wrong is said in one line, with an exit code for scripts, before anything runs."""
+    del shell
+    result = run("submit", *arguments)
+
+    assert result.exit_code == exit_code
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+    assert aws.jobs() == []
+
+
+@pytest.mark.parametrize("kind", ["denied", "drop", "throttle", "server_error"])
+def test_no_answer_from_aws_exits_with_3(run: Run, aws: LocalAws, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script can tell that AWS was not to be asked from a job that failed."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    aws.fault("DescribeJobs", kind)
+    result = run("status", "some-id")
+
+    assert result.exit_code == 3
+    assert result.stderr.startswith("error: batch:DescribeJobs failed")
+    assert result.stderr.count("\n") == 1
+
+
+def test_nobody_listens_at_the_endpoint(run: Run) -> None:
+    """An endpoint that is down is said to be one."""
+    result = run("status", "some-id", "--endpoint-url", "http://127.0.0.1:1")
+
+    assert result.exit_code == 3
+    assert "http://127.0.0.1:1" in result.stderr
+
+
+@pytest.mark.parametrize("option", [("--endpoint-url", "localhost"), ("--profile", "nobody")])
+def test_unusable_aws_options_are_usage_errors(run: Run, option: tuple[str, str]) -> None:
+    """An address without a scheme and an unknown profile are found at once."""
+    result = run("status", "some-id", *option)
+
+    assert result.exit_code == 2
+    assert option[0] in result.stderr
+
+
+def test_status_tells_a_line_a_job_without_a_terminal(run: Run, aws: LocalAws, shell: str) -> None:
+    """Fields are separated by tabs, and a failed job makes the exit code 1."""
+    good, bad = (aws.submit(shell, parameters={"script": script})[0] for script in ("true", "exit 7"))
+    for job_id in (good, bad):
+        aws.wait_for_status(job_id)
+    result = run("status", good, bad)
+
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [row[:5] for row in rows] == [
+        [good, "SUCCEEDED", "shell:1", "default", "0"],
+        [bad, "FAILED", "shell:1", "default", "7"],
+    ]
+    assert "exit code 7" in rows[1][5]
+    assert result.exit_code == 1
+
+
+def test_status_names_the_child_that_failed(run: Run, aws: LocalAws, shell: str) -> None:
+    """Of an array it says which children failed, and why."""
+    script = "exit $AWS_BATCH_JOB_ARRAY_INDEX"
+    [job_id] = aws.submit(shell, parameters={"script": script}, arrayProperties={"size": 2})
+    aws.wait_for_status(job_id)
+
+    assert "1 of 2 children failed (1)" in run("status", job_id).stdout
+
+
+def test_status_of_an_unknown_job_is_a_failure(run: Run) -> None:
+    """An id that AWS does not know is named."""
+    result = run("status", "no-such-job")
+
+    assert result.exit_code == 1
+    assert "no-such-job" in result.stderr
+
+
+def test_logs_labels_the_lines_of_several_streams(run: Run, aws: LocalAws, shell: str) -> None:
+    """Each attempt's lines begin with its label; one stream has no labels."""
+    [twice] = aws.submit(shell, parameters={"script": "echo hi; exit 1"}, retryStrategy={"attempts": 2})
+    [once] = aws.submit(shell, parameters={"script": "echo hi"})
+    for job_id in (once, twice):
+        aws.wait_for_status(job_id)
+
+    assert run("logs", once).stdout.splitlines()[1:] == ["hi"]
+    lines = run("logs", twice).stdout.splitlines()
+    assert [line for line in lines if line.endswith("hi")] == ["[attempt 1] hi", "[attempt 2] hi"]
+
+
+def test_logs_follow_ends_with_the_job(run: Run, aws: LocalAws, shell: str) -> None:
+    """Followed lines come as they are written, until the job's end, whatever that is."""
+    [job_id] = aws.submit(shell, parameters={"script": "echo one; sleep 1; echo two; exit 1"})
+    result = run("logs", job_id, "--follow")
+
+    assert result.stdout.splitlines()[1:] == ["one", "two"]
+    assert result.exit_code == 0
+
+
+def test_logs_are_printed_without_what_steers_a_terminal(run: Run, aws: LocalAws, shell: str) -> None:
+    """Colours, bells and invalid UTF-8 in a line do no harm."""
+    [job_id] = aws.submit(shell, parameters={"script": r"printf '\033[31mred\033[0m \007bell \377\n'"})
+    aws.wait_for_status(job_id)
+
+    assert run("logs", job_id).stdout.splitlines()[1:] == ["red bell \ufffd"]
+
+
+def test_terminate_stops_a_job_and_keeps_the_reason(run: Run, aws: LocalAws, shell: str) -> None:
+    """The reason becomes the job's status reason."""
+    [job_id] = aws.submit(shell, parameters={"script": "sleep 60"})
+    aws.wait_for_status(job_id, "RUNNING")
+    result = run("terminate", job_id, "--reason", "wrong input")
+
+    assert result.exit_code == 0
+    assert aws.wait_for_status(job_id)["statusReason"] == "wrong input"
+
+
+def test_terminate_leaves_a_job_that_has_ended(run: Run, aws: LocalAws, shell: str) -> None:
+    """A job that has ended is told as such, and that is no error."""
+    [job_id] = aws.submit(shell, parameters={"script": "true"})
+    aws.wait_for_status(job_id)
+    result = run("terminate", job_id)
+
+    assert result.exit_code == 0
+    assert "has ended already" in result.stderr
+    assert aws.counts().get("TerminateJob", 0) == 0

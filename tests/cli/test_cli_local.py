@@ -1,0 +1,94 @@
+"""`airflow-batch-jobs local`, as a process."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from airflow_batch_jobs.demo.examples import example_definitions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_COMMAND = [sys.executable, "-c", "from airflow_batch_jobs.cli import app; app()"]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*_COMMAND, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """Run `local`, give the process and what it exports, and kill it at the end if it is still there."""
+    process = subprocess.Popen([*_COMMAND, "local", *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    exported: dict[str, str] = {}
+    try:
+        while "AWS_SECRET_ACCESS_KEY" not in exported:
+            line = process.stdout.readline()
+            assert line, "it ended"
+            if line.startswith("export "):
+                exported |= dict(word.split("=", 1) for word in shlex.split(line)[1:])
+        yield process, exported
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_it_exports_is_all_that_the_other_commands_need(number: signal.Signals) -> None:
+    """A job of a registered folder runs by the printed variables alone, and a signal ends both without a trace."""
+    with running("--definitions", str(example_definitions())) as (process, exported):
+        submitted = run("submit", "count-seconds:1", "-q", "default", "-p", "seconds=60", **exported)
+        assert submitted.returncode == 0, submitted.stderr
+        followed = subprocess.Popen(
+            [*_COMMAND, "logs", submitted.stdout.strip(), "--follow"],
+            env={**os.environ, **exported},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert followed.stdout
+        assert any("second 2 of 60" in line for line in followed.stdout)
+        followed.kill()
+        followed.wait()
+        followed.stdout.close()
+        jobs = psutil.Process(process.pid).children(recursive=True)
+        assert jobs
+        process.send_signal(number)
+
+        assert process.wait(20) == 0
+        assert not any(psutil.pid_exists(job.pid) for job in jobs)
+
+
+def test_a_taken_port_is_a_usage_error() -> None:
+    """A port that somebody else listens on is named."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = run("local", "--port", port)
+
+    assert result.returncode == 2
+    assert port in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_folder_without_definitions_is_a_usage_error(tmp_path: Path) -> None:
+    """A folder that has no definitions is told what they are called."""
+    result = run("local", "--definitions", str(tmp_path))
+
+    assert result.returncode == 2
+    assert "<name>.<revision>.json" in result.stderr
