@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from airflow_batch_jobs.batch.detail import LogStream
 from airflow_batch_jobs.batch.logs import LogCursor, read_on
 from airflow_batch_jobs.batch.watch import JobWatcher
 from airflow_batch_jobs.config import Settings
-from airflow_batch_jobs.errors import TaskEvictedError
+from airflow_batch_jobs.errors import AwsError, TaskEvictedError
 from airflow_batch_jobs.task_log import TaskLog
 from airflow_batch_jobs.waiting import JobWait, Outcome, WaitPlan
 
@@ -120,13 +121,27 @@ def stopped(job_id: str, state: str | None, verdict: stop.Verdict) -> BaseExcept
 
 
 def copy_rest(outcome: Outcome, clients: ClientFactory, log: TaskLog) -> None:
-    """Copy the log lines that the triggerer's line budget left over, up to `log_max_lines` a stream."""
+    """Copy the log lines that the line budget left over, up to `log_max_lines` a stream.
+
+    A log that cannot be read is a line of its own and no failure: the job has ended as it has.
+    """
+    settings, stopped_at = Settings.read(), outcome.job.get("stopped_at")
     for entry in outcome.unread:
         stream = LogStream(entry["label"], entry["group"], entry["region"], entry["stream"])
-        cursor = LogCursor.from_dict(entry["cursor"])
-        events = read_on(clients, stream, cursor, max_lines=Settings.read().log_max_lines)
-        while batch := tuple(islice(events, BATCH)):
-            log.lines(stream, batch)
+        events = read_on(
+            clients,
+            stream,
+            LogCursor.from_dict(entry["cursor"]),
+            max_lines=settings.log_max_lines,
+            ended_at=datetime.fromisoformat(stopped_at) if stopped_at else None,
+            settle_seconds=settings.log_settle_seconds,
+            lookback_seconds=settings.log_lookback_seconds,
+        )
+        try:
+            while batch := tuple(islice(events, BATCH)):
+                log.lines(stream, batch)
+        except AwsError as error:
+            log.problem(f"The log is not complete; the rest is in {stream.group}, stream {stream.stream}. {error}")
 
 
 def _disarm_execution_timeout() -> None:

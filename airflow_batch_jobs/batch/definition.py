@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_serializer
 
-from airflow_batch_jobs.batch.model import Model
-from airflow_batch_jobs.batch.problems import aws_name, explain, late_hint
-from airflow_batch_jobs.batch.reading import Reading, by_field, read_field, refuse_taken_names
-from airflow_batch_jobs.batch.reference import (
+from airflow_batch_jobs.batch.definitions.model import Model
+from airflow_batch_jobs.batch.definitions.problems import aws_name, explain, late_hint
+from airflow_batch_jobs.batch.definitions.reading import Reading, by_field, read_field, refuse_taken_names
+from airflow_batch_jobs.batch.definitions.reference import (
     NAME_LIMIT,
     Reference,
     as_revision,
@@ -19,7 +19,7 @@ from airflow_batch_jobs.batch.reference import (
     parse_reference,
     require_legal_name,
 )
-from airflow_batch_jobs.batch.values import is_airflow_placeholder, is_late, leaves, to_data, to_text
+from airflow_batch_jobs.batch.definitions.values import is_airflow_placeholder, is_late, leaves, to_data, to_text
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, ParameterError
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS, session_clients
 from airflow_batch_jobs.batch.clients import kept_clients
 from airflow_batch_jobs.batch.clock import SystemClock
 from airflow_batch_jobs.batch.definition import JobDefinition
-from airflow_batch_jobs.batch.live import follow_lines
+from airflow_batch_jobs.batch.definitions.reference import NAME_LIMIT, legal_name
 from airflow_batch_jobs.batch.logs import read_all
 from airflow_batch_jobs.batch.pacing import Backoff
-from airflow_batch_jobs.batch.reference import NAME_LIMIT, legal_name
 from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.submission import check_request, describe_jobs, explained, send, terminate
+from airflow_batch_jobs.batch.watching.live import follow_lines
 from airflow_batch_jobs.errors import (
     CallOrderError,
     EndpointError,

@@ -1,6 +1,6 @@
 """Log streams of AWS Batch jobs, read to their end in the calling thread.
 
-`follow.LogFollower` follows many streams while their jobs run; `read_all` and `read_on` read one. All ask
+`streams.log_follower.LogFollower` follows many streams while their jobs run; `read_all` and `read_on` read one. All ask
 FilterLogEvents only, since its events carry an id.
 
 **What is guaranteed.** CloudWatch makes an event readable some time after it was written, and nothing bounds that time.
@@ -23,12 +23,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
-from airflow_batch_jobs.batch.calls import PASSING, call_config
 from airflow_batch_jobs.batch.clock import Clock, SystemClock
-from airflow_batch_jobs.batch.log_cursor import EventKeys, LogCursor
-from airflow_batch_jobs.batch.log_event import LogEvent, Numbering
-from airflow_batch_jobs.batch.log_page import ACTION, LogPage, fetch_page, is_missing, is_stale_token
 from airflow_batch_jobs.batch.pacing import Backoff, Pace
+from airflow_batch_jobs.batch.streams.cursor import EventKeys, LogCursor
+from airflow_batch_jobs.batch.streams.event import LogEvent, Numbering
+from airflow_batch_jobs.batch.streams.page import ACTION, LogPage, fetch_page, is_missing, is_stale_token
+from airflow_batch_jobs.batch.watching.calls import PASSING, call_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
 from airflow_batch_jobs.batch.clock import Clock, SystemClock
-from airflow_batch_jobs.batch.identity import DEPLOYMENT_TAG, GENERATION_TAG
+from airflow_batch_jobs.batch.requests.identity import DEPLOYMENT_TAG, GENERATION_TAG
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.submission import describe_jobs, find_by_name, send, terminate
 from airflow_batch_jobs.errors import RecordUnavailableError
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.detail import JobDetail
-    from airflow_batch_jobs.batch.identity import TaskIdentity
     from airflow_batch_jobs.batch.request import SubmitRequest
+    from airflow_batch_jobs.batch.requests.identity import TaskIdentity
 
 #: A record older than this when the request goes out is written again first: whoever paused between the two may have
 #: been replaced meanwhile.

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.conform import conform, submit_job_shape
-from airflow_batch_jobs.batch.identity import (
+from airflow_batch_jobs.batch.requests.conform import conform, submit_job_shape
+from airflow_batch_jobs.batch.requests.identity import (
     DEPLOYMENT_TAG,
     GENERATION_TAG,
     TAG_PREFIX,
@@ -18,7 +18,7 @@ from airflow_batch_jobs.batch.identity import (
     new_job_name,
     task_tags,
 )
-from airflow_batch_jobs.batch.limits import check_limits
+from airflow_batch_jobs.batch.requests.limits import check_limits
 from airflow_batch_jobs.errors import RequestError
 
 if TYPE_CHECKING:

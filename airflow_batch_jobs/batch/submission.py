@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import Trouble, error_message, explain, trouble
-from airflow_batch_jobs.batch.calls import ask
 from airflow_batch_jobs.batch.clients import kept_clients
 from airflow_batch_jobs.batch.clock import SystemClock
+from airflow_batch_jobs.batch.definitions.reference import parse_reference
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.pacing import Backoff
-from airflow_batch_jobs.batch.reference import parse_reference
 from airflow_batch_jobs.batch.request import unfilled_placeholders
+from airflow_batch_jobs.batch.watching.calls import ask
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
     AwsError,

@@ -17,23 +17,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
-from airflow_batch_jobs.batch.calls import PASSING, AwsCalls, ask
 from airflow_batch_jobs.batch.clock import Clock, SystemClock
-from airflow_batch_jobs.batch.followed_job import Following
-from airflow_batch_jobs.batch.follower import JobFollower
 from airflow_batch_jobs.batch.pacing import Backoff, LineBudget
-from airflow_batch_jobs.batch.status_poll import ACTION as DESCRIBE_JOBS
-from airflow_batch_jobs.batch.status_poll import describe
-from airflow_batch_jobs.batch.updates import Ended, LogLines, Problem, StatusChange, Update, Waiting
-from airflow_batch_jobs.batch.watch_loop import WatchLoop, WatchOptions
+from airflow_batch_jobs.batch.watching.calls import PASSING, AwsCalls, ask
+from airflow_batch_jobs.batch.watching.followed_job import Following
+from airflow_batch_jobs.batch.watching.follower import JobFollower
+from airflow_batch_jobs.batch.watching.loop import WatchLoop, WatchOptions
+from airflow_batch_jobs.batch.watching.status_poll import ACTION as DESCRIBE_JOBS
+from airflow_batch_jobs.batch.watching.status_poll import describe
+from airflow_batch_jobs.batch.watching.updates import Ended, LogLines, Problem, StatusChange, Update, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
     from datetime import datetime
 
     from airflow_batch_jobs.batch.aws import ClientFactory
-    from airflow_batch_jobs.batch.calls import Answer, Runner
     from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.watching.calls import Answer, Runner
 
 __all__ = [
     "Ended",

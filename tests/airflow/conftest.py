@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from airflow.sdk import DAG
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Airflow reads its home when it is imported, so it must be set before any test of this folder imports it.
 _HOME = tempfile.mkdtemp(prefix="airflow-batch-jobs-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ |= {
     "AIRFLOW_HOME": _HOME,
     "AIRFLOW__BATCH_JOBS__LOG_SETTLE_SECONDS": "0.5",
@@ -31,14 +33,12 @@ os.environ |= {
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> Iterator[None]:
+def airflow_database() -> None:
     """Airflow's database, migrated."""
     from airflow.utils.db import initdb
 
     Path(_HOME, "dags").mkdir()
     initdb()
-    yield
-    shutil.rmtree(_HOME, ignore_errors=True)
 
 
 @pytest.fixture

@@ -10,19 +10,19 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_batch_jobs.batch.detail import LogStream
-from airflow_batch_jobs.batch.follow import LogFollower
-from airflow_batch_jobs.batch.followed_stream import Moment
-from airflow_batch_jobs.batch.log_cursor import event_key
-from airflow_batch_jobs.batch.log_event import LogEvent
-from airflow_batch_jobs.batch.log_page import LogPage
 from airflow_batch_jobs.batch.pacing import LineBudget, Pace
+from airflow_batch_jobs.batch.streams.cursor import event_key
+from airflow_batch_jobs.batch.streams.event import LogEvent
+from airflow_batch_jobs.batch.streams.followed_stream import Moment
+from airflow_batch_jobs.batch.streams.log_follower import LogFollower
+from airflow_batch_jobs.batch.streams.page import LogPage
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterable, Mapping
 
-    from airflow_batch_jobs.batch.followed_stream import FollowedStream
-    from airflow_batch_jobs.batch.scan import Scan
+    from airflow_batch_jobs.batch.streams.followed_stream import FollowedStream
+    from airflow_batch_jobs.batch.streams.scan import Scan
 
 REGION = "eu-central-1"
 GROUP = "/aws/batch/job"

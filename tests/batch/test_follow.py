@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from airflow_batch_jobs.batch.log_cursor import LogCursor
-from airflow_batch_jobs.batch.log_page import LogPage
+from airflow_batch_jobs.batch.streams.cursor import LogCursor
+from airflow_batch_jobs.batch.streams.page import LogPage
 from tests.batch.log_world import (
     EPOCH_MS,
     GROUP,

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from airflow_batch_jobs.batch import live
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import WatchOptions
+from airflow_batch_jobs.batch.watching import live
 from airflow_batch_jobs.errors import AccessDeniedError, AwsError
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.detail import LogStream
-from airflow_batch_jobs.batch.log_cursor import MOST_KEYS, EventKeys, LogCursor, event_key
-from airflow_batch_jobs.batch.log_event import LONGEST_TEXT, LogEvent, Numbering
 from airflow_batch_jobs.batch.logs import read_all, read_on, start_of
+from airflow_batch_jobs.batch.streams.cursor import MOST_KEYS, EventKeys, LogCursor, event_key
+from airflow_batch_jobs.batch.streams.event import LONGEST_TEXT, LogEvent, Numbering
 from airflow_batch_jobs.errors import AccessDeniedError, EndpointError, RequestRefusedError
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import pytest
 from botocore.validate import ParamValidator
 from pydantic import SecretStr
 
-from airflow_batch_jobs.batch.conform import submit_job_shape
 from airflow_batch_jobs.batch.request import (
     SubmitRequest,
     TaskIdentity,
@@ -19,6 +18,7 @@ from airflow_batch_jobs.batch.request import (
     task_tags,
     unfilled_placeholders,
 )
+from airflow_batch_jobs.batch.requests.conform import submit_job_shape
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
 
 IDENTITY = TaskIdentity(

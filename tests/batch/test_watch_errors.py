@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import HTTPClientError
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
-from airflow_batch_jobs.batch.calls import ask
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, LogLines, Problem, StatusChange, Waiting
+from airflow_batch_jobs.batch.watching.calls import ask
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
     BatchJobsError,
@@ -23,7 +23,7 @@ from airflow_batch_jobs.errors import (
 from tests.batch.virtual import VirtualAws, consume, follow_to_end, lines_of, run, run_beside
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.updates import Update
+    from airflow_batch_jobs.batch.watching.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
 

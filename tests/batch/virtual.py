@@ -12,8 +12,8 @@ from airflow_batch_jobs.batch.watch import JobWatcher, LogLines, WatchOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
-    from airflow_batch_jobs.batch.updates import Update
     from airflow_batch_jobs.batch.watch import JobFollower
+    from airflow_batch_jobs.batch.watching.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
 Result = TypeVar("Result")

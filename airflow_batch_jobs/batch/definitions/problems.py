@@ -7,7 +7,7 @@ import reprlib
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_origin
 
-from airflow_batch_jobs.batch.values import member_types
+from airflow_batch_jobs.batch.definitions.values import member_types
 from airflow_batch_jobs.errors import DefinitionError, ParameterError
 
 if TYPE_CHECKING:

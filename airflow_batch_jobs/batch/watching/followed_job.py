@@ -7,13 +7,13 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.alarm import Alarm
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
 from airflow_batch_jobs.batch.detail import JobKind
-from airflow_batch_jobs.batch.followed_logs import FollowedLogs
-from airflow_batch_jobs.batch.followed_parts import FollowedParts
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.updates import Ended, Problem, StatusChange, Waiting
+from airflow_batch_jobs.batch.watching.alarm import Alarm
+from airflow_batch_jobs.batch.watching.followed_logs import FollowedLogs
+from airflow_batch_jobs.batch.watching.followed_parts import FollowedParts
+from airflow_batch_jobs.batch.watching.updates import Ended, Problem, StatusChange, Waiting
 from airflow_batch_jobs.errors import JobNotFoundError
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_batch_jobs.batch.detail import JobDetail
-    from airflow_batch_jobs.batch.follow import LogFollower
-    from airflow_batch_jobs.batch.followed_stream import Moment
-    from airflow_batch_jobs.batch.status_poll import StatusPoll
-    from airflow_batch_jobs.batch.updates import Update
+    from airflow_batch_jobs.batch.streams.followed_stream import Moment
+    from airflow_batch_jobs.batch.streams.log_follower import LogFollower
+    from airflow_batch_jobs.batch.watching.status_poll import StatusPoll
+    from airflow_batch_jobs.batch.watching.updates import Update
 
 #: Jobs that are to be followed are asked for together if they come within this time.
 _GATHER_SECONDS = 0.05

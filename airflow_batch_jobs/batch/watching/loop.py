@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.channel import Channel
-from airflow_batch_jobs.batch.follow import LogFollower
-from airflow_batch_jobs.batch.followed_job import FollowedJob
-from airflow_batch_jobs.batch.followed_stream import Moment
-from airflow_batch_jobs.batch.log_copy import LogCopy
-from airflow_batch_jobs.batch.log_page import ACTION as READ_LOGS
-from airflow_batch_jobs.batch.status_poll import ACTION as DESCRIBE_JOBS
-from airflow_batch_jobs.batch.status_poll import StatusPoll
+from airflow_batch_jobs.batch.streams.followed_stream import Moment
+from airflow_batch_jobs.batch.streams.log_follower import LogFollower
+from airflow_batch_jobs.batch.streams.page import ACTION as READ_LOGS
+from airflow_batch_jobs.batch.watching.channel import Channel
+from airflow_batch_jobs.batch.watching.followed_job import FollowedJob
+from airflow_batch_jobs.batch.watching.log_copy import LogCopy
+from airflow_batch_jobs.batch.watching.status_poll import ACTION as DESCRIBE_JOBS
+from airflow_batch_jobs.batch.watching.status_poll import StatusPoll
 from airflow_batch_jobs.errors import BatchJobsError
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.calls import AwsCalls
     from airflow_batch_jobs.batch.clock import Clock
-    from airflow_batch_jobs.batch.followed_job import Following
     from airflow_batch_jobs.batch.pacing import LineBudget
+    from airflow_batch_jobs.batch.watching.calls import AwsCalls
+    from airflow_batch_jobs.batch.watching.followed_job import Following
 
 #: How often lines are shared out, ends are looked for, and it is seen whether AWS still answers.
 _TICK_SECONDS = 0.25

@@ -9,12 +9,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_batch_jobs.batch.log_cursor import MOST_KEYS, EventKeys, LogCursor
-from airflow_batch_jobs.batch.log_event import Numbering
+from airflow_batch_jobs.batch.streams.cursor import MOST_KEYS, EventKeys, LogCursor
+from airflow_batch_jobs.batch.streams.event import Numbering
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.detail import LogStream
-    from airflow_batch_jobs.batch.log_event import LogEvent
+    from airflow_batch_jobs.batch.streams.event import LogEvent
 
 #: How far before a stream's newest event a scan begins at first; what comes later than that, the sweep finds.
 _NEAR_MS = 6_000

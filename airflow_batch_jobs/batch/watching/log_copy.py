@@ -8,19 +8,19 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.alarm import Alarm
 from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
-from airflow_batch_jobs.batch.calls import PASSING
-from airflow_batch_jobs.batch.log_page import ACTION, fetch_page, is_group_missing, is_missing, is_stale_token
+from airflow_batch_jobs.batch.streams.page import ACTION, fetch_page, is_group_missing, is_missing, is_stale_token
+from airflow_batch_jobs.batch.watching.alarm import Alarm
+from airflow_batch_jobs.batch.watching.calls import PASSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_batch_jobs.batch.channel import Channel
-    from airflow_batch_jobs.batch.follow import LogFollower
-    from airflow_batch_jobs.batch.followed_stream import Moment
-    from airflow_batch_jobs.batch.log_page import LogPage
-    from airflow_batch_jobs.batch.scan import Scan
+    from airflow_batch_jobs.batch.streams.followed_stream import Moment
+    from airflow_batch_jobs.batch.streams.log_follower import LogFollower
+    from airflow_batch_jobs.batch.streams.page import LogPage
+    from airflow_batch_jobs.batch.streams.scan import Scan
+    from airflow_batch_jobs.batch.watching.channel import Channel
 
 #: Taking in so many events holds the event loop for some 5 ms.
 _EVENTS_AT_ONCE = 2_000

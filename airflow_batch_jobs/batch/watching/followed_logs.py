@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.follow import QUEUE_SECONDS
-from airflow_batch_jobs.batch.log_cursor import MOST_KEYS, LogCursor
 from airflow_batch_jobs.batch.logs import start_of
-from airflow_batch_jobs.batch.updates import LogLines
+from airflow_batch_jobs.batch.streams.cursor import MOST_KEYS, LogCursor
+from airflow_batch_jobs.batch.streams.log_follower import QUEUE_SECONDS
+from airflow_batch_jobs.batch.watching.updates import LogLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_batch_jobs.batch.detail import JobDetail, LogStream
-    from airflow_batch_jobs.batch.follow import LogFollower
-    from airflow_batch_jobs.batch.followed_stream import FollowedStream, Moment
+    from airflow_batch_jobs.batch.streams.followed_stream import FollowedStream, Moment
+    from airflow_batch_jobs.batch.streams.log_follower import LogFollower
 
 #: Lines handed out at a time: writing them takes a triggerer some 30 ms.
 _MOST_LINES = 50

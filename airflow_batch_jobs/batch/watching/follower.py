@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.updates import Ended
+from airflow_batch_jobs.batch.watching.updates import Ended
 from airflow_batch_jobs.errors import CallOrderError
 
 if TYPE_CHECKING:
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from typing import Self
 
     from airflow_batch_jobs.batch.detail import JobDetail, LogStream
-    from airflow_batch_jobs.batch.followed_job import FollowedJob, Following
-    from airflow_batch_jobs.batch.updates import Update
     from airflow_batch_jobs.batch.watch import JobWatcher
-    from airflow_batch_jobs.batch.watch_loop import WatchLoop
+    from airflow_batch_jobs.batch.watching.followed_job import FollowedJob, Following
+    from airflow_batch_jobs.batch.watching.loop import WatchLoop
+    from airflow_batch_jobs.batch.watching.updates import Update
 
 
 class JobFollower:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_batch_jobs.batch.problems import did_you_mean
-from airflow_batch_jobs.batch.values import to_text
+from airflow_batch_jobs.batch.definitions.problems import did_you_mean
+from airflow_batch_jobs.batch.definitions.values import to_text
 from airflow_batch_jobs.errors import RequestError
 
 if TYPE_CHECKING:

@@ -17,17 +17,17 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.followed_stream import FollowedStream, Moment
-from airflow_batch_jobs.batch.scan import SWEEP_SECONDS, LogGroup, Scan
+from airflow_batch_jobs.batch.streams.followed_stream import FollowedStream, Moment
+from airflow_batch_jobs.batch.streams.scan import SWEEP_SECONDS, LogGroup, Scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_batch_jobs.batch.detail import LogStream
-    from airflow_batch_jobs.batch.followed_stream import StreamOwner
-    from airflow_batch_jobs.batch.log_cursor import LogCursor
-    from airflow_batch_jobs.batch.log_event import LogEvent
-    from airflow_batch_jobs.batch.log_page import LogPage
+    from airflow_batch_jobs.batch.streams.cursor import LogCursor
+    from airflow_batch_jobs.batch.streams.event import LogEvent
+    from airflow_batch_jobs.batch.streams.followed_stream import StreamOwner
+    from airflow_batch_jobs.batch.streams.page import LogPage
 
 #: A stream with more queued lines than the budget lets through in so many seconds lags, but not with fewer than these.
 QUEUE_SECONDS = 10.0

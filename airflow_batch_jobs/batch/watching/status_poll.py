@@ -7,17 +7,17 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_batch_jobs.batch.alarm import Alarm
-from airflow_batch_jobs.batch.ask_queue import MOST_IDS, AskQueue
 from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
-from airflow_batch_jobs.batch.calls import PASSING, ask
 from airflow_batch_jobs.batch.detail import JobDetail
+from airflow_batch_jobs.batch.watching.alarm import Alarm
+from airflow_batch_jobs.batch.watching.ask_queue import MOST_IDS, AskQueue
+from airflow_batch_jobs.batch.watching.calls import PASSING, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from airflow_batch_jobs.batch.ask_queue import Asker, Question
-    from airflow_batch_jobs.batch.channel import Channel
+    from airflow_batch_jobs.batch.watching.ask_queue import Asker, Question
+    from airflow_batch_jobs.batch.watching.channel import Channel
 
 #: The permission that asking needs.
 ACTION = "batch:DescribeJobs"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.lateness import Lateness
+from airflow_batch_jobs.batch.streams.lateness import Lateness
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from airflow_batch_jobs.batch.followed_stream import FollowedStream, Moment
+    from airflow_batch_jobs.batch.streams.followed_stream import FollowedStream, Moment
 
 #: AWS takes so many stream names in a call.
 MOST_STREAMS = 100

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_batch_jobs.batch.logs import read_on
-from airflow_batch_jobs.batch.updates import Ended, LogLines, Problem, StatusChange
 from airflow_batch_jobs.batch.watch import JobWatcher, WatchOptions
+from airflow_batch_jobs.batch.watching.updates import Ended, LogLines, Problem, StatusChange
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
-from airflow_batch_jobs.batch.calls import PASSING
 from airflow_batch_jobs.batch.pacing import Backoff, Pace
+from airflow_batch_jobs.batch.watching.calls import PASSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_batch_jobs.batch.calls import Answer, AwsCalls
+    from airflow_batch_jobs.batch.watching.calls import Answer, AwsCalls
 
 #: How long a service may fail before its followers are told that they wait for it.
 PATIENCE_SECONDS = 30.0

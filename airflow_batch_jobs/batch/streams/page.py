@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import error_code, error_message
-from airflow_batch_jobs.batch.calls import ask
-from airflow_batch_jobs.batch.log_cursor import event_key
-from airflow_batch_jobs.batch.log_event import LogEvent
+from airflow_batch_jobs.batch.streams.cursor import event_key
+from airflow_batch_jobs.batch.streams.event import LogEvent
+from airflow_batch_jobs.batch.watching.calls import ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

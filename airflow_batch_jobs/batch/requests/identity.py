@@ -8,7 +8,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from airflow_batch_jobs.batch.reference import NAME_LIMIT, legal_name
+from airflow_batch_jobs.batch.definitions.reference import NAME_LIMIT, legal_name
 
 #: Begins every tag key that is this package's own.
 TAG_PREFIX = "airflow-"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError, ValidationInfo, ValidatorFunctionWrapHandler
 from pydantic_core import PydanticCustomError
 
-from airflow_batch_jobs.batch.problems import TEMPLATE_ERROR, aws_name, late_hint
-from airflow_batch_jobs.batch.values import is_template, member_types, readings
+from airflow_batch_jobs.batch.definitions.problems import TEMPLATE_ERROR, aws_name, late_hint
+from airflow_batch_jobs.batch.definitions.values import is_template, member_types, readings
 from airflow_batch_jobs.errors import DefinitionError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.identity import TAG_PREFIX, TAG_SIGNS, TAG_VALUE_LIMIT
-from airflow_batch_jobs.batch.reference import NAME_RULE, parse_reference, require_legal_name
+from airflow_batch_jobs.batch.definitions.reference import NAME_RULE, parse_reference, require_legal_name
+from airflow_batch_jobs.batch.requests.identity import TAG_PREFIX, TAG_SIGNS, TAG_VALUE_LIMIT
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
 
 if TYPE_CHECKING:

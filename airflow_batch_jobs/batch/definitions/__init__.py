@@ -1,0 +1,1 @@
+"""What stands behind `definition.py`: references, the reading of values, and errors in one line."""

@@ -1,0 +1,1 @@
+"""What stands behind `watch.py`: asking AWS about many jobs at once, and telling each follower about its own."""
