@@ -208,7 +208,8 @@ def logs(
 ) -> None:
     """Print the log lines of a job: of all its attempts and containers, children and nodes.
 
-    Where there are several streams, each line begins with its stream's label, such as [attempt 2].
+    Where there are several streams, each line begins with its stream's label, such as [attempt 2]. Without --follow
+    the lines that are there now are printed, and nothing is waited for.
 
         airflow-batch-jobs logs 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e
         airflow-batch-jobs logs $ID --follow
@@ -233,7 +234,8 @@ def terminate(
 ) -> None:
     """Stop a job in whatever state it is.
 
-    Its processes get SIGTERM, and SIGKILL about 30 s later; the job is FAILED then. One that has ended stays as it is.
+    Its processes get SIGTERM, and SIGKILL about 30 s later; the job is FAILED then.
+    One that has ended stays as it is.
 
         airflow-batch-jobs terminate 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e --reason "wrong input"
     """

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs import errors
-from airflow_batch_jobs.batch.diagnosis import Diagnosis, diagnose, summarize, why_waiting
+from airflow_batch_jobs.batch.clock import Clock, SystemClock
+from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, diagnose, summarize, why_waiting
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import Ended, LogLines, Problem, StatusChange, Waiting
 from airflow_batch_jobs.task_log import TaskLog
@@ -158,6 +159,7 @@ class JobWait:
         cursors: Where an earlier wait's copy of the log ended, by stream.
         on_lines: Called after lines were written, with nothing; for saving `cursors()`.
         on_streams: Called with the job's streams when there are new ones.
+        clock: The machine's own when None.
     """
 
     def __init__(
@@ -169,6 +171,7 @@ class JobWait:
         cursors: Mapping[str, Any] | None = None,
         on_lines: Callable[[], Awaitable[None]] | None = None,
         on_streams: Callable[[tuple[LogStream, ...]], Awaitable[None]] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.plan = plan
         self.log = log or TaskLog()
@@ -184,8 +187,9 @@ class JobWait:
         self._on_streams = on_streams
         self._streams = 0
         self._detail: JobDetail | None = None
-        self._since = _now()
-        self._worry = ""
+        self._clock = clock or SystemClock()
+        self._since = self._clock.now()
+        self._worry: tuple[Cause, str] | None = None
         self._timed_out = False
         self._give_up_at: datetime | None = plan.deadline
 
@@ -258,7 +262,7 @@ class JobWait:
         if self._detail is None and self.plan.copy_logs and (elsewhere := detail.logs_elsewhere()):
             self.log.note(elsewhere)
         if self._detail is None or self._detail.status is not detail.status:
-            self._since = _now() if self._detail else detail.created_at or _now()
+            self._since = detail.created_at if self._detail is None and detail.created_at else self._clock.now()
         self._detail = detail
         await self._show_streams()
 
@@ -289,12 +293,12 @@ class JobWait:
         waits = self._detail is None or self._detail.status.is_waiting
         spans = [WORRY_SECONDS] if waits else []
         if self._give_up_at:
-            spans.append(max(0.0, (self._give_up_at - _now()).total_seconds()))
+            spans.append(max(0.0, (self._give_up_at - self._clock.now()).total_seconds()))
         return min(spans, default=None)
 
     async def _is_over(self) -> bool:
         """Look whether the deadline has passed, and do what it asks for; else whether there is a reason to worry."""
-        if self._give_up_at is None or _now() < self._give_up_at:
+        if self._give_up_at is None or self._clock.now() < self._give_up_at:
             self._worry_about_waiting()
             return False
         if self._timed_out or not self.plan.terminate_on_kill:
@@ -304,22 +308,19 @@ class JobWait:
         self.log.problem(f"The task's time is up at {self.plan.deadline}; job {self.plan.job_id} has not ended.")
         if not await self.terminate("The Airflow task's execution_timeout has passed"):
             return True
-        self._give_up_at = datetime.fromtimestamp(_now().timestamp() + AFTERMATH_SECONDS, tz=UTC)
+        self._give_up_at = self._clock.now() + timedelta(seconds=AFTERMATH_SECONDS)
         return False
 
     def _worry_about_waiting(self) -> None:
         detail = self._detail
         if detail is None:
             return
-        worry = why_waiting(detail, (_now() - self._since).total_seconds())
-        if worry is not None and str(worry) != self._worry:
-            self._worry = str(worry)
+        worry = why_waiting(detail, (self._clock.now() - self._since).total_seconds())
+        # The words count the minutes, so they are no measure of what is new.
+        if worry is not None and (worry.cause, detail.status_reason) != self._worry:
+            self._worry = worry.cause, detail.status_reason
             self.log.problem(f"Job {detail.job_id}: {worry}")
 
 
 def _to_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _now() -> datetime:
-    return datetime.now(tz=UTC)

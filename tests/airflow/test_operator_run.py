@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -270,6 +273,38 @@ def test_a_missing_permission_is_named(run_dag: RunDag, greet: LocalAws) -> None
     assert "Allow the role of the AWS connection batch:SubmitJob" in run.output
 
 
+def test_missing_credentials_are_named(run_dag: RunDag, airflow_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without credentials the error says so, and that the connection needs them."""
+    connection = {"conn_type": "aws", "extra": {"region_name": "us-east-1", "endpoint_url": airflow_aws.endpoint_url}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    with DAG("nobody", schedule=None) as dag:
+        BatchJobOperator(task_id="job", job_queue="default", definition=Greet(who="x"))
+    run = run_dag(dag)
+    assert run.state("job") == "failed"
+    assert "CredentialsError" in run.output
+    assert not airflow_aws.jobs()
+
+
+def test_an_endpoint_that_is_down_is_named(
+    run_dag: RunDag, airflow_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error has the address that does not answer."""
+    closed = "http://127.0.0.1:9"
+    connection = airflow_aws.airflow_connection().replace(airflow_aws.endpoint_url, closed)
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection)
+    with DAG("down", schedule=None) as dag:
+        BatchJobOperator(task_id="job", job_queue="default", definition=Greet(who="x"))
+    run = run_dag(dag)
+    assert run.state("job") == "failed"
+    assert "EndpointError" in run.output
+    assert closed in run.output
+
+
 def test_a_role_that_may_only_submit_can_submit(run_dag: RunDag, greet: LocalAws) -> None:
     """Checks that need more permissions are left out, with a word."""
     greet.fault("DescribeJobDefinitions", "denied")
@@ -341,8 +376,6 @@ def test_a_sensors_timeout_leaves_the_job_alone(run_dag: RunDag, airflow_aws: Lo
 def test_execution_timeout_terminates_the_job(run_dag: RunDag, airflow_aws: LocalAws, *, deferrable: bool) -> None:
     """An operator's job does not outlive its task's time."""
     airflow_aws.register("long", ["sleep", "60"])
-    from datetime import timedelta
-
     with DAG("operator_timeout", schedule=None) as dag:
         BatchJobOperator(
             task_id="job",

@@ -32,12 +32,16 @@ def cloud() -> Iterator[LocalControl]:
         yield control
 
 
+def own_airflow(cloud: LocalControl, home: Path) -> StandaloneAirflow:
+    """Return an Airflow that is not started yet, for a test that breaks parts of it."""
+    environment = {"AIRFLOW_CONN_AWS_DEFAULT": cloud.airflow_connection(), "AIRFLOW__BATCH_JOBS__DEPLOYMENT": "e2e"}
+    return StandaloneAirflow(home, DAGS, environment)
+
+
 @pytest.fixture(scope="session")
 def airflow(cloud: LocalControl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneAirflow]:
     """The Airflow."""
-    home = tmp_path_factory.mktemp("airflow")
-    environment = {"AIRFLOW_CONN_AWS_DEFAULT": cloud.airflow_connection(), "AIRFLOW__BATCH_JOBS__DEPLOYMENT": "e2e"}
-    with StandaloneAirflow(home, DAGS, environment) as running:
+    with own_airflow(cloud, tmp_path_factory.mktemp("airflow")) as running:
         yield running
 
 

@@ -1,0 +1,133 @@
+"""What a wait writes into the task log, and how it ends, in virtual time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from airflow_batch_jobs.waiting import JobWait, Outcome, WaitPlan
+from tests.batch.virtual import VirtualAws, run, run_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.local.server import LocalAws
+
+
+def waited(
+    aws: LocalAws, *events: tuple[float, Callable[[], object]], deadline_seconds: float | None = None, **plan: Any
+) -> tuple[Outcome, list[str]]:
+    """Submit a job and wait for it; return the outcome and the lines of the task log."""
+    [job_id] = aws.submit("job:1")
+
+    async def main() -> Outcome:
+        virtual = VirtualAws(aws)
+        deadline = None if deadline_seconds is None else virtual.now() + timedelta(seconds=deadline_seconds)
+        wait = JobWait(WaitPlan(job_id=job_id, deadline=deadline, **plan), virtual.watcher(), clock=virtual)
+        return await run_beside(wait.run(), *events) if events else await wait.run()
+
+    with capture_logs() as entries:
+        outcome = run(main())
+    return outcome, [str(entry["event"]) for entry in entries]
+
+
+@pytest.fixture
+def aws(frozen_aws: LocalAws) -> LocalAws:
+    """The frozen local AWS with a definition."""
+    frozen_aws.register("job")
+    return frozen_aws
+
+
+def test_states_are_a_line_each_and_lines_come_between_them(aws: LocalAws) -> None:
+    """The log reads as the job went."""
+    aws.script(definition="job", running=60, lines=["one", "two"])
+    outcome, lines = waited(aws)
+    states = [line.split(" is ")[1] for line in lines if " is " in line]
+    assert states[0].startswith(("SUBMITTED", "PENDING", "RUNNABLE"))
+    assert states[-2:] == ["RUNNING", "SUCCEEDED: Essential container in task exited"]
+    assert lines.index("one") < lines.index("two")
+    assert outcome.succeeded
+    assert outcome.summary.startswith("SUCCEEDED in 1 min")
+
+
+def test_a_failed_job_is_diagnosed(aws: LocalAws) -> None:
+    """The outcome says why, in a form that crosses to the worker."""
+    aws.script(definition="job", attempts=[{"exit_code": 137, "reason": "OutOfMemoryError: killed"}])
+    outcome, _ = waited(aws)
+    assert outcome.failed
+    assert "memory" in str(outcome.diagnosis).lower()
+
+
+def test_a_job_that_is_stuck_says_why_once(aws: LocalAws) -> None:
+    """AWS's reason is told after it has lasted, and not at every look."""
+    reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - the job asks for more than any instance has"
+    aws.script(definition="job", runnable=7200, runnable_reason=reason)
+    outcome, lines = waited(aws, deadline_seconds=3600, terminate_on_kill=False)
+    worries = [line for line in lines if "RUNNABLE for" in line]
+    assert outcome.timed_out
+    assert len(worries) == 1
+    assert "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT" in worries[0]
+
+
+def test_a_reason_that_goes_away_is_nothing_to_worry_about(aws: LocalAws) -> None:
+    """A healthy queue reports a misconfiguration while its first instance boots."""
+    reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - no instance yet"
+    aws.script(definition="job", runnable=300, runnable_reason=reason, running=10)
+    outcome, lines = waited(aws)
+    assert outcome.succeeded
+    assert not [line for line in lines if "RUNNABLE for" in line]
+
+
+def test_a_deadline_terminates_the_job_and_waits_for_its_last_lines(aws: LocalAws) -> None:
+    """The outcome is a timeout although the job has ended by then."""
+    aws.script(definition="job", running=3600, stopping=20, lines={"count": 600, "rate": 1.0})
+    outcome, lines = waited(aws, deadline_seconds=60)
+    assert outcome.timed_out
+    assert outcome.failed
+    assert any(line.startswith("The task's time is up") for line in lines)
+    assert "execution_timeout" in outcome.job["status_reason"]
+
+
+def test_a_deadline_leaves_a_job_alone_that_is_only_watched(aws: LocalAws) -> None:
+    """A sensor's time is up, not its job's."""
+    aws.script(definition="job", running=3600)
+    outcome, _ = waited(aws, deadline_seconds=60, terminate_on_kill=False)
+    assert outcome.timed_out
+    assert outcome.job["status"] == "RUNNING"
+    assert not aws.counts().get("TerminateJob")
+
+
+def test_a_job_that_may_not_be_terminated_is_reported(aws: LocalAws) -> None:
+    """The wait ends all the same, and the log names the permission."""
+    aws.script(definition="job", running=3600)
+    aws.fault("TerminateJob", "denied")
+    outcome, lines = waited(aws, deadline_seconds=60)
+    assert outcome.timed_out
+    assert any("may run on" in line and "batch:TerminateJob" in line for line in lines)
+
+
+def test_an_outage_is_told_once_and_waited_out(aws: LocalAws) -> None:
+    """A wait survives an endpoint that is gone for two minutes."""
+    aws.script(definition="job", running=600)
+    outage = (
+        (30.0, lambda: aws.fault("*", "drop")),
+        (150.0, aws.clear_faults),
+    )
+    outcome, lines = waited(aws, *outage)
+    assert outcome.succeeded
+    assert lines.count("AWS answers again.") == 1
+
+
+def test_an_unknown_job_ends_the_wait_with_an_error(frozen_aws: LocalAws) -> None:
+    """After a minute an id that AWS does not know is an error."""
+
+    async def main() -> Outcome:
+        virtual = VirtualAws(frozen_aws)
+        return await JobWait(WaitPlan(job_id="nobody"), virtual.watcher(), clock=virtual).run()
+
+    outcome = run(main())
+    assert outcome.error is not None
+    assert outcome.error["type"] == "JobNotFoundError"
