@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_batch_jobs import stop
 from airflow_batch_jobs.connection import AwsConnection
 from airflow_batch_jobs.task_instance import CURSOR_XCOM, JOB_XCOM, TaskKey
+from airflow_batch_jobs.task_log import TaskLog
 from airflow_batch_jobs.waiting import JobWait, Outcome, WaitPlan
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class BatchJobTrigger(BaseTrigger):
         )
         self.attempt = (max_tries, try_number)
         self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
+        self._task_log = TaskLog()
         self._wait: JobWait | None = None
         self._waiting: asyncio.Task[Outcome] | None = None
         self._settled = False
@@ -113,14 +115,7 @@ class BatchJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the outcome."""
-        self._wait = JobWait(
-            self.plan,
-            watcher_of(self.connection),
-            cursors=await self._saved_cursors(),
-            on_lines=self._save_cursor_now_and_then,
-            on_streams=self._show_log_link,
-        )
-        self._waiting = asyncio.create_task(self._run_wait(self._wait))
+        self._waiting = asyncio.create_task(self._wait_for_job())
         try:
             outcome = await asyncio.shield(self._waiting)
         except asyncio.CancelledError as cancelled:
@@ -148,14 +143,22 @@ class BatchJobTrigger(BaseTrigger):
                 else:
                     await self._save_cursor()
 
-    async def _run_wait(self, wait: JobWait) -> Outcome:
+    async def _wait_for_job(self) -> Outcome:
         """Wait for the job, and no shorter than Airflow can bear.
 
         The supervisor of the worker that deferred may notice the end of its process one heartbeat late. If the task
         runs again by then, the scheduler takes that worker's end for the end of the task and marks it failed.
         """
         begun = asyncio.get_running_loop().time()
-        outcome = await wait.run()
+        self._wait = JobWait(
+            self.plan,
+            watcher_of(self.connection),
+            log=self._task_log,
+            cursors=await self._saved_cursors(),
+            on_lines=self._save_cursor_now_and_then,
+            on_streams=self._show_log_link,
+        )
+        outcome = await self._wait.run()
         if self._key is not None:
             early = begun + _shortest_deferral_seconds() - asyncio.get_running_loop().time()
             await asyncio.sleep(max(0.0, early))
@@ -168,20 +171,17 @@ class BatchJobTrigger(BaseTrigger):
 
     async def _stop_if_wanted(self) -> None:
         """Find out whether a user wants the job gone; then terminate it and copy its last lines."""
-        log = self._wait.log if self._wait else None
         state, verdict = await self._verdict()
         if verdict is not stop.Verdict.TERMINATE or not self.plan.terminate_on_kill:
             self._settled = True
-            if log:
-                log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
+            self._task_log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
             return
         reason = f"Airflow task stopped by a user: now {state or 'cleared'}"
-        if self._wait is None or self._waiting is None:
-            await watcher_of(self.connection).terminate(self.plan.job_id, reason)
-            self._settled = True
-            return
-        self._settled = await self._wait.terminate(reason)
-        await asyncio.wait({self._waiting}, timeout=LAST_LINES_SECONDS)
+        # A wait that has not begun yet can stop its job all the same; there is no log to wait for then.
+        wait = self._wait or JobWait(self.plan, watcher_of(self.connection), log=self._task_log)
+        self._settled = await wait.terminate(reason)
+        if self._wait and self._waiting:
+            await asyncio.wait({self._waiting}, timeout=LAST_LINES_SECONDS)
 
     async def _verdict(self) -> tuple[str | None, stop.Verdict]:
         """Ask the API server until the task instance's state is one that decides; no answer means: leave it."""
@@ -194,7 +194,10 @@ class BatchJobTrigger(BaseTrigger):
                 state = await self._key.state()
                 stored = await self._key.get_xcom(JOB_XCOM) if state == "deferred" else None
             except Exception as error:  # noqa: BLE001 - whatever is wrong with the API server, the job must not pay
-                self._complain(error)
+                self._task_log.problem(
+                    f"The API server does not say whether a user stopped this task ({error!r}); job "
+                    f"{self.plan.job_id} is left running. Terminate it by hand if it is not wanted."
+                )
                 return "unknown", stop.Verdict.LEAVE
             verdict = stop.in_triggerer(state, stored, self.plan.job_id, self.attempt)
             if verdict is not stop.Verdict.ASK_AGAIN:
@@ -203,13 +206,6 @@ class BatchJobTrigger(BaseTrigger):
                 return state, stop.Verdict.LEAVE
             await asyncio.sleep(1)
 
-    def _complain(self, error: Exception) -> None:
-        if self._wait:
-            self._wait.log.problem(
-                f"The API server does not say whether a user stopped this task ({error!r}); job {self.plan.job_id} "
-                "is left running. Terminate it by hand if it is not wanted."
-            )
-
     async def _saved_cursors(self) -> dict[str, Any] | None:
         """Return where an earlier run of this trigger left the log; None where there was none."""
         if self._key is None or not self.plan.copy_logs:
@@ -217,7 +213,7 @@ class BatchJobTrigger(BaseTrigger):
         try:
             saved = await self._key.get_xcom(CURSOR_XCOM)
         except Exception as error:  # noqa: BLE001 - without it lines come twice, which is better than not at all
-            self.log.warning("Where the log was left is not known, lines may come twice: %r", error)
+            self._task_log.problem(f"Where the log was left is not known, lines may come twice: {error!r}")
             return None
         return saved["streams"] if saved and saved.get("job_id") == self.plan.job_id else None
 

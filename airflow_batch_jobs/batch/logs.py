@@ -166,7 +166,7 @@ class _Reader:
         self._lookback_ms = lookback_ms
         self._floor = cursor.floor
         self._keys = EventKeys(cursor.keys)
-        self._numbering = Numbering()
+        self._numbering = Numbering(cursor.numbered)
 
     def passes(self, ended_ms: int, settle_ms: int) -> Iterator[LogEvent]:
         """Read until a pass that began `settle_ms` after the end and after the last late line brings nothing new."""

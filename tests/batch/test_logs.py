@@ -116,7 +116,7 @@ def test_lines_of_one_millisecond_are_kept_apart_by_their_number() -> None:
 
 def test_a_cursor_survives_json() -> None:
     """The stored form is JSON whose numbers every reader keeps exact, and what it lacks reads as the beginning."""
-    cursor = LogCursor(1_000, 2_000, tuple(event_key(f"event {number}") for number in range(100)))
+    cursor = LogCursor(1_000, 2_000, tuple(event_key(f"event {number}") for number in range(100)), (2_000, 7))
     stored = json.loads(json.dumps(cursor.to_dict()))
     assert LogCursor.from_dict(stored) == cursor
     assert all(key < 2**53 for key in stored["keys"])

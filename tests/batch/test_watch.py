@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.batch.logs import read_on
+from airflow_batch_jobs.batch.logs import LogCursor, read_on
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, LogLines, StatusChange, shared_watcher
 from airflow_batch_jobs.errors import CallOrderError
@@ -137,6 +137,24 @@ def test_ten_thousand_lines_are_complete_with_what_a_worker_reads_on(frozen_aws:
     assert 1_000 < len(copied) < 9_000
     assert copied + rest == numbered(10_000)
     assert seconds < 12
+
+
+def test_a_worker_numbers_on_within_a_millisecond(frozen_aws: LocalAws) -> None:
+    """Sorted by time, what triggerer and worker copied of one millisecond is still in order."""
+    [job_id] = submitted(frozen_aws, running=2, lines={"count": 10_000, "rate": 500_000.0})
+
+    async def main() -> list[Update]:
+        return await follow_to_end(VirtualAws(frozen_aws).watcher().follow(job_id))
+
+    updates = run(main())
+    end = updates[-1]
+    assert isinstance(end, Ended)
+    [(stream, cursor)] = end.unread.values()
+    copied = [event for update in updates if isinstance(update, LogLines) for event in update.events]
+    stored = LogCursor.from_dict(cursor.to_dict())
+    events = [*copied, *read_on(frozen_aws.clients(), stream, stored, settle_seconds=0)]
+    assert copied[-1].timestamp == events[len(copied)].timestamp
+    assert [event.text() for event in sorted(events, key=lambda event: event.time)] == numbered(10_000)
 
 
 def test_a_worker_with_a_larger_budget_copies_all_itself(frozen_aws: LocalAws) -> None:

@@ -21,21 +21,35 @@ class LogCursor:
         floor: Everything below this timestamp (ms) counts as done.
         newest: The newest timestamp (ms) fetched.
         keys: `event_key` of events at or above the floor that were handed out.
+        numbered: The millisecond and the number in it of the line that was handed out last: lines of that millisecond
+            go on from there, so that they keep their order where they are sorted by time.
     """
 
     floor: int
     newest: int
     keys: tuple[int, ...] = ()
+    numbered: tuple[int, int] = (-1, 0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stored form, which is JSON."""
-        return {"floor": self.floor, "newest": self.newest, "keys": list(self.keys)}
+        return {
+            "floor": self.floor,
+            "newest": self.newest,
+            "keys": list(self.keys),
+            "numbered": list(self.numbered),
+        }
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> LogCursor:
         """Read the stored form; what it lacks reads as the beginning of the stream."""
         floor = int(stored.get("floor", 0))
-        return cls(floor=floor, newest=int(stored.get("newest", floor)), keys=tuple(map(int, stored.get("keys", ()))))
+        millisecond, number = map(int, stored.get("numbered", (-1, 0)))
+        return cls(
+            floor=floor,
+            newest=int(stored.get("newest", floor)),
+            keys=tuple(map(int, stored.get("keys", ()))),
+            numbered=(millisecond, number),
+        )
 
 
 def event_key(event_id: str) -> int:

@@ -68,11 +68,19 @@ class LogEvent:
 
 
 class Numbering:
-    """Numbers lines that share a millisecond, one line after the other."""
+    """Numbers lines that share a millisecond, one line after the other.
 
-    def __init__(self) -> None:
-        self._timestamp = -1
-        self._number = 0
+    Args:
+        last: Where an earlier numbering ended: the millisecond and the number in it.
+    """
+
+    def __init__(self, last: tuple[int, int] = (-1, 0)) -> None:
+        self._timestamp, self._number = last
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """The millisecond and the number of the line that was numbered last."""
+        return self._timestamp, self._number
 
     def number(self, event: LogEvent) -> LogEvent:
         """Return the event with its number among the lines of its millisecond."""

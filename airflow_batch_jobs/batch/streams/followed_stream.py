@@ -88,7 +88,7 @@ class FollowedStream:
         self._is_sorted = True
         self._weight = 0
         self._granted = 0
-        self._numbering = Numbering()
+        self._numbering = Numbering(cursor.numbered) if cursor else Numbering()
         self._near_ms = _NEAR_MS
         self._is_swept = False
         self._misses = 0
@@ -261,11 +261,12 @@ class FollowedStream:
     def cursor(self, most_keys: int = MOST_KEYS) -> LogCursor:
         """Return how far the stream was handed out."""
         if self._is_done:
-            return LogCursor(self._latest + 1, self.newest)
+            return LogCursor(self._latest + 1, self.newest, numbered=self._numbering.last)
         queued = {key for _, key in self._queue}
         oldest = self._oldest_queued(self._latest + 1)
         complete_from, keys = self._keys.newest(most_keys, without=queued)
-        return LogCursor(min(max(self.floor, complete_from), oldest), self.newest, tuple(keys))
+        floor = min(max(self.floor, complete_from), oldest)
+        return LogCursor(floor, self.newest, tuple(keys), self._numbering.last)
 
     @property
     def _is_done(self) -> bool:
