@@ -44,6 +44,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     ),
     "log_lookback_seconds": _option("float", 120, "How late a log event may come and still be copied, in seconds."),
     "log_max_lines": _option("integer", 1_000_000, "The most lines of one log stream that are copied."),
+    "finish_in_triggerer": _option(
+        "boolean", "False", "End succeeded tasks in the triggerer, without another worker start, where that can be."
+    ),
     "deployment": _option(
         "string", "", "The name of this Airflow among those that submit jobs in the same AWS account."
     ),
@@ -61,6 +64,7 @@ class Settings:
     log_settle_seconds: float
     log_lookback_seconds: float
     log_max_lines: int
+    finish_in_triggerer: bool
     deployment: str
 
     @classmethod
@@ -83,6 +87,7 @@ class Settings:
             log_settle_seconds=number("log_settle_seconds"),
             log_lookback_seconds=number("log_lookback_seconds"),
             log_max_lines=int(number("log_max_lines")),
+            finish_in_triggerer=bool(conf.getboolean(SECTION, "finish_in_triggerer", fallback=False)),
             deployment=conf.get(SECTION, "deployment", fallback=""),
         )
 

@@ -25,6 +25,7 @@ class JobTask:
     region_name: str | None
     verify: bool | str | None
     botocore_config: Mapping[str, Any] | None
+    finish_in_triggerer: bool | None = None
     #: Whether SIGTERM has come.
     _killed = False
     _waiting: WorkerWait | None = None
@@ -58,9 +59,32 @@ class JobTask:
         from airflow_batch_jobs.triggers import BatchJobTrigger
 
         trigger = BatchJobTrigger(
-            **plan.to_dict(), try_number=ti.try_number, max_tries=ti.max_tries, **self._connection.to_dict()
+            **plan.to_dict(),
+            finish_in_triggerer=self._may_finish_in_triggerer(),
+            try_number=ti.try_number,
+            max_tries=ti.max_tries,
+            **self._connection.to_dict(),
         )
         raise TaskDeferred(trigger=trigger, method_name="execute_complete")
+
+    def _may_finish_in_triggerer(self) -> bool:
+        """Tell whether a success may be ended by the triggerer: where it is wanted, and nothing has to run on a worker.
+
+        Airflow registers no asset events of a task that ends there, and runs neither `post_execute` nor listeners.
+        """
+        from airflow.sdk import BaseOperator
+
+        from airflow_batch_jobs.config import Settings
+
+        task: Any = self
+        wanted = Settings.read().finish_in_triggerer if self.finish_in_triggerer is None else self.finish_in_triggerer
+        has_more_to_do = (
+            bool(task.outlets)
+            or not task.do_xcom_push
+            or task._post_execute_hook is not None  # noqa: SLF001 - has no public name
+            or type(task).post_execute is not BaseOperator.post_execute
+        )
+        return wanted and not has_more_to_do
 
     def _wait_here(self, ti: Any, plan: WaitPlan) -> Outcome:
         from airflow_batch_jobs.worker import WorkerWait, retry_left

@@ -43,6 +43,9 @@ class BatchJobOperator(JobTask, BaseOperator):
         wait: Whether to wait for the job's end; False returns its id after the submit.
         deferrable: Whether to wait in the triggerer; False waits in the worker, by the same code.
         poll_interval: Seconds between two looks at the job; None for `[batch_jobs] poll_interval`.
+        finish_in_triggerer: Whether the triggerer may end a succeeded task, without another worker start; None for
+            `[batch_jobs] finish_in_triggerer`. Listeners do not hear of such an end. A task with outlets or a
+            `post_execute` is always ended by a worker.
         copy_logs: Whether the job's CloudWatch log lines go into the task log.
         terminate_on_kill: Whether stopping the task, or its `execution_timeout`, terminates the job.
         aws_conn_id: The Airflow connection; None for boto3's own search for credentials.
@@ -87,6 +90,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         wait: bool = True,
         deferrable: bool = True,
         poll_interval: float | None = None,
+        finish_in_triggerer: bool | None = None,
         copy_logs: bool = True,
         terminate_on_kill: bool = True,
         aws_conn_id: str | None = "aws_default",
@@ -108,6 +112,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.wait = wait
         self.deferrable = deferrable
         self.poll_interval = poll_interval
+        self.finish_in_triggerer = finish_in_triggerer
         self.copy_logs = copy_logs
         self.terminate_on_kill = terminate_on_kill
         self.aws_conn_id = aws_conn_id

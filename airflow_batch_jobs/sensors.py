@@ -28,6 +28,9 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         job_id: The job, also of an array's child (`id:3`) or a node (`id#1`).
         deferrable: Whether to wait in the triggerer; False waits in the worker, by the same code.
         poll_interval: Seconds between two looks at the job; None for `[batch_jobs] poll_interval`.
+        finish_in_triggerer: Whether the triggerer may end a succeeded task, without another worker start; None for
+            `[batch_jobs] finish_in_triggerer`. Listeners do not hear of such an end. A task with outlets or a
+            `post_execute` is always ended by a worker.
         copy_logs: Whether the job's CloudWatch log lines go into the task log.
         terminate_on_kill: Whether stopping the sensor, or its timeout, terminates the job.
         aws_conn_id: The Airflow connection; None for boto3's own search for credentials.
@@ -49,6 +52,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         job_id: str | XComArg,
         deferrable: bool = True,
         poll_interval: float | None = None,
+        finish_in_triggerer: bool | None = None,
         copy_logs: bool = False,
         terminate_on_kill: bool = False,
         aws_conn_id: str | None = "aws_default",
@@ -66,6 +70,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         self.job_id: Any = job_id  # text only after rendering
         self.deferrable = deferrable
         self.poll_interval = poll_interval
+        self.finish_in_triggerer = finish_in_triggerer
         self.copy_logs = copy_logs
         self.terminate_on_kill = terminate_on_kill
         self.aws_conn_id = aws_conn_id

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_batch_jobs import stop
 from airflow_batch_jobs.connection import AwsConnection
@@ -57,6 +57,7 @@ class BatchJobTrigger(BaseTrigger):
         deadline: When the wait ends, ISO 8601; None for no end.
         submitted_at: When the job was submitted, ISO 8601.
         rendered: Handed back in the event.
+        finish_in_triggerer: Whether to end the task here when the job has succeeded and all of its log is copied.
         try_number: The attempt that deferred to this trigger.
         max_tries: Its task instance's, which tells a retry from a clear.
         aws_conn_id: The Airflow connection.
@@ -75,6 +76,7 @@ class BatchJobTrigger(BaseTrigger):
         deadline: str | None = None,
         submitted_at: str | None = None,
         rendered: dict[str, Any] | None = None,
+        finish_in_triggerer: bool = False,
         try_number: int = 1,
         max_tries: int = 0,
         aws_conn_id: str | None = "aws_default",
@@ -95,6 +97,7 @@ class BatchJobTrigger(BaseTrigger):
             }
         )
         self.attempt = (max_tries, try_number)
+        self.finish_in_triggerer = finish_in_triggerer
         self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
         self._task_log = TaskLog()
         self._wait: JobWait | None = None
@@ -107,6 +110,7 @@ class BatchJobTrigger(BaseTrigger):
         max_tries, try_number = self.attempt
         kwargs = {
             **self.plan.to_dict(),
+            "finish_in_triggerer": self.finish_in_triggerer,
             "try_number": try_number,
             "max_tries": max_tries,
             **self.connection.to_dict(),
@@ -125,7 +129,10 @@ class BatchJobTrigger(BaseTrigger):
             raise
         finally:
             self._waiting.cancel()
-        yield JobEvent(payload=outcome.to_event())
+        if await self._has_finished(outcome):
+            yield TaskSuccessEvent()
+        else:
+            yield JobEvent(payload=outcome.to_event())
 
     async def on_kill(self) -> None:
         """Terminate the job if `run` had no chance to; Airflow gives this method about a second."""
@@ -143,6 +150,32 @@ class BatchJobTrigger(BaseTrigger):
                 else:
                     await self._save_cursor()
 
+    def _can_finish(self, outcome: Outcome) -> bool:
+        return (
+            self.finish_in_triggerer
+            and self._key is not None
+            and outcome.succeeded
+            and not outcome.unread
+            and not outcome.timed_out
+        )
+
+    async def _has_finished(self, outcome: Outcome) -> bool:
+        """Do what the worker would do at the end, if all of it can be done here.
+
+        The event could carry XComs, but Airflow 3.3 encodes those twice: what reads them would get a text of JSON.
+        """
+        if self._key is None or not self._can_finish(outcome):
+            return False
+        max_tries, try_number = self.attempt
+        try:
+            await self._key.set_xcom(JOB_XCOM, {**outcome.job, "try_number": try_number, "max_tries": max_tries})
+            await self._key.set_xcom("return_value", outcome.job_id)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong here, a worker can still end the task
+            self._task_log.problem(f"The task is ended by a worker, since its XComs could not be written: {error!r}")
+            return False
+        self._task_log.note(outcome.summary)
+        return True
+
     async def _wait_for_job(self) -> Outcome:
         """Wait for the job, and no shorter than Airflow can bear.
 
@@ -159,7 +192,7 @@ class BatchJobTrigger(BaseTrigger):
             on_streams=self._show_log_link,
         )
         outcome = await self._wait.run()
-        if self._key is not None:
+        if self._key is not None and not self._can_finish(outcome):
             early = begun + _shortest_deferral_seconds() - asyncio.get_running_loop().time()
             await asyncio.sleep(max(0.0, early))
         return outcome

@@ -21,6 +21,7 @@ STORED: dict[str, Any] = {
     "deadline": "2026-11-23T13:00:00+00:00",
     "submitted_at": "2026-11-23T12:00:00+00:00",
     "rendered": None,
+    "finish_in_triggerer": True,
     "try_number": 2,
     "max_tries": 3,
     "aws_conn_id": "aws_default",

@@ -12,6 +12,7 @@ from tests.e2e.runs import until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_batch_jobs.demo.standalone import RestApi
     from airflow_batch_jobs.local import LocalControl
     from tests.e2e.runs import Run
 
@@ -83,6 +84,28 @@ def test_a_job_is_waited_for_on_a_worker_by_the_same_code(start: Start) -> None:
     assert run.wait_for_end() == "success"
     assert run.lines()[-2:] == ["here", "there"]
     assert run.xcom("return_value") == run.job()["job_id"]
+
+
+def test_a_success_can_end_in_the_triggerer(start: Start, api: RestApi) -> None:
+    """No second worker starts, and what comes after gets the same XComs."""
+    run = start("finished_in_triggerer", "echo done")
+    assert run.wait_for_end() == "success"
+    job = run.job()
+    assert run.xcom("return_value") == job["job_id"]
+    assert (job["status"], job["exit_code"]) == ("SUCCEEDED", 0)
+    until(lambda: api.run_state(run.dag_id, run.run_id) == "success", 60)
+    assert api.xcom(run.dag_id, run.run_id, "told", "return_value") == f"told of {job['job_id']}"
+    text = run.text()
+    assert text.count("::group::Pre Execute") == 1
+    assert "SUCCEEDED in" in text
+    assert "done" in run.lines()
+
+
+def test_a_failure_ends_on_a_worker(start: Start) -> None:
+    """What the triggerer may not end resumes as always."""
+    run = start("finished_in_triggerer", "exit 3")
+    assert run.wait_for_end() == "failed"
+    assert "JobFailedError" in str(run.log())
 
 
 def test_a_sensor_waits_for_a_job_that_another_task_submitted(start: Start) -> None:

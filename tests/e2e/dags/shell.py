@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 
 from airflow_batch_jobs import BatchJobOperator, BatchJobSensor
 
@@ -19,6 +19,15 @@ COMMON: dict[str, Any] = {
 
 with DAG("deferred", schedule=None, params=PARAMS):
     BatchJobOperator(**COMMON)
+
+with DAG("finished_in_triggerer", schedule=None, params=PARAMS):
+
+    @task
+    def told(job_id: str) -> str:
+        """Read the XCom that the triggerer wrote."""
+        return f"told of {job_id}"
+
+    told(BatchJobOperator(**COMMON, finish_in_triggerer=True).output)  # type: ignore[arg-type]  # as in every TaskFlow call
 
 with DAG("deferred_with_retry", schedule=None, params=PARAMS):
     BatchJobOperator(**COMMON, retries=1, retry_delay=timedelta(seconds=1))
