@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_batch_jobs.batch.streams.cursor import MOST_KEYS, EventKeys, LogCursor
@@ -243,6 +244,18 @@ class FollowedStream:
         """Let so many more lines be taken."""
         self._granted += lines
         self._owner.has_lines(self)
+
+    def grant_millisecond(self) -> None:
+        """Let the rest of the millisecond pass from which the last line was taken.
+
+        Whoever reads on writes another file, and Airflow sorts the lines of several files by the millisecond and then
+        by their place in their file.
+        """
+        self._sort()
+        last, _ = self._numbering.last
+        rest = sum(1 for _ in takewhile(lambda entry: entry[0].timestamp == last, self._queue))
+        if rest > self._granted:
+            self.grant(rest - self._granted)
 
     def take(self, most: int) -> tuple[LogEvent, ...]:
         """Hand out the oldest lines that are granted."""

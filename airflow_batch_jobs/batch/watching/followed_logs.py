@@ -111,6 +111,10 @@ class FollowedLogs:
             self._handed_over_at = now.seconds + QUEUE_SECONDS
         if now.seconds < self._handed_over_at and any(stream.queued and not stream.is_lagging for stream in live):
             return None
+        for stream in live:
+            stream.grant_millisecond()
+        if self._granted:
+            return None
         left = {key: each for key, each in self._live.items() if (each.queued or each.is_lagging) and not each.problem}
         return {key: (self._streams[key], cursor) for key, cursor in _cursors(left).items()}
 
