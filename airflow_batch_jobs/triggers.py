@@ -11,22 +11,18 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_batch_jobs import stop
 from airflow_batch_jobs.connection import AwsConnection
-from airflow_batch_jobs.task_instance import CURSOR_XCOM, JOB_XCOM, TaskKey
-from airflow_batch_jobs.task_log import TaskLog
+from airflow_batch_jobs.saved_log import SavedLog
+from airflow_batch_jobs.task_instance import JOB_XCOM, TaskKey
+from airflow_batch_jobs.triggerer import Triggerer
 from airflow_batch_jobs.waiting import JobWait, Outcome, WaitPlan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
-    from airflow_batch_jobs.batch.detail import LogStream
-    from airflow_batch_jobs.batch.watch import JobWatcher
-
 #: How long a stopped task's state may stay undecided: scheduled, queued, running.
 UNDECIDED_SECONDS = 20.0
 #: How long the last lines of a stopped job are waited for.
 LAST_LINES_SECONDS = 20.0
-#: The longest time between two saved cursors while lines flow.
-CURSOR_SECONDS = 30.0
 #: How long the scheduler may take to hear that a worker's process has ended.
 SCHEDULER_SECONDS = 2.0
 #: How long a triggerer that is shutting down waits for a cursor to be saved.
@@ -99,11 +95,9 @@ class BatchJobTrigger(BaseTrigger):
         self.attempt = (max_tries, try_number)
         self.finish_in_triggerer = finish_in_triggerer
         self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
-        self._task_log = TaskLog()
         self._wait: JobWait | None = None
-        self._waiting: asyncio.Task[Outcome] | None = None
+        self._saved_log: SavedLog | None = None
         self._settled = False
-        self._cursor_saved_at = 0.0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments that make this trigger again elsewhere."""
@@ -119,16 +113,7 @@ class BatchJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the outcome."""
-        self._waiting = asyncio.create_task(self._wait_for_job())
-        try:
-            outcome = await asyncio.shield(self._waiting)
-        except asyncio.CancelledError as cancelled:
-            # Airflow gives the reason only to what it calls a user action; without one the triggerer is shutting down.
-            if cancelled.args:
-                await _undisturbed(self._stop_if_wanted())
-            raise
-        finally:
-            self._waiting.cancel()
+        outcome = await self._wait_for_job()
         if await self._has_finished(outcome):
             yield TaskSuccessEvent()
         else:
@@ -141,14 +126,14 @@ class BatchJobTrigger(BaseTrigger):
 
     async def cleanup(self) -> None:
         """Save where the log stands, or forget it when the job has ended. Never stops the job."""
-        if self._key is None or self._wait is None or not self.plan.copy_logs:
+        if self._saved_log is None or self._wait is None:
             return
         with suppress(Exception):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 if self._wait.ended or self._settled:
-                    await self._key.delete_xcom(CURSOR_XCOM)
+                    await self._saved_log.forget()
                 else:
-                    await self._save_cursor()
+                    await self._saved_log.save(self._wait)
 
     def _can_finish(self, outcome: Outcome) -> bool:
         return (
@@ -168,33 +153,40 @@ class BatchJobTrigger(BaseTrigger):
             return False
         max_tries, try_number = self.attempt
         try:
-            await self._key.set_xcom(JOB_XCOM, {**outcome.job, "try_number": try_number, "max_tries": max_tries})
-            await self._key.set_xcom("return_value", outcome.job_id)
+            async with Triggerer.here().questions:
+                await self._key.set_xcom(JOB_XCOM, {**outcome.job, "try_number": try_number, "max_tries": max_tries})
+                await self._key.set_xcom("return_value", outcome.job_id)
         except Exception as error:  # noqa: BLE001 - whatever is wrong here, a worker can still end the task
-            self._task_log.problem(f"The task is ended by a worker, since its XComs could not be written: {error!r}")
+            why = f"its XComs could not be written: {error!r}"
+            Triggerer.here().log.problem(f"The task is ended by a worker, since {why}")
             return False
-        self._task_log.note(outcome.summary)
+        Triggerer.here().log.note(outcome.summary)
         return True
 
     async def _wait_for_job(self) -> Outcome:
-        """Wait for the job, and no shorter than Airflow can bear.
+        """Wait for the job, and see to it when Airflow cancels the wait.
 
-        The supervisor of the worker that deferred may notice the end of its process one heartbeat late. If the task
-        runs again by then, the scheduler takes that worker's end for the end of the task and marks it failed.
+        A task has to stay deferred for a while: the supervisor of the worker that deferred may notice the end of its
+        process one heartbeat late. If the task runs again by then, the scheduler takes that worker's end for the end of
+        the task and marks it failed.
         """
+        triggerer = Triggerer.here()
         begun = asyncio.get_running_loop().time()
-        self._wait = JobWait(
-            self.plan,
-            watcher_of(self.connection),
-            log=self._task_log,
-            cursors=await self._saved_cursors(),
-            on_lines=self._save_cursor_now_and_then,
-            on_streams=self._show_log_link,
-        )
-        outcome = await self._wait.run()
-        if self._key is not None and not self._can_finish(outcome):
-            early = begun + _shortest_deferral_seconds() - asyncio.get_running_loop().time()
-            await asyncio.sleep(max(0.0, early))
+        if self._key is not None and self.plan.copy_logs:
+            self._saved_log = SavedLog(self.plan.job_id, self._key, triggerer)
+        self._wait = JobWait(self.plan, triggerer.watcher(self.connection), log=triggerer.log, listener=self._saved_log)
+        async with self._wait:
+            try:
+                outcome = await self._wait.outcome()
+                if self._key is not None and not self._can_finish(outcome):
+                    early = begun + _shortest_deferral_seconds() - asyncio.get_running_loop().time()
+                    await asyncio.sleep(max(0.0, early))
+            except asyncio.CancelledError as cancelled:
+                # Airflow gives the reason only to what it calls a user action; without one the triggerer is shutting
+                # down.
+                if cancelled.args:
+                    await _undisturbed(self._stop_if_wanted())
+                raise
         return outcome
 
     @property
@@ -207,14 +199,16 @@ class BatchJobTrigger(BaseTrigger):
         state, verdict = await self._verdict()
         if verdict is not stop.Verdict.TERMINATE or not self.plan.terminate_on_kill:
             self._settled = True
-            self._task_log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
+            self._saved_log = None  # it is another's now
+            Triggerer.here().log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
             return
         reason = f"Airflow task stopped by a user: now {state or 'cleared'}"
         # A wait that has not begun yet can stop its job all the same; there is no log to wait for then.
-        wait = self._wait or JobWait(self.plan, watcher_of(self.connection), log=self._task_log)
+        wait = self._wait or JobWait(self.plan, Triggerer.here().watcher(self.connection))
         self._settled = await wait.terminate(reason)
-        if self._wait and self._waiting:
-            await asyncio.wait({self._waiting}, timeout=LAST_LINES_SECONDS)
+        if wait.is_open and not wait.ended:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wait.outcome(), LAST_LINES_SECONDS)
 
     async def _verdict(self) -> tuple[str | None, stop.Verdict]:
         """Ask the API server until the task instance's state is one that decides; no answer means: leave it."""
@@ -227,7 +221,7 @@ class BatchJobTrigger(BaseTrigger):
                 state = await self._key.state()
                 stored = await self._key.get_xcom(JOB_XCOM) if state == "deferred" else None
             except Exception as error:  # noqa: BLE001 - whatever is wrong with the API server, the job must not pay
-                self._task_log.problem(
+                Triggerer.here().log.problem(
                     f"The API server does not say whether a user stopped this task ({error!r}); job "
                     f"{self.plan.job_id} is left running. Terminate it by hand if it is not wanted."
                 )
@@ -238,67 +232,6 @@ class BatchJobTrigger(BaseTrigger):
             if loop.time() >= until:
                 return state, stop.Verdict.LEAVE
             await asyncio.sleep(1)
-
-    async def _saved_cursors(self) -> dict[str, Any] | None:
-        """Return where an earlier run of this trigger left the log; None where there was none."""
-        if self._key is None or not self.plan.copy_logs:
-            return None
-        try:
-            saved = await self._key.get_xcom(CURSOR_XCOM)
-        except Exception as error:  # noqa: BLE001 - without it lines come twice, which is better than not at all
-            self._task_log.problem(f"Where the log was left is not known, lines may come twice: {error!r}")
-            return None
-        return saved["streams"] if saved and saved.get("job_id") == self.plan.job_id else None
-
-    async def _save_cursor_now_and_then(self) -> None:
-        """Save where the log stands if that was long ago; the rate of all triggers together is bounded."""
-        now = asyncio.get_running_loop().time()
-        if self._key is None or now - self._cursor_saved_at < CURSOR_SECONDS or not CURSOR_WRITES.allows(now):
-            return
-        self._cursor_saved_at = now
-        with suppress(Exception):  # the next one will do
-            await self._save_cursor()
-
-    async def _save_cursor(self) -> None:
-        if self._key and self._wait and (streams := self._wait.cursors()):
-            await self._key.set_xcom(CURSOR_XCOM, {"job_id": self.plan.job_id, "streams": streams})
-
-    async def _show_log_link(self, streams: tuple[LogStream, ...]) -> None:
-        """Let the UI's link lead to the newest stream while the job runs."""
-        if self._key is None:
-            return
-        from airflow_batch_jobs.links import BatchJobLogLink, log_stream_url
-
-        newest = streams[-1]
-        with suppress(Exception):  # a link is not worth a job
-            await self._key.set_xcom(BatchJobLogLink().xcom_key, log_stream_url(newest.to_dict()))
-
-
-class WriteRate:
-    """At most so many writes a second of all triggers in this process together."""
-
-    def __init__(self, per_second: float) -> None:
-        self._span = 1 / per_second
-        self._next = 0.0
-
-    def allows(self, now: float) -> bool:
-        """Return whether another write may go out at `now`, in seconds, and count it."""
-        if now < self._next:
-            return False
-        self._next = now + self._span
-        return True
-
-
-#: Cursors are a convenience; the API server has other things to do.
-CURSOR_WRITES = WriteRate(per_second=4)
-
-
-def watcher_of(connection: AwsConnection) -> JobWatcher:
-    """Return this event loop's watcher for a set of AWS settings."""
-    from airflow_batch_jobs.batch.watch import JobWatcher, shared_watcher
-    from airflow_batch_jobs.config import Settings
-
-    return shared_watcher(connection.key, lambda: JobWatcher(connection.clients(), Settings.read().watch_options()))
 
 
 def _shortest_deferral_seconds() -> float:

@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs import errors
-from airflow_batch_jobs.batch.clock import Clock, SystemClock
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, diagnose, summarize, why_waiting
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import Ended, LogLines, Problem, StatusChange, Waiting
 from airflow_batch_jobs.task_log import TaskLog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
+    from typing import Self
 
     from airflow_batch_jobs.batch.detail import JobDetail, LogStream
     from airflow_batch_jobs.batch.watch import JobFollower, JobWatcher
@@ -149,63 +149,84 @@ class Outcome:
             raise errors.JobFailedError(self.job, Diagnosis.from_dict(self.diagnosis or {}))
 
 
+class WaitListener:
+    """Whoever keeps what a wait finds out beside the task log; this one keeps nothing."""
+
+    async def load_cursors(self) -> Mapping[str, Any]:
+        """Return where an earlier wait's copy of the log ended, by stream; asked once there is a log."""
+        return {}
+
+    async def on_lines(self, wait: JobWait) -> None:
+        """Take note that lines were written, so that `wait.cursors()` have changed."""
+
+    async def on_streams(self, streams: tuple[LogStream, ...]) -> bool:
+        """Take the job's streams when there are new ones; return whether that is enough until there are others."""
+        return bool(streams)
+
+
 class JobWait:
     """Waits for one job and writes what happens to it into the task log.
+
+    An async context manager; what it knows stays readable after it.
 
     Args:
         plan: What to wait for.
         watcher: Who follows the job.
         log: The task log.
-        cursors: Where an earlier wait's copy of the log ended, by stream.
-        on_lines: Called after lines were written, with nothing; for saving `cursors()`.
-        on_streams: Called with the job's streams when there are new ones.
-        clock: The machine's own when None.
+        listener: Who is told what the log does not need.
+
+    Attributes:
+        ended: Whether the job has, and its log is copied as far as is done here.
+        is_open: Whether `outcome` may be awaited.
     """
 
     def __init__(
-        self,
-        plan: WaitPlan,
-        watcher: JobWatcher,
-        *,
-        log: TaskLog | None = None,
-        cursors: Mapping[str, Any] | None = None,
-        on_lines: Callable[[], Awaitable[None]] | None = None,
-        on_streams: Callable[[tuple[LogStream, ...]], Awaitable[None]] | None = None,
-        clock: Clock | None = None,
+        self, plan: WaitPlan, watcher: JobWatcher, *, log: TaskLog | None = None, listener: WaitListener | None = None
     ) -> None:
         self.plan = plan
         self.log = log or TaskLog()
         self.ended = False
+        self.is_open = False
+        self._listener: WaitListener = listener or _NOBODY
         self._follower: JobFollower = watcher.follow(
             plan.job_id,
             poll_interval=plan.poll_interval,
             copy_logs=plan.copy_logs,
-            cursors=cursors,
+            cursors=self._listener.load_cursors if listener else None,
             submitted_at=plan.submitted_at,
         )
-        self._on_lines = on_lines
-        self._on_streams = on_streams
         self._streams = 0
         self._detail: JobDetail | None = None
-        self._clock = clock or SystemClock()
+        self._clock = watcher.clock
         self._since = self._clock.now()
         self._worry: tuple[Cause, str] | None = None
         self._timed_out = False
         self._give_up_at: datetime | None = plan.deadline
 
+    async def __aenter__(self) -> Self:
+        await self._follower.__aenter__()
+        self.is_open = True
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.is_open = False
+        await self._follower.__aexit__(None, None, None)
+
     def cursors(self) -> dict[str, Any]:
         """Return where the copy of the log stands, by stream, for a wait that goes on after this one."""
         return self._follower.cursors()
 
-    async def run(self) -> Outcome:
+    async def outcome(self) -> Outcome:
         """Wait until the job has ended and its log is copied, or the deadline has passed.
+
+        May be cancelled and called again, inside of the context: it goes on where it was.
 
         Returns:
             The outcome; also where AWS refused to tell about the job.
         """
         try:
-            async with self._follower:
-                outcome = await self._follow()
+            while (outcome := await self._next()) is None:
+                pass
         except (errors.JobNotFoundError, errors.AwsError) as error:
             outcome = Outcome.of_error(self.plan.job_id, error)
         return replace(outcome, rendered=self.plan.rendered)
@@ -233,29 +254,27 @@ class JobWait:
         self.log.note(f"Terminated job {self.plan.job_id}: {reason}")
         return True
 
-    async def _follow(self) -> Outcome:
-        while True:
-            try:
-                async with asyncio.timeout(self._alarm_seconds()):
-                    update = await anext(self._follower)
-            except TimeoutError:
-                if await self._is_over():
-                    return self._outcome()
-                continue
-            match update:
-                case StatusChange(detail=detail):
-                    await self._on_status(detail)
-                case LogLines(stream=stream, events=events):
-                    self.log.lines(stream, events)
-                    await self._show_streams()
-                    if self._on_lines:
-                        await self._on_lines()
-                case Waiting(problem=""):
-                    self.log.note("AWS answers again.")
-                case Waiting(problem=text) | Problem(message=text):
-                    self.log.problem(text)
-                case Ended():
-                    return self._end(update)
+    async def _next(self) -> Outcome | None:
+        """Wait for one update and write what it says; return the outcome if there is one now."""
+        try:
+            async with asyncio.timeout(self._alarm_seconds()):
+                update = await anext(self._follower)
+        except TimeoutError:
+            return self._unfinished() if await self._is_over() else None
+        match update:
+            case StatusChange(detail=detail):
+                await self._on_status(detail)
+            case LogLines(stream=stream, events=events):
+                self.log.lines(stream, events)
+                await self._show_streams()
+                await self._listener.on_lines(self)
+            case Waiting(problem=""):
+                self.log.note("AWS answers again.")
+            case Waiting(problem=text) | Problem(message=text):
+                self.log.problem(text)
+            case Ended():
+                return self._end(update)
+        return None
 
     async def _on_status(self, detail: JobDetail) -> None:
         self.log.status(detail)
@@ -267,11 +286,10 @@ class JobWait:
         await self._show_streams()
 
     async def _show_streams(self) -> None:
-        """Tell who asked for it of the job's log streams, when there are new ones."""
+        """Tell of the job's log streams, when there are new ones."""
         streams = self._follower.log_streams()
-        if len(streams) > self._streams and self._detail and self._on_streams:
-            await self._on_streams(streams)
-        self._streams = len(streams)
+        if len(streams) > self._streams and await self._listener.on_streams(streams):
+            self._streams = len(streams)
 
     def _end(self, end: Ended) -> Outcome:
         self.ended = True
@@ -284,7 +302,7 @@ class JobWait:
             timed_out=self._timed_out,
         )
 
-    def _outcome(self) -> Outcome:
+    def _unfinished(self) -> Outcome:
         """Return the outcome of a wait that ends before the job does."""
         job = self._detail.to_xcom(self._follower.log_streams()) if self._detail else {"job_id": self.plan.job_id}
         return Outcome(job=job, timed_out=True)
@@ -320,6 +338,9 @@ class JobWait:
         if worry is not None and (worry.cause, detail.status_reason) != self._worry:
             self._worry = worry.cause, detail.status_reason
             self.log.problem(f"Job {detail.job_id}: {worry}")
+
+
+_NOBODY = WaitListener()
 
 
 def _to_json(value: Any) -> Any:

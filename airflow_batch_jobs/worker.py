@@ -77,15 +77,15 @@ class WorkerWait:
         if self._is_killed:
             killed_event.set()
         options = replace(Settings.read().watch_options(), log_lines_per_second=LINES_PER_SECOND)
-        wait = JobWait(self.plan, JobWatcher(self._connection.clients(), options), log=self.log)
-        waiting = asyncio.create_task(wait.run())
-        killed = asyncio.create_task(killed_event.wait())
-        await asyncio.wait({waiting, killed}, return_when=asyncio.FIRST_COMPLETED)
-        killed.cancel()
-        self._wake = lambda: None
-        if waiting.done():
-            return waiting.result()
-        return await self._stop(wait, waiting)
+        async with JobWait(self.plan, JobWatcher(self._connection.clients(), options), log=self.log) as wait:
+            waiting = asyncio.create_task(wait.outcome())
+            killed = asyncio.create_task(killed_event.wait())
+            await asyncio.wait({waiting, killed}, return_when=asyncio.FIRST_COMPLETED)
+            killed.cancel()
+            self._wake = lambda: None
+            if waiting.done():
+                return waiting.result()
+            return await self._stop(wait, waiting)
 
     async def _stop(self, wait: JobWait, waiting: asyncio.Task[Outcome]) -> Outcome:
         state, verdict = await verdict_on_worker(self._key, retry_left=self._retry_left)

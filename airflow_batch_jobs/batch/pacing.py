@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: However often AWS throttles, the rate stays above this share of the limit: a limit that several processes share is
 #: then still divided among a handful of them, and nobody stands still.
-_LEAST_SHARE = 1 / 8
+_LEAST_SHARE = 1 / 4
 #: What one good call adds to a rate that was halved.
 _CLIMB = 1.03
 

@@ -20,20 +20,21 @@ from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
 from airflow_batch_jobs.batch.clock import Clock, SystemClock
 from airflow_batch_jobs.batch.pacing import Backoff, LineBudget
 from airflow_batch_jobs.batch.watching.calls import PASSING, AwsCalls, ask
+from airflow_batch_jobs.batch.watching.description import ACTION as DESCRIBE_JOBS
+from airflow_batch_jobs.batch.watching.description import Descriptions
 from airflow_batch_jobs.batch.watching.followed_job import Following
 from airflow_batch_jobs.batch.watching.follower import JobFollower
 from airflow_batch_jobs.batch.watching.loop import WatchLoop, WatchOptions
-from airflow_batch_jobs.batch.watching.status_poll import ACTION as DESCRIBE_JOBS
-from airflow_batch_jobs.batch.watching.status_poll import describe
 from airflow_batch_jobs.batch.watching.updates import Ended, LogLines, Problem, StatusChange, Update, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Awaitable, Callable, Hashable
     from datetime import datetime
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.watching.calls import Answer, Runner
+    from airflow_batch_jobs.batch.watching.followed_job import Cursors
 
 __all__ = [
     "Ended",
@@ -78,7 +79,7 @@ class JobWatcher:
         self.options = options or WatchOptions()
         self._calls = AwsCalls(clients, run)
         self._budget = budget
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._loop: WatchLoop | None = None
 
     def follow(
@@ -87,7 +88,7 @@ class JobWatcher:
         *,
         poll_interval: float = 5.0,
         copy_logs: bool = True,
-        cursors: Mapping[str, Mapping[str, Any]] | None = None,
+        cursors: Cursors | Callable[[], Awaitable[Cursors]] | None = None,
         submitted_at: datetime | None = None,
     ) -> JobFollower:
         """Return a follower of a job; entering it begins.
@@ -96,7 +97,8 @@ class JobWatcher:
             job_id: The job.
             poll_interval: Seconds between two looks at it, while the rate allows.
             copy_logs: Whether its log lines are wanted.
-            cursors: What `JobFollower.cursors()` returned, to go on from there.
+            cursors: What `JobFollower.cursors()` returned, to go on from there; or what finds that out, awaited when
+                the job has a log to read.
             submitted_at: When the job was submitted: AWS may not know it during the minute after that. Without it the
                 minute begins with the first look.
         """
@@ -127,7 +129,7 @@ class JobWatcher:
         Raises:
             AwsError: AWS refused, or did not answer.
         """
-        details = await self._insist(partial(describe, job_ids=(job_id,)), DESCRIBE_JOBS)
+        details = await self._insist(partial(Descriptions().ask, job_ids=(job_id,)), DESCRIBE_JOBS)
         return details.get(job_id)
 
     @property
@@ -135,12 +137,17 @@ class JobWatcher:
         """Whether it has followed and does so no longer."""
         return self._loop is not None and self._loop.is_over
 
+    @property
+    def followed(self) -> int:
+        """How many jobs it follows now."""
+        return 0 if self._loop is None else self._loop.followed
+
     def start(self) -> WatchLoop:
         """Return what works for all followers, at work."""
         if self._loop is None or self._loop.is_over:
             options = self.options
             budget = self._budget or _Shared.here().budget(options.log_lines_per_second)
-            self._loop = WatchLoop(self._calls, options, budget, self._clock)
+            self._loop = WatchLoop(self._calls, options, budget, self.clock)
         return self._loop
 
     async def _insist(self, work: Callable[[Any], Answer], action: str) -> Answer:

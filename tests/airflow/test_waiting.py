@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import weakref
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from airflow_batch_jobs.waiting import JobWait, Outcome, WaitPlan
+from airflow_batch_jobs.waiting import JobWait, Outcome, WaitListener, WaitPlan
 from tests.batch.virtual import VirtualAws, run, run_beside
 
 if TYPE_CHECKING:
@@ -26,8 +30,8 @@ def waited(
     async def main() -> Outcome:
         virtual = VirtualAws(aws)
         deadline = None if deadline_seconds is None else virtual.now() + timedelta(seconds=deadline_seconds)
-        wait = JobWait(WaitPlan(job_id=job_id, deadline=deadline, **plan), virtual.watcher(), clock=virtual)
-        return await run_beside(wait.run(), *events) if events else await wait.run()
+        async with JobWait(WaitPlan(job_id=job_id, deadline=deadline, **plan), virtual.watcher()) as wait:
+            return await run_beside(wait.outcome(), *events) if events else await wait.outcome()
 
     with capture_logs() as entries:
         outcome = run(main())
@@ -121,12 +125,49 @@ def test_an_outage_is_told_once_and_waited_out(aws: LocalAws) -> None:
     assert lines.count("AWS answers again.") == 1
 
 
+def test_what_was_known_of_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:
+    """A triggerer leaves what waits out of its collections."""
+    aws.script(definition="job", running=60, lines=5)
+    [job_id] = aws.submit("job:1")
+
+    async def main() -> weakref.ref[JobWait]:
+        async with JobWait(WaitPlan(job_id=job_id), VirtualAws(aws).watcher(), listener=WaitListener()) as wait:
+            await wait.outcome()
+        return weakref.ref(wait)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert run(main())() is None
+    finally:
+        gc.enable()
+
+
+def test_a_wait_that_was_cut_off_goes_on(aws: LocalAws) -> None:
+    """A user's stop cancels it; the last lines are waited for nevertheless."""
+    aws.script(definition="job", running=60, lines={"count": 60, "rate": 1.0})
+    [job_id] = aws.submit("job:1")
+
+    async def main() -> Outcome:
+        async with JobWait(WaitPlan(job_id=job_id), VirtualAws(aws).watcher()) as wait:
+            for _ in range(20):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(wait.outcome(), 1.7)
+            return await wait.outcome()
+
+    with capture_logs() as entries:
+        assert run(main()).succeeded
+    lines = [entry["event"] for entry in entries if entry["event"].startswith("line ")]
+    assert lines == [f"line {number}" for number in range(1, 61)]
+
+
 def test_an_unknown_job_ends_the_wait_with_an_error(frozen_aws: LocalAws) -> None:
     """After a minute an id that AWS does not know is an error."""
 
     async def main() -> Outcome:
         virtual = VirtualAws(frozen_aws)
-        return await JobWait(WaitPlan(job_id="nobody"), virtual.watcher(), clock=virtual).run()
+        async with JobWait(WaitPlan(job_id="nobody"), virtual.watcher()) as wait:
+            return await wait.outcome()
 
     outcome = run(main())
     assert outcome.error is not None

@@ -56,11 +56,11 @@ def test_calls_that_were_throttled_together_count_once() -> None:
 
 
 def test_a_pace_never_stands_still() -> None:
-    """However often AWS throttles, an eighth of the limit remains."""
+    """However often AWS throttles, a quarter of the limit remains."""
     pace = Pace(4)
     for now in range(100):
         pace.throttled(float(now))
-    assert pace.rate == 0.5
+    assert pace.rate == 1
     assert calls_within(Pace(4), 60, throttled_share=0.3) >= 30
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import timedelta
@@ -203,6 +205,77 @@ def test_a_restart_goes_on_where_the_log_was_left(frozen_aws: LocalAws) -> None:
 
     lines = lines_of(run(main()))
     assert sorted(lines) == sorted(numbered(600))
+
+
+def test_where_to_begin_is_asked_once_there_is_a_log(frozen_aws: LocalAws) -> None:
+    """What finds the cursors is awaited before the first line, holds up no state, and is asked again if cut off."""
+    [job_id] = submitted(frozen_aws, runnable=100, starting=0, running=60, lines={"count": 60, "rate": 1.0})
+    asked: list[float] = []
+
+    async def main() -> tuple[list[str], list[Update]]:
+        virtual = VirtualAws(frozen_aws)
+        async with virtual.watcher().follow(job_id) as earlier:
+            first: list[Update] = []
+            while len(lines_of(first)) < 20:
+                first.append(await anext(earlier))
+
+        async def find() -> dict[str, Any]:
+            asked.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(2)
+            return earlier.cursors()
+
+        updates: list[Update] = []
+        async with virtual.watcher().follow(job_id, cursors=find) as follower:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await consume(follower, updates)
+            assert [update.detail.status for update in updates if isinstance(update, StatusChange)]
+            assert follower.cursors() == {}
+            await consume(follower, updates)
+        return lines_of(first), updates
+
+    first, updates = run(main())
+    assert first + lines_of(updates) == numbered(60)
+    assert len(asked) == 2
+
+
+def test_where_to_begin_is_not_asked_for_a_job_without_a_log(frozen_aws: LocalAws) -> None:
+    """A job that waits for an instance has nothing to go on with."""
+    [job_id] = submitted(frozen_aws, runnable=600)
+
+    async def find() -> dict[str, Any]:
+        raise AssertionError
+
+    async def main() -> None:
+        async with VirtualAws(frozen_aws).watcher().follow(job_id, cursors=find) as follower:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(60):
+                    await consume(follower, [])
+
+    run(main())
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_what_was_known_of_a_job_goes_without_a_garbage_collection(frozen_aws: LocalAws, *, ends: bool) -> None:
+    """A triggerer leaves what it follows out of its collections, so nothing of it may wait for one."""
+    ids = submitted(frozen_aws, 3, running=20 if ends else 600, lines={"count": 20, "rate": 1.0})
+
+    async def main() -> list[weakref.ref[Any]]:
+        watcher = VirtualAws(frozen_aws).watcher()
+        async with watcher.follow(ids[0]):
+            followers = [watcher.follow(job_id) for job_id in ids[1:]]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(60):
+                    await asyncio.gather(*map(follow_to_end, followers))
+            await asyncio.sleep(30)
+            return [weakref.ref(each) for follower in followers for each in (follower, follower._job, follower.detail)]
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert [left() for left in run(main())] == [None] * 6
+    finally:
+        gc.enable()
 
 
 def test_cursors_tell_of_what_was_handed_out_only(frozen_aws: LocalAws) -> None:

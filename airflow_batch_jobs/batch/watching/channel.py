@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: How long a service may fail before its followers are told that they wait for it.
 PATIENCE_SECONDS = 30.0
+#: The longest delay after a failure: with it, jobs' ends are known again two polls after an outage. It is one call.
+LONGEST_DELAY_SECONDS = 5.0
 
 
 class Channel:
@@ -42,7 +44,7 @@ class Channel:
         self._region = region
         self._most_at_once = most_at_once
         self._pace = Pace(calls_per_second)
-        self._backoff = Backoff()
+        self._backoff = Backoff(longest=LONGEST_DELAY_SECONDS)
         self._held_until = float("-inf")
         self._under_way = 0
         self._failing_since: float | None = None

@@ -17,7 +17,7 @@ from airflow_batch_jobs.batch.watching.updates import Ended, Problem, StatusChan
 from airflow_batch_jobs.errors import JobNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from airflow_batch_jobs.batch.detail import JobDetail
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.streams.log_follower import LogFollower
     from airflow_batch_jobs.batch.watching.status_poll import StatusPoll
     from airflow_batch_jobs.batch.watching.updates import Update
+
+    Cursors = Mapping[str, Mapping[str, Any]]
 
 #: Jobs that are to be followed are asked for together if they come within this time.
 _GATHER_SECONDS = 0.05
@@ -48,14 +50,14 @@ class Following:
         job_id: The job.
         poll_interval: Seconds between two looks at it.
         copy_logs: Whether its lines are wanted.
-        cursors: Where an earlier follower left off, by the stream's key.
+        cursors: Where an earlier follower left off, by the stream's key; or what finds that out, once there is a log.
         submitted_at: When the job was submitted; None if that is not known.
     """
 
     job_id: str
     poll_interval: float = 5.0
     copy_logs: bool = True
-    cursors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cursors: Cursors | Callable[[], Awaitable[Cursors]] = field(default_factory=dict)
     submitted_at: datetime | None = None
 
 
@@ -77,11 +79,11 @@ class FollowedJob:
         self.wanted = wanted
         self.alarm = Alarm()
         self.detail: JobDetail | None = None
-        self.logs = FollowedLogs(logs, wanted.cursors, on_lines=self.alarm.ring, on_problem=self._problem)
+        self.logs = FollowedLogs(logs, None if callable(wanted.cursors) else wanted.cursors, self)
         self._poll = poll
         self._moment = moment
         self._updates: deque[Update] = deque(maxlen=_MOST_UPDATES)
-        self._told: set[str] = set()
+        self._told: dict[str, None] = {}
         self._parts = FollowedParts()
         self._asked_at = float("-inf")
         self._missing_since: float | None = None
@@ -108,6 +110,23 @@ class FollowedJob:
         if self._error is not None:
             raise self._error
         return self._end()
+
+    async def find_cursors(self) -> bool:
+        """Find out where an earlier follower left off, if that is the next thing to do; tell whether it was."""
+        if not self.logs.wants_cursors or not callable(self.wanted.cursors):
+            return False
+        self.logs.go_on_from(await self.wanted.cursors(), self._moment())
+        return True
+
+    def has_news(self) -> None:
+        """Take note that lines may be taken."""
+        self.alarm.ring()
+
+    def has_problem(self, problem: str) -> None:
+        """Tell about a problem, each one once."""
+        if problem not in self._told:
+            self._told[problem] = None
+            self._tell(Problem(problem))
 
     def waiting(self, problem: str) -> None:
         """Tell that AWS does not answer, or, with an empty problem, that it does again."""
@@ -145,6 +164,8 @@ class FollowedJob:
 
     def hurry(self) -> None:
         """Look often from now on: the job has been terminated."""
+        if self._is_closed:
+            return
         now = self._moment().seconds
         self._hurry_until = now + _HURRY_SECONDS
         self._ask(now + _HURRY_INTERVAL_SECONDS)
@@ -206,6 +227,8 @@ class FollowedJob:
         self._parts.answered(job_id, detail, asked_at)
         if detail is not None and self.wanted.copy_logs:
             self.logs.watch(detail, asked_at, now)
+            if self.logs.wants_cursors:
+                self.alarm.ring()
         if self._ended_at is None or job_id not in self._parts.open:
             return
         if now.seconds - self._ended_at < (_PART_GRACE_SECONDS if detail else _PART_UNKNOWN_SECONDS):
@@ -266,12 +289,6 @@ class FollowedJob:
         self.logs.end(now)
         unread = self.logs.unread(now)
         return None if unread is None else Ended(self.detail, parts, unread)
-
-    def _problem(self, problem: str) -> None:
-        """Tell about a problem, each one once."""
-        if problem not in self._told:
-            self._told.add(problem)
-            self._tell(Problem(problem))
 
     def _tell(self, update: Update) -> None:
         self._updates.append(update)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_batch_jobs.batch.logs import start_of
 from airflow_batch_jobs.batch.streams.cursor import MOST_KEYS, LogCursor
@@ -10,7 +10,7 @@ from airflow_batch_jobs.batch.streams.log_follower import QUEUE_SECONDS
 from airflow_batch_jobs.batch.watching.updates import LogLines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from airflow_batch_jobs.batch.detail import JobDetail, LogStream
     from airflow_batch_jobs.batch.streams.followed_stream import FollowedStream, Moment
@@ -23,41 +23,62 @@ _MOST_KEYS_IN_ALL = 16_000
 _LEAST_KEYS = 50
 
 
+class LinesReader(Protocol):
+    """Who reads the lines."""
+
+    def has_news(self) -> None:
+        """Take note that lines may be taken, or that it has to be found out where to begin."""
+
+    def has_problem(self, problem: str) -> None:
+        """Take note, in one sentence, that a stream cannot be read."""
+
+
 class FollowedLogs:
     """The log streams of one job.
 
     Args:
         logs: Follows the streams of all jobs.
-        cursors: Where an earlier follower left off, by the stream's key.
-        on_lines: Called when lines may be taken.
-        on_problem: Called with one sentence when a stream cannot be read.
+        cursors: Where an earlier follower left off, by the stream's key; None if that is still to be found out, with
+            `go_on_from`, before a stream is followed.
+        reader: Who reads the lines.
     """
 
-    def __init__(
-        self,
-        logs: LogFollower,
-        cursors: Mapping[str, Mapping[str, Any]],
-        *,
-        on_lines: Callable[[], None],
-        on_problem: Callable[[str], None],
-    ) -> None:
+    __slots__ = ("_done", "_granted", "_handed_over_at", "_live", "_logs", "_reader", "_streams", "_unopened")
+
+    def __init__(self, logs: LogFollower, cursors: Mapping[str, Mapping[str, Any]] | None, reader: LinesReader) -> None:
         self._logs = logs
-        self._done = {key: LogCursor.from_dict(cursor) for key, cursor in cursors.items()}
-        self._on_lines = on_lines
-        self._on_problem = on_problem
+        self._reader: LinesReader | None = reader
+        self._done: dict[str, LogCursor] = {}
+        self._unopened: dict[str, tuple[JobDetail, float]] | None = {}
         self._streams: dict[str, LogStream] = {}
         self._live: dict[str, FollowedStream] = {}
         self._granted: dict[FollowedStream, None] = {}
         self._handed_over_at: float | None = None
+        if cursors is not None:
+            self._take_cursors(cursors)
 
     def has_lines(self, stream: FollowedStream) -> None:
         """Take note that lines of a stream may be taken."""
         self._granted[stream] = None
-        self._on_lines()
+        if self._reader is not None:
+            self._reader.has_news()
 
     def cannot_read(self, problem: str) -> None:
         """Take note that a stream cannot be read."""
-        self._on_problem(problem)
+        if self._reader is not None:
+            self._reader.has_problem(problem)
+
+    @property
+    def wants_cursors(self) -> bool:
+        """Whether there are streams, and it is to be found out where to begin."""
+        return bool(self._unopened)
+
+    def go_on_from(self, cursors: Mapping[str, Mapping[str, Any]], now: Moment) -> None:
+        """Follow the streams from where an earlier follower left off."""
+        unopened = self._unopened or {}
+        self._take_cursors(cursors)
+        for detail, seen_at in unopened.values():
+            self.watch(detail, seen_at, now)
 
     def watch(self, detail: JobDetail, seen_at: float, now: Moment) -> None:
         """Follow the streams of a job or a part of it, and end those whose writer has stopped.
@@ -67,8 +88,13 @@ class FollowedLogs:
             seen_at: When AWS was asked for it, in seconds.
             now: The time.
         """
+        streams = detail.log_streams()
+        if self._unopened is not None:
+            if streams:
+                self._unopened[detail.job_id] = detail, seen_at
+            return
         stopped = _stopped(detail, now)
-        for stream in detail.log_streams():
+        for stream in streams:
             followed = self._follow(stream, now)
             if followed is None:
                 continue
@@ -103,6 +129,8 @@ class FollowedLogs:
 
     def unread(self, now: Moment) -> dict[str, tuple[LogStream, LogCursor]] | None:
         """Return what of the streams of an ended job has to be read by somebody else; None while lines are to come."""
+        if self._unopened:
+            return None
         self.retire()
         live = self._live.values()
         if any(not (stream.is_settled or stream.is_lagging or stream.problem) for stream in live):
@@ -130,6 +158,15 @@ class FollowedLogs:
         """Follow nothing any more; the cursors stay."""
         for stream in self._live.values():
             self._logs.drop(stream)
+        # Without what leads back here all of it goes with the last reference, and no garbage collection is needed.
+        self._reader = None
+        self._done.update(_cursors(self._live))
+        self._live.clear()
+        self._granted.clear()
+
+    def _take_cursors(self, cursors: Mapping[str, Mapping[str, Any]]) -> None:
+        self._done = {key: LogCursor.from_dict(cursor) for key, cursor in cursors.items()}
+        self._unopened = None
 
     def _follow(self, stream: LogStream, now: Moment) -> FollowedStream | None:
         """Return the stream as it is followed; None if nothing more is to come of it."""

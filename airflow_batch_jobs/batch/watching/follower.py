@@ -71,7 +71,8 @@ class JobFollower:
             if update is not None:
                 self._is_over = isinstance(update, Ended)
                 return update
-            await job.alarm.wait()
+            if not await job.find_cursors():
+                await job.alarm.wait()
         raise StopAsyncIteration
 
     @property
@@ -84,10 +85,13 @@ class JobFollower:
         return self._job.logs.streams() if self._job else ()
 
     def cursors(self) -> dict[str, dict[str, Any]]:
-        """Return, as JSON, how far each stream was handed out; `JobWatcher.follow` goes on from there."""
-        return (
-            self._job.logs.cursors() if self._job else {key: dict(each) for key, each in self._wanted.cursors.items()}
-        )
+        """Return, as JSON, how far each stream was handed out; `JobWatcher.follow` goes on from there.
+
+        Empty as long as it was not found out where to begin.
+        """
+        if self._job is not None:
+            return self._job.logs.cursors()
+        return {} if callable(given := self._wanted.cursors) else {key: dict(each) for key, each in given.items()}
 
     async def terminate(self, reason: str) -> None:
         """Have AWS terminate the job. Does not wait for its end, which will be an update.

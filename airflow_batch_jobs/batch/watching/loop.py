@@ -12,9 +12,9 @@ from airflow_batch_jobs.batch.streams.followed_stream import Moment
 from airflow_batch_jobs.batch.streams.log_follower import LogFollower
 from airflow_batch_jobs.batch.streams.page import ACTION as READ_LOGS
 from airflow_batch_jobs.batch.watching.channel import Channel
+from airflow_batch_jobs.batch.watching.description import ACTION as DESCRIBE_JOBS
 from airflow_batch_jobs.batch.watching.followed_job import FollowedJob
 from airflow_batch_jobs.batch.watching.log_copy import LogCopy
-from airflow_batch_jobs.batch.watching.status_poll import ACTION as DESCRIBE_JOBS
 from airflow_batch_jobs.batch.watching.status_poll import StatusPoll
 from airflow_batch_jobs.errors import BatchJobsError
 
@@ -78,6 +78,7 @@ class WatchLoop:
         )
         open_channel = partial(self._open_log_channel, calls_per_second=options.log_calls_per_second)
         self._log_copy = LogCopy(self._logs, open_channel, self._moment)
+        self._now = self._moment  # one bound method for all jobs
         # The context of the first follower would lead what is logged here into the log of its task.
         self._task = asyncio.get_running_loop().create_task(self._run(), name="JobWatcher", context=Context())
         self._task.add_done_callback(self._over)
@@ -87,9 +88,14 @@ class WatchLoop:
         """Whether it works no longer."""
         return self._task.done()
 
+    @property
+    def followed(self) -> int:
+        """How many jobs it follows."""
+        return len(self._jobs)
+
     def add(self, wanted: Following) -> FollowedJob:
         """Follow a job."""
-        job = FollowedJob(wanted, self._poll, self._logs, self._moment)
+        job = FollowedJob(wanted, self._poll, self._logs, self._now)
         self._jobs.add(job)
         if self._problem:
             job.waiting(self._problem)

@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
-from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.watching.alarm import Alarm
 from airflow_batch_jobs.batch.watching.ask_queue import MOST_IDS, AskQueue
 from airflow_batch_jobs.batch.watching.calls import PASSING, ask
+from airflow_batch_jobs.batch.watching.description import ACTION, Descriptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,22 +19,12 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watching.ask_queue import Asker, Question
     from airflow_batch_jobs.batch.watching.channel import Channel
 
-#: The permission that asking needs.
-ACTION = "batch:DescribeJobs"
-
 
 class PartLister(Protocol):
     """Who wants to know which children of an array failed."""
 
     def listed(self, job_ids: Sequence[str]) -> None:
         """Take the ids of the failed children, the first hundred of them; none if AWS does not tell."""
-
-
-def describe(client: Any, job_ids: Sequence[str]) -> dict[str, JobDetail]:
-    """Describe up to a hundred jobs in one call, in the calling thread; unknown ones are left out."""
-    answer = ask(client, "describe_jobs", "jobs", jobs=list(job_ids))
-    region = client.meta.region_name
-    return {job["jobId"]: JobDetail.from_response(job, region) for job in answer["jobs"]}
 
 
 class StatusPoll:
@@ -47,6 +37,7 @@ class StatusPoll:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._queue = AskQueue()
+        self._descriptions = Descriptions()
         self._refused: deque[list[Question]] = deque()
         self._listings: deque[tuple[str, PartLister]] = deque()
         self._alarm = Alarm()
@@ -78,18 +69,20 @@ class StatusPoll:
                     calls.create_task(self._list(*self._listings.popleft()))
                 else:
                     now = asyncio.get_running_loop().time()
-                    questions = self._refused.popleft() if self._refused else self._queue.take(now)
-                    calls.create_task(self._describe(questions, now))
+                    calls.create_task(self._describe(self._next(now), now))
 
     def _due_in(self) -> float:
         if self._listings or self._refused:
             return 0.0
         return self._queue.due() - asyncio.get_running_loop().time()
 
+    def _next(self, now: float) -> list[Question]:
+        return self._refused.popleft() if self._refused else self._queue.take(now)
+
     async def _describe(self, questions: list[Question], asked_at: float) -> None:
         job_ids = [question.job_id for question in questions]
         try:
-            details = await self._channel.ask(partial(describe, job_ids=job_ids))
+            details = await self._channel.ask(partial(self._descriptions.ask, job_ids=job_ids))
         except Exception as error:  # noqa: BLE001 - `trouble` lets all travel on that does not come from botocore
             self._failed(questions, error, asked_at)
         else:

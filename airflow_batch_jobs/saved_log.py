@@ -1,0 +1,84 @@
+"""SavedLog: how far a deferred task's log is copied, and where it is, kept in the task's XComs while its job runs."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.task_instance import CURSOR_XCOM
+from airflow_batch_jobs.waiting import WaitListener
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_batch_jobs.batch.detail import LogStream
+    from airflow_batch_jobs.task_instance import TaskKey
+    from airflow_batch_jobs.triggerer import Triggerer
+    from airflow_batch_jobs.waiting import JobWait
+
+#: The longest time between two saved cursors while lines flow.
+CURSOR_SECONDS = 30.0
+
+
+class SavedLog(WaitListener):
+    """Keeps what the next run of a trigger, and the UI, have to know of a running job's log.
+
+    Args:
+        job_id: The job.
+        key: Its task instance.
+        triggerer: Whose questions and writes are bounded together.
+    """
+
+    def __init__(self, job_id: str, key: TaskKey, triggerer: Triggerer) -> None:
+        self._job_id = job_id
+        self._key = key
+        self._triggerer = triggerer
+        self._is_stored = False
+        self._saved_at = float("-inf")
+
+    async def load_cursors(self) -> Mapping[str, Any]:
+        """Return where an earlier run left the log; asked once there is a log, and among few at a time."""
+        try:
+            async with self._triggerer.questions:
+                saved = await self._key.get_xcom(CURSOR_XCOM)
+        except Exception as error:  # noqa: BLE001 - without it lines come twice, which is better than not at all
+            self._triggerer.log.problem(f"Where the log was left is not known, lines may come twice: {error!r}")
+            return {}
+        self._is_stored = saved is not None
+        self._saved_at = asyncio.get_running_loop().time()
+        streams: dict[str, Any] = saved["streams"] if saved and saved.get("job_id") == self._job_id else {}
+        return streams
+
+    async def on_lines(self, wait: JobWait) -> None:
+        """Save how far the log is copied if that was long ago; the rate of all triggers together is bounded."""
+        now = asyncio.get_running_loop().time()
+        if now - self._saved_at < CURSOR_SECONDS or not self._triggerer.cursor_writes.allows(now):
+            return
+        self._saved_at = now
+        with suppress(Exception):  # the next one will do
+            async with self._triggerer.questions:
+                await self.save(wait)
+
+    async def on_streams(self, streams: tuple[LogStream, ...]) -> bool:
+        """Let the UI's link lead to the newest stream while the job runs, as soon as the common rate allows."""
+        from airflow_batch_jobs.links import BatchJobLogLink, log_stream_url
+
+        if not self._triggerer.link_writes.allows(asyncio.get_running_loop().time()):
+            return False
+        newest = streams[-1]
+        with suppress(Exception):  # a link is not worth a job
+            async with self._triggerer.questions:
+                await self._key.set_xcom(BatchJobLogLink().xcom_key, log_stream_url(newest.to_dict()))
+        return True
+
+    async def save(self, wait: JobWait) -> None:
+        """Save how far the log is copied, at once."""
+        if streams := wait.cursors():
+            self._is_stored = True
+            await self._key.set_xcom(CURSOR_XCOM, {"job_id": self._job_id, "streams": streams})
+
+    async def forget(self) -> None:
+        """Forget it: the job has ended."""
+        if self._is_stored:
+            await self._key.delete_xcom(CURSOR_XCOM)

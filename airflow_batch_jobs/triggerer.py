@@ -1,0 +1,77 @@
+"""Triggerer: what the triggers of one event loop share: watchers, the way into the log, a bound on what they ask."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from airflow_batch_jobs.heap import freeze_after, freezing
+from airflow_batch_jobs.task_log import TaskLog
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.batch.watch import JobWatcher
+    from airflow_batch_jobs.connection import AwsConnection
+
+#: A supervisor answers some 50 questions a second, one after the other. What can wait is asked by so many at a time, so
+#: that what cannot, whether a user stopped a task above all, comes next.
+QUESTIONS_AT_ONCE = 4
+#: Cursors and links are a convenience; the API server has other things to do.
+WRITES_PER_SECOND = 4.0
+#: Whenever so many more jobs are waited for, what exists is left out of garbage collections.
+_FREEZE_JOBS = 1000
+
+
+class Triggerer:
+    """One event loop of triggers.
+
+    Attributes:
+        log: Writes into the log of the task whose trigger calls it.
+        questions: To be held while the API server is asked for something that can wait.
+        cursor_writes: Bounds how often cursors are saved.
+        link_writes: Bounds how often links are.
+    """
+
+    def __init__(self) -> None:
+        self.log = TaskLog()
+        self.questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
+        self.cursor_writes = WriteRate(WRITES_PER_SECOND)
+        self.link_writes = WriteRate(WRITES_PER_SECOND)
+
+    @classmethod
+    def here(cls) -> Triggerer:
+        """Return the one of the running event loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in _TRIGGERERS:
+            _TRIGGERERS[loop] = cls()
+        return _TRIGGERERS[loop]
+
+    def watcher(self, connection: AwsConnection) -> JobWatcher:
+        """Return the watcher for a set of AWS settings."""
+        from airflow_batch_jobs.batch.watch import JobWatcher, shared_watcher
+        from airflow_batch_jobs.config import Settings
+
+        def make() -> JobWatcher:
+            return JobWatcher(freezing(connection.clients()), Settings.read().watch_options())
+
+        watcher = shared_watcher(connection.key, make)
+        freeze_after(f"{watcher.followed // _FREEZE_JOBS * _FREEZE_JOBS} jobs")
+        return watcher
+
+
+class WriteRate:
+    """At most so many writes a second of all triggers in this process together."""
+
+    def __init__(self, per_second: float) -> None:
+        self._span = 1 / per_second
+        self._next = 0.0
+
+    def allows(self, now: float) -> bool:
+        """Return whether another write may go out at `now`, in seconds, and count it."""
+        if now < self._next:
+            return False
+        self._next = now + self._span
+        return True
+
+
+_TRIGGERERS: WeakKeyDictionary[asyncio.AbstractEventLoop, Triggerer] = WeakKeyDictionary()

@@ -1,0 +1,41 @@
+"""What is left out of garbage collections, and how often."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_batch_jobs.heap import freeze_after, freezing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _thawed() -> Iterator[None]:
+    """Begin and end with nothing left out."""
+    gc.unfreeze()
+    freeze_after.cache_clear()
+    yield
+    gc.unfreeze()
+    freeze_after.cache_clear()
+
+
+def test_what_a_services_first_client_loads_is_left_out() -> None:
+    """The second one of a service loads nothing, and what has come between them stays under collection."""
+
+    def clients(service: str, **_how: Any) -> Any:
+        return service
+
+    make = freezing(clients)
+    assert make("batch") == "batch"
+    first = gc.get_freeze_count()
+    assert first > 10_000
+    later = [[number] for number in range(1000)]
+    make("batch")
+    assert gc.get_freeze_count() <= first
+    make("logs")
+    assert gc.get_freeze_count() > first
+    assert len(later) == 1000
