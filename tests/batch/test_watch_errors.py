@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import HTTPClientError
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
-from airflow_batch_jobs.batch.watch import Ended, JobWatcher, LogLines, Problem, StatusChange, Waiting
+from airflow_batch_jobs.batch.watch import JobWatcher, Waiting
 from airflow_batch_jobs.batch.watching.calls import ask
-from airflow_batch_jobs.errors import (
-    AccessDeniedError,
-    BatchJobsError,
-    CredentialsError,
-    EndpointError,
-    JobNotFoundError,
-    RequestRefusedError,
-)
-from tests.batch.virtual import VirtualAws, consume, follow_to_end, lines_of, run, run_beside
+from tests.batch.scripted import assert_complete, talking
+from tests.batch.virtual import VirtualAws, follow_to_end, run, run_beside
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watching.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
-
-
-def talking(aws: LocalAws, count: int = 1, **script: Any) -> list[str]:
-    """Submit jobs that write a line a second for 30 s, and return their ids."""
-    aws.script(definition="talk", **{"running": 30, "lines": {"count": 30, "rate": 1.0}, **script})
-    return aws.submit(aws.register("talk"), count=count)
-
-
-def assert_complete(updates: list[Update], count: int = 30) -> None:
-    """See that all lines came once each and in order, and the end."""
-    assert lines_of(updates) == [f"line {number}" for number in range(1, count + 1)]
-    assert isinstance(updates[-1], Ended)
 
 
 @pytest.mark.parametrize("kind", ["throttle", "drop", "server_error", "not_json", "expired"])
@@ -172,104 +152,6 @@ def test_logs_that_are_away_are_told_of_too(frozen_aws: LocalAws) -> None:
     assert waiting[1:] == [""]
 
 
-def test_an_unknown_id_is_an_error_after_a_minute(frozen_aws: LocalAws) -> None:
-    """Within the minute AWS may not know a job yet; then it is said clearly."""
-
-    async def main() -> float:
-        with pytest.raises(JobNotFoundError, match="no-such-job"):
-            await follow_to_end(VirtualAws(frozen_aws).watcher().follow("no-such-job"))
-        return asyncio.get_running_loop().time()
-
-    assert 60 <= run(main()) <= 66
-
-
-def test_an_unknown_id_of_long_ago_is_an_error_soon(frozen_aws: LocalAws) -> None:
-    """When the job was submitted long ago, AWS has forgotten it, and a second look is enough."""
-
-    async def main() -> float:
-        virtual = VirtualAws(frozen_aws)
-        long_ago = virtual.now() - timedelta(days=3)
-        with pytest.raises(JobNotFoundError):
-            await follow_to_end(virtual.watcher().follow("no-such-job", submitted_at=long_ago))
-        return asyncio.get_running_loop().time()
-
-    assert run(main()) <= 6
-
-
-def test_a_job_that_aws_does_not_know_yet_is_followed_when_it_does(frozen_aws: LocalAws) -> None:
-    """A DescribeJobs that lags behind the submit by 40 s costs nothing but time, nor does one that leaves jobs out."""
-    [job_id] = talking(frozen_aws, running=90, lines={"count": 90, "rate": 1.0})
-    frozen_aws.fault("DescribeJobs", "lag", seconds=40)
-    frozen_aws.fault("DescribeJobs", "omit", share=0.3)
-
-    async def main() -> list[Update]:
-        return await follow_to_end(VirtualAws(frozen_aws).watcher().follow(job_id))
-
-    assert_complete(run(main()), 90)
-
-
-def test_a_job_that_was_known_and_is_forgotten_is_an_error(frozen_aws: LocalAws) -> None:
-    """A follower does not wait for ever for a job that AWS does not mention any more."""
-    [job_id] = talking(frozen_aws, running=1_000)
-
-    async def main() -> None:
-        watcher = VirtualAws(frozen_aws).watcher()
-        await run_beside(
-            follow_to_end(watcher.follow(job_id)), (20, lambda: frozen_aws.fault("DescribeJobs", "omit", share=1.0))
-        )
-
-    with pytest.raises(JobNotFoundError):
-        run(main())
-
-
-def test_without_the_permission_to_describe_all_followers_end(frozen_aws: LocalAws) -> None:
-    """The error names the action that is missing."""
-    ids = talking(frozen_aws, 3)
-    frozen_aws.fault("DescribeJobs", "denied")
-
-    async def main() -> list[Any]:
-        watcher = VirtualAws(frozen_aws).watcher()
-        return await asyncio.gather(*(follow_to_end(watcher.follow(each)) for each in ids), return_exceptions=True)
-
-    for error in run(main()):
-        assert isinstance(error, AccessDeniedError)
-        assert error.action == "batch:DescribeJobs"
-        assert "batch:DescribeJobs" in str(error)
-
-
-def test_without_the_permission_to_read_logs_the_status_goes_on(frozen_aws: LocalAws) -> None:
-    """One problem is told, with the action and the group; the job is followed to its end all the same."""
-    [job_id] = talking(frozen_aws)
-    frozen_aws.fault("FilterLogEvents", "denied")
-
-    async def main() -> tuple[list[Update], float]:
-        updates = await follow_to_end(VirtualAws(frozen_aws).watcher().follow(job_id))
-        return updates, asyncio.get_running_loop().time()
-
-    updates, seconds = run(main())
-    [problem] = [update.message for update in updates if isinstance(update, Problem)]
-    assert "logs:FilterLogEvents" in problem
-    assert "/aws/batch/job" in problem
-    assert isinstance(updates[-1], Ended)
-    assert updates[-1].detail.is_final
-    assert seconds < 34 + 6
-    assert len(frozen_aws.requests("FilterLogEvents")) == 1
-
-
-def test_a_stream_that_cloudwatch_refuses_is_a_problem_of_its_own_job(frozen_aws: LocalAws) -> None:
-    """A request that is refused for what it asks ends no follower."""
-    [job_id] = talking(frozen_aws)
-    frozen_aws.fault("FilterLogEvents", "error", code="InvalidParameterException", status=400, message="no such name")
-
-    async def main() -> list[Update]:
-        return await follow_to_end(VirtualAws(frozen_aws).watcher().follow(job_id))
-
-    updates = run(main())
-    [problem] = [update.message for update in updates if isinstance(update, Problem)]
-    assert "no such name" in problem
-    assert isinstance(updates[-1], Ended)
-
-
 def test_expired_credentials_have_the_clients_built_anew(frozen_aws: LocalAws) -> None:
     """A client whose credentials have run out is replaced, and nothing is lost."""
     [job_id] = talking(frozen_aws)
@@ -288,166 +170,6 @@ def test_expired_credentials_have_the_clients_built_anew(frozen_aws: LocalAws) -
     assert_complete(run(main()))
     assert made.count("batch") == 2
     assert made.count("logs") == 2
-
-
-def test_without_credentials_all_followers_end(frozen_aws: LocalAws) -> None:
-    """No credentials, and credentials that AWS does not know, are errors that asking again would not mend."""
-    [job_id] = talking(frozen_aws)
-
-    def without(service: str, **_: Any) -> Any:
-        from botocore.exceptions import NoCredentialsError
-
-        raise NoCredentialsError(service=service)
-
-    async def main(clients: Any) -> None:
-        await follow_to_end(VirtualAws(frozen_aws).watcher(clients).follow(job_id))
-
-    with pytest.raises(CredentialsError):
-        run(main(without))
-    frozen_aws.fault(
-        "DescribeJobs", "error", code="UnrecognizedClientException", status=403, message="the security token is invalid"
-    )
-    with pytest.raises(CredentialsError):
-        run(main(None))
-
-
-def test_an_id_that_aws_takes_offence_at_ends_its_own_follower_only(frozen_aws: LocalAws) -> None:
-    """A call that is refused is divided until the id that is the reason is alone."""
-    ids = talking(frozen_aws, 5, running=10, lines=[])
-    make = frozen_aws.clients()
-
-    def clients(service: str, **how: Any) -> Any:
-        client = make(service, **how)
-
-        def refuse(params: dict[str, Any], **_: Any) -> None:
-            if ids[3] in params["jobs"]:
-                from botocore.exceptions import ClientError
-
-                answer: Any = {"Error": {"Code": "ClientException", "Message": "bad id"}}
-                answer["ResponseMetadata"] = {"HTTPStatusCode": 400}
-                raise ClientError(answer, "DescribeJobs")
-
-        if service == "batch":
-            client.meta.events.register("provide-client-params.batch.DescribeJobs", refuse)
-        return client
-
-    async def main() -> list[Any]:
-        watcher = VirtualAws(frozen_aws).watcher(clients)
-        return await asyncio.gather(*(follow_to_end(watcher.follow(each)) for each in ids), return_exceptions=True)
-
-    outcomes = run(main())
-    assert isinstance(outcomes[3], RequestRefusedError)
-    assert all(isinstance(updates[-1], Ended) for number, updates in enumerate(outcomes) if number != 3)
-
-
-def test_a_bug_ends_every_follower_with_itself(frozen_aws: LocalAws) -> None:
-    """What nobody expected is never waited for in silence: it comes out of every follower, and a new watch works."""
-    ids = talking(frozen_aws, 3)
-
-    class OurBugError(Exception):
-        """Something that is not AWS's."""
-
-    def broken(service: str, **_: Any) -> Any:
-        raise OurBugError(service)
-
-    async def main() -> list[Any]:
-        watcher = VirtualAws(frozen_aws).watcher(broken)
-        return await asyncio.gather(*(follow_to_end(watcher.follow(each)) for each in ids), return_exceptions=True)
-
-    assert [type(error) for error in run(main())] == [OurBugError] * 3
-
-    async def again() -> list[Update]:
-        failing = [True]
-        make = frozen_aws.clients()
-
-        def clients(service: str, **how: Any) -> Any:
-            if failing.pop() if failing else False:
-                raise OurBugError(service)
-            return make(service, **how)
-
-        watcher = VirtualAws(frozen_aws).watcher(clients)
-        async with watcher.follow(ids[0]) as first:
-            with pytest.raises(OurBugError):
-                await anext(first)
-            return await follow_to_end(watcher.follow(ids[0]))
-
-    assert_complete(run(again()))
-
-
-def test_a_watcher_that_is_cancelled_from_outside_leaves_nobody_waiting(frozen_aws: LocalAws) -> None:
-    """Somebody who cancels all tasks of a loop ends the followers, too."""
-    [job_id] = talking(frozen_aws, running=1_000)
-
-    async def main() -> None:
-        async with VirtualAws(frozen_aws).watcher().follow(job_id) as follower:
-            await anext(follower)
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
-            with pytest.raises(BatchJobsError, match="cancelled"):
-                await consume(follower, [])
-
-    run(main())
-
-
-def test_describe_now_and_terminate_say_why_they_cannot(frozen_aws: LocalAws) -> None:
-    """Access denied, and an endpoint that stays away, are our own errors with the action's name."""
-    [job_id] = talking(frozen_aws, running=1_000)
-
-    async def main() -> None:
-        watcher = VirtualAws(frozen_aws).watcher()
-        await asyncio.sleep(10)
-        frozen_aws.fault("TerminateJob", "denied", times=1)
-        with pytest.raises(AccessDeniedError, match="batch:TerminateJob"):
-            await watcher.terminate(job_id, "enough")
-        frozen_aws.fault("TerminateJob", "server_error")
-        with pytest.raises(EndpointError, match="batch:TerminateJob"):
-            await watcher.terminate(job_id, "enough")
-        frozen_aws.clear_faults()
-        frozen_aws.fault("TerminateJob", "expired", times=1)
-        frozen_aws.fault("TerminateJob", "drop", times=1)
-        await watcher.terminate(job_id, "enough")
-        async with watcher.follow(job_id) as follower:
-            frozen_aws.fault("DescribeJobs", "denied")
-            with pytest.raises(AccessDeniedError):
-                await follower.describe_now()
-            with pytest.raises(AccessDeniedError):
-                await follower.describe_now()
-
-    run(main())
-
-
-def test_a_failed_array_whose_children_may_not_be_listed_ends_all_the_same(frozen_aws: LocalAws) -> None:
-    """Which children failed is left out of the end when AWS does not tell."""
-    frozen_aws.script(definition="talk", running=5, attempts=[1])
-    [job_id] = frozen_aws.submit(frozen_aws.register("talk"), arrayProperties={"size": 2})
-    frozen_aws.fault("ListJobs", "throttle", times=1)
-    frozen_aws.fault("ListJobs", "denied")
-
-    async def main() -> list[Update]:
-        return await follow_to_end(VirtualAws(frozen_aws).watcher().follow(job_id, copy_logs=False))
-
-    end = run(main())[-1]
-    assert isinstance(end, Ended)
-    assert end.parts == ()
-
-
-def test_problems_and_states_come_before_the_error_that_ends_a_follower(frozen_aws: LocalAws) -> None:
-    """What was known before the end of the following is told first."""
-    [job_id] = talking(frozen_aws, running=1_000)
-
-    async def main() -> list[Update]:
-        updates: list[Update] = []
-        async with VirtualAws(frozen_aws).watcher().follow(job_id) as follower:
-            await asyncio.sleep(20)
-            frozen_aws.fault("DescribeJobs", "denied")
-            await asyncio.sleep(20)
-            with pytest.raises(AccessDeniedError):
-                await consume(follower, updates)
-        return updates
-
-    updates = run(main())
-    assert isinstance(updates[0], StatusChange)
-    assert any(isinstance(update, LogLines) for update in updates)
 
 
 def test_a_watcher_in_use_needs_no_options(frozen_aws: LocalAws) -> None:

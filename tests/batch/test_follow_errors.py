@@ -1,0 +1,179 @@
+"""LogFollower when CloudWatch does not answer as asked, in virtual time."""
+
+from __future__ import annotations
+
+from airflow_batch_jobs.batch.streams.page import LogPage
+from tests.batch.log_world import (
+    REGION,
+    Copy,
+    LogWorld,
+    moment,
+    steady,
+)
+
+
+def test_missing_streams_are_found_out_and_the_others_read() -> None:
+    """A stream that does not exist makes the shared call fail: the others are read at once, and it when it is there."""
+    world = LogWorld()
+    names = [f"new{number}" for number in range(12)]
+    for name in names:
+        world.write(name, steady(1, 0, 60))
+    world.exists_from = {"new3": 20.0, "new7": 40.0}
+    copy = Copy(world)
+    copy.follow(*names)
+    copy.run_until(15)
+    assert all(copy.got[name] for name in names if name not in world.exists_from)
+    copy.run_until(130)
+    assert [copy.lost(name) for name in names if copy.lost(name)] == []
+
+
+def test_a_stream_that_never_comes_settles_all_the_same() -> None:
+    """A container that wrote nothing may have no stream: its job's end does not wait for it for ever."""
+    copy = Copy(LogWorld())
+    copy.follow("never")
+    copy.run_until(10)
+    copy.end("never")
+    copy.run_until(25)
+    assert "never" in copy.settled_at
+
+
+def test_a_whole_group_that_is_missing_costs_one_call() -> None:
+    """When it is the group that does not exist, there is no use in asking for each stream."""
+    copy = Copy(LogWorld())
+    copy.follow(*(f"new{number}" for number in range(64)))
+    scan = copy.logs.next_scan(REGION, moment(1.0))
+    assert scan is not None
+    scan.request(moment(1.0))
+    copy.logs.missing(scan, moment(1.0), whole_group=True)
+    assert copy.logs.next_scan(REGION, moment(1.1)) is None
+
+
+def test_a_token_that_cloudwatch_forgot_repeats_the_scan() -> None:
+    """An expired page token in the middle of a scan costs a repetition and no line."""
+    world = LogWorld(page_size=50)
+    world.write("long", steady(10, 0, 60))
+    copy = Copy(world)
+    copy.now = 60.0
+    copy.follow("long")
+    scan = copy.logs.next_scan(REGION, moment(61.0))
+    assert scan is not None
+    copy.logs.feed(scan, world.filter(scan.request(moment(61.0)), 61.0), moment(61.0))
+    scan = copy.logs.next_scan(REGION, moment(62.0))
+    assert scan is not None
+    assert "nextToken" in scan.request(moment(62.0))
+    copy.logs.retry(scan, stale_token=True)
+    scan = copy.logs.next_scan(REGION, moment(63.0))
+    assert scan is not None
+    assert "nextToken" not in scan.request(moment(63.0))
+    copy.ask(scan)
+    copy.run_until(80)
+    assert copy.lost("long") == []
+    assert copy.doubled("long") == []
+
+
+def test_a_token_forgotten_while_lagging_reads_on() -> None:
+    """A lagging stream whose page token expires goes on near where it was."""
+    world = LogWorld()
+    world.write("flood", steady(1_000, 0, 12))
+    copy = Copy(world)
+    copy.follow("flood")
+    copy.run_until(20)
+    assert copy.followed["flood"].is_lagging
+    forgotten = 0
+    for second in range(21, 40):
+        copy.run_until(second)
+        if scan := copy.logs.next_scan(REGION, moment(copy.now)):
+            copy.logs.retry(scan, stale_token=True)
+            forgotten += 1
+    copy.run_until(60)
+    assert forgotten
+    assert copy.lost("flood") == []
+    assert copy.doubled("flood") == []
+
+
+def test_a_failed_call_is_repeated_with_its_page() -> None:
+    """After a failure the same page of the same scan is asked for again."""
+    world = LogWorld()
+    world.write("one", steady(1, 0, 10))
+    copy = Copy(world)
+    copy.follow("one")
+    scan = copy.logs.next_scan(REGION, moment(1.0))
+    assert scan is not None
+    first = scan.request(moment(1.0))
+    copy.logs.retry(scan)
+    again = copy.logs.next_scan(REGION, moment(3.0))
+    assert again is scan
+    assert again.request(moment(3.0)) == first
+
+
+def test_an_empty_page_before_the_end_is_nothing_special() -> None:
+    """A page without events that has a token is followed by the next."""
+    world = LogWorld()
+    world.write("one", steady(1, 0, 10))
+    copy = Copy(world)
+    copy.follow("one")
+    scan = copy.logs.next_scan(REGION, moment(5.0))
+    assert scan is not None
+    scan.request(moment(5.0))
+    copy.logs.feed(scan, LogPage((), "more"), moment(5.0))
+    again = copy.logs.next_scan(REGION, moment(5.1))
+    assert again is not None
+    assert again.request(moment(5.1))["nextToken"] == "more"
+
+
+def test_a_group_that_may_not_be_read_is_left_alone_and_told_of_once_for_each_stream() -> None:
+    """Access denied stops the calls for minutes, also for streams that come later, and each owner hears of it."""
+    world = LogWorld()
+    world.write("one", steady(1, 0, 600))
+    world.write("two", steady(1, 0, 600))
+    copy = Copy(world)
+    copy.follow("one")
+    scan = copy.logs.next_scan(REGION, moment(1.0))
+    assert scan is not None
+    scan.request(moment(1.0))
+    copy.logs.denied(scan, "not allowed", moment(1.0))
+    copy.follow("two")
+    assert copy.owner.problems == ["not allowed", "not allowed"]
+    copy.run_until(290)
+    assert copy.requests == []
+    copy.run_until(330)
+    assert copy.lost("one") == []
+    assert copy.lost("two") == []
+
+
+def test_a_lagging_stream_that_may_not_be_read_any_more_goes_on_when_it_may() -> None:
+    """Access denied in the middle of a flood loses nothing once it is allowed again."""
+    world = LogWorld()
+    world.write("flood", steady(1_000, 0, 12))
+    copy = Copy(world)
+    copy.follow("flood")
+    copy.run_until(20)
+    assert copy.followed["flood"].is_lagging
+    while not (scan := copy.logs.next_scan(REGION, moment(copy.now))):
+        copy.run_until(copy.now + 0.25)
+    scan.request(moment(copy.now))
+    copy.logs.denied(scan, "not allowed", moment(copy.now))
+    copy.run_until(400)
+    assert copy.lost("flood") == []
+    assert copy.doubled("flood") == []
+
+
+def test_one_refused_stream_does_not_blind_the_others() -> None:
+    """A call that CloudWatch refuses is divided until the stream it takes offence at is alone."""
+    world = LogWorld()
+    names = [f"s{number}" for number in range(8)]
+    for name in names:
+        world.write(name, steady(1, 0, 60))
+    copy = Copy(world)
+    copy.follow(*names)
+    for _ in range(30):
+        copy.now += 0.25
+        if scan := copy.logs.next_scan(REGION, moment(copy.now)):
+            if any(stream is copy.followed["s5"] for stream in scan.streams):
+                copy.logs.refused(scan, "no such name", moment(copy.now))
+            else:
+                copy.ask(scan)
+    assert copy.owner.problems == ["no such name"]
+    copy.run_until(60)
+    assert all(copy.got[name] for name in names if name != "s5")
+    assert not copy.got["s5"]
