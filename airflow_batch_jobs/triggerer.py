@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 QUESTIONS_AT_ONCE = 4
 #: Cursors and links are a convenience; the API server has other things to do.
 WRITES_PER_SECOND = 4.0
-#: Whenever so many more jobs are waited for, what exists is left out of garbage collections.
-_FREEZE_JOBS = 1000
+#: Whenever so many more jobs and log streams are followed than ever, what exists is left out of garbage collections.
+_FREEZE_EVERY = 1000
 
 
 class Triggerer:
@@ -52,11 +52,10 @@ class Triggerer:
         from airflow_batch_jobs.config import Settings
 
         def make() -> JobWatcher:
-            return JobWatcher(freezing(connection.clients()), Settings.read().watch_options())
+            freeze_after("Airflow")
+            return JobWatcher(freezing(connection.clients()), Settings.read().watch_options(), on_size=_freeze_at)
 
-        watcher = shared_watcher(connection.key, make)
-        freeze_after(f"{watcher.followed // _FREEZE_JOBS * _FREEZE_JOBS} jobs")
-        return watcher
+        return shared_watcher(connection.key, make)
 
 
 class WriteRate:
@@ -72,6 +71,11 @@ class WriteRate:
             return False
         self._next = now + self._span
         return True
+
+
+def _freeze_at(size: int) -> None:
+    if size >= _FREEZE_EVERY:
+        freeze_after(f"{size // _FREEZE_EVERY * _FREEZE_EVERY} jobs and streams")
 
 
 _TRIGGERERS: WeakKeyDictionary[asyncio.AbstractEventLoop, Triggerer] = WeakKeyDictionary()

@@ -256,11 +256,14 @@ class JobWait:
 
     async def _next(self) -> Outcome | None:
         """Wait for one update and write what it says; return the outcome if there is one now."""
-        try:
-            async with asyncio.timeout(self._alarm_seconds()):
-                update = await anext(self._follower)
-        except TimeoutError:
-            return self._unfinished() if await self._is_over() else None
+        if (seconds := self._alarm_seconds()) is None:  # as of most jobs, of which there are thousands
+            update = await anext(self._follower)
+        else:
+            try:
+                async with asyncio.timeout(seconds):
+                    update = await anext(self._follower)
+            except TimeoutError:
+                return self._unfinished() if await self._is_over() else None
         match update:
             case StatusChange(detail=detail):
                 await self._on_status(detail)

@@ -65,6 +65,7 @@ class JobWatcher:
         budget: Shares lines out; the event loop's own when None.
         clock: The machine's own when None.
         run: Runs blocking work beside the event loop; in threads when None.
+        on_size: Called some times a second with how many jobs and log streams are followed.
     """
 
     def __init__(
@@ -75,11 +76,13 @@ class JobWatcher:
         budget: LineBudget | None = None,
         clock: Clock | None = None,
         run: Runner | None = None,
+        on_size: Callable[[int], None] | None = None,
     ) -> None:
         self.options = options or WatchOptions()
         self._calls = AwsCalls(clients, run)
         self._budget = budget
         self.clock = clock or SystemClock()
+        self._on_size = on_size
         self._loop: WatchLoop | None = None
 
     def follow(
@@ -137,17 +140,12 @@ class JobWatcher:
         """Whether it has followed and does so no longer."""
         return self._loop is not None and self._loop.is_over
 
-    @property
-    def followed(self) -> int:
-        """How many jobs it follows now."""
-        return 0 if self._loop is None else self._loop.followed
-
     def start(self) -> WatchLoop:
         """Return what works for all followers, at work."""
         if self._loop is None or self._loop.is_over:
             options = self.options
             budget = self._budget or _Shared.here().budget(options.log_lines_per_second)
-            self._loop = WatchLoop(self._calls, options, budget, self.clock)
+            self._loop = WatchLoop(self._calls, options, budget, self.clock, self._on_size)
         return self._loop
 
     async def _insist(self, work: Callable[[Any], Answer], action: str) -> Answer:

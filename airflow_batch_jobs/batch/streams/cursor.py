@@ -57,6 +57,9 @@ def event_key(event_id: str) -> int:
     return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big") >> 11
 
 
+_NOTHING: frozenset[int] = frozenset()
+
+
 class EventKeys:
     """The keys of a stream's events, by the second they were written in, so that old ones go by the bucket.
 
@@ -66,8 +69,9 @@ class EventKeys:
     """
 
     def __init__(self, restored: Iterable[int] = ()) -> None:
-        self._seconds: dict[int, set[int]] = {}
-        self._restored = set(restored)
+        #: A quiet stream's seconds hold one key each, and ten thousand such sets would be felt in garbage collections.
+        self._seconds: dict[int, int | set[int]] = {}
+        self._restored: set[int] | frozenset[int] = set(restored) or _NOTHING
         self._count = 0
 
     def __len__(self) -> int:
@@ -78,13 +82,18 @@ class EventKeys:
         second = timestamp // 1000
         keys = self._seconds.get(second)
         if keys is None:
-            keys = self._seconds[second] = set()
-        elif key in keys:
+            self._seconds[second] = key
+        elif isinstance(keys, set):
+            if key in keys:
+                return False
+            keys.add(key)
+        elif key == keys:
             return False
-        keys.add(key)
+        else:
+            self._seconds[second] = {keys, key}
         self._count += 1
         if key in self._restored:
-            self._restored.remove(key)
+            self._restored -= {key}
             return False
         return True
 
@@ -92,11 +101,11 @@ class EventKeys:
         """Forget the events of the seconds that ended before a timestamp (ms)."""
         limit = timestamp // 1000
         for second in [second for second in self._seconds if second < limit]:
-            self._count -= len(self._seconds.pop(second))
+            self._count -= len(_as_set(self._seconds.pop(second)))
 
     def forget_restored(self) -> None:
         """Forget the cursor's keys: all of its events that can be met again have been."""
-        self._restored.clear()
+        self._restored = _NOTHING
 
     def newest(self, most: int, without: Collection[int]) -> tuple[int, list[int]]:
         """Return the newest keys, whole seconds of them.
@@ -110,8 +119,12 @@ class EventKeys:
         """
         chosen: list[int] = []
         for second in sorted(self._seconds, reverse=True):
-            keys = self._seconds[second].difference(without)
+            keys = _as_set(self._seconds[second]).difference(without)
             if chosen and len(chosen) + len(keys) > most:
                 return (second + 1) * 1000, [*chosen, *self._restored.difference(without)]
             chosen += keys
         return 0, [*chosen, *self._restored.difference(without)]
+
+
+def _as_set(keys: int | set[int]) -> set[int]:
+    return keys if isinstance(keys, set) else {keys}

@@ -95,6 +95,11 @@ class LogFollower:
         if not group.streams:
             region.groups.pop(stream.stream.group, None)
 
+    @property
+    def stream_count(self) -> int:
+        """How many streams it follows."""
+        return sum(len(group.streams) for region in self._regions.values() for group in region.groups.values())
+
     def streams(self) -> Iterable[FollowedStream]:
         """Return all streams; they are what the line budget is shared among."""
         return [s for region in self._regions.values() for group in region.groups.values() for s in group.streams]

@@ -10,6 +10,7 @@ from contextlib import suppress
 class Alarm:
     """Wakes the one task that waits for it; what rings while nobody waits is not lost.
 
+    Whoever waits looks first whether there is something to do: a ring may come together with his cancellation.
     Thousands wait at a time, so it is lighter than an `asyncio.Event`, which keeps a queue of those who wait.
     """
 
@@ -21,21 +22,24 @@ class Alarm:
 
     def ring(self) -> None:
         """End the wait that goes on, or the next one."""
-        self._is_rung = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+        else:
+            self._is_rung = True
+
+    def rings(self) -> asyncio.Future[None]:
+        """Return what is to be awaited until it rings, at once."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        if self._is_rung:
+            self._waiter.set_result(None)
+        self._is_rung = False
+        return self._waiter
 
     async def wait(self, seconds: float = math.inf) -> None:
         """Wait until it rings, at most so many seconds."""
-        if not self._is_rung:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                if math.isinf(seconds):
-                    await self._waiter
-                else:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(seconds):
-                            await self._waiter
-            finally:
-                self._waiter = None
-        self._is_rung = False
+        if math.isinf(seconds):
+            await self.rings()
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.rings()

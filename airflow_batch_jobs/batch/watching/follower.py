@@ -72,7 +72,7 @@ class JobFollower:
                 self._is_over = isinstance(update, Ended)
                 return update
             if not await job.find_cursors():
-                await job.alarm.wait()
+                await job.alarm.rings()
         raise StopAsyncIteration
 
     @property

@@ -19,6 +19,8 @@ from airflow_batch_jobs.batch.watching.status_poll import StatusPoll
 from airflow_batch_jobs.errors import BatchJobsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_batch_jobs.batch.clock import Clock
     from airflow_batch_jobs.batch.pacing import LineBudget
     from airflow_batch_jobs.batch.watching.calls import AwsCalls
@@ -59,12 +61,21 @@ class WatchLoop:
         options: How fast.
         budget: Shares the lines out.
         clock: Tells the wall-clock time.
+        on_size: Called now and then with how many jobs and streams are followed.
     """
 
-    def __init__(self, calls: AwsCalls, options: WatchOptions, budget: LineBudget, clock: Clock) -> None:
+    def __init__(
+        self,
+        calls: AwsCalls,
+        options: WatchOptions,
+        budget: LineBudget,
+        clock: Clock,
+        on_size: Callable[[int], None] | None = None,
+    ) -> None:
         self._calls = calls
         self._budget = budget
         self._clock = clock
+        self._on_size = on_size or (lambda _: None)
         self._jobs: set[FollowedJob] = set()
         self._problem = ""
         self._status_channel = Channel(
@@ -87,11 +98,6 @@ class WatchLoop:
     def is_over(self) -> bool:
         """Whether it works no longer."""
         return self._task.done()
-
-    @property
-    def followed(self) -> int:
-        """How many jobs it follows."""
-        return len(self._jobs)
 
     def add(self, wanted: Following) -> FollowedJob:
         """Follow a job."""
@@ -126,6 +132,7 @@ class WatchLoop:
             self._budget.share(asyncio.get_running_loop().time())
             self._tell_problems()
             self._log_copy.ring()
+            self._on_size(len(self._jobs) + self._logs.stream_count)
             await self._look_for_ends()
 
     async def _look_for_ends(self) -> None:
