@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -12,6 +13,7 @@ from airflow_batch_jobs.task_log import TaskLog
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch import JobWatcher
     from airflow_batch_jobs.connection import AwsConnection
+    from airflow_batch_jobs.task_instance import TaskKey
 
 #: A supervisor answers some 50 questions a second, one after the other. What can wait is asked by so many at a time, so
 #: that what cannot, whether a user stopped a task above all, comes next.
@@ -37,6 +39,7 @@ class Triggerer:
         self.questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self.cursor_writes = WriteRate(WRITES_PER_SECOND)
         self.link_writes = WriteRate(WRITES_PER_SECOND)
+        self._first_question: asyncio.Task[None] | None = None
 
     @classmethod
     def here(cls) -> Triggerer:
@@ -45,6 +48,15 @@ class Triggerer:
         if loop not in _TRIGGERERS:
             _TRIGGERERS[loop] = cls()
         return _TRIGGERERS[loop]
+
+    def wake_api(self, key: TaskKey) -> None:
+        """Ask a first question early, whatever the answer.
+
+        Airflow's supervisor loads its API for it, some seconds in which it takes no log lines: the event loop would be
+        held by the next ones as soon as a socket's buffer is full. When triggers start there are few.
+        """
+        if self._first_question is None:
+            self._first_question = asyncio.create_task(_ask_anything(key))
 
     def watcher(self, connection: AwsConnection) -> JobWatcher:
         """Return the watcher for a set of AWS settings."""
@@ -71,6 +83,11 @@ class WriteRate:
             return False
         self._next = now + self._span
         return True
+
+
+async def _ask_anything(key: TaskKey) -> None:
+    with suppress(Exception):
+        await key.state()
 
 
 def _freeze_at(size: int) -> None:

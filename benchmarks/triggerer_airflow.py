@@ -178,9 +178,16 @@ class TriggererAirflow:
             return int(database.execute(query).fetchone()[0])
 
     def sample(self) -> dict[str, Sample]:
-        """Return what the `supervisor` and the `runner`, which is its child, use now; less where one does not run."""
+        """Return what the `supervisor` and the `runner`, which is its child, use now; less where one does not run.
+
+        Raises:
+            RuntimeError: The triggerer has ended; with the end of its output.
+        """
         if self._airflow is None:
             return {}
+        if self._airflow.poll() is not None:
+            end = self.output.read_text(errors="replace")[-3000:]
+            raise RuntimeError(f"The triggerer has ended with {self._airflow.returncode}: {end}")
         found: dict[str, Sample] = {}
         with suppress(psutil.NoSuchProcess):
             supervisor = psutil.Process(self._airflow.pid)
