@@ -34,14 +34,21 @@ class SavedLog(WaitListener):
         self._job_id = job_id
         self._key = key
         self._triggerer = triggerer
+        self._fetched: asyncio.Task[Any] | None = None
         self._is_stored = False
         self._saved_at = float("-inf")
 
-    async def load_cursors(self) -> Mapping[str, Any]:
-        """Return where an earlier run left the log; asked once there is a log, and among few at a time."""
+    async def ask_ahead(self) -> None:
+        """Ask before it is needed. A failure says nothing: it is asked again when it is."""
         try:
-            async with self._triggerer.questions:
-                saved = await self._key.get_xcom(CURSOR_XCOM)
+            await self._fetch()
+        except Exception:  # noqa: BLE001 - whatever is wrong, `load_cursors` will tell
+            self._fetched = None
+
+    async def load_cursors(self) -> Mapping[str, Any]:
+        """Return where an earlier run left the log; asked when there is a log, if it was not ahead."""
+        try:
+            saved = await self._fetch()
         except Exception as error:  # noqa: BLE001 - without it lines come twice, which is better than not at all
             self._triggerer.log.problem(f"Where the log was left is not known, lines may come twice: {error!r}")
             return {}
@@ -49,6 +56,15 @@ class SavedLog(WaitListener):
         self._saved_at = asyncio.get_running_loop().time()
         streams: dict[str, Any] = saved["streams"] if saved and saved.get("job_id") == self._job_id else {}
         return streams
+
+    async def _fetch(self) -> Any:
+        if self._fetched is None:
+            self._fetched = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._fetched)
+
+    async def _ask(self) -> Any:
+        async with self._triggerer.questions:
+            return await self._key.get_xcom(CURSOR_XCOM)
 
     async def on_lines(self, wait: JobWait) -> None:
         """Save how far the log is copied if that was long ago; the rate of all triggers together is bounded."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections import deque
+from contextvars import Context
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -13,7 +14,7 @@ from airflow_batch_jobs.task_log import TaskLog
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch import JobWatcher
     from airflow_batch_jobs.connection import AwsConnection
-    from airflow_batch_jobs.task_instance import TaskKey
+    from airflow_batch_jobs.saved_log import SavedLog
 
 #: A supervisor answers some 50 questions a second, one after the other. What can wait is asked by so many at a time, so
 #: that what cannot, whether a user stopped a task above all, comes next.
@@ -39,7 +40,8 @@ class Triggerer:
         self.questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self.cursor_writes = WriteRate(WRITES_PER_SECOND)
         self.link_writes = WriteRate(WRITES_PER_SECOND)
-        self._first_question: asyncio.Task[None] | None = None
+        self._ahead: deque[SavedLog] = deque()
+        self._askers: set[asyncio.Task[None]] = set()
 
     @classmethod
     def here(cls) -> Triggerer:
@@ -49,14 +51,18 @@ class Triggerer:
             _TRIGGERERS[loop] = cls()
         return _TRIGGERERS[loop]
 
-    def wake_api(self, key: TaskKey) -> None:
-        """Ask a first question early, whatever the answer.
+    def ask_ahead(self, saved_log: SavedLog) -> None:
+        """Find out where a log was left before its first lines are there, when nothing more urgent is asked.
 
-        Airflow's supervisor loads its API for it, some seconds in which it takes no log lines: the event loop would be
-        held by the next ones as soon as a socket's buffer is full. When triggers start there are few.
+        The first question of all must come early: Airflow's supervisor loads its API for it, some seconds in which it
+        takes no log lines, and the event loop would be held by those as soon as a socket's buffer is full.
         """
-        if self._first_question is None:
-            self._first_question = asyncio.create_task(_ask_anything(key))
+        self._ahead.append(saved_log)
+        if len(self._askers) < QUESTIONS_AT_ONCE // 2:
+            # The context of the trigger that happens to run is no asker's.
+            asker = asyncio.get_running_loop().create_task(self._ask_ahead(), context=Context())
+            self._askers.add(asker)
+            asker.add_done_callback(self._askers.discard)
 
     def watcher(self, connection: AwsConnection) -> JobWatcher:
         """Return the watcher for a set of AWS settings."""
@@ -68,6 +74,10 @@ class Triggerer:
             return JobWatcher(freezing(connection.clients()), Settings.read().watch_options(), on_size=_freeze_at)
 
         return shared_watcher(connection.key, make)
+
+    async def _ask_ahead(self) -> None:
+        while self._ahead:
+            await self._ahead.popleft().ask_ahead()
 
 
 class WriteRate:
@@ -83,11 +93,6 @@ class WriteRate:
             return False
         self._next = now + self._span
         return True
-
-
-async def _ask_anything(key: TaskKey) -> None:
-    with suppress(Exception):
-        await key.state()
 
 
 def _freeze_at(size: int) -> None:

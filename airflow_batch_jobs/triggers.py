@@ -172,10 +172,9 @@ class BatchJobTrigger(BaseTrigger):
         """
         triggerer = Triggerer.here()
         begun = asyncio.get_running_loop().time()
-        if self._key is not None:
-            triggerer.wake_api(self._key)
         if self._key is not None and self.plan.copy_logs:
             self._saved_log = SavedLog(self.plan.job_id, self._key, triggerer)
+            triggerer.ask_ahead(self._saved_log)
         self._wait = JobWait(self.plan, triggerer.watcher(self.connection), log=triggerer.log, listener=self._saved_log)
         async with self._wait:
             try:
