@@ -19,12 +19,14 @@ if TYPE_CHECKING:
         JobFailedError,
         JobNotFoundError,
         JobTimeoutError,
+        NoDeploymentError,
         NotPinnedError,
         ParameterError,
         RequestError,
     )
     from airflow_batch_jobs.operators import BatchJobOperator
     from airflow_batch_jobs.sensors import BatchJobSensor
+    from airflow_batch_jobs.sweep import BatchOrphanSweepOperator
     from airflow_batch_jobs.triggers import BatchJobTrigger
 
     __version__: str
@@ -36,6 +38,7 @@ __all__ = [
     "BatchJobSensor",
     "BatchJobTrigger",
     "BatchJobsError",
+    "BatchOrphanSweepOperator",
     "DefinitionError",
     "Field",
     "JobDefinition",
@@ -44,6 +47,7 @@ __all__ = [
     "JobNotFoundError",
     "JobStatus",
     "JobTimeoutError",
+    "NoDeploymentError",
     "NotPinnedError",
     "ParameterError",
     "RequestError",
@@ -55,6 +59,7 @@ _MODULES = {
     "BatchJobOperator": "operators",
     "BatchJobSensor": "sensors",
     "BatchJobTrigger": "triggers",
+    "BatchOrphanSweepOperator": "sweep",
     "Field": "batch.definition",
     "JobDefinition": "batch.definition",
     "JobDetail": "batch.detail",

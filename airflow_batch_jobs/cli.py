@@ -16,6 +16,7 @@ import typer
 
 from airflow_batch_jobs import console
 from airflow_batch_jobs.aws_options import EndpointUrl, Profile, Region, clients_of
+from airflow_batch_jobs.orphans_command import orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,7 +71,7 @@ def main(
         0  success
         1  the job has failed, or AWS refused what was asked for
         2  the command line, or a definition, is not right
-        3  AWS could not be reached, denies access, or gave no clear answer
+        3  AWS could not be reached, denies access, or gave no clear answer; so of Airflow
         130, 143  ended by Ctrl-C, by SIGTERM
     """
     for stream in (sys.stdout, sys.stderr):
@@ -249,6 +250,9 @@ def terminate(
             return
         job.terminate(reason)
         console.note(f"Job {job_id} was {before.status.value} and is being terminated: {reason}")
+
+
+app.command()(orphans)
 
 
 def _wait(job: BatchJob, *, follow: bool) -> JobDetail:

@@ -50,6 +50,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "deployment": _option(
         "string", "", "The name of this Airflow among those that submit jobs in the same AWS account."
     ),
+    "sweep_orphans": _option(
+        "boolean",
+        "False",
+        "Let triggerers look once a minute into the queues of the jobs they wait for, and terminate the jobs of this "
+        "deployment whose task instance is final or gone. Needs deployment.",
+    ),
 }
 
 
@@ -66,6 +72,7 @@ class Settings:
     log_max_lines: int
     finish_in_triggerer: bool
     deployment: str
+    sweep_orphans: bool
 
     @classmethod
     def read(cls) -> Settings:
@@ -89,6 +96,7 @@ class Settings:
             log_max_lines=int(number("log_max_lines")),
             finish_in_triggerer=bool(conf.getboolean(SECTION, "finish_in_triggerer", fallback=False)),
             deployment=conf.get(SECTION, "deployment", fallback=""),
+            sweep_orphans=bool(conf.getboolean(SECTION, "sweep_orphans", fallback=False)),
         )
 
     def watch_options(self) -> WatchOptions:

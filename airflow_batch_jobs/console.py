@@ -15,13 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from airflow_batch_jobs.batch.diagnosis import diagnose, in_words, summarize, why_waiting
+from airflow_batch_jobs.batch.orphans import Decision
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
+    AirflowUnansweredError,
     BatchJobsError,
     CredentialsError,
     DefinitionError,
     EndpointError,
+    NoDeploymentError,
     RequestError,
     SubmitUnansweredError,
     ThrottledError,
@@ -34,13 +37,22 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.detail import JobDetail, LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
+    from airflow_batch_jobs.batch.orphans import SweepReport
     from airflow_batch_jobs.local.access import Access
 
 #: The exit codes, as `airflow-batch-jobs --help` explains them.
 FAILED, USAGE, NO_ANSWER = 1, 2, 3
 
-_USAGE_ERRORS = (DefinitionError, RequestError)
-_NO_ANSWER_ERRORS = (AccessDeniedError, CredentialsError, EndpointError, ThrottledError, SubmitUnansweredError)
+_USAGE_ERRORS = (DefinitionError, RequestError, NoDeploymentError)
+_NO_ANSWER_ERRORS = (
+    AccessDeniedError,
+    AirflowUnansweredError,
+    CredentialsError,
+    EndpointError,
+    SubmitUnansweredError,
+    ThrottledError,
+)
+_SWEEP_COLOURS = {Decision.ORPHAN: "red", Decision.CANNOT_TELL: "yellow"}
 _COLOURS = {JobStatus.SUCCEEDED: "green", JobStatus.FAILED: "red", JobStatus.RUNNING: "cyan"}
 
 
@@ -166,6 +178,24 @@ def say_statuses(rows: Sequence[tuple[JobDetail, Sequence[JobDetail]]]) -> None:
             Text.assemble(_story(detail, parts), "\n", where),
         )
     console.print(table)
+
+
+def say_sweep(report: SweepReport) -> None:
+    """Print what a sweep found on stdout, a table on a terminal, else a line a job with tabs; the sum on stderr."""
+    console = Console()
+    table = Table("Job", "Sweep", "Why")
+    for one in report.findings:
+        job, verdict = one.job, report.verdict(one)
+        if console.is_terminal:
+            where = Text(f"{job.status.value} in {job.queue_name}", "dim")
+            colour = _SWEEP_COLOURS.get(one.decision, "")
+            told = Text.assemble(one.why, "\n", where)
+            table.add_row(Text.assemble(job.job_id, "\n", (job.job_name, "dim")), Text(verdict, colour), told)
+        else:
+            say("\t".join((job.job_id, verdict, job.status.value, job.queue_name, " ".join(one.why.split()))))
+    if console.is_terminal and report.findings:
+        console.print(table)
+    note(report.summary())
 
 
 def _story(detail: JobDetail, parts: Sequence[JobDetail]) -> str:

@@ -21,6 +21,8 @@
     ├── StaleAttemptError                 another attempt of the task has taken over
     ├── RecordUnavailableError            what was submitted cannot be remembered at the moment
     ├── TaskEvictedError                  the worker was told to stop, not the task
+    ├── NoDeploymentError                 this Airflow's jobs cannot be told from another's
+    ├── AirflowUnansweredError            Airflow does not tell the states of its task instances
     ├── JobNotFoundError (LookupError)    AWS knows no job of this id
     ├── JobFailedError                    the job ended as FAILED
     └── JobTimeoutError (TimeoutError)    the wait ended before the job did
@@ -170,6 +172,21 @@ class TaskEvictedError(BatchJobsError):
         self.job_id = job_id
         end = "The job runs on for the next attempt." if runs_on else "No retry is left, so the job was terminated."
         super().__init__(f"The worker that waited for batch job {job_id} was told to stop. {end}")
+
+
+class NoDeploymentError(BatchJobsError):
+    """`[batch_jobs] deployment` is empty, so the jobs of this Airflow cannot be told from those of another."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "[batch_jobs] deployment is empty, so this Airflow's jobs cannot be told from those of another one in the "
+            "same AWS account. Set it (AIRFLOW__BATCH_JOBS__DEPLOYMENT) to a name that no other Airflow has, alike for "
+            "all of its components; jobs that were submitted before are not swept."
+        )
+
+
+class AirflowUnansweredError(BatchJobsError):
+    """Airflow's REST API does not tell the states of its task instances."""
 
 
 class JobNotFoundError(BatchJobsError, LookupError):

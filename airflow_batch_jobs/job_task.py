@@ -26,6 +26,8 @@ class JobTask:
     verify: bool | str | None
     botocore_config: Mapping[str, Any] | None
     finish_in_triggerer: bool | None = None
+    #: Whether each attempt writes a record that it can read as long as it is not replaced.
+    _writes_record = False
     #: Whether SIGTERM has come.
     _killed = False
     _waiting: WorkerWait | None = None
@@ -89,7 +91,13 @@ class JobTask:
     def _wait_here(self, ti: Any, plan: WaitPlan) -> Outcome:
         from airflow_batch_jobs.worker import WorkerWait, retry_left
 
-        self._waiting = WorkerWait(plan, self._connection, TaskKey.of(ti), retry_left=retry_left(ti))
+        self._waiting = WorkerWait(
+            plan,
+            self._connection,
+            TaskKey.of(ti),
+            retry_left=retry_left(ti),
+            recorded_as=ti.id if self._writes_record else None,
+        )
         if self._killed:
             self._waiting.kill()
         try:

@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_batch_jobs.batch.definition import JobDefinition, is_late, parse_reference
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError
+from airflow_batch_jobs.fault_points import reach
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
 from airflow_batch_jobs.task_instance import JOB_XCOM
@@ -77,6 +78,7 @@ class BatchJobOperator(JobTask, BaseOperator):
     }
     operator_extra_links = JOB_LINKS
     ui_color = "#ffe0b8"
+    _writes_record = True
 
     def __init__(  # noqa: PLR0913 - each is a decision of the DAG's author
         self,
@@ -126,16 +128,25 @@ class BatchJobOperator(JobTask, BaseOperator):
 
         Raises:
             BatchJobsError: See `airflow_batch_jobs.errors`.
+            AirflowTaskTimeout: `execution_timeout` has passed.
         """
+        from airflow.sdk.exceptions import AirflowTaskTimeout
+
         from airflow_batch_jobs.batch.clients import kept_clients
-        from airflow_batch_jobs.submitting import submit_for
+        from airflow_batch_jobs.submitting import TIMED_OUT, submit_for
 
         ti = context["ti"]
         submitted, job = submit_for(self, context, kept_clients(self._connection.clients()))
-        self._push(ti, job.to_xcom())
-        if not self.wait and not self._killed:
-            return submitted.job_id
-        return self._conclude(context, self._wait_for_job(ti, self._plan(submitted)))
+        try:
+            self._push(ti, job.to_xcom())
+            reach("before-deferral", ti.run_id)
+            if not self.wait and not self._killed:
+                return submitted.job_id
+            outcome = self._wait_for_job(ti, self._plan(submitted))
+        except AirflowTaskTimeout:
+            self._abandon(ti, submitted.job_id, TIMED_OUT)
+            raise
+        return self._conclude(context, outcome)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Take over from the trigger: copy what its line budget left over, then end as the job did.
@@ -156,7 +167,10 @@ class BatchJobOperator(JobTask, BaseOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralError:
-            self._abandon(context["ti"])
+            ti = context["ti"]
+            job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
+            if job:
+                self._abandon(ti, job["job_id"], "The Airflow trigger that waited for it has crashed")
             raise
 
     def _take_definition(self, definition: JobDefinition | type[JobDefinition] | str) -> None:
@@ -249,19 +263,18 @@ class BatchJobOperator(JobTask, BaseOperator):
         TaskLog().note(outcome.summary)
         return outcome.job_id
 
-    def _abandon(self, ti: Any) -> None:
-        """Terminate the job of a crashed trigger, unless a retry is left that will adopt it."""
+    def _abandon(self, ti: Any, job_id: str, reason: str) -> None:
+        """Terminate a job that this attempt can wait for no longer, unless a retry is left that will adopt it."""
         from airflow_batch_jobs.batch.submission import terminate
         from airflow_batch_jobs.task_log import TaskLog
         from airflow_batch_jobs.worker import retry_left
 
-        job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
-        if retry_left(ti) or not job or not self.terminate_on_kill:
+        if retry_left(ti) or not self.terminate_on_kill:
             return
         try:
-            terminate(self._connection.clients(), job["job_id"], "The Airflow trigger that waited for it has crashed")
-        except Exception as error:  # noqa: BLE001 - the crash is what must be reported
-            TaskLog().problem(f"Job {job['job_id']} may run on: {error}")
+            terminate(self._connection.clients(), job_id, reason)
+        except Exception as error:  # noqa: BLE001 - what has ended the wait is what must be reported
+            TaskLog().problem(f"Job {job_id} may run on: {error}")
 
 
 def _reference_of(definition: JobDefinition | type[JobDefinition] | str) -> str:

@@ -22,7 +22,12 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["aws"],
             }
         ],
-        "operators": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_batch_jobs.operators"]}],
+        "operators": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["airflow_batch_jobs.operators", "airflow_batch_jobs.sweep"],
+            }
+        ],
         "sensors": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_batch_jobs.sensors"]}],
         "triggers": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_batch_jobs.triggers"]}],
         "extra-links": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.task_instance import CURSOR_XCOM
@@ -53,8 +54,11 @@ class SavedLog(WaitListener):
             self._triggerer.log.problem(f"Where the log was left is not known, lines may come twice: {error!r}")
             return {}
         self._is_stored = saved is not None
-        self._saved_at = asyncio.get_running_loop().time()
-        streams: dict[str, Any] = saved["streams"] if saved and saved.get("job_id") == self._job_id else {}
+        if not saved or saved.get("job_id") != self._job_id:
+            return {}
+        if not saved.get("left"):
+            self._note_gap(saved.get("saved_at"))
+        streams: dict[str, Any] = saved["streams"]
         return streams
 
     async def _fetch(self) -> Any:
@@ -67,7 +71,10 @@ class SavedLog(WaitListener):
             return await self._key.get_xcom(CURSOR_XCOM)
 
     async def on_lines(self, wait: JobWait) -> None:
-        """Save how far the log is copied if that was long ago; the rate of all triggers together is bounded."""
+        """Save how far the log is copied if that was long ago; the rate of all triggers together is bounded.
+
+        The first lines count as such, so that a run that goes on after a crash knows that there was one before it.
+        """
         now = asyncio.get_running_loop().time()
         if now - self._saved_at < CURSOR_SECONDS or not self._triggerer.cursor_writes.allows(now):
             return
@@ -88,13 +95,31 @@ class SavedLog(WaitListener):
                 await self._key.set_xcom(BatchJobLogLink().xcom_key, log_stream_url(newest.to_dict()))
         return True
 
-    async def save(self, wait: JobWait) -> None:
-        """Save how far the log is copied, at once."""
+    async def save(self, wait: JobWait, *, left: bool = False) -> None:
+        """Save how far the log is copied, at once.
+
+        Args:
+            wait: Whose log it is.
+            left: Whether nothing will be copied here any more, so that whoever goes on from there loses and doubles
+                nothing.
+        """
         if streams := wait.cursors():
             self._is_stored = True
-            await self._key.set_xcom(CURSOR_XCOM, {"job_id": self._job_id, "streams": streams})
+            saved = {"job_id": self._job_id, "streams": streams, "saved_at": _now().isoformat(), "left": left}
+            await self._key.set_xcom(CURSOR_XCOM, saved)
 
     async def forget(self) -> None:
         """Forget it: the job has ended."""
         if self._is_stored:
             await self._key.delete_xcom(CURSOR_XCOM)
+
+    def _note_gap(self, saved_at: str | None) -> None:
+        """Say that the earlier triggerer did not end as it should: it may have copied lines after it last saved."""
+        ago = f" {(_now() - datetime.fromisoformat(saved_at)).total_seconds():.0f} s ago" if saved_at else ""
+        self._triggerer.log.note(
+            f"The log goes on where an earlier triggerer saved its place{ago}; lines since then may come twice."
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(tz=UTC)

@@ -28,7 +28,7 @@ class Verdict(Enum):
     ASK_AGAIN = "ask again"
 
 
-def in_triggerer(state: str | None, stored: Mapping[str, Any] | None, job_id: str, attempt: tuple[int, int]) -> Verdict:
+def in_triggerer(state: str | None, stored: Mapping[str, Any] | None, job_id: str, try_number: int) -> Verdict:
     """Decide for a trigger that was cancelled by what Airflow calls a user action.
 
     A triggerer that stalled gets the same cancellation for triggers that another one has taken over, so `deferred` with
@@ -39,15 +39,15 @@ def in_triggerer(state: str | None, stored: Mapping[str, Any] | None, job_id: st
         state: The task instance's state.
         stored: Its `batch_job` XCom.
         job_id: The trigger's job.
-        attempt: The trigger's `max_tries` and `try_number`.
+        try_number: The trigger's attempt. Unlike `max_tries` it never falls: a clear after `retries` was lowered makes
+            that smaller.
     """
     if state in FINAL_STATES:
         return Verdict.TERMINATE
     if state == "deferred":
         if not stored or stored.get("job_id") == job_id:
             return Verdict.LEAVE
-        newer = (stored.get("max_tries") or 0, stored.get("try_number") or 0) > attempt
-        return Verdict.TERMINATE if newer else Verdict.LEAVE
+        return Verdict.TERMINATE if (stored.get("try_number") or 0) > try_number else Verdict.LEAVE
     return Verdict.LEAVE if state == "up_for_retry" else Verdict.ASK_AGAIN
 
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.once import Record, Submission, Submitted
+from airflow_batch_jobs.batch.orphans import detach
 from airflow_batch_jobs.batch.request import TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.submission import check_request
 from airflow_batch_jobs.config import Settings
-from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
+from airflow_batch_jobs.errors import AwsError, RecordUnavailableError, StaleAttemptError
 from airflow_batch_jobs.task_log import TaskLog
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: The key of the record in the task state store.
 RECORD_KEY = "batch_job"
+#: The statusReason of a job that nobody waits for any more.
+TIMED_OUT = "The Airflow task's execution_timeout has passed"
 #: With these the API server says that the attempt is over: a token that is frozen or of another attempt, an id that is
 #: gone. Anything else is a failure of the server or of the way to it.
 _OVER = frozenset({401, 403, 404, 410})
@@ -94,21 +97,37 @@ def submit_for(operator: BatchJobOperator, context: Context, clients: ClientFact
 
     Raises:
         BatchJobsError: See `airflow_batch_jobs.errors`.
+        AirflowTaskTimeout: `execution_timeout` has passed meanwhile. A job that may have been started is left for the
+            retry where one is left, and terminated where not.
     """
+    from airflow.sdk.exceptions import AirflowTaskTimeout
+
+    from airflow_batch_jobs.worker import retry_left
+
     identity, log = identity_of(context["ti"]), TaskLog()
     prefix = identity.job_name_prefix(operator.job_name)
-    request = operator.request(new_job_name(prefix), task_tags(identity))
+    # Nobody waits for such a job, or it shall survive its task: the sweep for orphans must leave it.
+    is_detached = not (operator.wait and operator.terminate_on_kill)
+    request = operator.request(new_job_name(prefix), task_tags(identity, is_detached=is_detached))
     request.validate()
     definition_arn = check_request(clients, request, note=log.problem)
-    submitted = Submission(
+    submission = Submission(
         clients=clients,
         identity=identity,
         request=request,
         prefix=prefix,
         store=TaskStateRecords(context["task_state_store"]),
         note=log.note,
-    ).run()
+    )
+    try:
+        submitted = submission.run()
+    except AirflowTaskTimeout:
+        if operator.terminate_on_kill and not retry_left(context["ti"]):
+            _withdraw(submission, log)
+        raise
     if submitted.found is not None:
+        if is_detached:
+            detach(clients, submitted.found)
         return submitted, submitted.found
     log.note(f"Submitted job {submitted.job_id} ({request.job_name}): {operator.definition} to {operator.job_queue}")
     job = JobDetail(
@@ -123,7 +142,8 @@ def submit_for(operator: BatchJobOperator, context: Context, clients: ClientFact
     return submitted, job
 
 
-def _queue_arn(queue: str, definition_arn: str) -> str:
-    """Return the ARN of a queue, which is in the account and region of the definition that it runs."""
-    owner, found, _ = definition_arn.partition(":job-definition/")
-    return queue if queue.startswith("arn:") or not found else f"{owner}:job-queue/{queue}"
+def _withdraw(submission: Submission, log: TaskLog) -> None:
+    try:
+        submission.withdraw(TIMED_OUT)
+    except AwsError as error:  # the timeout is what must be reported
+        log.problem(f"A job named {submission.request.job_name} may run on. {error}")

@@ -42,6 +42,7 @@ class Triggerer:
         self.link_writes = WriteRate(WRITES_PER_SECOND)
         self._ahead: deque[SavedLog] = deque()
         self._askers: set[asyncio.Task[None]] = set()
+        self._sweeps: set[asyncio.Task[None]] = set()  # a loop alone does not keep its tasks alive
 
     @classmethod
     def here(cls) -> Triggerer:
@@ -71,13 +72,29 @@ class Triggerer:
 
         def make() -> JobWatcher:
             freeze_after("Airflow")
-            return JobWatcher(freezing(connection.clients()), Settings.read().watch_options(), on_size=_freeze_at)
+            settings = Settings.read()
+            watcher = JobWatcher(freezing(connection.clients()), settings.watch_options(), on_size=_freeze_at)
+            if settings.sweep_orphans:
+                self._sweep_beside(watcher, settings.deployment)
+            return watcher
 
         return shared_watcher(connection.key, make)
 
     async def _ask_ahead(self) -> None:
         while self._ahead:
             await self._ahead.popleft().ask_ahead()
+
+    def _sweep_beside(self, watcher: JobWatcher, deployment: str) -> None:
+        """Sweep for orphans as long as the watcher works; say why where that cannot be done."""
+        from airflow_batch_jobs.errors import NoDeploymentError
+        from airflow_batch_jobs.orphan_watch import OrphanWatch
+
+        if not deployment:
+            self.log.problem(str(NoDeploymentError()))
+            return
+        task = OrphanWatch(watcher, deployment, self.questions, self.log).start()
+        self._sweeps.add(task)
+        task.add_done_callback(self._sweeps.discard)
 
 
 class WriteRate:

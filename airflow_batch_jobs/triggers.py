@@ -133,7 +133,7 @@ class BatchJobTrigger(BaseTrigger):
                 if self._wait.ended or self._settled:
                     await self._saved_log.forget()
                 else:
-                    await self._saved_log.save(self._wait)
+                    await self._saved_log.save(self._wait, left=True)
 
     def _can_finish(self, outcome: Outcome) -> bool:
         return (
@@ -227,7 +227,7 @@ class BatchJobTrigger(BaseTrigger):
                     f"{self.plan.job_id} is left running. Terminate it by hand if it is not wanted."
                 )
                 return "unknown", stop.Verdict.LEAVE
-            verdict = stop.in_triggerer(state, stored, self.plan.job_id, self.attempt)
+            verdict = stop.in_triggerer(state, stored, self.plan.job_id, self.attempt[1])
             if verdict is not stop.Verdict.ASK_AGAIN:
                 return state, verdict
             if loop.time() >= until:

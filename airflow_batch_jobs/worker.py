@@ -16,6 +16,7 @@ from airflow_batch_jobs.batch.logs import LogCursor, read_on
 from airflow_batch_jobs.batch.watch import JobWatcher
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import AwsError, TaskEvictedError
+from airflow_batch_jobs.submitting import RECORD_KEY
 from airflow_batch_jobs.task_log import TaskLog
 from airflow_batch_jobs.waiting import JobWait, Outcome, WaitPlan
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 #: How long the API server is asked for the task's state after SIGTERM.
 STATE_SECONDS = 1.0
+#: A task instance that is being reset has no state for a moment; so often and so far apart is asked for the next one.
+RESET_QUESTIONS, RESET_SECONDS = 4, 0.3
+#: What a user does to a running task.
+_STOPPED = stop.FINAL_STATES - {None} | {"restarting"}
 #: How long the last lines of a terminated job are waited for: Airflow sends SIGKILL about 5 s after SIGTERM.
 LAST_LINES_SECONDS = 3.0
 #: What a worker writes without harm: it has no event loop to share, and manages about 9,000.
@@ -44,14 +49,18 @@ class WorkerWait:
         connection: The AWS settings.
         key: The task instance.
         retry_left: Whether Airflow will try the task again if this attempt fails.
+        recorded_as: The id under which this attempt has written the record of its submit; None for one without.
     """
 
-    def __init__(self, plan: WaitPlan, connection: AwsConnection, key: TaskKey, *, retry_left: bool) -> None:
+    def __init__(
+        self, plan: WaitPlan, connection: AwsConnection, key: TaskKey, *, retry_left: bool, recorded_as: Any = None
+    ) -> None:
         self.plan = plan
         self.log = TaskLog()
         self._connection = connection
         self._key = key
         self._retry_left = retry_left
+        self._recorded_as = recorded_as
         self._is_killed = False
         self._wake: Callable[[], object] = lambda: None
 
@@ -88,7 +97,7 @@ class WorkerWait:
             return await self._stop(wait, waiting)
 
     async def _stop(self, wait: JobWait, waiting: asyncio.Task[Outcome]) -> Outcome:
-        state, verdict = await verdict_on_worker(self._key, retry_left=self._retry_left)
+        state, verdict = await verdict_on_worker(self._key, retry_left=self._retry_left, recorded_as=self._recorded_as)
         if not self.plan.terminate_on_kill:
             verdict = stop.Verdict.LEAVE
         if verdict is stop.Verdict.TERMINATE:
@@ -98,13 +107,49 @@ class WorkerWait:
         raise stopped(self.plan.job_id, state, verdict)
 
 
-async def verdict_on_worker(key: TaskKey, *, retry_left: bool) -> tuple[str | None, stop.Verdict]:
-    """Ask the API server what SIGTERM means. No answer means that it is lost, which is no user's stop."""
+async def verdict_on_worker(
+    key: TaskKey, *, retry_left: bool, recorded_as: Any = None
+) -> tuple[str | None, stop.Verdict]:
+    """Ask the API server what SIGTERM means. No answer means that it is lost, which is no user's stop.
+
+    An attempt that has been replaced terminates nothing, since the next one may have adopted its job: a scheduler that
+    starts after another's death resets the tasks of workers that live on.
+    """
     try:
         state = await asyncio.wait_for(key.state(), STATE_SECONDS)
+        if state not in _STOPPED and recorded_as is not None:
+            replaced = not await asyncio.wait_for(has_record(recorded_as), STATE_SECONDS)
+            state = await _state_soon(key) if replaced and state is None else state
+            if replaced and state is not None:
+                return state, stop.Verdict.LEAVE
     except Exception:  # noqa: BLE001 - whatever is wrong with the API server
         state = "unknown"
     return state, stop.on_worker(state, retry_left=retry_left)
+
+
+async def has_record(ti_id: Any) -> bool:
+    """Ask whether this attempt may still read its record; Airflow shows none to one that has been replaced.
+
+    Raises:
+        AirflowRuntimeError: The API server answered with an error.
+    """
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import ErrorResponse, GetTaskStateStore
+
+    answer = await task_runner.SUPERVISOR_COMMS.asend(GetTaskStateStore(ti_id=ti_id, key=RECORD_KEY))
+    if isinstance(answer, ErrorResponse) and answer.error is not ErrorType.TASK_STORE_NOT_FOUND:
+        raise AirflowRuntimeError(answer)
+    return not isinstance(answer, ErrorResponse)
+
+
+async def _state_soon(key: TaskKey) -> str | None:
+    """Return the state that a task instance without one gets when it is only being reset; None where it is gone."""
+    for _ in range(RESET_QUESTIONS):
+        if (state := await asyncio.wait_for(key.state(), STATE_SECONDS)) is not None:
+            return state
+        await asyncio.sleep(RESET_SECONDS)
+    return None
 
 
 def stop_reason(state: str | None) -> str:

@@ -16,16 +16,18 @@ generation, a user's clear begins a new one. The rules, in the order of `Submiss
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
 from airflow_batch_jobs.batch.clock import Clock, SystemClock
-from airflow_batch_jobs.batch.requests.identity import DEPLOYMENT_TAG, GENERATION_TAG
+from airflow_batch_jobs.batch.requests.identity import DEPLOYMENT_TAG, GENERATION_TAG, TRY_NUMBER_TAG
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.submission import describe_jobs, find_by_name, send, terminate
 from airflow_batch_jobs.errors import RecordUnavailableError
+from airflow_batch_jobs.fault_points import reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -130,6 +132,7 @@ class Submission:
     store: RecordStore
     note: Callable[[str], None]
     clock: Clock = field(default_factory=SystemClock)
+    _sends: list[str] = field(default_factory=list, init=False)
 
     def run(self) -> Submitted:
         """Return the job: an earlier attempt's where there is one, else a new one.
@@ -143,6 +146,29 @@ class Submission:
         is_first = record is None and self.identity.try_number == 1
         return (None if is_first else self._look(record)) or self._send(record)
 
+    def withdraw(self, reason: str) -> None:
+        """Terminate the generation's job, for a `run` that was broken off and that no attempt will follow.
+
+        A job whose answer `run` did not live to see is looked for during 60 s. Does not ask the store: what broke off
+        `run` may have broken off a question to it, too.
+
+        Args:
+            reason: Becomes the job's statusReason.
+
+        Raises:
+            AwsError: AWS refused, or could not be asked.
+        """
+        until = self.clock.monotonic() + UNKNOWN_GRACE_SECONDS
+        while True:
+            jobs = [job for job in self._listed(None) if job.tags.get(GENERATION_TAG) == self.identity.generation]
+            for job in jobs:
+                if job.status.is_active and not job.is_terminated:
+                    self.note(f"Terminating job {job.job_id}; it is {job.status}. {reason}")
+                    terminate(self.clients, job.job_id, reason)
+            if self.clock.monotonic() > until or {job.job_name for job in jobs}.issuperset(self._sends):
+                return
+            self.clock.sleep(LOOK_AGAIN_SECONDS)
+
     def _send(self, earlier: Record | None) -> Submitted:
         record = Record(
             job_name=self.request.job_name,
@@ -153,14 +179,18 @@ class Submission:
             max_tries=self.identity.max_tries,
             sent_at=self.clock.now().isoformat(),
         )
+        reach("before-record", self.identity.run_id)
         try:
             record = self._lease(record)
         except RecordUnavailableError as error:
             self.note(f"{error} Asking AWS instead which jobs there are.")
             if found := self._look(earlier):
                 return found
+        reach("before-send", self.identity.run_id)
         sent = self.clock.now()
-        job_id = send(self.clients, self.request, clock=self.clock)
+        self._sends.append(self.request.job_name)
+        job_id = send(self.clients, self.request, clock=self.clock, before_repeat=lambda: self._renew(record))
+        reach("after-send", self.identity.run_id)
         try:
             self.store.write(replace(record, job_id=job_id))
         except RecordUnavailableError as error:
@@ -176,28 +206,62 @@ class Submission:
             self.store.write(record)
         return record
 
+    def _renew(self, record: Record) -> None:
+        """Write the record again before a throttled request is repeated: its time tells how long its job may be unseen.
+
+        Without the store the request goes out all the same, as the first one did.
+        """
+        with suppress(RecordUnavailableError):
+            self.store.write(replace(record, sent_at=self.clock.now().isoformat()))
+
     def _look(self, record: Record | None) -> Submitted | None:
         """Return the job that an earlier attempt left for this one; end those that nobody wants any more."""
         jobs = self._jobs(record)
         own = [job for job in jobs if job.tags.get(GENERATION_TAG) == self.identity.generation]
-        same = record is None or record.request_digest == self.request.digest()
+        if taken := self._take(own, same=record is None or record.request_digest == self.request.digest()):
+            return taken
+        unwanted = {self.identity.generation, record.generation if record else None}
+        unwanted_jobs = [
+            job
+            for job in jobs
+            if job.status.is_active and job.tags.get(GENERATION_TAG) in unwanted and not self._is_newer(job)
+        ]
+        if not unwanted_jobs:
+            return None
+        if record is not None:
+            # As it was read: whoever paused since may have been replaced, and these would be another attempt's then.
+            self.store.write(record)
+        self._end(unwanted_jobs)
+        ids = [job.job_id for job in own]
+        return self._take(describe_jobs(self.clients, ids), same=False)  # one may have succeeded meanwhile
+
+    def _is_newer(self, job: JobDetail) -> bool:
+        number = job.tags.get(TRY_NUMBER_TAG, "")
+        return number.isdecimal() and int(number) > self.identity.try_number
+
+    def _take(self, own: list[JobDetail], *, same: bool) -> Submitted | None:
+        """Return the first of the generation's jobs that this attempt can go on with.
+
+        Args:
+            own: The jobs, newest first.
+            same: Whether they were submitted for the same request.
+        """
         for job in own:
             if job.status is JobStatus.SUCCEEDED or (job.status.is_active and same and not job.is_terminated):
                 self.note(f"Job {job.job_id} of an earlier attempt is {job.status}; this attempt goes on with it.")
                 return Submitted(job.job_id, self.request, job.created_at, job)
-        unwanted = {self.identity.generation, record.generation if record else None}
-        self._end([job for job in jobs if job.status.is_active and job.tags.get(GENERATION_TAG) in unwanted])
         return None
 
     def _jobs(self, record: Record | None) -> list[JobDetail]:
         """Return the jobs of this task instance and deployment, newest first.
 
-        Listings lag: where a send was recorded and its answer was not, an empty one counts only 60 s after the send.
+        AWS may not know yet what was sent just now: until 60 s after a send that was recorded, its job has to be found.
         """
         while True:
             found = list(self._listed(record))
-            answered = record is None or record.job_id or any(job.job_name == record.job_name for job in found)
-            if answered or record is None or self.clock.now() > _grace_end(record):
+            if record is None or self.clock.now() > _grace_end(record):
+                return found
+            if any(job.job_id == record.job_id or job.job_name == record.job_name for job in found):
                 return found
             self.clock.sleep(LOOK_AGAIN_SECONDS)
 

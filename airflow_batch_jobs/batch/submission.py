@@ -45,13 +45,20 @@ _IDS_A_CALL = 100
 _QUEUES_NAMED = 10
 
 
-def send(clients: ClientFactory, request: SubmitRequest, *, clock: Clock | None = None) -> str:
+def send(
+    clients: ClientFactory,
+    request: SubmitRequest,
+    *,
+    clock: Clock | None = None,
+    before_repeat: Callable[[], None] = lambda: None,
+) -> str:
     """Submit a job once and return its id.
 
     Args:
         clients: Makes the clients.
         request: What to submit. Its job name must be unique: it is how the job is found when the answer is lost.
         clock: Time and sleep.
+        before_repeat: Called before a throttled request is sent again; what it raises ends the matter.
 
     Raises:
         RequestError: The request is outside of AWS's limits.
@@ -73,6 +80,7 @@ def send(clients: ClientFactory, request: SubmitRequest, *, clock: Clock | None 
             if trouble(error) is not Trouble.THROTTLED or clock.monotonic() >= give_up:
                 raise explain(error, "batch:SubmitJob") from error
             clock.sleep(backoff.next_delay())
+            before_repeat()
 
 
 def find_by_name(clients: ClientFactory, queue: str, name: str) -> list[str]:
@@ -90,7 +98,7 @@ def find_by_name(clients: ClientFactory, queue: str, name: str) -> list[str]:
     """
     filters = [{"name": "JOB_NAME", "values": [name]}]
     with explained("batch:ListJobs"):
-        listed = _ask_all(clients("batch"), "list_jobs", "jobSummaryList", jobQueue=queue, filters=filters)
+        listed = ask_all(clients("batch"), "list_jobs", "jobSummaryList", jobQueue=queue, filters=filters)
         return [job["jobId"] for job in listed]
 
 
@@ -175,7 +183,7 @@ def check_queue(clients: ClientFactory, queue: str) -> None:
     with explained(action):
         client = clients("batch")
         found = ask(client, "describe_job_queues", "jobQueues", jobQueues=[queue])["jobQueues"]
-        others = [] if found else list(_ask_all(client, "describe_job_queues", "jobQueues"))
+        others = [] if found else list(ask_all(client, "describe_job_queues", "jobQueues"))
     if not found:
         names = sorted(other["jobQueueName"] for other in others)
         more = ", …" if len(names) > _QUEUES_NAMED else ""
@@ -295,12 +303,19 @@ def _is_doubtful(error: Exception) -> bool:
 
 def _active_revisions(client: Any, name: str) -> dict[int, dict[str, Any]]:
     of_name = {"jobDefinitionName": name, "status": "ACTIVE"}
-    found = _ask_all(client, "describe_job_definitions", "jobDefinitions", **of_name)
+    found = ask_all(client, "describe_job_definitions", "jobDefinitions", **of_name)
     return {definition["revision"]: definition for definition in found}
 
 
-def _ask_all(client: Any, operation: str, field: str, **request: Any) -> Iterator[dict[str, Any]]:
-    """Yield what stands in a field of an operation's answers, from all pages."""
+def ask_all(client: Any, operation: str, field: str, **request: Any) -> Iterator[dict[str, Any]]:
+    """Yield what stands in a field of an operation's answers, from all pages.
+
+    Args:
+        client: A boto3 client.
+        operation: The client's method.
+        field: A list that every answer contains.
+        request: The request's fields, as AWS names them.
+    """
     token: str | None = None
     while True:
         page = ask(client, operation, field, **request, **({"nextToken": token} if token else {}))

@@ -140,6 +140,22 @@ class JobWatcher:
         """Whether it has followed and does so no longer."""
         return self._loop is not None and self._loop.is_over
 
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait until it follows nobody any more, but no longer than so many seconds; return whether that is so."""
+        if self._loop is None:
+            await asyncio.sleep(seconds)
+        else:
+            await self._loop.ends_within(seconds)
+        return self.has_ended
+
+    def queues(self) -> tuple[str, ...]:
+        """Return the queues of the jobs that it follows now, as far as AWS has described those."""
+        return () if self._loop is None else self._loop.queues()
+
+    async def use_client(self, work: Callable[[Any], Answer]) -> Answer:
+        """Let blocking work use the Batch client beside the event loop; what it raises travels on."""
+        return await self._calls.call("batch", None, work)
+
     def start(self) -> WatchLoop:
         """Return what works for all followers, at work."""
         if self._loop is None or self._loop.is_over:

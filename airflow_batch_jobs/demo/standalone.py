@@ -222,7 +222,7 @@ class RestApi:
         """Mark a task instance failed or successful, as a user does in the UI."""
         self.request("PATCH", _ti_path(dag_id, run_id, task_id, map_index), json={"new_state": state})
 
-    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+    def clear(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> None:
         """Clear a task instance, as a user does in the UI."""
         self.request(
             "POST",
@@ -230,7 +230,7 @@ class RestApi:
             json={
                 "dry_run": False,
                 "dag_run_id": run_id,
-                "task_ids": [task_id],
+                "task_ids": [task_id if map_index < 0 else [task_id, map_index]],
                 "only_failed": False,
                 "reset_dag_runs": True,
             },

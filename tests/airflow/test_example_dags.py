@@ -9,6 +9,7 @@ import pytest
 
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.batch.registration import register_folder
+from airflow_batch_jobs.batch.requests.identity import TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.demo.examples import example_dags, example_definitions
 
 if TYPE_CHECKING:
@@ -117,3 +118,18 @@ def test_long_job_counts_as_far_as_it_is_told(run_example: Callable[..., Any], a
 
     assert run.run.state == "success"
     assert lines_of(airflow_aws, run.xcom("count")) == ["second 1 of 1", "Done."]
+
+
+def test_orphan_sweep_tells_what_it_would_terminate(
+    run_example: Callable[..., Any], airflow_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of a DAG that does not exist is young, and left: the sweep is a dry run with the usual grace time."""
+    monkeypatch.setenv("AIRFLOW__BATCH_JOBS__DEPLOYMENT", "examples")
+    identity = TaskIdentity(dag_id="deleted", run_id="r", task_id="t", deployment="examples")
+    airflow_aws.script(definition="count-seconds", running=3600)
+    airflow_aws.submit("count-seconds:1", jobName=new_job_name(identity.job_name_prefix()), tags=task_tags(identity))
+    run = run_example("orphan_sweep")
+
+    assert run.run.state == "success"
+    assert run.xcom("sweep") == []
+    assert "1 active job of this deployment: 1 left" in run.output

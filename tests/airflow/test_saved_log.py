@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.detail import LogStream
@@ -91,8 +93,45 @@ def test_cursors_are_saved_every_half_minute_while_lines_flow() -> None:
             await asyncio.sleep(1)
 
     run(main())
-    assert xcoms.writes == 3
-    assert xcoms.stored[CURSOR_XCOM] == {"job_id": "j", "streams": CURSORS}
+    assert xcoms.writes == 4
+    stored = xcoms.stored[CURSOR_XCOM]
+    assert (stored["job_id"], stored["streams"], stored["left"]) == ("j", CURSORS, False)
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "left", "says"), [(12, True, []), (12, False, [" 12 s ago"]), (None, None, [""])]
+)
+def test_a_log_whose_triggerer_was_killed_says_which_lines_may_come_twice(
+    seconds_ago: int | None, *, left: bool | None, says: list[str]
+) -> None:
+    """After a clean hand-over nothing is said; what an older version stored does not say when."""
+    how: dict[str, Any] = {}
+    if seconds_ago is not None:
+        how = {"left": left, "saved_at": (datetime.now(tz=UTC) - timedelta(seconds=seconds_ago)).isoformat()}
+    xcoms = XComs({CURSOR_XCOM: {"job_id": "j", "streams": CURSORS, **how}})
+
+    async def main() -> Mapping[str, Any]:
+        return await saved_log(xcoms).load_cursors()
+
+    with capture_logs() as entries:
+        assert run(main()) == CURSORS
+    assert [entry["event"] for entry in entries] == [
+        f"The log goes on where an earlier triggerer saved its place{ago}; lines since then may come twice."
+        for ago in says
+    ]
+
+
+def test_a_place_that_was_left_is_claimed_with_the_first_lines() -> None:
+    """Else a kill soon after a clean hand-over would go unnoticed."""
+    xcoms = XComs({CURSOR_XCOM: {"job_id": "j", "streams": CURSORS, "left": True}})
+
+    async def main() -> None:
+        log = saved_log(xcoms)
+        await log.load_cursors()
+        await log.on_lines(Wait())  # type: ignore[arg-type]  # all that is asked of a wait
+
+    run(main())
+    assert xcoms.stored[CURSOR_XCOM]["left"] is False
 
 
 def test_only_what_was_stored_is_deleted() -> None:

@@ -12,7 +12,7 @@ MINE = {"job_id": "mine", "max_tries": 1, "try_number": 1}
 @pytest.mark.parametrize("state", ["success", "failed", "skipped", "removed", "upstream_failed", None])
 def test_a_final_or_absent_state_terminates_the_job_of_a_deferred_task(state: str | None) -> None:
     """Nobody waits for the job of a task that is final, cleared or gone."""
-    assert in_triggerer(state, MINE, "mine", (1, 1)) is Verdict.TERMINATE
+    assert in_triggerer(state, MINE, "mine", 1) is Verdict.TERMINATE
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,8 @@ def test_a_final_or_absent_state_terminates_the_job_of_a_deferred_task(state: st
         pytest.param({}, Verdict.LEAVE, id="nothing is known, as an empty XCom"),
         pytest.param({"job_id": "new", "max_tries": 1, "try_number": 2}, Verdict.TERMINATE, id="a retry's job"),
         pytest.param({"job_id": "new", "max_tries": 2, "try_number": 2}, Verdict.TERMINATE, id="a job after a clear"),
-        pytest.param({"job_id": "old", "max_tries": 0, "try_number": 1}, Verdict.LEAVE, id="a stale worker's XCom"),
+        pytest.param({"job_id": "new", "max_tries": 0, "try_number": 2}, Verdict.TERMINATE, id="fewer retries since"),
+        pytest.param({"job_id": "old", "max_tries": 2, "try_number": 0}, Verdict.LEAVE, id="a stale worker's XCom"),
         pytest.param({"job_id": "new"}, Verdict.LEAVE, id="an XCom that does not say whose it is"),
     ],
 )
@@ -31,18 +32,18 @@ def test_a_deferred_task_loses_its_job_only_to_a_newer_attempts(
     stored: dict[str, object] | None, verdict: Verdict
 ) -> None:
     """A triggerer that stalled gets the same cancellation as a user's stop, and must leave a healthy job alone."""
-    assert in_triggerer("deferred", stored, "mine", (1, 1)) is verdict
+    assert in_triggerer("deferred", stored, "mine", 1) is verdict
 
 
 def test_a_retry_keeps_its_job() -> None:
     """A task that is up for retry will adopt the job."""
-    assert in_triggerer("up_for_retry", MINE, "mine", (1, 1)) is Verdict.LEAVE
+    assert in_triggerer("up_for_retry", MINE, "mine", 1) is Verdict.LEAVE
 
 
 @pytest.mark.parametrize("state", ["scheduled", "queued", "running", "restarting"])
 def test_a_state_on_the_way_decides_nothing_yet(state: str) -> None:
     """Between two attempts only the next state tells whether this was a clear or a hand-over."""
-    assert in_triggerer(state, MINE, "mine", (1, 1)) is Verdict.ASK_AGAIN
+    assert in_triggerer(state, MINE, "mine", 1) is Verdict.ASK_AGAIN
 
 
 @pytest.mark.parametrize(

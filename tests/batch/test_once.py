@@ -58,7 +58,7 @@ class Store:
     def __init__(self) -> None:
         self.record: Record | None = None
         self.writes: list[Record] = []
-        self.refuses: list[Exception] = []
+        self.refuses: list[Exception | None] = []
 
     def read(self) -> Record | None:
         """Return the record."""
@@ -66,8 +66,8 @@ class Store:
 
     def write(self, record: Record) -> None:
         """Keep the record, or fail as told."""
-        if self.refuses:
-            raise self.refuses.pop(0)
+        if self.refuses and (error := self.refuses.pop(0)):
+            raise error
         self.writes.append(record)
         self.record = record
 
@@ -84,6 +84,10 @@ class World:
 
     def submit(self, identity: TaskIdentity, command: str = "true") -> Submitted:
         """Submit for one attempt, as the operator does."""
+        return self.submission(identity, command).run()
+
+    def submission(self, identity: TaskIdentity, command: str = "true") -> Submission:
+        """Return what submits for one attempt."""
         prefix = identity.job_name_prefix()
         request = SubmitRequest(
             job_name=new_job_name(prefix),
@@ -92,7 +96,7 @@ class World:
             container_overrides={"command": [command]},
             tags=task_tags(identity),
         )
-        submission = Submission(
+        return Submission(
             clients=self.aws.clients(),
             identity=identity,
             request=request,
@@ -101,7 +105,6 @@ class World:
             note=self.notes.append,
             clock=FrozenClock(self.aws),
         )
-        return submission.run()
 
     @property
     def active(self) -> list[str]:
@@ -202,6 +205,76 @@ def test_a_record_without_an_id_is_looked_up_until_listings_cannot_lag_any_more(
     first = world.submit(FIRST)
     world.store.record = replace(world.store.writes[0], job_id=None)
     assert world.submit(RETRY).job_id == first.job_id
+    assert len(world.aws.jobs()) == 1
+
+
+def test_a_job_that_was_sent_just_now_is_waited_for_although_its_id_is_known(world: World) -> None:
+    """A retry may come before AWS lists or describes the job, and must not start a second one."""
+    first = world.submit(FIRST)
+    for operation in ("ListJobs", "DescribeJobs"):
+        world.aws.fault(operation, "lag", seconds=40)
+    assert world.submit(RETRY).job_id == first.job_id
+    assert len(world.aws.jobs()) == 1
+
+
+def test_a_job_that_aws_has_forgotten_is_submitted_anew(world: World) -> None:
+    """A record of yesterday is waited for no longer."""
+    first = world.submit(FIRST)
+    world.store.record = replace(world.store.writes[-1], job_id="forgotten", job_name="forgotten")
+    world.aws.clients()("batch").terminate_job(jobId=first.job_id, reason="by hand")
+    world.aws.advance(3600)
+    before = world.aws.now()
+    assert world.submit(RETRY).job_id != first.job_id
+    assert world.aws.now() - before < 5
+
+
+def test_a_throttled_send_keeps_its_record_young(world: World) -> None:
+    """The record's time tells for how long a job may be unseen, and the request may go out a minute after the first."""
+    world.aws.fault("SubmitJob", "throttle", times=8)
+    submitted = world.submit(FIRST)
+    sent_at = datetime.fromisoformat(world.store.writes[-2].sent_at).timestamp()
+    assert len(world.store.writes) == 8 + 2
+    assert world.aws.job(submitted.job_id)["createdAt"] / 1000 - sent_at < 1
+
+
+def test_a_replaced_attempt_sends_no_throttled_request_again(world: World) -> None:
+    """Whoever waited for the rate asks whether he is still wanted."""
+    world.aws.fault("SubmitJob", "throttle", times=1)
+    world.store.refuses = [None, StaleAttemptError()]
+    with pytest.raises(StaleAttemptError):
+        world.submit(FIRST)
+    assert not world.aws.jobs()
+
+
+def test_a_replaced_attempt_ends_no_job(world: World) -> None:
+    """Its record is refused before it terminates what asks for something else: that may be another attempt's by now."""
+    first = world.submit(FIRST, "old")
+    world.store.refuses = [StaleAttemptError()]
+    with pytest.raises(StaleAttemptError):
+        world.submit(RETRY, "new")
+    assert world.active == [first.job_id]
+
+
+def test_the_job_of_a_later_attempt_is_left_alone(world: World) -> None:
+    """An attempt that paused for long may find the job of the one that replaced it."""
+    world.submit(FIRST, "old")
+    later = replace(FIRST, try_number=3)
+    job_id = world.aws.submit("job:1", jobName=f"{later.job_name_prefix()}-later0", tags=task_tags(later))[0]
+    world.submit(RETRY, "new")
+    assert job_id in world.active
+
+
+def test_a_job_that_succeeds_while_others_are_ended_is_the_result(world: World) -> None:
+    """It asked for something else, but it did what the task is for, and a success is not run twice."""
+    first = world.submit(FIRST, "old")
+    original = world.store.write
+
+    def write(record: Record) -> None:
+        original(record)
+        world.aws.advance(4000)
+
+    world.store.write = write  # type: ignore[method-assign]
+    assert world.submit(RETRY, "new").job_id == first.job_id
     assert len(world.aws.jobs()) == 1
 
 

@@ -34,7 +34,7 @@ def test_version_is_the_package_s() -> None:
     assert CliRunner().invoke(app, ["--version"]).stdout == f"{__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["demo", "local", "submit", "status", "logs", "terminate"])
+@pytest.mark.parametrize("command", ["demo", "local", "submit", "status", "logs", "terminate", "orphans"])
 def test_help_of_every_command_has_an_example(command: str) -> None:
     """Whoever asks for help sees how the command is written."""
     assert f"airflow-batch-jobs {command} " in CliRunner().invoke(app, [command, "--help"]).stdout.replace("Usage", "")
@@ -72,3 +72,21 @@ def test_a_wait_turns_a_spinner_on_a_terminal(
     assert "SUBMITTED" in result.stderr
     assert "SUCCEEDED" in result.stderr
     assert result.stdout == f"{aws.jobs()[0]['jobId']}\n"
+
+
+def test_orphans_are_a_table_on_a_terminal(
+    run: Callable[..., Any], aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People see what became of each job, and why."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    aws.register("job")
+    aws.script(definition="job", running=60)
+    [job_id] = aws.submit("job:1", tags={"airflow-deployment": "here"})
+    address = ("--airflow-url", "http://127.0.0.1:1", "--airflow-token", "unused", "--deployment", "here")
+    result = run("orphans", "-q", "default", *address)
+
+    assert result.exit_code == 0
+    assert "┃" in result.stdout
+    assert job_id in result.stdout
+    assert "cannot tell" in result.stdout

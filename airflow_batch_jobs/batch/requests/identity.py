@@ -7,8 +7,12 @@ import json
 import re
 import secrets
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.definitions.reference import NAME_LIMIT, legal_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Begins every tag key that is this package's own.
 TAG_PREFIX = "airflow-"
@@ -19,6 +23,9 @@ MAP_INDEX_TAG = "airflow-map-index"
 TRY_NUMBER_TAG = "airflow-try-number"
 GENERATION_TAG = "airflow-generation"
 DEPLOYMENT_TAG = "airflow-deployment"
+#: On jobs that may outlive their task instance: its operator does not wait, or leaves the job alone when it is stopped.
+DETACHED_TAG = "airflow-detached"
+DETACHED = "true"
 
 #: What AWS accepts in the keys and values of tags: letters, digits and spaces of any script, and these signs.
 TAG_SIGNS = r"\w +\-=.:/@"
@@ -65,7 +72,12 @@ class TaskIdentity:
             job_name: Replaces `<dag>-<task>`.
         """
         text = legal_name(job_name or f"{self.dag_id}-{self.task_id}", _TEXT_LIMIT)
-        return f"{text}-{_digest(_INSTANCE_DIGITS, *self._instance)}"
+        return f"{text}-{self.instance_digest}"
+
+    @property
+    def instance_digest(self) -> str:
+        """What tells the jobs of this task instance from others by their names, whatever was cut from those."""
+        return _digest(_INSTANCE_DIGITS, *self._instance)
 
     @property
     def _instance(self) -> tuple[str, str, str, str, int]:
@@ -82,8 +94,13 @@ def new_job_name(prefix: str, suffix: str | None = None) -> str:
     return f"{prefix}-{suffix or secrets.token_hex(_SERIES_DIGITS // 2)}"
 
 
-def task_tags(identity: TaskIdentity) -> dict[str, str]:
-    """Return the tags that tell whose job it is, with values that AWS accepts."""
+def task_tags(identity: TaskIdentity, *, is_detached: bool = False) -> dict[str, str]:
+    """Return the tags that tell whose job it is, with values that AWS accepts.
+
+    Args:
+        identity: Whose it is.
+        is_detached: Whether the job may outlive its task instance.
+    """
     values = {
         DAG_TAG: identity.dag_id,
         RUN_TAG: identity.run_id,
@@ -93,7 +110,49 @@ def task_tags(identity: TaskIdentity) -> dict[str, str]:
         GENERATION_TAG: identity.generation,
         DEPLOYMENT_TAG: identity.deployment,
     }
+    if is_detached:
+        values[DETACHED_TAG] = DETACHED
     return {key: legal_tag_value(value) for key, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The task instance that a job was submitted for, without the attempt."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+
+    def __str__(self) -> str:
+        mapped = "" if self.map_index < 0 else f"[{self.map_index}]"
+        return f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}"
+
+
+def owner_of(tags: Mapping[str, str], job_name: str, deployment: str) -> Owner | None:
+    """Read from a job whose it is; None where that cannot be told exactly.
+
+    A tag tells what AWS accepts of a value, not always the value itself: a run id may contain a `~`. The hash in the
+    job's name is made of the values themselves, so tags that do not lead to the same hash are not believed.
+
+    Args:
+        tags: The job's.
+        job_name: The job's.
+        deployment: The deployment that the job has to be of.
+    """
+    named = re.fullmatch(rf".*-([0-9a-f]{{{_INSTANCE_DIGITS}}})-[0-9a-f]{{{_SERIES_DIGITS}}}", job_name)
+    map_index = tags.get(MAP_INDEX_TAG, "")
+    if named is None or not re.fullmatch(r"-1|[0-9]+", map_index):
+        return None
+    owner = Owner(tags.get(DAG_TAG, ""), tags.get(RUN_TAG, ""), tags.get(TASK_TAG, ""), int(map_index))
+    identity = TaskIdentity(
+        dag_id=owner.dag_id,
+        run_id=owner.run_id,
+        task_id=owner.task_id,
+        map_index=owner.map_index,
+        deployment=deployment,
+    )
+    return owner if identity.instance_digest == named[1] else None
 
 
 def legal_tag_value(text: str) -> str:

@@ -99,6 +99,14 @@ class WatchLoop:
         """Whether it works no longer."""
         return self._task.done()
 
+    async def ends_within(self, seconds: float) -> None:
+        """Wait until it works no longer, but no longer than so many seconds."""
+        await asyncio.wait({self._task}, timeout=seconds)
+
+    def queues(self) -> tuple[str, ...]:
+        """Return the queues of the jobs it follows, as far as AWS has described those."""
+        return tuple(dict.fromkeys(job.detail.job_queue for job in self._jobs if job.detail))
+
     def add(self, wanted: Following) -> FollowedJob:
         """Follow a job."""
         job = FollowedJob(wanted, self._poll, self._logs, self._now)

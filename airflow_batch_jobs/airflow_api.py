@@ -1,0 +1,111 @@
+"""AirflowApi: the states of task instances from Airflow's REST API, by its official client; no Airflow is needed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.orphans import GONE
+from airflow_batch_jobs.errors import AirflowUnansweredError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow_batch_jobs.batch.requests.identity import Owner
+
+#: How long one answer may take.
+ANSWER_SECONDS = 30.0
+
+
+class AirflowApi:
+    """An Airflow's REST API, asked in somebody's name.
+
+    Args:
+        url: Of the API server, without `/api/v2`.
+        token: Says in whose name.
+
+    Raises:
+        ImportError: The official client, `apache-airflow-client`, is not installed.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        from airflow_client.client import ApiClient, Configuration, TaskInstanceApi
+
+        self._url = url.rstrip("/")
+        self._api = TaskInstanceApi(ApiClient(Configuration(host=self._url, access_token=token)))
+
+    @classmethod
+    def sign_in(cls, url: str, username: str, password: str) -> AirflowApi:
+        """Get a token for a user, as Airflow's own auth managers give it.
+
+        Raises:
+            AirflowUnansweredError: Airflow does not know the user, or does not answer.
+            ImportError: As of the class.
+        """
+        import httpx
+
+        try:
+            answer = httpx.post(
+                f"{url.rstrip('/')}/auth/token",
+                json={"username": username, "password": password},
+                timeout=ANSWER_SECONDS,
+            )
+            token = str(answer.raise_for_status().json()["access_token"])
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise AirflowUnansweredError(f"Airflow at {url} gives no token for user {username!r}: {error}") from error
+        return cls(url, token)
+
+    def states(self, owners: Iterable[Owner]) -> dict[Owner, str | None]:
+        """Return the states of task instances, asked for one by one.
+
+        A list would leave out what the user may not see, and that must not look as if it were gone.
+
+        Returns:
+            The states, without those that the user may not see: as Airflow writes them, None, or `GONE`.
+
+        Raises:
+            AirflowUnansweredError: Airflow refuses, or does not answer.
+        """
+        from airflow_client.client.exceptions import ForbiddenException, NotFoundException
+
+        states: dict[Owner, str | None] = {}
+        for owner in owners:
+            with self._told():
+                try:
+                    states[owner] = self._state(owner)
+                except ForbiddenException:
+                    continue
+                except NotFoundException as error:
+                    self._require_named(owner, error.body)
+                    states[owner] = GONE
+        return states
+
+    def _state(self, owner: Owner) -> str | None:
+        # This finds an instance that is not mapped, too; the other way mistakes a mapped task's for one.
+        found = self._api.get_mapped_task_instance(
+            owner.dag_id, owner.run_id, owner.task_id, owner.map_index, _request_timeout=ANSWER_SECONDS
+        )
+        return None if found.state is None else str(found.state.value)
+
+    def _require_named(self, owner: Owner, said: Any) -> None:
+        """Believe a 404 only where it names what was not found: a wrong address or a proxy answers 404 to everything.
+
+        Raises:
+            AirflowUnansweredError: It does not.
+        """
+        if any(f"`{name}`" not in str(said) for name in (owner.dag_id, owner.run_id, owner.task_id)):
+            raise AirflowUnansweredError(
+                f"What answers at {self._url} does not say that {owner} does not exist, only 404. Give the address of "
+                "Airflow's API server, without /api/v2."
+            )
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        from airflow_client.client.exceptions import ApiException, OpenApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except (OpenApiException, HTTPError, ValueError) as error:
+            said = f"{error.status} {error.reason}" if isinstance(error, ApiException) else repr(error)
+            raise AirflowUnansweredError(f"Airflow at {self._url} does not tell the states of tasks: {said}") from error

@@ -1,0 +1,255 @@
+"""Orphans: jobs that run on although the task instance they were submitted for is final or gone.
+
+They come about where no process is left that could end them: a task is stopped or its DAG deleted while every triggerer
+is down, a database is restored. A sweep lists the jobs first and asks for the states of their task instances then, so
+that a task instance which is final had ended when its job was still listed.
+
+Left alone, beside the jobs of task instances that go on: young jobs, jobs that may outlive their task (tagged
+`airflow-detached`), and every job whose tags do not name a task instance exactly. The job of an older generation, of a
+task that was cleared and goes on since, is left too: the new attempt ends it before it submits its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from airflow_batch_jobs.batch.clients import kept_clients
+from airflow_batch_jobs.batch.clock import Clock, SystemClock
+from airflow_batch_jobs.batch.requests.identity import (
+    DEPLOYMENT_TAG,
+    DETACHED,
+    DETACHED_TAG,
+    Owner,
+    legal_tag_value,
+    owner_of,
+)
+from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.submission import ask_all, describe_jobs, explained, terminate
+from airflow_batch_jobs.errors import AwsError, NoDeploymentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.detail import JobDetail
+
+    #: Asks for the states of task instances: as Airflow writes them, None for one that has none at the moment, `GONE`.
+    #: One that is missing from the answer counts as unknown.
+    AskStates = Callable[[Sequence[Owner]], Mapping[Owner, str | None]]
+
+#: A job younger than this is left alone, in seconds since it was submitted.
+GRACE_SECONDS = 600.0
+#: In place of a state: Airflow was asked, and knows no such task instance.
+GONE = "gone"
+#: The states that a task instance leaves only when somebody clears it, which begins a generation that adopts no job of
+#: this one. None is not among them: a task that was reset has it, and will adopt its job.
+ENDED_STATES = frozenset({"success", "failed", "skipped", "removed", "upstream_failed", GONE})
+#: What `SweepReport.verdict` says, the most important first.
+_VERDICTS = ("not terminated", "terminated", "would be terminated", "cannot tell", "left")
+#: TerminateJob takes no longer reason.
+_REASON_LIMIT = 1024
+
+
+class Decision(Enum):
+    """What becomes of a job."""
+
+    #: It depends on the state of its task instance.
+    OPEN = "open"
+    #: Nobody waits for it: it is terminated, or would be.
+    ORPHAN = "orphan"
+    #: It is wanted, or may be.
+    LEFT = "left"
+    #: It is left, and somebody should look at it.
+    CANNOT_TELL = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One job of a sweep.
+
+    Attributes:
+        job: The job.
+        owner: The task instance it was submitted for; None where that cannot be told exactly.
+        decision: What becomes of it.
+        why: The reason, half a sentence.
+        error: Why an orphan could not be terminated.
+    """
+
+    job: JobDetail
+    owner: Owner | None
+    decision: Decision = Decision.OPEN
+    why: str = ""
+    error: AwsError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What a sweep found and did.
+
+    Attributes:
+        findings: One for each active job of the deployment.
+        dry_run: Whether nothing was terminated.
+    """
+
+    findings: tuple[Finding, ...]
+    dry_run: bool
+
+    @property
+    def ended(self) -> tuple[str, ...]:
+        """The ids of the jobs that were terminated; of those that would have been, in a dry run."""
+        return tuple(one.job.job_id for one in self.findings if one.decision is Decision.ORPHAN and not one.error)
+
+    @property
+    def error(self) -> AwsError | None:
+        """Why the first of the orphans could not be terminated that could not be; None where all were."""
+        return next((one.error for one in self.findings if one.error), None)
+
+    def verdict(self, finding: Finding) -> str:
+        """Say in a word or two what became of a job."""
+        if finding.decision is not Decision.ORPHAN:
+            return str(finding.decision.value)
+        if finding.error:
+            return "not terminated"
+        return "would be terminated" if self.dry_run else "terminated"
+
+    def lines(self) -> Iterator[str]:
+        """Yield one line a job: what became of it, and why."""
+        for one in self.findings:
+            what = f"Job {one.job.job_id} ({one.job.job_name}), {one.job.status} in {one.job.queue_name}"
+            yield f"{what}: {self.verdict(one)}: {one.why}"
+
+    def summary(self) -> str:
+        """Return one line over all jobs."""
+        verdicts = [self.verdict(one) for one in self.findings]
+        counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in _VERDICTS if verdict in verdicts)
+        jobs = f"{len(verdicts)} active job{'' if len(verdicts) == 1 else 's'} of this deployment"
+        return f"{jobs}: {counts}" if counts else jobs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrphanSweep:
+    """Finds the orphans of some queues, and terminates them unless it is a dry run.
+
+    Does not look into other regions or accounts than that of its clients, and takes the deployment's name at its word:
+    two Airflows of the same name end each other's jobs.
+
+    Attributes:
+        clients: Makes the clients.
+        deployment: The Airflow whose jobs are looked at.
+        job_queues: Names or ARNs.
+        grace_seconds: A job younger than this is left alone.
+        dry_run: Whether nothing is terminated.
+        clock: Tells the time.
+    """
+
+    clients: ClientFactory
+    deployment: str
+    job_queues: Sequence[str]
+    grace_seconds: float = GRACE_SECONDS
+    dry_run: bool = True
+    clock: Clock = field(default_factory=SystemClock)
+
+    def __post_init__(self) -> None:
+        if not self.deployment:
+            raise NoDeploymentError
+
+    def run(self, ask: AskStates) -> SweepReport:
+        """Look at the jobs, ask for the states of their task instances, and end the orphans.
+
+        Raises:
+            NoDeploymentError: At once: the deployment has no name.
+            AwsError: AWS did not list or describe the jobs.
+        """
+        found = self.find()
+        return self.settle(found, ask(in_question(found)))
+
+    def find(self) -> tuple[Finding, ...]:
+        """Return the active jobs of the deployment, decided as far as that needs no states.
+
+        Raises:
+            AwsError: AWS did not list or describe them.
+        """
+        clients, tag, now = kept_clients(self.clients), legal_tag_value(self.deployment), self.clock.now()
+        jobs = describe_jobs(clients, _active_ids(clients, self.job_queues))
+        return tuple(
+            self._look(job, now) for job in jobs if job.status.is_active and job.tags.get(DEPLOYMENT_TAG) == tag
+        )
+
+    def settle(self, found: Iterable[Finding], states: Mapping[Owner, str | None]) -> SweepReport:
+        """Decide the rest, and terminate the orphans unless it is a dry run.
+
+        Args:
+            found: What `find` returned.
+            states: The states of the task instances in question, asked for after that.
+        """
+        clients = kept_clients(self.clients)
+        findings = [_judge(one, states) for one in found]
+        return SweepReport(tuple(self._end(clients, one) for one in findings), self.dry_run)
+
+    def _look(self, job: JobDetail, now: datetime) -> Finding:
+        owner = owner_of(job.tags, job.job_name, self.deployment)
+        age = (now - job.created_at).total_seconds() if job.created_at else 0.0
+        if job.is_terminated:
+            return Finding(job, owner, Decision.LEFT, "it is being terminated already")
+        if job.tags.get(DETACHED_TAG) == DETACHED:
+            return Finding(job, owner, Decision.LEFT, "its task does not wait for it, or leaves it alone when stopped")
+        if owner is None:
+            return Finding(job, owner, Decision.CANNOT_TELL, "its tags do not name a task instance exactly")
+        if age < self.grace_seconds:
+            return Finding(job, owner, Decision.LEFT, f"it is {age:.0f} s old, which is less than the grace time")
+        return Finding(job, owner)
+
+    def _end(self, clients: ClientFactory, finding: Finding) -> Finding:
+        if finding.decision is not Decision.ORPHAN or self.dry_run:
+            return finding
+        try:
+            reason = f"Orphan of an Airflow task: {finding.why}"[:_REASON_LIMIT]
+            terminate(clients, finding.job.job_id, reason)
+        except AwsError as error:  # the other orphans cost money too
+            return replace(finding, why=f"{finding.why}; {error}", error=error)
+        return finding
+
+
+def in_question(found: Iterable[Finding]) -> tuple[Owner, ...]:
+    """Return the task instances whose states decide, each once."""
+    return tuple(dict.fromkeys(one.owner for one in found if one.owner and one.decision is Decision.OPEN))
+
+
+def detach(clients: ClientFactory, job: JobDetail) -> None:
+    """Mark an earlier attempt's job as one that may outlive its task instance, unless it was submitted as such.
+
+    Raises:
+        AwsError: AWS refused.
+    """
+    if job.tags.get(DETACHED_TAG) != DETACHED:
+        with explained("batch:TagResource"):
+            clients("batch").tag_resource(resourceArn=job.job_arn, tags={DETACHED_TAG: DETACHED})
+
+
+def _judge(finding: Finding, states: Mapping[Owner, str | None]) -> Finding:
+    if finding.decision is not Decision.OPEN or finding.owner is None:
+        return finding
+    if finding.owner not in states:
+        return replace(finding, decision=Decision.CANNOT_TELL, why=f"Airflow does not tell how {finding.owner} is")
+    state = states[finding.owner]
+    decision = Decision.ORPHAN if state in ENDED_STATES else Decision.LEFT
+    return replace(finding, decision=decision, why=f"{finding.owner} is {state or 'cleared, or to be scheduled'}")
+
+
+def _active_ids(clients: ClientFactory, queues: Iterable[str]) -> list[str]:
+    """Return the ids of the jobs of some queues that have not ended, without an array's children.
+
+    The states are asked for in the order of a job's life: one that goes on meanwhile is seen twice and not missed.
+    """
+    with explained("batch:ListJobs"):
+        client = clients("batch")
+        return [
+            job["jobId"]
+            for queue in dict.fromkeys(queues)
+            for status in JobStatus
+            if status.is_active
+            for job in ask_all(client, "list_jobs", "jobSummaryList", jobQueue=queue, jobStatus=status.value)
+        ]

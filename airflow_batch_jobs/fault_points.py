@@ -1,0 +1,43 @@
+"""Fault points: named moments at which a test may hold a process, to kill it there.
+
+Armed by a folder that the environment variable names and a file in it, called `<point>@<run>`, that says what is to
+happen; the first process that reaches the point takes it and leaves `<point>@<run>.reached` with its process id.
+Without the variable, which nothing but a test sets, nothing happens.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+#: Names the folder.
+VARIABLE = "AIRFLOW_BATCH_JOBS_FAULT_POINTS"
+_LOOK_AGAIN_SECONDS = 0.05
+
+
+def reach(point: str, run_id: str) -> None:
+    """Pass a point, or do what is armed there: `kill` ends this process, `wait` holds it until its file is gone.
+
+    Args:
+        point: Its name.
+        run_id: The DAG run on whose behalf it is reached.
+    """
+    if folder := os.environ.get(VARIABLE):
+        _reach(Path(folder, f"{point}@{run_id}"))
+
+
+def _reach(armed: Path) -> None:
+    taken, reached = armed.with_name(f"{armed.name}.taken"), armed.with_name(f"{armed.name}.reached")
+    try:
+        armed.rename(taken)  # of several processes, one succeeds
+    except FileNotFoundError:
+        return
+    order = taken.read_text()
+    taken.write_text(str(os.getpid()))
+    taken.rename(reached)
+    if order == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    while reached.exists():
+        time.sleep(_LOOK_AGAIN_SECONDS)

@@ -1,0 +1,78 @@
+"""OrphanWatch: a sweep for orphans beside a triggerer's watcher, once a minute, as long as that follows jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep, in_question
+from airflow_batch_jobs.task_states import ask_in_triggerer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from airflow_batch_jobs.batch.orphans import Finding, SweepReport
+    from airflow_batch_jobs.batch.watch import JobWatcher
+    from airflow_batch_jobs.task_log import TaskLog
+
+#: Seconds from the end of one sweep to the beginning of the next.
+PERIOD_SECONDS = 60.0
+
+
+class OrphanWatch:
+    """Sweeps the queues whose jobs a watcher follows, with the watcher's own AWS clients and in its threads.
+
+    Does not sweep a queue of which no job is followed at the moment, and nothing once the watcher has ended: a DAG with
+    `BatchOrphanSweepOperator` does. A sweep that fails is a line in the triggerer's log, and the next one comes.
+
+    Args:
+        watcher: Whose queues.
+        deployment: The Airflow whose jobs are looked at.
+        gate: To be held while the API server is asked.
+        log: The triggerer's own, since no task is concerned.
+    """
+
+    def __init__(
+        self, watcher: JobWatcher, deployment: str, gate: AbstractAsyncContextManager[Any], log: TaskLog
+    ) -> None:
+        self._watcher = watcher
+        self._deployment = deployment
+        self._gate = gate
+        self._log = log
+
+    def start(self) -> asyncio.Task[None]:
+        """Begin, in the running event loop; the task ends by itself when the watcher does."""
+        # The context of the trigger that happens to run would lead what is logged here into the log of its task.
+        return asyncio.get_running_loop().create_task(self._run(), name="OrphanWatch", context=Context())
+
+    async def _run(self) -> None:
+        while not await self._watcher.ends_within(PERIOD_SECONDS):
+            try:
+                report = await self._sweep()
+            except Exception as error:  # noqa: BLE001 - whatever is wrong, no trigger may end for it
+                self._log.problem(f"The sweep for orphans has failed and is tried again: {error!r}")
+                continue
+            for finding, line in zip(report.findings, report.lines(), strict=True):
+                if finding.decision is Decision.ORPHAN:
+                    self._log.problem(line)
+
+    async def _sweep(self) -> SweepReport:
+        queues = self._watcher.queues()
+        found = await self._watcher.use_client(lambda client: self._of(client, queues).find())
+        states = await ask_in_triggerer(in_question(found), self._gate)
+        return await self._watcher.use_client(partial(self._settle, found=found, states=states))
+
+    def _settle(self, client: Any, found: Sequence[Finding], states: dict[Any, str | None]) -> SweepReport:
+        return self._of(client, ()).settle(found, states)
+
+    def _of(self, client: Any, queues: Sequence[str]) -> OrphanSweep:
+        return OrphanSweep(
+            clients=lambda *_args, **_options: client,
+            deployment=self._deployment,
+            job_queues=queues,
+            dry_run=False,
+            clock=self._watcher.clock,
+        )

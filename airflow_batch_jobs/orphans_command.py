@@ -1,0 +1,114 @@
+"""`airflow-batch-jobs orphans`: find the jobs whose task instances are final or gone, and terminate them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from airflow_batch_jobs import console
+from airflow_batch_jobs.aws_options import EndpointUrl, Profile, Region, clients_of
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.airflow_api import AirflowApi
+
+_PANEL = "Where Airflow is"
+#: The variable of `airflowctl`, Airflow's own client on the command line.
+_TOKEN = "AIRFLOW_CLI_TOKEN"  # noqa: S105 - the variable's name
+_USERNAME, _PASSWORD = "AIRFLOW_USERNAME", "AIRFLOW_PASSWORD"
+
+
+def _check_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise typer.BadParameter("it must begin with http:// or https://")
+    if "@" in urlsplit(value).netloc:
+        raise typer.BadParameter(f"credentials do not belong into it; set {_TOKEN}, or {_USERNAME} and {_PASSWORD}")
+    return value
+
+
+def orphans(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    queue: Annotated[list[str], typer.Option("--queue", "-q", help="A job queue's name or ARN; repeat it for more.")],
+    airflow_url: Annotated[
+        str,
+        typer.Option(
+            "--airflow-url",
+            help="Of Airflow's API server, without /api/v2.",
+            rich_help_panel=_PANEL,
+            callback=_check_url,
+        ),
+    ],
+    deployment: Annotated[
+        str,
+        typer.Option(
+            help="The Airflow's name, as its option [batch_jobs] deployment has it.",
+            envvar="AIRFLOW__BATCH_JOBS__DEPLOYMENT",
+            rich_help_panel=_PANEL,
+        ),
+    ] = "",
+    airflow_token: Annotated[
+        str,
+        typer.Option(
+            help=f"Better given in the environment, where the process list does not show it; or {_USERNAME} and "
+            f"{_PASSWORD} there.",
+            envvar=_TOKEN,
+            show_default=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = "",
+    terminate: Annotated[
+        bool, typer.Option("--terminate", help="Terminate the orphans. Without it, only tell.")
+    ] = False,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds for which a new job is left alone.")] = 600.0,
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Find jobs that run on although their task in Airflow is final or gone.
+
+    Looks at the active jobs that are tagged with the deployment, and leaves those whose task goes on, does not wait for
+    them, or cannot be told exactly. Without a terminal it prints a line a job: id, what became of it, status, queue and
+    why, with tabs between them. Needs Airflow's official client:
+    pip install apache-airflow-client.
+
+        export AIRFLOW_CLI_TOKEN=... AIRFLOW__BATCH_JOBS__DEPLOYMENT=prod
+        airflow-batch-jobs orphans -q science --airflow-url https://airflow.lab
+        airflow-batch-jobs orphans -q science --airflow-url https://airflow.lab --terminate
+    """
+    from airflow_batch_jobs.batch.orphans import OrphanSweep
+
+    with console.errors_told():
+        sweep = OrphanSweep(
+            clients=clients_of(region, profile, endpoint_url),
+            deployment=deployment,
+            job_queues=queue,
+            grace_seconds=grace,
+            dry_run=not terminate,
+        )
+        report = sweep.run(_airflow(airflow_url, airflow_token).states)
+        console.say_sweep(report)
+        if report.error:
+            raise report.error
+
+
+def _airflow(url: str, token: str) -> AirflowApi:
+    """Return the Airflow at an address, with the credentials that are given.
+
+    Raises:
+        typer.BadParameter: There are none.
+        typer.Exit: The official client is not installed.
+        AirflowUnansweredError: Airflow does not take them.
+    """
+    from airflow_batch_jobs.airflow_api import AirflowApi
+
+    username, password = os.environ.get(_USERNAME), os.environ.get(_PASSWORD)
+    try:
+        if token:
+            return AirflowApi(url, token)
+        if username and password:
+            return AirflowApi.sign_in(url, username, password)
+    except ImportError as error:
+        console.complain("Airflow's official client is missing: pip install apache-airflow-client")
+        raise typer.Exit(console.USAGE) from error
+    raise typer.BadParameter(f"set {_TOKEN}, or {_USERNAME} and {_PASSWORD}", param_hint="--airflow-token")

@@ -1,0 +1,92 @@
+"""BatchOrphanSweepOperator: end the jobs whose task instances are final or gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseOperator
+
+from airflow_batch_jobs.connection import AwsConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from airflow.sdk import Context, XComArg
+
+
+class BatchOrphanSweepOperator(BaseOperator):
+    """Terminate what nothing else can catch: jobs of this Airflow whose task instance is final or gone.
+
+    Such jobs are left behind when a task is stopped or its DAG deleted while every triggerer is down, or when Airflow's
+    database is restored. The sweep looks at the active jobs that are tagged with `[batch_jobs] deployment`, writes a
+    line a job and one over all, and returns the ids of the jobs that it terminated, or would have terminated.
+
+    Leaves jobs of other deployments, jobs submitted with `wait=False` or `terminate_on_kill=False`, and jobs that it
+    cannot tell the task instance of. Looks into no queue that it is not told. Run it with `max_active_runs=1`.
+
+    Args:
+        job_queues: The names or ARNs of the queues to look into.
+        grace_seconds: A job younger than this is left alone.
+        dry_run: Whether to terminate nothing and only say what would be.
+        aws_conn_id: The Airflow connection; None for boto3's own search for credentials.
+        region_name: The region; None for the connection's.
+        verify: Whether to verify TLS certificates, or the path of a CA bundle; None for the connection's setting.
+        botocore_config: Keyword arguments of botocore's Config.
+    """
+
+    template_fields: Sequence[str] = ("job_queues", "aws_conn_id", "region_name", "verify", "botocore_config")
+    ui_color = "#f2d5d5"
+
+    def __init__(
+        self,
+        *,
+        job_queues: Sequence[str] | XComArg,
+        grace_seconds: float = 600.0,
+        dry_run: bool = True,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        # It holds what its type says only after rendering.
+        self.job_queues: Any = job_queues
+        self.grace_seconds = grace_seconds
+        self.terminates = not dry_run  # an operator's `dry_run` is a method
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def execute(self, context: Context) -> list[str]:
+        """Sweep, and return the ids of the jobs that were terminated, or would have been.
+
+        Raises:
+            NoDeploymentError: `[batch_jobs] deployment` is empty.
+            AwsError: AWS did not list the jobs, or an orphan could not be terminated; the others were.
+        """
+        del context
+        from airflow_batch_jobs.batch.clients import kept_clients
+        from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep
+        from airflow_batch_jobs.config import Settings
+        from airflow_batch_jobs.task_log import TaskLog
+        from airflow_batch_jobs.task_states import ask_on_worker
+
+        connection = AwsConnection(self.aws_conn_id or None, self.region_name, self.verify, self.botocore_config)
+        report = OrphanSweep(
+            clients=kept_clients(connection.clients()),
+            deployment=Settings.read().deployment,
+            job_queues=[self.job_queues] if isinstance(self.job_queues, str) else list(self.job_queues),
+            grace_seconds=self.grace_seconds,
+            dry_run=not self.terminates,
+        ).run(ask_on_worker)
+        log = TaskLog()
+        for finding, line in zip(report.findings, report.lines(), strict=True):
+            write = log.note if finding.decision is Decision.LEFT else log.problem
+            write(line)
+        log.note(report.summary())
+        if report.error:
+            raise report.error
+        return list(report.ended)

@@ -1,0 +1,163 @@
+"""The sweep beside a triggerer's watcher, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from airflow_batch_jobs.batch.requests.identity import Owner, TaskIdentity, new_job_name, task_tags
+from airflow_batch_jobs.connection import AwsConnection
+from airflow_batch_jobs.orphan_watch import OrphanWatch
+from airflow_batch_jobs.task_log import TaskLog
+from airflow_batch_jobs.triggerer import Triggerer
+from tests.batch.virtual import VirtualAws, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.local.server import LocalAws
+
+GONE_TASK = TaskIdentity(dag_id="d", run_id="r", task_id="t", deployment="here")
+
+
+class Supervisor:
+    """Answers for the API server: nothing exists, unless it is out of order."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.failures = 0
+
+    async def asend(self, question: Any) -> Any:
+        """Answer a question about states."""
+        from airflow.sdk.execution_time.comms import TaskStatesResult
+
+        self.asked.append(question)
+        if self.failures:
+            self.failures -= 1
+            raise OSError("the API server is down")
+        return TaskStatesResult(task_states={})
+
+
+@pytest.fixture
+def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+    """What a triggerer asks."""
+    from airflow.sdk.execution_time import task_runner
+
+    supervisor = Supervisor()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+    return supervisor
+
+
+@pytest.fixture
+def aws(frozen_aws: LocalAws) -> LocalAws:
+    """The frozen local AWS with a definition of a job that runs for an hour and another queue."""
+    frozen_aws.register("job")
+    frozen_aws.script(definition="job", running=3600)
+    frozen_aws.clients()("batch").create_job_queue(
+        jobQueueName="other", priority=1, computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "local"}]
+    )
+    return frozen_aws
+
+
+def orphan(aws: LocalAws, queue: str = "default") -> str:
+    """Submit a job of a task instance that does not exist."""
+    name = new_job_name(GONE_TASK.job_name_prefix())
+    return aws.submit("job:1", jobName=name, jobQueue=queue, tags=task_tags(GONE_TASK))[0]
+
+
+def watched(
+    aws: LocalAws, seconds: float, happen: Callable[[], object] = lambda: None
+) -> tuple[list[str], asyncio.Task[None]]:
+    """Follow a job for some time with a sweep beside it; return what is logged, and the sweep's task afterwards.
+
+    Args:
+        aws: The local AWS.
+        seconds: How long.
+        happen: Called in the middle of it.
+    """
+    [followed] = aws.submit("job:1")
+
+    async def main() -> asyncio.Task[None]:
+        watcher = VirtualAws(aws).watcher()
+        sweeping = OrphanWatch(watcher, "here", asyncio.Semaphore(1), TaskLog()).start()
+        async with watcher.follow(followed, copy_logs=False):
+            await asyncio.sleep(seconds / 2)
+            happen()
+            await asyncio.sleep(seconds / 2)
+        await asyncio.wait({sweeping}, timeout=100)
+        return sweeping
+
+    with capture_logs() as entries:
+        task = run(main())
+    return [str(entry["event"]) for entry in entries], task
+
+
+def test_an_orphan_is_ended_once_its_grace_time_is_over(aws: LocalAws, supervisor: Supervisor) -> None:
+    """In a queue whose jobs are followed, with a line in the triggerer's log; the sweep ends with its watcher."""
+    job_id, elsewhere = orphan(aws), orphan(aws, "other")
+    lines, task = watched(aws, 900)
+    assert aws.job(job_id)["isTerminated"]
+    assert not aws.job(elsewhere)["isTerminated"]
+    [line] = lines
+    assert line.startswith(f"Job {job_id} (d-t-")
+    assert line.endswith("terminated: d.t of run r is gone")
+    assert len(supervisor.asked) == 1
+    assert task.done()
+    assert task.exception() is None
+
+
+def test_a_sweep_comes_once_a_minute(aws: LocalAws, supervisor: Supervisor) -> None:
+    """Five listings a queue, one for each active state."""
+    watched(aws, 290)
+    assert aws.counts()["ListJobs"] == 4 * 5
+    assert not supervisor.asked
+
+
+def test_a_sweep_that_fails_is_tried_again(aws: LocalAws, supervisor: Supervisor) -> None:
+    """Neither AWS nor the API server being out of order ends it, or terminates anything meanwhile."""
+    aws.advance(900)
+    job_id = orphan(aws)
+    aws.advance(900)
+    supervisor.failures = 2
+    aws.fault("ListJobs", "throttle", times=1)
+    lines, _ = watched(aws, 280)
+    assert [line.partition(":")[0] for line in lines[:3]] == ["The sweep for orphans has failed and is tried again"] * 3
+    assert aws.job(job_id)["isTerminated"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "count", "said"),
+    [
+        ({}, 0, []),
+        ({"SWEEP_ORPHANS": "True"}, 0, ["[batch_jobs] deployment is empty"]),
+        ({"SWEEP_ORPHANS": "True", "DEPLOYMENT": "here"}, 1, []),
+        ({"DEPLOYMENT": "here"}, 0, []),
+    ],
+)
+def test_a_triggerer_sweeps_where_that_is_configured(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], count: int, said: list[str]
+) -> None:
+    """Once for each set of AWS settings, and never without a deployment."""
+    for name, value in settings.items():
+        monkeypatch.setenv(f"AIRFLOW__BATCH_JOBS__{name}", value)
+
+    async def main() -> int:
+        for _ in range(2):
+            Triggerer.here().watcher(AwsConnection())
+        return len([task for task in asyncio.all_tasks() if task.get_name() == "OrphanWatch"])
+
+    with capture_logs() as entries:
+        assert run(main()) == count
+    assert [str(entry["event"]).partition(",")[0] for entry in entries] == said
+
+
+def test_an_owner_is_asked_about_by_its_run(aws: LocalAws, supervisor: Supervisor) -> None:
+    """The question names the DAG, the task and the run of the tags."""
+    orphan(aws)
+    watched(aws, 700)
+    owner = Owner("d", "r", "t")
+    [question] = supervisor.asked
+    assert (question.dag_id, question.task_ids, question.run_ids) == (owner.dag_id, [owner.task_id], [owner.run_id])

@@ -1,0 +1,374 @@
+"""The sweep for orphans: which jobs nobody waits for, and that no other is touched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_batch_jobs.batch.orphans import GONE, OrphanSweep, SweepReport, detach, in_question
+from airflow_batch_jobs.batch.requests.identity import (
+    DETACHED_TAG,
+    Owner,
+    TaskIdentity,
+    new_job_name,
+    owner_of,
+    task_tags,
+)
+from airflow_batch_jobs.batch.submission import describe_jobs
+from airflow_batch_jobs.errors import AccessDeniedError, AwsError, NoDeploymentError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_batch_jobs.local.server import LocalAws
+
+TASK = TaskIdentity(dag_id="d", run_id="r", task_id="t", traceparent="trace-1", deployment="here")
+OWNER = Owner("d", "r", "t")
+
+
+class World:
+    """A local AWS with jobs of task instances, whose states are a dictionary."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws = aws
+        self.states: dict[Owner, str | None] = {}
+        self.asked: list[Owner] = []
+        aws.register("job")
+        aws.script(definition="job", running=36_000)
+
+    def job(self, identity: TaskIdentity = TASK, *, is_detached: bool = False, **more: Any) -> str:
+        """Submit a job as a task instance does, and return its id."""
+        request = {
+            "jobName": new_job_name(identity.job_name_prefix()),
+            "tags": task_tags(identity, is_detached=is_detached),
+            **more,
+        }
+        return self.aws.submit("job:1", **request)[0]
+
+    def sweep(self, **options: Any) -> SweepReport:
+        """Sweep an hour later, in earnest unless told otherwise."""
+        return self.make(**options).run(self.tell)
+
+    def make(self, **options: Any) -> OrphanSweep:
+        """Return a sweep an hour from now."""
+        self.aws.advance(options.pop("after_seconds", 3600))
+        defaults: dict[str, Any] = {"deployment": "here", "job_queues": ["default"], "dry_run": False}
+        return OrphanSweep(clients=self.aws.clients(), clock=EndpointClock(self.aws), **defaults | options)
+
+    def tell(self, owners: Sequence[Owner]) -> Mapping[Owner, str | None]:
+        """Tell the states of task instances; those of which nothing is known are gone."""
+        self.asked += owners
+        return {owner: self.states.get(owner, GONE) for owner in owners}
+
+    def is_terminated(self, job_id: str) -> bool:
+        """Return whether a job was terminated."""
+        return bool(self.aws.job(job_id)["isTerminated"])
+
+
+class EndpointClock:
+    """The local AWS's time."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self._aws = aws
+
+    def now(self) -> datetime:
+        """Return the endpoint's time."""
+        return datetime.fromtimestamp(self._aws.now(), tz=UTC)
+
+    def monotonic(self) -> float:
+        """Return the endpoint's time in seconds."""
+        return self._aws.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Let the endpoint's time pass."""
+        self._aws.advance(seconds)
+
+
+@pytest.fixture
+def world(frozen_aws: LocalAws) -> World:
+    """Return a world without any job."""
+    return World(frozen_aws)
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "skipped", "removed", "upstream_failed", GONE])
+def test_a_job_whose_task_is_final_or_gone_is_terminated(world: World, state: str) -> None:
+    """Nobody waits for it, and its reason says so."""
+    job_id = world.job()
+    world.states[OWNER] = state
+    report = world.sweep()
+    assert report.ended == (job_id,)
+    assert world.is_terminated(job_id)
+    world.aws.advance(60)
+    assert world.aws.job(job_id)["statusReason"] == f"Orphan of an Airflow task: d.t of run r is {state}"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [None, "scheduled", "queued", "running", "restarting", "deferred", "up_for_retry", "up_for_reschedule", "new one"],
+)
+def test_a_job_whose_task_goes_on_is_left(world: World, state: str | None) -> None:
+    """It waits, retries or will adopt the job; a state that is not known decides nothing."""
+    job_id = world.job()
+    world.states[OWNER] = state
+    report = world.sweep()
+    assert report.ended == ()
+    assert not world.is_terminated(job_id)
+    assert f"is {state or 'cleared'}" in next(report.lines())
+
+
+def test_a_dry_run_terminates_nothing_and_says_what_would_be(world: World) -> None:
+    """That is what a sweep is unless told otherwise."""
+    job_id = world.job()
+    report = OrphanSweep(clients=world.aws.clients(), deployment="here", job_queues=["default"], grace_seconds=0).run(
+        world.tell
+    )
+    assert report.ended == (job_id,)
+    assert not world.is_terminated(job_id)
+    [line] = report.lines()
+    assert line.startswith(f"Job {job_id} (d-t-")
+    assert line.endswith("SUBMITTED in default: would be terminated: d.t of run r is gone")
+    assert report.summary() == "1 active job of this deployment: 1 would be terminated"
+
+
+def test_a_young_job_is_left_until_the_grace_time_is_over(world: World) -> None:
+    """Ten minutes after its submit, not before."""
+    job_id = world.job()
+    report = world.sweep(after_seconds=599)
+    assert report.ended == ()
+    assert "599 s old" in next(report.lines())
+    assert not world.asked
+    assert world.sweep(after_seconds=2).ended == (job_id,)
+
+
+def test_a_detached_job_is_left_whatever_its_task_is(world: World) -> None:
+    """Its task succeeded when it was submitted, or is not to stop it."""
+    job_id = world.job(is_detached=True)
+    world.states[OWNER] = "success"
+    assert world.sweep().ended == ()
+    assert not world.is_terminated(job_id)
+    assert not world.asked
+
+
+def test_jobs_of_others_are_not_even_told_of(world: World) -> None:
+    """Neither those of another deployment, nor of one whose name is longer or empty, nor of no Airflow at all."""
+    for deployment in ("there", "here2", "her", "Here", ""):
+        world.job(replace(TASK, deployment=deployment))
+    world.aws.submit("job:1")
+    report = world.sweep()
+    assert report.findings == ()
+    assert report.summary() == "0 active jobs of this deployment"
+    assert "TerminateJob" not in world.aws.counts()
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        pytest.param({"run_id": "a~b"}, id="a character that AWS does not take"),
+        pytest.param({"dag_id": "d" * 300}, id="a value that is too long for AWS"),
+        pytest.param({"deployment": "he;re"}, id="a deployment that AWS does not take"),
+    ],
+)
+def test_a_job_whose_tags_were_altered_is_never_terminated_by_guess(world: World, altered: dict[str, Any]) -> None:
+    """Another task instance, or another Airflow, may have just the tags that were made of them."""
+    job_id = world.job(replace(TASK, **altered))
+    deployment = "he_re" if "deployment" in altered else "here"
+    report = world.sweep(deployment=deployment)
+    assert report.ended == ()
+    assert not world.is_terminated(job_id)
+    assert "cannot tell: its tags do not name a task instance exactly" in next(report.lines())
+    assert not world.asked
+
+
+def test_a_deployment_that_aws_does_not_take_finds_its_own_jobs(world: World) -> None:
+    """The hash in the job's name tells them from those of a deployment whose tag looks the same."""
+    own, _other = (world.job(replace(TASK, deployment=deployment)) for deployment in ("he;re", "he~re"))
+    assert world.sweep(deployment="he;re").ended == (own,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"jobName": "copied-by-hand"},
+        {"jobName": "d-t-0123456789ab-abcdef"},
+        {"tags": {"airflow-deployment": "here"}},
+        {"tags": {**task_tags(TASK), "airflow-map-index": "x"}},
+        {"tags": {**task_tags(TASK), "airflow-map-index": "3"}},
+        {"tags": {**task_tags(TASK), "airflow-run-id": "s"}},
+    ],
+)
+def test_a_job_that_no_task_instance_can_have_submitted_is_left(world: World, change: dict[str, Any]) -> None:
+    """Somebody copied the job or changed its tags."""
+    world.job(**change)
+    report = world.sweep()
+    assert report.ended == ()
+    assert report.summary().endswith("1 cannot tell")
+
+
+def test_a_task_instance_that_airflow_does_not_tell_of_keeps_its_job(world: World) -> None:
+    """No answer is not the answer that it is gone."""
+    job_id = world.job()
+    report = world.make().run(lambda _owners: {})
+    assert report.ended == ()
+    assert "cannot tell: Airflow does not tell how d.t of run r is" in next(report.lines())
+    assert not world.is_terminated(job_id)
+
+
+def test_states_are_asked_for_after_the_jobs_are_listed(world: World) -> None:
+    """Else a task that ends in between would look as if its job was left over from before."""
+    world.job()
+    calls: list[set[str]] = []
+
+    def tell(owners: Sequence[Owner]) -> Mapping[Owner, str | None]:
+        calls.append(set(world.aws.counts()))
+        return dict.fromkeys(owners, "running")
+
+    world.make().run(tell)
+    assert {"ListJobs", "DescribeJobs"} <= calls[0]
+
+
+def test_each_task_instance_is_asked_about_once(world: World) -> None:
+    """Jobs of two generations are one question, and both end with their task."""
+    jobs = {world.job(), world.job(replace(TASK, try_number=2, max_tries=2, traceparent="trace-2"))}
+    assert set(world.sweep().ended) == jobs
+    assert world.asked == [OWNER]
+
+
+def test_mapped_task_instances_are_told_apart(world: World) -> None:
+    """One that runs keeps its job, its neighbour that is final does not."""
+    jobs = [world.job(replace(TASK, map_index=index)) for index in range(2)]
+    world.states = {Owner("d", "r", "t", 0): "running", Owner("d", "r", "t", 1): "failed"}
+    report = world.sweep()
+    assert report.ended == (jobs[1],)
+    assert any("d.t[0] of run r is running" in line for line in report.lines())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"), [(0, "SUBMITTED"), (1, "PENDING"), (2, "RUNNABLE"), (3, "STARTING"), (10, "RUNNING")]
+)
+def test_jobs_of_every_active_state_are_found(world: World, seconds: float, status: str) -> None:
+    """An orphan that waits for a place will cost money, too."""
+    job_id = world.job()
+    report = world.sweep(after_seconds=seconds, grace_seconds=0)
+    [finding] = report.findings
+    assert finding.job.status == status
+    assert report.ended == (job_id,)
+
+
+def test_jobs_that_have_ended_or_are_being_terminated_are_not_terminated(world: World) -> None:
+    """There is nothing to do about them any more."""
+    world.aws.script(definition="job", running=1)
+    world.job()
+    world.aws.advance(60)
+    world.aws.script(definition="job", running=36_000, stopping=36_000)
+    stubborn = world.job()
+    world.aws.advance(60)
+    client = world.aws.clients()("batch")
+    client.terminate_job(jobId=stubborn, reason="by hand")
+    world.aws.clear_requests()
+    report = world.sweep(after_seconds=0, grace_seconds=0)
+    assert [(one.job.job_id, one.why) for one in report.findings] == [(stubborn, "it is being terminated already")]
+    assert "TerminateJob" not in world.aws.counts()
+
+
+def test_an_array_is_one_job(world: World) -> None:
+    """Its children carry no tags, and end with it."""
+    parent = world.job(arrayProperties={"size": 3})
+    assert world.sweep().ended == (parent,)
+    world.aws.advance(60)
+    assert {job["status"] for job in world.aws.jobs()} == {"FAILED"}
+
+
+def test_a_multi_node_job_is_one_job(world: World) -> None:
+    """Its nodes end with it."""
+    nodes = [{"targetNodes": "0:1", "container": {"image": "i", "command": ["true"], "vcpus": 1, "memory": 512}}]
+    properties = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": nodes}
+    client = world.aws.clients()("batch")
+    client.register_job_definition(jobDefinitionName="nodes", type="multinode", nodeProperties=properties)
+    world.aws.script(definition="nodes", running=36_000)
+    name = new_job_name(TASK.job_name_prefix())
+    [parent] = world.aws.submit("nodes:1", jobName=name, tags=task_tags(TASK))
+    assert world.sweep().ended == (parent,)
+
+
+def test_only_the_queues_given_are_looked_into(world: World) -> None:
+    """Each once, by name or ARN; an orphan in another queue is not seen."""
+    arn = world.aws.clients()("batch").create_job_queue(
+        jobQueueName="other", priority=1, computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "local"}]
+    )["jobQueueArn"]
+    other, default = world.job(jobQueue="other"), world.job()
+    assert world.sweep(job_queues=["default", "default"], dry_run=True).ended == (default,)
+    assert world.sweep(job_queues=[arn]).ended == (other,)
+
+
+def test_many_jobs_are_listed_and_described_by_the_hundred(world: World) -> None:
+    """250 jobs are three pages and three descriptions."""
+    for index in range(250):
+        world.job(replace(TASK, map_index=index))
+    report = world.sweep(dry_run=True)
+    assert len(report.ended) == 250
+    assert world.aws.counts()["DescribeJobs"] == 3
+    assert world.aws.counts()["ListJobs"] == 7
+
+
+def test_an_orphan_that_cannot_be_terminated_does_not_keep_the_others(world: World) -> None:
+    """The report says which, and why."""
+    jobs = [world.job(replace(TASK, map_index=index)) for index in range(3)]
+    world.aws.fault("TerminateJob", "denied", times=1)
+    report = world.sweep()
+    assert len(report.ended) == 2
+    assert isinstance(report.error, AccessDeniedError)
+    assert sum(world.is_terminated(job_id) for job_id in jobs) == 2
+    assert any(": not terminated: d.t[" in line and "batch:TerminateJob" in line for line in report.lines())
+
+
+def test_a_queue_that_does_not_exist_is_an_error(world: World) -> None:
+    """An orphan must not be missed for a typing mistake."""
+    with pytest.raises(AwsError, match="batch:ListJobs"):
+        world.sweep(job_queues=["nowhere"])
+
+
+def test_without_a_deployment_nothing_is_looked_at(world: World) -> None:
+    """The jobs of all Airflows without a name would be one's own."""
+    world.job(replace(TASK, deployment=""))
+    with pytest.raises(NoDeploymentError, match="AIRFLOW__BATCH_JOBS__DEPLOYMENT"):
+        world.sweep(deployment="")
+    assert not world.aws.counts()
+
+
+def test_what_is_decided_before_needs_no_state(world: World) -> None:
+    """Airflow is asked only about what depends on it."""
+    world.job(is_detached=True)
+    world.job(replace(TASK, run_id="a~b"))
+    world.job(replace(TASK, task_id="u"))
+    assert in_question(world.make().find()) == (Owner("d", "r", "u"),)
+
+
+def test_an_adopted_job_can_be_detached_afterwards(world: World) -> None:
+    """A DAG's author may change his mind between two attempts."""
+    job_id = world.job()
+    world.states[OWNER] = "success"
+    for _ in range(2):
+        [job] = describe_jobs(world.aws.clients(), [job_id])
+        detach(world.aws.clients(), job)
+    assert world.aws.job(job_id)["tags"][DETACHED_TAG] == "true"
+    assert world.aws.counts()["TagResource"] == 1
+    assert world.sweep().ended == ()
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        TASK,
+        replace(TASK, map_index=7),
+        replace(TASK, dag_id="a" * 250, task_id="group.task", run_id="manual__2026-11-23T12:00:00.123456+00:00"),
+        replace(TASK, dag_id="dag-mit-Ümlaut", run_id="лот 1"),
+    ],
+)
+def test_a_job_names_its_owner(identity: TaskIdentity) -> None:
+    """What is read back is exactly what was written, whatever the name is cut to."""
+    name = new_job_name(identity.job_name_prefix("the user's own name for it"))
+    owner = owner_of(task_tags(identity), name, "here")
+    assert owner == Owner(identity.dag_id, identity.run_id, identity.task_id, identity.map_index)
