@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_batch_jobs.demo.standalone import RestApi, StandaloneAirflow
 from airflow_batch_jobs.local import LocalControl, start_process
+from tests.e2e import chaos, chaos_world
+from tests.e2e.parts import SplitAirflow
 from tests.e2e.runs import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
 DAGS = Path(__file__).parent / "dags"
+CHAOS_DAGS = Path(__file__).parent / "chaos_dags"
+#: Names the file that gets the table of the chaos tests as Markdown.
+TABLE_VARIABLE = "CHAOS_TABLE"
+
+_ROWS: pytest.StashKey[list[chaos.Row]] = pytest.StashKey()
+_AIRFLOW: pytest.StashKey[SplitAirflow] = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,3 +69,56 @@ def start(api: RestApi) -> Callable[..., Run]:
         return Run.start(api, dag_id, script, task_id)
 
     return start_run
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[chaos_world.World]:
+    """An Airflow for chaos, with an AWS that works and two that lose half of the answers and of the requests."""
+    points = tmp_path_factory.mktemp("points")
+    with start_process() as usual, start_process() as answers, start_process() as requests:
+        clouds = {"aws_default": usual, "aws_hundred_answers": answers, "aws_hundred_requests": requests}
+        for each in clouds.values():
+            chaos_world.prepare(each)
+        answers.fault("SubmitJob", "drop", share=0.5, after=True)
+        requests.fault("SubmitJob", "drop", share=0.5)
+        connections = {f"AIRFLOW_CONN_{name.upper()}": each.airflow_connection() for name, each in clouds.items()}
+        environment = {**chaos_world.environment(points), **connections}
+        with SplitAirflow(tmp_path_factory.mktemp("split"), CHAOS_DAGS, environment) as airflow:
+            pytestconfig.stash[_AIRFLOW] = airflow
+            others = {name: chaos_world.World(airflow, each, points) for name, each in clouds.items()}
+            yield chaos_world.World(airflow, usual, points, others)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the Airflow for chaos with the last test that needs it: other tests measure how long things take."""
+    is_needed = nextitem is not None and "world" in getattr(nextitem, "fixturenames", ())
+    if _AIRFLOW in item.config.stash and not is_needed:
+        item.config.stash[_AIRFLOW].stop()
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest, world: chaos_world.World) -> dict[str, Future[chaos.Row]]:
+    """What came of the cases of a module that were chosen to run."""
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    cases: list[Any] = [test.callspec.params["case"] for test in tests if test.module is request.module]
+    return chaos.play_all(world, cases)
+
+
+@pytest.fixture
+def row(case: chaos.Case, outcomes: dict[str, Future[chaos.Row]], pytestconfig: pytest.Config) -> chaos.Row:
+    """What is left of a test's case."""
+    row = outcomes[case.what].result()
+    pytestconfig.stash.setdefault(_ROWS, []).append(row)
+    return row
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table of the chaos tests."""
+    if rows := config.stash.get(_ROWS, []):
+        table = chaos.table(rows)
+        terminalreporter.section("chaos")
+        for line in table:
+            terminalreporter.line(line)
+        if path := os.environ.get(TABLE_VARIABLE):
+            Path(path).write_text("\n".join(table) + "\n", encoding="utf-8")

@@ -25,12 +25,13 @@ def until(what: Callable[[], Any], seconds: float = 60.0, every: float = 0.25) -
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a DAG whose task of interest is `task_id`."""
+    """One run of a DAG whose task of interest is `task_id`, or one of those that it was mapped to."""
 
     api: RestApi
     dag_id: str
     run_id: str
     task_id: str = "job"
+    map_index: int = -1
 
     @classmethod
     def start(cls, api: RestApi, dag_id: str, script: str = "", task_id: str = "job") -> Run:
@@ -41,8 +42,12 @@ class Run:
     @property
     def state(self) -> str | None:
         """The task instance's state."""
-        state = self.api.task_instance(self.dag_id, self.run_id, self.task_id)["state"]
+        state = self.about()["state"]
         return None if state is None else str(state)
+
+    def about(self) -> dict[str, Any]:
+        """Return what the REST API tells of the task instance."""
+        return self.api.task_instance(self.dag_id, self.run_id, self.task_id, self.map_index)
 
     def wait_for(self, *states: str, seconds: float = 90.0) -> str:
         """Wait until the task instance is in one of some states."""
@@ -58,11 +63,11 @@ class Run:
 
     def xcom(self, key: str) -> Any:
         """Return an XCom of the task instance."""
-        return self.api.xcom(self.dag_id, self.run_id, self.task_id, key)
+        return self.api.xcom(self.dag_id, self.run_id, self.task_id, key, self.map_index)
 
     def log(self, try_number: int = 1) -> list[dict[str, Any]]:
         """Return the task log."""
-        return self.api.log(self.dag_id, self.run_id, self.task_id, try_number=try_number)
+        return self.api.log(self.dag_id, self.run_id, self.task_id, try_number=try_number, map_index=self.map_index)
 
     def text(self, try_number: int = 1) -> str:
         """Return the task log as one text."""
@@ -74,8 +79,8 @@ class Run:
 
     def mark(self, state: str) -> None:
         """Mark the task instance as a user does."""
-        self.api.set_state(self.dag_id, self.run_id, self.task_id, state)
+        self.api.set_state(self.dag_id, self.run_id, self.task_id, state, self.map_index)
 
     def clear(self) -> None:
         """Clear the task instance as a user does."""
-        self.api.clear(self.dag_id, self.run_id, self.task_id)
+        self.api.clear(self.dag_id, self.run_id, self.task_id, self.map_index)

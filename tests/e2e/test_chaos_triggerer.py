@@ -1,0 +1,115 @@
+"""Triggerers are killed, ended and held while tasks are deferred to them."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.chaos import MOST_DOUBLE, Case, Scene
+from tests.e2e.runs import until
+
+if TYPE_CHECKING:
+    from tests.e2e.chaos import Row
+    from tests.e2e.chaos_world import World
+    from tests.e2e.runs import Run
+
+MAY_COME_TWICE = "lines since then may come twice"
+HELD_SECONDS = 45.0
+
+
+def runnable(world: World, run: Run) -> None:
+    """Wait until the job waits for its turn."""
+    world.job(run, "RUNNABLE")
+    until(lambda: "is RUNNABLE" in run.text(), 60, every=1)
+
+
+def running(world: World, run: Run) -> None:
+    """Wait until lines of the job are in the task log."""
+    del world
+    until(lambda: len(run.lines()) > 20, 90, every=1)
+
+
+def being_read(world: World, run: Run) -> None:
+    """Wait until the job has ended; its last lines can be read only some seconds later."""
+    del world
+    until(lambda: "is SUCCEEDED" in run.text(), 120, every=0.5)
+    assert run.state == "deferred"
+
+
+def kill(world: World) -> None:
+    """Kill the triggerer and start another one."""
+    world.airflow.the("triggerer").kill()
+    world.airflow.start("triggerer")
+
+
+def end(world: World) -> None:
+    """Tell the triggerer to end, and start another one."""
+    old = world.airflow.the("triggerer")
+    old.send(signal.SIGTERM)
+    old.wait()
+    old.kill()
+    world.airflow.start("triggerer")
+
+
+def hold(world: World) -> None:
+    """Hold the triggerer for 45 s beside another one, which takes over meanwhile."""
+    old, began = world.airflow.the("triggerer"), time.monotonic()
+    world.airflow.start("triggerer")
+    old.send_to_all(signal.SIGSTOP)
+    until(lambda: time.monotonic() - began > HELD_SECONDS, HELD_SECONDS + 5)
+    old.send_to_all(signal.SIGCONT)
+
+
+KILLED, ENDED, HELD = Scene(kill), Scene(end), Scene(hold)
+
+CASES = [
+    Case("triggerer killed while RUNNABLE", "deferred", runnable, "waiting_longer", scene=KILLED),
+    Case(
+        "triggerer killed while RUNNING",
+        "deferred",
+        running,
+        "flowing",
+        most_double=MOST_DOUBLE,
+        says=MAY_COME_TWICE,
+        scene=KILLED,
+    ),
+    Case(
+        "triggerer killed during the last reading",
+        "deferred",
+        being_read,
+        "late",
+        most_double=MOST_DOUBLE,
+        says=MAY_COME_TWICE,
+        scene=KILLED,
+    ),
+]
+LONG_CASES = [
+    Case("triggerer told to end while RUNNING", "deferred", running, "flowing", scene=ENDED),
+    Case(
+        "triggerer held for 45 s beside another",
+        "deferred",
+        running,
+        "flowing",
+        most_double=MOST_DOUBLE,
+        says=MAY_COME_TWICE,
+        scene=HELD,
+    ),
+    Case("triggerer held for 45 s while RUNNABLE", "deferred", runnable, "waiting_longer", scene=HELD),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.run_id)
+def test_a_task_whose_triggerer_is_killed_goes_on(row: Row) -> None:
+    """Another triggerer goes on with its job; no line is lost, and lines that may come twice are announced."""
+    row.check()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("case", LONG_CASES, ids=lambda case: case.run_id)
+def test_a_task_whose_triggerer_is_replaced_goes_on(row: Row) -> None:
+    """After a clean end nothing comes twice; a triggerer that was taken for dead stops no job when it comes back."""
+    row.check()
+    assert row.case.says or MAY_COME_TWICE not in row.log

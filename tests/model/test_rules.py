@@ -1,0 +1,221 @@
+"""The rules of submitting and stopping keep the model's invariants, and each is there because one breaks without it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.model.model import Violation, explore
+from tests.model.world import RULE_NAMES, Disturbances, Rules, Scenario
+
+#: Scenarios that the rules alone keep in order, each with the least number of states its exploration must reach.
+SCENARIOS: dict[str, tuple[Scenario, int]] = {
+    "nothing goes wrong": (Scenario(Disturbances()), 13),
+    "the job fails": (Scenario(Disturbances(job_failures=1)), 33),
+    "a crash": (Scenario(Disturbances(crashes=1), listings_lag=True), 120),
+    "two crashes": (Scenario(Disturbances(crashes=2), retries=2, listings_lag=True), 390),
+    "a crash and a failed job": (Scenario(Disturbances(crashes=1, job_failures=1), retries=2, listings_lag=True), 400),
+    "a lost answer": (Scenario(Disturbances(lost_answers=1), listings_lag=True), 62),
+    "a lost answer and a crash": (Scenario(Disturbances(lost_answers=1, crashes=1), listings_lag=True), 270),
+    "two lost answers and a crash": (
+        Scenario(Disturbances(lost_answers=2, crashes=1), retries=2, listings_lag=True),
+        560,
+    ),
+    "a pause": (Scenario(Disturbances(pauses=1), listings_lag=True), 480),
+    "a pause and a crash": (Scenario(Disturbances(pauses=1, crashes=1), retries=2, listings_lag=True), 3_200),
+    "two pauses": (Scenario(Disturbances(pauses=2), retries=2, listings_lag=True), 8_000),
+    "a pause and a lost answer": (Scenario(Disturbances(pauses=1, lost_answers=1), listings_lag=True), 990),
+    "a pause and a clear": (Scenario(Disturbances(pauses=1, clears=1), listings_lag=True), 29_000),
+    "throttling and a crash": (Scenario(Disturbances(throttles=1, crashes=1), listings_lag=True), 260),
+    "throttling and a clear": (Scenario(Disturbances(throttles=1, clears=1), listings_lag=True), 2_000),
+    "throttling and a pause": (Scenario(Disturbances(throttles=1, pauses=1), listings_lag=True), 1_000),
+    "a clear": (Scenario(Disturbances(clears=1), listings_lag=True), 920),
+    "a clear without a carrier": (Scenario(Disturbances(clears=1), carrier_known=False, listings_lag=True), 310),
+    "a clear and a lost answer": (Scenario(Disturbances(clears=1, lost_answers=1), listings_lag=True), 3_200),
+    "a clear and a crash": (Scenario(Disturbances(clears=1, crashes=1), listings_lag=True), 6_100),
+    "a clear beside another deployment": (Scenario(Disturbances(clears=1, crashes=1), neighbour=True), 3_800),
+    "two clears": (Scenario(Disturbances(clears=2), listings_lag=True), 33_000),
+    "a user's stop": (Scenario(Disturbances(marks=1)), 41),
+    "a stalled triggerer": (Scenario(Disturbances(stalls=1)), 36),
+    "a stalled triggerer and a user's stop": (Scenario(Disturbances(stalls=1, marks=1)), 130),
+    "a stalled triggerer and a clear": (Scenario(Disturbances(stalls=1, clears=1)), 2_300),
+    "two stalled triggerers and a clear": (Scenario(Disturbances(stalls=2, clears=1)), 13_000),
+    "a stalled triggerer, a clear and a crash": (Scenario(Disturbances(stalls=1, clears=1, crashes=1)), 19_000),
+    "a stalled triggerer, a clear and a crashed trigger": (
+        Scenario(Disturbances(stalls=1, clears=1, trigger_crashes=1)),
+        12_000,
+    ),
+    "a stalled triggerer and a crashed trigger": (Scenario(Disturbances(stalls=1, trigger_crashes=1)), 150),
+    "a stalled triggerer, a pause and a failed job": (
+        Scenario(Disturbances(stalls=1, pauses=1, job_failures=1)),
+        2_100,
+    ),
+    "a crashed trigger without a retry": (Scenario(Disturbances(trigger_crashes=1), retries=0), 18),
+    "a store out of order": (Scenario(Disturbances(outages=2)), 49),
+    "a store out of order and a crash": (Scenario(Disturbances(outages=2, crashes=1)), 330),
+    "a retry that asks for something else": (
+        Scenario(Disturbances(crashes=1), request_changes=True, listings_lag=True),
+        160,
+    ),
+    "a pause of a retry that asks for something else": (
+        Scenario(Disturbances(crashes=1, pauses=1), retries=2, request_changes=True),
+        3_900,
+    ),
+    "a pause and a clear of what asks for something else": (
+        Scenario(Disturbances(clears=1, pauses=1), request_changes=True),
+        23_000,
+    ),
+    "a user's stop of a worker that waits": (Scenario(Disturbances(marks=1), waits_on_worker=True), 32),
+    "a clear of a worker that waits": (Scenario(Disturbances(clears=1), waits_on_worker=True, listings_lag=True), 640),
+    "a pause and a clear of a worker that waits": (
+        Scenario(Disturbances(clears=1, pauses=1), waits_on_worker=True),
+        12_000,
+    ),
+    "a scheduler's death": (Scenario(Disturbances(resets=1, crashes=1), listings_lag=True), 1_600),
+    "a scheduler's death and a clear": (Scenario(Disturbances(resets=1, clears=1)), 16_000),
+    "a scheduler's death and a pause": (Scenario(Disturbances(resets=1, pauses=1), listings_lag=True), 6_400),
+    "a scheduler's death while a worker waits": (
+        Scenario(Disturbances(resets=1, pauses=1), waits_on_worker=True),
+        4_600,
+    ),
+    "a scheduler's death without a retry": (Scenario(Disturbances(resets=1), waits_on_worker=True, retries=0), 160),
+    "a scheduler's death, a stalled triggerer and a crashed trigger": (
+        Scenario(Disturbances(resets=1, stalls=1, trigger_crashes=1), retries=0),
+        1_100,
+    ),
+    "an eviction": (Scenario(Disturbances(evictions=1), waits_on_worker=True), 26),
+    "an eviction and a clear without a retry": (
+        Scenario(Disturbances(evictions=1, clears=1), waits_on_worker=True, retries=0),
+        790,
+    ),
+    "an eviction and a pause": (Scenario(Disturbances(evictions=1, pauses=1), waits_on_worker=True), 570),
+    "a timeout and a pause": (Scenario(Disturbances(timeouts=1, pauses=1), waits_on_worker=True), 620),
+}
+
+#: Scenarios that need the sweep, each with the reason why no rule can do without it.
+SWEPT: dict[str, tuple[Scenario, int]] = {
+    # A check and the send are two calls, and AWS takes no token that could be checked with the second.
+    "a pause before the send": (
+        Scenario(Disturbances(pauses=1), pauses_before_send=True, listings_lag=True, is_swept=True),
+        1_500,
+    ),
+    "a pause before the send and a clear": (
+        Scenario(Disturbances(pauses=1, clears=1), pauses_before_send=True, is_swept=True),
+        91_000,
+    ),
+    "a pause before the send and a user's stop": (
+        Scenario(Disturbances(pauses=1, marks=1), pauses_before_send=True, is_swept=True),
+        4_800,
+    ),
+    # No trigger hears of a stop that comes while none runs, and a worker may be killed before it has asked.
+    "a user's stop that no trigger hears": (Scenario(Disturbances(marks=1, crashes=1), is_swept=True), 570),
+    "a user's stop while a worker waits and crashes": (
+        Scenario(Disturbances(marks=1, crashes=1), waits_on_worker=True, is_swept=True),
+        490,
+    ),
+    "all that stops a worker that waits": (
+        Scenario(
+            Disturbances(marks=1, clears=1, evictions=1, timeouts=1),
+            waits_on_worker=True,
+            is_swept=True,
+        ),
+        60_000,
+    ),
+    # The job of a clear is left to the next attempt, which may not live to end it, or not even begin.
+    "a clear whose attempts are lost": (Scenario(Disturbances(clears=1, crashes=1), retries=0, is_swept=True), 2_800),
+    "a stalled triggerer, a user's stop, and a clear after retries were lowered": (
+        Scenario(Disturbances(stalls=1, clears=1, marks=1), retries=2, retries_lowered=True, is_swept=True),
+        35_000,
+    ),
+    "a clear and a user's stop": (Scenario(Disturbances(clears=1, marks=1), is_swept=True), 6_700),
+    "a last attempt that crashes": (Scenario(Disturbances(crashes=1), retries=0, is_swept=True), 45),
+    # What was sent without a record is known by its tags alone: not to who may not see it yet, and not as an older
+    # generation's.
+    "a job without a record and a crash": (
+        Scenario(Disturbances(outages=2, crashes=1), listings_lag=True, is_swept=True),
+        1_400,
+    ),
+    "a job without a record and a clear": (Scenario(Disturbances(outages=2, clears=1), is_swept=True), 12_000),
+    "a job without a record and a pause": (Scenario(Disturbances(outages=2, pauses=1), is_swept=True), 6_200),
+}
+
+ALL = {**SCENARIOS, **SWEPT}
+
+#: What breaks without each rule: an invariant, and a scenario in which it does.
+BROKEN = [
+    ("max_tries_count", "I3", "a clear without a carrier"),
+    ("carrier_counts", "I3", "a clear"),
+    ("record_first", "I1", "a clear"),
+    ("fence", "I1", "a pause"),
+    ("lease", "I4", "a pause"),
+    ("lease_when_throttled", "I1", "throttling and a crash"),
+    ("one_send", "I1", "a lost answer"),
+    ("grace", "I1", "a crash"),
+    ("grace_with_id", "I1", "a crash"),
+    ("look_first", "I1", "a crash"),
+    ("look_first", "I5", "a stalled triggerer and a clear"),
+    ("take_success", "I4", "a crash"),
+    ("end_older", "I1", "a clear"),
+    ("end_older", "I5", "a clear"),
+    ("look_after_end", "I4", "a retry that asks for something else"),
+    ("leave_unknown", "I2", "a clear beside another deployment"),
+    ("stale_leaves_its_job", "I2", "a pause"),
+    ("fence_before_end", "I2", "a pause of a retry that asks for something else"),
+    ("fence_before_timeout", "I2", "a timeout and a pause"),
+    ("xcom_attempt_marks", "I2", "a stalled triggerer, a pause and a failed job"),
+    ("fence_before_eviction", "I2", "a scheduler's death without a retry"),
+    ("newer_by_try_number", "I2", "a stalled triggerer, a user's stop, and a clear after retries were lowered"),
+    ("no_state_is_no_stop", "I2", "a scheduler's death, a stalled triggerer and a crashed trigger"),
+    ("ask_state_before_kill", "I2", "a stalled triggerer"),
+    ("leave_on_the_way", "I2", "a stalled triggerer and a crashed trigger"),
+    ("ask_state_on_worker", "I2", "an eviction"),
+    ("sweep_lists_first", "I2", "a clear and a user's stop"),
+    *(("sweep", "I1", name) for name in SWEPT),
+]
+
+
+def _violation(rule: str, invariant: str, name: str) -> Violation:
+    """Return the shortest way to the violation."""
+    violation = explore(ALL[name][0], replace(Rules(), **{rule: False}), only=invariant).violation
+    assert violation is not None, f"{invariant} holds without {rule}"
+    return violation
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_rules_keep_all_invariants(name: str) -> None:
+    """Whatever happens in whatever order, the invariants hold; after the sweep, where that is needed."""
+    scenario, least_states = ALL[name]
+    explored = explore(scenario)
+    assert explored.violation is None, str(explored.violation)
+    assert explored.states >= least_states
+    assert explored.rests
+
+
+@pytest.mark.parametrize(("rule", "invariant", "name"), BROKEN)
+def test_without_a_rule_an_invariant_breaks(rule: str, invariant: str, name: str) -> None:
+    """Each rule is needed: without it, an invariant that holds with it does not."""
+    violation = _violation(rule, invariant, name)
+    assert violation.invariant == invariant
+    assert violation.trace[0] == "attempt 1 begins"
+
+
+def test_no_rule_is_there_without_a_reason() -> None:
+    """Every rule of the model is switched off in some test."""
+    assert {rule for rule, _, _ in BROKEN} == set(RULE_NAMES)
+
+
+def test_a_violation_tells_the_shortest_way_to_it() -> None:
+    """A broken invariant reads as a story: who did what, in which order."""
+    assert str(_violation("stale_leaves_its_job", "I2", "a pause")).splitlines() == [
+        "I2 is broken by:",
+        "  1 attempt 1 begins",
+        "  2 attempt 1 reads no record",
+        "  3 attempt 1 writes its record",
+        "  4 attempt 1 finds its record new",
+        "  5 attempt 1 sends job 0",
+        "  6 attempt 1 pauses before it would write id",
+        "  7 Airflow sees attempt 1 silent",
+        "  8 attempt 1 goes on after its pause",
+        "  9 attempt 1 is refused by the store, and terminates its job",
+    ]
