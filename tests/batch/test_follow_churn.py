@@ -1,0 +1,79 @@
+"""LogFollower while jobs come and go, CloudWatch throttles and gives empty pages, in virtual time."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.batch.log_world import REGION, Copy, LogWorld, in_batches, moment
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.batch.streams.scan import Scan
+
+STREAMS = 200
+SECONDS = 240
+
+
+class RoughCopy(Copy):
+    """Follows while three calls of ten are throttled, and two bring an empty page first."""
+
+    def __init__(self, world: LogWorld, chance: random.Random) -> None:
+        super().__init__(world)
+        self._chance = chance
+        self.throttled = 0
+        self.empty = 0
+
+    def ask(self, scan: Scan) -> None:
+        """Make one call, or have it refused, or answered with an empty page."""
+        luck = self._chance.random()
+        if luck < 0.3:
+            self.throttled += 1
+            self.pace.throttled(self.now)
+            self.logs.retry(scan)
+        elif luck < 0.5 and self.can_be_read(scan):
+            self.empty += 1
+            self.logs.feed(scan, self.world.empty_page(scan.request(moment(self.now))), moment(self.now))
+        else:
+            super().ask(scan)
+            self.pace.succeeded()
+
+    def can_be_read(self, scan: Scan) -> bool:
+        """Whether all streams of a call exist."""
+        names = scan.request(moment(self.now))["logStreamNames"]
+        return all(self.world.exists_from.get(name, 0.0) <= self.now for name in names)
+
+
+def churning_world(chance: random.Random) -> tuple[LogWorld, dict[str, tuple[float, float]]]:
+    """Return streams of jobs that live for 5 to 60 s, and when each job begins and ends."""
+    world, lives = LogWorld(), {}
+    for number in range(STREAMS):
+        name, begin = f"job{number}", chance.uniform(0, SECONDS - 60)
+        end = begin + chance.uniform(5, 60)
+        world.write(name, in_batches(chance, chance.choice((0.2, 1, 5)), begin, end, chance.choice((2, 10, 40))))
+        world.exists_from[name] = begin + chance.uniform(0, 6)
+        lives[name] = begin, end
+    return world, lives
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_jobs_that_come_and_go_lose_and_double_no_line(seed: int) -> None:
+    """Two hundred of them in four minutes, each followed from its beginning until its log has settled."""
+    chance = random.Random(seed)  # noqa: S311 - a reproducible world
+    world, lives = churning_world(chance)
+    copy = RoughCopy(world, chance)
+    begins = [(begin, name, True) for name, (begin, _) in lives.items()]
+    ends = [(end, name, False) for name, (_, end) in lives.items()]
+    for at, name, begins_now in sorted(begins + ends):
+        copy.run_until(at)
+        (copy.follow if begins_now else copy.end)(name)
+        for settled in [other for other in copy.settled_at if not copy.followed[other].queued]:
+            copy.logs.drop(copy.followed[settled])
+    copy.run_until(SECONDS + 300)
+    assert set(copy.settled_at) == set(lives)
+    assert copy.throttled > 50
+    assert copy.empty > 20
+    assert [copy.lost(name) for name in lives if copy.lost(name)] == []
+    assert [copy.doubled(name) for name in lives if copy.doubled(name)] == []
+    assert copy.logs.next_scan(REGION, moment(copy.now)) is None
