@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +12,7 @@ from airflow_batch_jobs.batch.once import Record, Submission, Submitted
 from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.batch.requests.identity import TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
+from tests.batch.frozen_clock import FrozenClock
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
@@ -31,25 +32,6 @@ STORED = {
     "sent_at": "2026-11-23T12:00:00+00:00",
     "job_id": None,
 }
-
-
-class FrozenClock:
-    """The local AWS's time, which passes when somebody sleeps."""
-
-    def __init__(self, aws: LocalAws) -> None:
-        self._aws = aws
-
-    def now(self) -> datetime:
-        """Return the endpoint's time."""
-        return datetime.fromtimestamp(self._aws.now(), tz=UTC)
-
-    def monotonic(self) -> float:
-        """Return the endpoint's time in seconds."""
-        return self._aws.now()
-
-    def sleep(self, seconds: float) -> None:
-        """Let the endpoint's time pass."""
-        self._aws.advance(seconds)
 
 
 class Store:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +18,7 @@ from airflow_batch_jobs.batch.requests.identity import (
 )
 from airflow_batch_jobs.batch.submission import describe_jobs
 from airflow_batch_jobs.errors import AccessDeniedError, AwsError, NoDeploymentError
+from tests.batch.frozen_clock import FrozenClock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ class World:
         """Return a sweep an hour from now."""
         self.aws.advance(options.pop("after_seconds", 3600))
         defaults: dict[str, Any] = {"deployment": "here", "job_queues": ["default"], "dry_run": False}
-        return OrphanSweep(clients=self.aws.clients(), clock=EndpointClock(self.aws), **defaults | options)
+        return OrphanSweep(clients=self.aws.clients(), clock=FrozenClock(self.aws), **defaults | options)
 
     def tell(self, owners: Sequence[Owner]) -> Mapping[Owner, str | None]:
         """Tell the states of task instances; those of which nothing is known are gone."""
@@ -66,25 +66,6 @@ class World:
     def is_terminated(self, job_id: str) -> bool:
         """Return whether a job was terminated."""
         return bool(self.aws.job(job_id)["isTerminated"])
-
-
-class EndpointClock:
-    """The local AWS's time."""
-
-    def __init__(self, aws: LocalAws) -> None:
-        self._aws = aws
-
-    def now(self) -> datetime:
-        """Return the endpoint's time."""
-        return datetime.fromtimestamp(self._aws.now(), tz=UTC)
-
-    def monotonic(self) -> float:
-        """Return the endpoint's time in seconds."""
-        return self._aws.now()
-
-    def sleep(self, seconds: float) -> None:
-        """Let the endpoint's time pass."""
-        self._aws.advance(seconds)
 
 
 @pytest.fixture
