@@ -67,9 +67,10 @@ def test_a_wait_turns_a_spinner_on_a_terminal(
 ) -> None:
     """People see that something goes on, and the spinner is gone from what a script reads."""
     monkeypatch.setenv("FORCE_COLOR", "1")
-    result = run("submit", aws.register("shell", ["sh", "-c", "true"]), "-q", "default", "--wait")
+    aws.script(definition="slow", runnable=3, running=0.1)  # the command looks at once, and after two seconds
+    result = run("submit", aws.register("slow"), "-q", "default", "--wait")
 
-    assert "SUBMITTED" in result.stderr
+    assert "RUNNABLE" in result.stderr
     assert "SUCCEEDED" in result.stderr
     assert result.stdout == f"{aws.jobs()[0]['jobId']}\n"
 
