@@ -192,7 +192,8 @@ class Submission:
         job_id = send(self.clients, self.request, clock=self.clock, before_repeat=lambda: self._renew(record))
         reach("after-send", self.identity.run_id)
         try:
-            self.store.write(replace(record, job_id=job_id))
+            # With the time of now: a throttled request may have gone out long after its record was made.
+            self.store.write(replace(record, job_id=job_id, sent_at=self.clock.now().isoformat()))
         except RecordUnavailableError as error:
             self.note(f"{error} Job {job_id} can be found by its name {record.job_name}.")
         return Submitted(job_id, self.request, sent)

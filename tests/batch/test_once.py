@@ -214,9 +214,10 @@ def test_a_throttled_send_keeps_its_record_young(world: World) -> None:
     """The record's time tells for how long a job may be unseen, and the request may go out a minute after the first."""
     world.aws.fault("SubmitJob", "throttle", times=8)
     submitted = world.submit(FIRST)
-    sent_at = datetime.fromisoformat(world.store.writes[-2].sent_at).timestamp()
     assert len(world.store.writes) == 8 + 2
-    assert world.aws.job(submitted.job_id)["createdAt"] / 1000 - sent_at < 1
+    for record in world.store.writes[-2:]:
+        sent_at = datetime.fromisoformat(record.sent_at).timestamp()
+        assert abs(world.aws.job(submitted.job_id)["createdAt"] / 1000 - sent_at) < 1
 
 
 def test_a_replaced_attempt_sends_no_throttled_request_again(world: World) -> None:
