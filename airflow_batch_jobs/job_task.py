@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs import execution_timeout
 from airflow_batch_jobs.connection import AwsConnection
 from airflow_batch_jobs.task_instance import JOB_XCOM, TaskKey
 
@@ -26,8 +27,8 @@ class JobTask:
     verify: bool | str | None
     botocore_config: Mapping[str, Any] | None
     finish_in_triggerer: bool | None = None
-    #: Whether each attempt writes a record that it can read as long as it is not replaced.
-    _writes_record = False
+    #: Whether this attempt has written a record, which it can read as long as it is not replaced.
+    _is_recorded = False
     #: Whether SIGTERM has come.
     _killed = False
     _waiting: WorkerWait | None = None
@@ -96,7 +97,7 @@ class JobTask:
             self._connection,
             TaskKey.of(ti),
             retry_left=retry_left(ti),
-            recorded_as=ti.id if self._writes_record else None,
+            recorded_as=ti.id if self._is_recorded else None,
         )
         if self._killed:
             self._waiting.kill()
@@ -121,4 +122,5 @@ class JobTask:
 
     def _push(self, ti: Any, job: Mapping[str, Any]) -> None:
         """Push the `batch_job` XCom, marked with the attempt that wrote it: XComs are not fenced."""
-        ti.xcom_push(JOB_XCOM, {**job, "try_number": ti.try_number, "max_tries": ti.max_tries})
+        with execution_timeout.held():
+            ti.xcom_push(JOB_XCOM, {**job, "try_number": ti.try_number, "max_tries": ti.max_tries})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context, XComArg
 
-    from airflow_batch_jobs.batch.once import Submitted
+    from airflow_batch_jobs.batch.once import Submission, Submitted
     from airflow_batch_jobs.batch.request import SubmitRequest
     from airflow_batch_jobs.waiting import Outcome, WaitPlan
 
@@ -78,7 +79,6 @@ class BatchJobOperator(JobTask, BaseOperator):
     }
     operator_extra_links = JOB_LINKS
     ui_color = "#ffe0b8"
-    _writes_record = True
 
     def __init__(  # noqa: PLR0913 - each is a decision of the DAG's author
         self,
@@ -133,19 +133,22 @@ class BatchJobOperator(JobTask, BaseOperator):
         from airflow.sdk.exceptions import AirflowTaskTimeout
 
         from airflow_batch_jobs.batch.clients import kept_clients
-        from airflow_batch_jobs.submitting import TIMED_OUT, submit_for
+        from airflow_batch_jobs.submitting import submission_for, submit
 
         ti = context["ti"]
-        submitted, job = submit_for(self, context, kept_clients(self._connection.clients()))
+        submission = submission_for(self, context, kept_clients(self._connection.clients()))
         try:
+            submitted, job = submit(self, submission)
+            self._is_recorded = submitted.is_recorded
             self._push(ti, job.to_xcom())
             reach("before-deferral", ti.run_id)
             if not self.wait and not self._killed:
                 return submitted.job_id
             outcome = self._wait_for_job(ti, self._plan(submitted))
         except AirflowTaskTimeout:
-            self._abandon(ti, submitted.job_id, TIMED_OUT)
-            raise
+            if (ended := self._end_late(ti, submission)) is None:
+                raise
+            outcome = ended
         return self._conclude(context, outcome)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
@@ -167,10 +170,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralError:
-            ti = context["ti"]
-            job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
-            if job:
-                self._abandon(ti, job["job_id"], "The Airflow trigger that waited for it has crashed")
+            self._abandon(context)
             raise
 
     def _take_definition(self, definition: JobDefinition | type[JobDefinition] | str) -> None:
@@ -263,18 +263,46 @@ class BatchJobOperator(JobTask, BaseOperator):
         TaskLog().note(outcome.summary)
         return outcome.job_id
 
-    def _abandon(self, ti: Any, job_id: str, reason: str) -> None:
-        """Terminate a job that this attempt can wait for no longer, unless a retry is left that will adopt it."""
-        from airflow_batch_jobs.batch.submission import terminate
+    def _end_late(self, ti: Any, submission: Submission) -> Outcome | None:
+        """End a job whose task's time was up before the wait for it began, unless a retry is left that will adopt it.
+
+        Returns:
+            What came of the job; None where there is none, or it is left.
+        """
+        from airflow_batch_jobs.errors import AwsError
         from airflow_batch_jobs.task_log import TaskLog
         from airflow_batch_jobs.worker import retry_left
 
         if retry_left(ti) or not self.terminate_on_kill:
+            return None
+        try:
+            jobs = submission.unfinished()
+        except AwsError as error:  # the timeout is what must be reported
+            TaskLog().problem(f"A job named {submission.request.job_name} may run on. {error}")
+            return None
+        outcome = None
+        for job in jobs:
+            self._is_recorded = job.is_recorded
+            outcome = self._wait_here(ti, replace(self._plan(job), deadline=datetime.now(tz=UTC)))
+        return outcome
+
+    def _abandon(self, context: Context) -> None:
+        """Terminate the job of a trigger that has crashed, unless a retry is left, or at work, that adopts it."""
+        from airflow_batch_jobs.batch.submission import terminate
+        from airflow_batch_jobs.submitting import TaskStateRecords
+        from airflow_batch_jobs.task_log import TaskLog
+        from airflow_batch_jobs.worker import retry_left
+
+        ti = context["ti"]
+        job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
+        if not job or retry_left(ti) or not self.terminate_on_kill:
             return
         try:
-            terminate(self._connection.clients(), job_id, reason)
+            if TaskStateRecords(context["task_state_store"]).read() is not None:
+                reason = "The Airflow trigger that waited for it has crashed"
+                terminate(self._connection.clients(), job["job_id"], reason)
         except Exception as error:  # noqa: BLE001 - what has ended the wait is what must be reported
-            TaskLog().problem(f"Job {job_id} may run on: {error}")
+            TaskLog().problem(f"Job {job['job_id']} may run on: {error}")
 
 
 def _reference_of(definition: JobDefinition | type[JobDefinition] | str) -> str:

@@ -2,7 +2,8 @@
 
 A cancelled trigger and a SIGTERM look the same whether a user marked the task failed, a triggerer lost a trigger to
 another one, or a node was drained. Only the state of the task instance tells, so the decisions are pure functions of
-it. *Final* includes the absent state: a task cleared, or gone with its DAG run, is wanted no more.
+it. A task instance that is gone with its DAG run is wanted no more. One without a state is between two attempts: for a
+moment after its scheduler has died, and for as long as the scheduler takes to queue it after a clear.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.orphans import ENDED_STATES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The states in which nobody waits for the job any more. None is the state of what is cleared or gone.
-FINAL_STATES = frozenset({"success", "failed", "skipped", "removed", "upstream_failed", None})
+#: What a user does to a task that runs on a worker: `restarting` is a clear.
+STOPPED_STATES = ENDED_STATES | {"restarting"}
+#: A task that has no state for so long was cleared, and is not queued again yet: its DAG is paused, or the scheduler
+#: slow. One that was reset, and whose new attempt will adopt the job, is queued by the scheduler's next loop.
+CLEARED_SECONDS = 5.0
 
 
 class Verdict(Enum):
@@ -28,7 +34,14 @@ class Verdict(Enum):
     ASK_AGAIN = "ask again"
 
 
-def in_triggerer(state: str | None, stored: Mapping[str, Any] | None, job_id: str, try_number: int) -> Verdict:
+def in_triggerer(
+    state: str | None,
+    stored: Mapping[str, Any] | None,
+    job_id: str,
+    try_number: int,
+    *,
+    seconds_without_state: float = 0.0,
+) -> Verdict:
     """Decide for a trigger that was cancelled by what Airflow calls a user action.
 
     A triggerer that stalled gets the same cancellation for triggers that another one has taken over, so `deferred` with
@@ -36,31 +49,37 @@ def in_triggerer(state: str | None, stored: Mapping[str, Any] | None, job_id: st
     retry or of the run after a clear.
 
     Args:
-        state: The task instance's state.
+        state: The task instance's state; None where it has none at the moment, `GONE` where there is no such task.
         stored: Its `batch_job` XCom.
         job_id: The trigger's job.
         try_number: The trigger's attempt. Unlike `max_tries` it never falls: a clear after `retries` was lowered makes
             that smaller.
+        seconds_without_state: For how long the task instance has had no state.
     """
-    if state in FINAL_STATES:
+    if state in ENDED_STATES or (state is None and seconds_without_state >= CLEARED_SECONDS):
         return Verdict.TERMINATE
     if state == "deferred":
         if not stored or stored.get("job_id") == job_id:
             return Verdict.LEAVE
-        return Verdict.TERMINATE if (stored.get("try_number") or 0) > try_number else Verdict.LEAVE
+        return Verdict.TERMINATE if is_newer(stored, try_number) else Verdict.LEAVE
     return Verdict.LEAVE if state == "up_for_retry" else Verdict.ASK_AGAIN
+
+
+def is_newer(stored: Mapping[str, Any] | None, try_number: int) -> bool:
+    """Tell whether a `batch_job` XCom is that of a later attempt than a trigger's, whichever job it names."""
+    return bool(stored and (stored.get("try_number") or 0) > try_number)
 
 
 def on_worker(state: str | None, *, retry_left: bool) -> Verdict:
     """Decide for a task process that got SIGTERM.
 
-    `restarting` is a clear of a running task. Any other state that is not final means that the worker is evicted, or
-    has lost the API server: the job goes on where a retry will adopt it.
+    Any state that is not one a user sets means that the worker is evicted, or has lost the API server: the job goes on
+    where a retry will adopt it.
 
     Args:
-        state: The task instance's state.
+        state: The task instance's state; None where it has none at the moment, `GONE` where there is no such task.
         retry_left: Whether Airflow will try the task again.
     """
-    if state in FINAL_STATES or state == "restarting":
+    if state in STOPPED_STATES:
         return Verdict.TERMINATE
     return Verdict.LEAVE if retry_left else Verdict.TERMINATE

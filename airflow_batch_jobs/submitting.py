@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs import execution_timeout
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.once import Record, Submission, Submitted
 from airflow_batch_jobs.batch.orphans import detach
@@ -11,7 +12,7 @@ from airflow_batch_jobs.batch.request import TaskIdentity, new_job_name, task_ta
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.submission import check_request
 from airflow_batch_jobs.config import Settings
-from airflow_batch_jobs.errors import AwsError, RecordUnavailableError, StaleAttemptError
+from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from airflow_batch_jobs.task_log import TaskLog
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 #: The key of the record in the task state store.
 RECORD_KEY = "batch_job"
-#: The statusReason of a job that nobody waits for any more.
-TIMED_OUT = "The Airflow task's execution_timeout has passed"
 #: With these the API server says that the attempt is over: a token that is frozen or of another attempt, an id that is
 #: gone. Anything else is a failure of the server or of the way to it.
 _OVER = frozenset({401, 403, 404, 410})
@@ -48,7 +47,8 @@ class TaskStateRecords:
         from airflow.sdk.exceptions import AirflowRuntimeError
 
         try:
-            stored = self._store.get(RECORD_KEY)
+            with execution_timeout.held():
+                stored = self._store.get(RECORD_KEY)
         except AirflowRuntimeError as error:
             raise _store_error(error) from error
         return Record.from_dict(stored) if isinstance(stored, dict) else None
@@ -63,7 +63,8 @@ class TaskStateRecords:
         from airflow.sdk.exceptions import AirflowRuntimeError
 
         try:
-            self._store.set(RECORD_KEY, record.to_dict())
+            with execution_timeout.held():
+                self._store.set(RECORD_KEY, record.to_dict())
         except AirflowRuntimeError as error:
             raise _store_error(error) from error
 
@@ -89,44 +90,34 @@ def identity_of(ti: Any) -> TaskIdentity:
     )
 
 
-def submit_for(operator: BatchJobOperator, context: Context, clients: ClientFactory) -> tuple[Submitted, JobDetail]:
-    """Submit the operator's request once for a task instance.
+def submission_for(operator: BatchJobOperator, context: Context, clients: ClientFactory) -> Submission:
+    """Return what submits the operator's request once for a task instance."""
+    identity = identity_of(context["ti"])
+    prefix = identity.job_name_prefix(operator.job_name)
+    return Submission(
+        clients=clients,
+        identity=identity,
+        request=operator.request(new_job_name(prefix), task_tags(identity, is_detached=_is_detached(operator))),
+        prefix=prefix,
+        store=TaskStateRecords(context["task_state_store"]),
+        note=TaskLog().note,
+    )
+
+
+def submit(operator: BatchJobOperator, submission: Submission) -> tuple[Submitted, JobDetail]:
+    """Check the request and submit it, or go on with an earlier attempt's job.
 
     Returns:
         The submission, and the job as far as it is known: what the `batch_job` XCom is made of.
 
     Raises:
         BatchJobsError: See `airflow_batch_jobs.errors`.
-        AirflowTaskTimeout: `execution_timeout` has passed meanwhile. A job that may have been started is left for the
-            retry where one is left, and terminated where not.
     """
-    from airflow.sdk.exceptions import AirflowTaskTimeout
-
-    from airflow_batch_jobs.worker import retry_left
-
-    identity, log = identity_of(context["ti"]), TaskLog()
-    prefix = identity.job_name_prefix(operator.job_name)
-    # Nobody waits for such a job, or it shall survive its task: the sweep for orphans must leave it.
-    is_detached = not (operator.wait and operator.terminate_on_kill)
-    request = operator.request(new_job_name(prefix), task_tags(identity, is_detached=is_detached))
-    request.validate()
+    log, request, clients = TaskLog(), submission.request, submission.clients
     definition_arn = check_request(clients, request, note=log.problem)
-    submission = Submission(
-        clients=clients,
-        identity=identity,
-        request=request,
-        prefix=prefix,
-        store=TaskStateRecords(context["task_state_store"]),
-        note=log.note,
-    )
-    try:
-        submitted = submission.run()
-    except AirflowTaskTimeout:
-        if operator.terminate_on_kill and not retry_left(context["ti"]):
-            _withdraw(submission, log)
-        raise
+    submitted = submission.run()
     if submitted.found is not None:
-        if is_detached:
+        if _is_detached(operator):
             detach(clients, submitted.found)
         return submitted, submitted.found
     log.note(f"Submitted job {submitted.job_id} ({request.job_name}): {operator.definition} to {operator.job_queue}")
@@ -142,8 +133,6 @@ def submit_for(operator: BatchJobOperator, context: Context, clients: ClientFact
     return submitted, job
 
 
-def _withdraw(submission: Submission, log: TaskLog) -> None:
-    try:
-        submission.withdraw(TIMED_OUT)
-    except AwsError as error:  # the timeout is what must be reported
-        log.problem(f"A job named {submission.request.job_name} may run on. {error}")
+def _is_detached(operator: BatchJobOperator) -> bool:
+    """Tell whether nobody waits for the job, or it shall survive its task: the sweep for orphans must leave it."""
+    return not (operator.wait and operator.terminate_on_kill)

@@ -9,6 +9,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from airflow_batch_jobs.batch.requests.identity import Owner
+
 #: The XCom with what is known of the job; links and the UI read it.
 JOB_XCOM = "batch_job"
 #: The XCom with where the log of a running job has been copied to.
@@ -43,27 +45,16 @@ class TaskKey:
         return cls(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
 
     async def state(self) -> str | None:
-        """Ask the API server for the state, as Airflow writes it; None where it is cleared or gone.
+        """Ask the API server for the state, as Airflow writes it; None for none at the moment, `GONE` for no such task.
 
         Raises:
             TimeoutError: No answer within `ANSWER_SECONDS`.
             AirflowRuntimeError: The API server answered with an error.
         """
-        from airflow.sdk.exceptions import AirflowRuntimeError
-        from airflow.sdk.execution_time import task_runner
-        from airflow.sdk.execution_time.comms import ErrorResponse, GetTaskStates, TaskStatesResult
+        from airflow_batch_jobs.task_states import ask
 
-        question = GetTaskStates(
-            dag_id=self.dag_id, task_ids=[self.task_id], run_ids=[self.run_id], map_index=self.map_index
-        )
-        answer = await asyncio.wait_for(task_runner.SUPERVISOR_COMMS.asend(question), ANSWER_SECONDS)
-        if isinstance(answer, ErrorResponse):
-            raise AirflowRuntimeError(answer)
-        if not isinstance(answer, TaskStatesResult):
-            raise TypeError(f"Expected the task's state, received {answer!r}")
-        name = self.task_id if self.map_index < 0 else f"{self.task_id}_{self.map_index}"
-        state = answer.task_states.get(self.run_id, {}).get(name)
-        return None if state is None else str(getattr(state, "value", state))
+        owner = Owner(self.dag_id, self.run_id, self.task_id, self.map_index)
+        return (await ask([owner]))[owner]
 
     async def get_xcom(self, key: str) -> Any:
         """Return the task instance's own XCom, None where there is none.

@@ -41,7 +41,10 @@ class StatesQuestion:
     def arguments(self) -> dict[str, Any]:
         """Return what identifies them to Airflow."""
         runs = list(dict.fromkeys(owner.run_id for owner in self.owners))
-        return {"dag_id": self.dag_id, "task_ids": [self.task_id], "run_ids": runs}
+        arguments: dict[str, Any] = {"dag_id": self.dag_id, "task_ids": [self.task_id], "run_ids": runs}
+        if len(self.owners) == 1 and self.owners[0].map_index >= 0:
+            arguments["map_index"] = self.owners[0].map_index
+        return arguments
 
     def read(self, answer: Mapping[str, Mapping[str, Any]]) -> dict[Owner, str | None]:
         """Read Airflow's answer.
@@ -81,10 +84,8 @@ def ask_on_worker(owners: Iterable[Owner]) -> dict[Owner, str | None]:
     return states
 
 
-async def ask_in_triggerer(
-    owners: Iterable[Owner], gate: AbstractAsyncContextManager[Any] | None = None
-) -> dict[Owner, str | None]:
-    """Ask in a triggerer's event loop, without holding it.
+async def ask(owners: Iterable[Owner], gate: AbstractAsyncContextManager[Any] | None = None) -> dict[Owner, str | None]:
+    """Ask in an event loop, of a triggerer or of a task that waits, without holding it.
 
     Args:
         owners: The task instances.

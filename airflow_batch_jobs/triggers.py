@@ -175,7 +175,13 @@ class BatchJobTrigger(BaseTrigger):
         if self._key is not None and self.plan.copy_logs:
             self._saved_log = SavedLog(self.plan.job_id, self._key, triggerer)
             triggerer.ask_ahead(self._saved_log)
-        self._wait = JobWait(self.plan, triggerer.watcher(self.connection), log=triggerer.log, listener=self._saved_log)
+        self._wait = JobWait(
+            self.plan,
+            triggerer.watcher(self.connection),
+            log=triggerer.log,
+            listener=self._saved_log,
+            is_current=self._is_current,
+        )
         async with self._wait:
             try:
                 outcome = await self._wait.outcome()
@@ -211,13 +217,29 @@ class BatchJobTrigger(BaseTrigger):
             with suppress(TimeoutError):
                 await asyncio.wait_for(wait.outcome(), LAST_LINES_SECONDS)
 
+    async def _is_current(self) -> bool:
+        """Ask whether the task is still deferred by this very attempt; no answer is a no.
+
+        A triggerer that stalled may wake up when a later attempt has long adopted the job.
+        """
+        if self._key is None:
+            return True
+        try:
+            if await self._key.state() != "deferred":
+                return False
+            return not stop.is_newer(await self._key.get_xcom(JOB_XCOM), self.attempt[1])
+        except Exception:  # noqa: BLE001 - whatever is wrong with the API server, it is asked again
+            return False
+
     async def _verdict(self) -> tuple[str | None, stop.Verdict]:
         """Ask the API server until the task instance's state is one that decides; no answer means: leave it."""
         if self._key is None:
             return None, stop.Verdict.TERMINATE
         loop = asyncio.get_running_loop()
         until = loop.time() + UNDECIDED_SECONDS
+        without_state_since: float | None = None
         while True:
+            now = loop.time()
             try:
                 state = await self._key.state()
                 stored = await self._key.get_xcom(JOB_XCOM) if state == "deferred" else None
@@ -227,7 +249,14 @@ class BatchJobTrigger(BaseTrigger):
                     f"{self.plan.job_id} is left running. Terminate it by hand if it is not wanted."
                 )
                 return "unknown", stop.Verdict.LEAVE
-            verdict = stop.in_triggerer(state, stored, self.plan.job_id, self.attempt[1])
+            without_state_since = (without_state_since or now) if state is None else None
+            verdict = stop.in_triggerer(
+                state,
+                stored,
+                self.plan.job_id,
+                self.attempt[1],
+                seconds_without_state=now - (without_state_since or now),
+            )
             if verdict is not stop.Verdict.ASK_AGAIN:
                 return state, verdict
             if loop.time() >= until:

@@ -18,7 +18,7 @@ from airflow_batch_jobs.batch.watch import Ended, LogLines, Problem, StatusChang
 from airflow_batch_jobs.task_log import TaskLog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from typing import Self
 
     from airflow_batch_jobs.batch.detail import JobDetail, LogStream
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 AFTERMATH_SECONDS = 120.0
 #: How often a job that waits is looked at for a reason to worry.
 WORRY_SECONDS = 30.0
+#: How long it takes until a wait whose time is up asks again whether it may terminate its job.
+ASK_AGAIN_SECONDS = 5.0
+#: The statusReason of a job whose task's time is up.
+TIMED_OUT = "The Airflow task's execution_timeout has passed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +178,8 @@ class JobWait:
         watcher: Who follows the job.
         log: The task log.
         listener: Who is told what the log does not need.
+        is_current: Asks whether the task instance still waits for the job by this wait; no answer is a no. Asked when
+            time is up, since the job may be that of a newer attempt by then.
 
     Attributes:
         ended: Whether the job has, and its log is copied as far as is done here.
@@ -181,13 +187,20 @@ class JobWait:
     """
 
     def __init__(
-        self, plan: WaitPlan, watcher: JobWatcher, *, log: TaskLog | None = None, listener: WaitListener | None = None
+        self,
+        plan: WaitPlan,
+        watcher: JobWatcher,
+        *,
+        log: TaskLog | None = None,
+        listener: WaitListener | None = None,
+        is_current: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.plan = plan
         self.log = log or TaskLog()
         self.ended = False
         self.is_open = False
         self._listener: WaitListener = listener or _NOBODY
+        self._is_current = is_current
         self._follower: JobFollower = watcher.follow(
             plan.job_id,
             poll_interval=plan.poll_interval,
@@ -325,9 +338,13 @@ class JobWait:
         if self._timed_out or not self.plan.terminate_on_kill:
             self._timed_out = True
             return True
+        if self._is_current is not None and not await self._is_current():
+            # Whoever waits here will be told to stop, or the API server will answer again.
+            self._give_up_at = self._clock.now() + timedelta(seconds=ASK_AGAIN_SECONDS)
+            return False
         self._timed_out = True
         self.log.problem(f"The task's time is up at {self.plan.deadline}; job {self.plan.job_id} has not ended.")
-        if not await self.terminate("The Airflow task's execution_timeout has passed"):
+        if not await self.terminate(TIMED_OUT):
             return True
         self._give_up_at = self._clock.now() + timedelta(seconds=AFTERMATH_SECONDS)
         return False

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs import stop
+from airflow_batch_jobs import execution_timeout, stop
 from airflow_batch_jobs.batch.detail import LogStream
 from airflow_batch_jobs.batch.logs import LogCursor, read_on
 from airflow_batch_jobs.batch.watch import JobWatcher
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import AwsError, TaskEvictedError
 from airflow_batch_jobs.submitting import RECORD_KEY
+from airflow_batch_jobs.task_instance import ANSWER_SECONDS
 from airflow_batch_jobs.task_log import TaskLog
 from airflow_batch_jobs.waiting import JobWait, Outcome, WaitPlan
 
@@ -29,10 +28,6 @@ if TYPE_CHECKING:
 
 #: How long the API server is asked for the task's state after SIGTERM.
 STATE_SECONDS = 1.0
-#: A task instance that is being reset has no state for a moment; so often and so far apart is asked for the next one.
-RESET_QUESTIONS, RESET_SECONDS = 4, 0.3
-#: What a user does to a running task.
-_STOPPED = stop.FINAL_STATES - {None} | {"restarting"}
 #: How long the last lines of a terminated job are waited for: Airflow sends SIGKILL about 5 s after SIGTERM.
 LAST_LINES_SECONDS = 3.0
 #: What a worker writes without harm: it has no event loop to share, and manages about 9,000.
@@ -49,7 +44,7 @@ class WorkerWait:
         connection: The AWS settings.
         key: The task instance.
         retry_left: Whether Airflow will try the task again if this attempt fails.
-        recorded_as: The id under which this attempt has written the record of its submit; None for one without.
+        recorded_as: The id under which this attempt has written the record of its submit; None where it has not.
     """
 
     def __init__(
@@ -71,7 +66,7 @@ class WorkerWait:
             AirflowTaskTerminated: A user stopped the task; the job is terminated.
             TaskEvictedError: The worker was told to stop for another reason.
         """
-        _disarm_execution_timeout()
+        execution_timeout.disarm()
         return asyncio.run(self._run())
 
     def kill(self) -> None:
@@ -86,7 +81,8 @@ class WorkerWait:
         if self._is_killed:
             killed_event.set()
         options = replace(Settings.read().watch_options(), log_lines_per_second=LINES_PER_SECOND)
-        async with JobWait(self.plan, JobWatcher(self._connection.clients(), options), log=self.log) as wait:
+        watcher = JobWatcher(self._connection.clients(), options)
+        async with JobWait(self.plan, watcher, log=self.log, is_current=self._is_current) as wait:
             waiting = asyncio.create_task(wait.outcome())
             killed = asyncio.create_task(killed_event.wait())
             await asyncio.wait({waiting, killed}, return_when=asyncio.FIRST_COMPLETED)
@@ -95,6 +91,19 @@ class WorkerWait:
             if waiting.done():
                 return waiting.result()
             return await self._stop(wait, waiting)
+
+    async def _is_current(self) -> bool:
+        """Ask whether this attempt is still its task instance's; no answer is a no."""
+        from airflow.sdk.execution_time import task_runner
+
+        if not hasattr(task_runner.SUPERVISOR_COMMS, "asend"):
+            return True  # `dag.test()`: no supervisor that could be asked, and no other attempt
+        try:
+            if await self._key.state() != "running":
+                return False
+            return self._recorded_as is None or await asyncio.wait_for(has_record(self._recorded_as), ANSWER_SECONDS)
+        except Exception:  # noqa: BLE001 - whatever is wrong with the API server, the supervisor will end this process
+            return False
 
     async def _stop(self, wait: JobWait, waiting: asyncio.Task[Outcome]) -> Outcome:
         state, verdict = await verdict_on_worker(self._key, retry_left=self._retry_left, recorded_as=self._recorded_as)
@@ -112,16 +121,14 @@ async def verdict_on_worker(
 ) -> tuple[str | None, stop.Verdict]:
     """Ask the API server what SIGTERM means. No answer means that it is lost, which is no user's stop.
 
-    An attempt that has been replaced terminates nothing, since the next one may have adopted its job: a scheduler that
-    starts after another's death resets the tasks of workers that live on.
+    Unless a user has stopped the task, an attempt that has been replaced terminates nothing, since the next one may
+    have adopted its job: a scheduler that starts after another's death resets the tasks of workers that live on.
     """
     try:
         state = await asyncio.wait_for(key.state(), STATE_SECONDS)
-        if state not in _STOPPED and recorded_as is not None:
-            replaced = not await asyncio.wait_for(has_record(recorded_as), STATE_SECONDS)
-            state = await _state_soon(key) if replaced and state is None else state
-            if replaced and state is not None:
-                return state, stop.Verdict.LEAVE
+        may_be_replaced = state not in stop.STOPPED_STATES and recorded_as is not None
+        if may_be_replaced and not await asyncio.wait_for(has_record(recorded_as), STATE_SECONDS):
+            return state, stop.Verdict.LEAVE
     except Exception:  # noqa: BLE001 - whatever is wrong with the API server
         state = "unknown"
     return state, stop.on_worker(state, retry_left=retry_left)
@@ -143,19 +150,10 @@ async def has_record(ti_id: Any) -> bool:
     return not isinstance(answer, ErrorResponse)
 
 
-async def _state_soon(key: TaskKey) -> str | None:
-    """Return the state that a task instance without one gets when it is only being reset; None where it is gone."""
-    for _ in range(RESET_QUESTIONS):
-        if (state := await asyncio.wait_for(key.state(), STATE_SECONDS)) is not None:
-            return state
-        await asyncio.sleep(RESET_SECONDS)
-    return None
-
-
 def stop_reason(state: str | None) -> str:
     """Return what becomes the job's statusReason."""
-    if state in stop.FINAL_STATES or state == "restarting":
-        return f"Airflow task stopped by a user: now {state or 'cleared'}"
+    if state in stop.STOPPED_STATES:
+        return f"Airflow task stopped by a user: now {state}"
     return "The Airflow worker was told to stop and no retry is left"
 
 
@@ -163,7 +161,7 @@ def stopped(job_id: str, state: str | None, verdict: stop.Verdict) -> BaseExcept
     """Return what ends the task: an `execute` that returns after a kill would be recorded as a success."""
     from airflow.sdk.exceptions import AirflowTaskTerminated
 
-    if state in stop.FINAL_STATES or state == "restarting":
+    if state in stop.STOPPED_STATES:
         return AirflowTaskTerminated(f"Batch job {job_id}: the task was stopped by a user")
     return TaskEvictedError(job_id, runs_on=verdict is stop.Verdict.LEAVE)
 
@@ -190,15 +188,6 @@ def copy_rest(outcome: Outcome, clients: ClientFactory, log: TaskLog) -> None:
                 log.lines(stream, batch)
         except AwsError as error:
             log.problem(f"The log is not complete; the rest is in {stream.group}, stream {stream.stream}. {error}")
-
-
-def _disarm_execution_timeout() -> None:
-    """Switch off Airflow's alarm: it would raise in the middle of the event loop.
-
-    The plan's deadline is the same moment, and knows what to do then.
-    """
-    if threading.current_thread() is threading.main_thread():
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def retry_left(ti: Any) -> bool:

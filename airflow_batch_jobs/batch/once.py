@@ -4,14 +4,18 @@ Words: an *attempt* is one try of a task instance; a *generation* is one wanted 
 generation, a user's clear begins a new one. The rules, in the order of `Submission.run`:
 
 1. Look first. Unless this is the first try and nothing was ever recorded, list the jobs whose names begin with the
-   task instance's prefix and read their tags. An active job of the own generation that was submitted for the same
-   request is adopted; one that succeeded is the result. An active job of an older generation, the one that the record
-   tells of, is terminated and its end awaited. Jobs of other deployments and unknown generations are left alone.
-2. Record, then send. The record goes into the store before the request goes out, the id after. The write is the fence:
-   when the store refuses it, another attempt has taken over and this one must not act any more. When the store is
-   out of order, the job is submitted only if AWS can be asked what there is already.
+   task instance's prefix and read their tags. A job of the own generation that succeeded is the result; an active one
+   that was submitted for the same request is adopted. All others of the own generation, and of the older one that the
+   record tells of, are terminated first and their ends awaited. Jobs of other deployments and of generations that no
+   record tells of are left alone.
+2. Record, then send. The record goes into the store before the request goes out, the id after; the id of an adopted
+   job as well. The write is the fence: when the store refuses it, another attempt has taken over and this one must not
+   act any more. When the store is out of order, the job is submitted only if AWS can be asked what there is already.
 3. One send, see `submission.send`. Where a record has no id, its answer was lost: the name is looked up until 60 s
    after it was sent, before anything else is.
+
+What this cannot prevent is left to the sweep, see `orphans`: a process that pauses between its last check and the send,
+and a job that was sent while the store was out of order and whose task instance was cleared before the next attempt.
 """
 
 from __future__ import annotations
@@ -103,15 +107,17 @@ class Submitted:
         request: The request it was submitted with.
         submitted_at: When.
         found: The job as AWS described it, where an earlier attempt had submitted it; None for a new one.
+        is_recorded: Whether the store has this attempt's record.
     """
 
     job_id: str
     request: SubmitRequest
     submitted_at: datetime | None
     found: JobDetail | None = None
+    is_recorded: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Submission:
     """One attempt's way to the one job of its task instance.
 
@@ -132,7 +138,8 @@ class Submission:
     store: RecordStore
     note: Callable[[str], None]
     clock: Clock = field(default_factory=SystemClock)
-    _sends: list[str] = field(default_factory=list, init=False)
+    _is_recorded: bool = field(default=False, init=False)
+    _is_sent: bool = field(default=False, init=False)
 
     def run(self) -> Submitted:
         """Return the job: an earlier attempt's where there is one, else a new one.
@@ -146,27 +153,22 @@ class Submission:
         is_first = record is None and self.identity.try_number == 1
         return (None if is_first else self._look(record)) or self._send(record)
 
-    def withdraw(self, reason: str) -> None:
-        """Terminate the generation's job, for a `run` that was broken off and that no attempt will follow.
+    def unfinished(self) -> list[Submitted]:
+        """Return the generation's active jobs, for a `run` that was broken off.
 
-        A job whose answer `run` did not live to see is looked for during 60 s. Does not ask the store: what broke off
-        `run` may have broken off a question to it, too.
-
-        Args:
-            reason: Becomes the job's statusReason.
+        A job whose answer `run` did not live to see is looked for during 60 s. Terminates nothing, and does not ask
+        whether this attempt has been replaced.
 
         Raises:
-            AwsError: AWS refused, or could not be asked.
+            AwsError: AWS could not be asked.
         """
         until = self.clock.monotonic() + UNKNOWN_GRACE_SECONDS
         while True:
-            jobs = [job for job in self._listed(None) if job.tags.get(GENERATION_TAG) == self.identity.generation]
-            for job in jobs:
-                if job.status.is_active and not job.is_terminated:
-                    self.note(f"Terminating job {job.job_id}; it is {job.status}. {reason}")
-                    terminate(self.clients, job.job_id, reason)
-            if self.clock.monotonic() > until or {job.job_name for job in jobs}.issuperset(self._sends):
-                return
+            own = [job for job in self._listed(None) if job.tags.get(GENERATION_TAG) in self._own_generations(None)]
+            is_known = not self._is_sent or any(job.job_name == self.request.job_name for job in own)
+            if is_known or self.clock.monotonic() > until:
+                active = [job for job in own if job.status.is_active and not job.is_terminated]
+                return [self._submitted(job) for job in active]
             self.clock.sleep(LOOK_AGAIN_SECONDS)
 
     def _send(self, earlier: Record | None) -> Submitted:
@@ -188,23 +190,31 @@ class Submission:
                 return found
         reach("before-send", self.identity.run_id)
         sent = self.clock.now()
-        self._sends.append(self.request.job_name)
+        self._is_sent = True
         job_id = send(self.clients, self.request, clock=self.clock, before_repeat=lambda: self._renew(record))
         reach("after-send", self.identity.run_id)
+        # With the time of now: a throttled request may have gone out long after its record was made.
+        self._remember(replace(record, job_id=job_id, sent_at=self.clock.now().isoformat()))
+        return Submitted(job_id, self.request, sent, is_recorded=self._is_recorded)
+
+    def _write(self, record: Record) -> None:
+        self.store.write(record)
+        self._is_recorded = True
+
+    def _remember(self, record: Record) -> None:
+        """Write a record with an id. Without the store the job can still be found by its name."""
         try:
-            # With the time of now: a throttled request may have gone out long after its record was made.
-            self.store.write(replace(record, job_id=job_id, sent_at=self.clock.now().isoformat()))
+            self._write(record)
         except RecordUnavailableError as error:
-            self.note(f"{error} Job {job_id} can be found by its name {record.job_name}.")
-        return Submitted(job_id, self.request, sent)
+            self.note(f"{error} Job {record.job_id} can be found by its name {record.job_name}.")
 
     def _lease(self, record: Record) -> Record:
         """Write the record; again if that took long, since whoever pauses may be replaced meanwhile."""
         begun = self.clock.monotonic()
-        self.store.write(record)
+        self._write(record)
         if self.clock.monotonic() - begun > LEASE_SECONDS:
             record = replace(record, sent_at=self.clock.now().isoformat())
-            self.store.write(record)
+            self._write(record)
         return record
 
     def _renew(self, record: Record) -> None:
@@ -213,48 +223,71 @@ class Submission:
         Without the store the request goes out all the same, as the first one did.
         """
         with suppress(RecordUnavailableError):
-            self.store.write(replace(record, sent_at=self.clock.now().isoformat()))
+            self._write(replace(record, sent_at=self.clock.now().isoformat()))
 
     def _look(self, record: Record | None) -> Submitted | None:
-        """Return the job that an earlier attempt left for this one; end those that nobody wants any more."""
-        jobs = self._jobs(record)
-        own = [job for job in jobs if job.tags.get(GENERATION_TAG) == self.identity.generation]
-        if taken := self._take(own, same=record is None or record.request_digest == self.request.digest()):
-            return taken
-        unwanted = {self.identity.generation, record.generation if record else None}
-        unwanted_jobs = [
+        """Return the job that an earlier attempt left for this one, after the end of those that nobody wants any more.
+
+        Raises:
+            StaleAttemptError: Another attempt has taken over.
+        """
+        jobs, generations = self._jobs(record), self._own_generations(record)
+        own = [job for job in jobs if job.tags.get(GENERATION_TAG) in generations]
+        # An older generation's record does not tell what this one asked for.
+        told = record if record and record.generation in generations else None
+        is_same = told is None or told.request_digest == self.request.digest()
+        taken = _best(own, is_same=is_same)
+        older = {record.generation} if record else set()
+        unwanted = [
             job
             for job in jobs
-            if job.status.is_active and job.tags.get(GENERATION_TAG) in unwanted and not self._is_newer(job)
+            if job is not taken
+            and job.status.is_active
+            and job.tags.get(GENERATION_TAG) in generations | older
+            and not self._is_newer(job)
         ]
-        if not unwanted_jobs:
-            return None
-        if record is not None:
-            # As it was read: whoever paused since may have been replaced, and these would be another attempt's then.
-            self.store.write(record)
-        self._end(unwanted_jobs)
-        ids = [job.job_id for job in own]
-        return self._take(describe_jobs(self.clients, ids), same=False)  # one may have succeeded meanwhile
+        if unwanted:
+            if record is not None:
+                # As it was read: whoever paused since may have been replaced, and these would be another's then.
+                self.store.write(record)
+            self._end(unwanted)
+            # What was active may have succeeded meanwhile, and what was to be adopted may have ended.
+            taken = _best(describe_jobs(self.clients, [job.job_id for job in own]), is_same=is_same)
+        return None if taken is None else self._adopt(taken)
+
+    def _own_generations(self, record: Record | None) -> set[str]:
+        """Return the generations that count as this attempt's: an unknown trace differs from no other."""
+        own = {self.identity.generation, replace(self.identity, traceparent=None).generation}
+        if self.identity.traceparent is None and record is not None and record.max_tries == self.identity.max_tries:
+            own.add(record.generation)
+        return own
 
     def _is_newer(self, job: JobDetail) -> bool:
         number = job.tags.get(TRY_NUMBER_TAG, "")
         return number.isdecimal() and int(number) > self.identity.try_number
 
-    def _take(self, own: list[JobDetail], *, same: bool) -> Submitted | None:
-        """Return the first of the generation's jobs that this attempt can go on with.
+    def _adopt(self, job: JobDetail) -> Submitted:
+        """Go on with a job, and remember that: where listings lag, the next attempt knows its id."""
+        self.note(f"Job {job.job_id} of an earlier attempt is {job.status}; this attempt goes on with it.")
+        self._remember(
+            Record(
+                job_id=job.job_id,
+                job_name=job.job_name,
+                job_queue=job.job_queue,
+                generation=self.identity.generation,
+                request_digest=self.request.digest(),
+                try_number=self.identity.try_number,
+                max_tries=self.identity.max_tries,
+                sent_at=(job.created_at or self.clock.now()).isoformat(),
+            )
+        )
+        return self._submitted(job)
 
-        Args:
-            own: The jobs, newest first.
-            same: Whether they were submitted for the same request.
-        """
-        for job in own:
-            if job.status is JobStatus.SUCCEEDED or (job.status.is_active and same and not job.is_terminated):
-                self.note(f"Job {job.job_id} of an earlier attempt is {job.status}; this attempt goes on with it.")
-                return Submitted(job.job_id, self.request, job.created_at, job)
-        return None
+    def _submitted(self, job: JobDetail) -> Submitted:
+        return Submitted(job.job_id, self.request, job.created_at, job, is_recorded=self._is_recorded)
 
     def _jobs(self, record: Record | None) -> list[JobDetail]:
-        """Return the jobs of this task instance and deployment, newest first.
+        """Return the jobs of this task instance and deployment: the record's, then the newest first.
 
         AWS may not know yet what was sent just now: until 60 s after a send that was recorded, its job has to be found.
         """
@@ -289,6 +322,18 @@ class Submission:
             active = [job.job_id for job in describe_jobs(self.clients, active) if job.status.is_active]
             if active:
                 self.clock.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _best(own: list[JobDetail], *, is_same: bool) -> JobDetail | None:
+    """Return which of a generation's jobs an attempt can go on with: one that succeeded, else one that is at work.
+
+    Args:
+        own: The jobs, the likeliest first.
+        is_same: Whether they were submitted for the same request.
+    """
+    succeeded = (job for job in own if job.status is JobStatus.SUCCEEDED)
+    at_work = (job for job in own if is_same and job.status.is_active and not job.is_terminated)
+    return next(succeeded, None) or next(at_work, None)
 
 
 def _grace_end(record: Record) -> datetime:

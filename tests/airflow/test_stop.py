@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_batch_jobs.batch.orphans import GONE
 from airflow_batch_jobs.stop import Verdict, in_triggerer, on_worker
 
 MINE = {"job_id": "mine", "max_tries": 1, "try_number": 1}
 
 
-@pytest.mark.parametrize("state", ["success", "failed", "skipped", "removed", "upstream_failed", None])
-def test_a_final_or_absent_state_terminates_the_job_of_a_deferred_task(state: str | None) -> None:
-    """Nobody waits for the job of a task that is final, cleared or gone."""
+@pytest.mark.parametrize("state", ["success", "failed", "skipped", "removed", "upstream_failed", GONE])
+def test_a_final_or_absent_state_terminates_the_job_of_a_deferred_task(state: str) -> None:
+    """Nobody waits for the job of a task that is final or gone."""
     assert in_triggerer(state, MINE, "mine", 1) is Verdict.TERMINATE
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(0.0, Verdict.ASK_AGAIN), (6.0, Verdict.TERMINATE)])
+def test_a_task_that_stays_without_a_state_was_cleared(seconds: float, verdict: Verdict) -> None:
+    """One that was reset has none for a moment only, and its new attempt will adopt the job."""
+    assert in_triggerer(None, MINE, "mine", 1, seconds_without_state=seconds) is verdict
 
 
 @pytest.mark.parametrize(
@@ -51,7 +58,9 @@ def test_a_state_on_the_way_decides_nothing_yet(state: str) -> None:
     [
         ("success", True, Verdict.TERMINATE),
         ("failed", True, Verdict.TERMINATE),
-        (None, True, Verdict.TERMINATE),
+        (GONE, True, Verdict.TERMINATE),
+        (None, True, Verdict.LEAVE),
+        (None, False, Verdict.TERMINATE),
         ("restarting", True, Verdict.TERMINATE),
         ("running", True, Verdict.LEAVE),
         ("running", False, Verdict.TERMINATE),

@@ -234,7 +234,7 @@ def test_a_triggerer_asks_through_its_supervisor(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Comms(), raising=False)
     owners = [Owner("d", "r", "t"), Owner("d", "r", "t", 1), Owner("d", "r", "t", 2)]
-    states = asyncio.run(task_states.ask_in_triggerer(owners, gate if is_gated else None))
+    states = asyncio.run(task_states.ask(owners, gate if is_gated else None))
     assert states == dict(zip(owners, ("success", None, GONE), strict=True))
 
 
@@ -252,4 +252,4 @@ def test_an_error_of_the_api_server_is_no_state(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Comms(), raising=False)
     for kind in (AirflowRuntimeError, TypeError):
         with pytest.raises(kind):
-            asyncio.run(task_states.ask_in_triggerer([Owner("d", "r", "t")]))
+            asyncio.run(task_states.ask([Owner("d", "r", "t")]))

@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from airflow_batch_jobs.waiting import JobWait, Outcome, WaitListener, WaitPlan
+from airflow_batch_jobs.waiting import ASK_AGAIN_SECONDS, JobWait, Outcome, WaitListener, WaitPlan
 from tests.batch.virtual import VirtualAws, run, run_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from airflow_batch_jobs.local.server import LocalAws
 
 
 def waited(
-    aws: LocalAws, *events: tuple[float, Callable[[], object]], deadline_seconds: float | None = None, **plan: Any
+    aws: LocalAws,
+    *events: tuple[float, Callable[[], object]],
+    deadline_seconds: float | None = None,
+    is_current: Callable[[], Awaitable[bool]] | None = None,
+    **plan: Any,
 ) -> tuple[Outcome, list[str]]:
     """Submit a job and wait for it; return the outcome and the lines of the task log."""
     [job_id] = aws.submit("job:1")
@@ -30,7 +34,8 @@ def waited(
     async def main() -> Outcome:
         virtual = VirtualAws(aws)
         deadline = None if deadline_seconds is None else virtual.now() + timedelta(seconds=deadline_seconds)
-        async with JobWait(WaitPlan(job_id=job_id, deadline=deadline, **plan), virtual.watcher()) as wait:
+        whole_plan = WaitPlan(job_id=job_id, deadline=deadline, **plan)
+        async with JobWait(whole_plan, virtual.watcher(), is_current=is_current) as wait:
             return await run_beside(wait.outcome(), *events) if events else await wait.outcome()
 
     with capture_logs() as entries:
@@ -93,6 +98,20 @@ def test_a_deadline_terminates_the_job_and_waits_for_its_last_lines(aws: LocalAw
     assert outcome.failed
     assert any(line.startswith("The task's time is up") for line in lines)
     assert "execution_timeout" in outcome.job["status_reason"]
+
+
+def test_a_deadline_of_an_attempt_that_was_replaced_leaves_the_job(aws: LocalAws) -> None:
+    """The next attempt may have adopted it; it is asked again and again, since no answer looks the same."""
+    aws.script(definition="job", running=3600)
+    answers = iter([False, False, True])
+
+    async def is_current() -> bool:
+        return next(answers)
+
+    outcome, _ = waited(aws, deadline_seconds=60, is_current=is_current)
+    assert outcome.timed_out
+    [job] = aws.jobs()
+    assert (job["stoppedAt"] - job["createdAt"]) / 1000 == pytest.approx(60 + 2 * ASK_AGAIN_SECONDS, abs=2)
 
 
 def test_a_deadline_leaves_a_job_alone_that_is_only_watched(aws: LocalAws) -> None:

@@ -26,17 +26,16 @@ ATTEMPT = uuid.uuid4()
 
 
 class Supervisor:
-    """Answers with one state after the other, the last one for ever, and with the record to those that may read it."""
+    """Tells the states of a run's tasks, and the record to those that may read it."""
 
-    def __init__(self, *states: str | None, is_replaced: bool) -> None:
-        self._states = list(states)
+    def __init__(self, tasks: dict[str, str | None], *, is_replaced: bool) -> None:
+        self._tasks = tasks
         self._is_replaced = is_replaced
 
     async def asend(self, question: object) -> Any:
         """Answer a question."""
         if isinstance(question, GetTaskStates):
-            state = self._states.pop(0) if len(self._states) > 1 else self._states[0]
-            return TaskStatesResult(task_states={"r": {} if state is None else {"t": state}})
+            return TaskStatesResult(task_states={"r": self._tasks})
         assert isinstance(question, GetTaskStateStore)
         if self._is_replaced:
             return ErrorResponse(error=ErrorType.TASK_STORE_NOT_FOUND)
@@ -44,21 +43,21 @@ class Supervisor:
 
 
 @pytest.mark.parametrize(
-    ("states", "is_replaced", "verdict"),
+    ("tasks", "is_replaced", "verdict"),
     [
-        (("running",), False, Verdict.TERMINATE),
-        (("running",), True, Verdict.LEAVE),
-        (("queued",), True, Verdict.LEAVE),
-        ((None, None, "scheduled"), True, Verdict.LEAVE),
-        ((None,), True, Verdict.TERMINATE),
-        (("failed",), True, Verdict.TERMINATE),
-        (("restarting",), False, Verdict.TERMINATE),
+        ({"t": "running"}, False, Verdict.TERMINATE),
+        ({"t": "running"}, True, Verdict.LEAVE),
+        ({"t": "queued"}, True, Verdict.LEAVE),
+        ({"t": None}, True, Verdict.LEAVE),
+        ({}, True, Verdict.TERMINATE),
+        ({"t": "failed"}, True, Verdict.TERMINATE),
+        ({"t": "restarting"}, False, Verdict.TERMINATE),
     ],
 )
 def test_an_attempt_that_was_replaced_leaves_the_job_to_the_next(
-    states: tuple[str | None, ...], verdict: Verdict, monkeypatch: pytest.MonkeyPatch, *, is_replaced: bool
+    tasks: dict[str, str | None], verdict: Verdict, monkeypatch: pytest.MonkeyPatch, *, is_replaced: bool
 ) -> None:
     """Without a retry left, too; a task that a user has stopped or deleted takes its job with it."""
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(*states, is_replaced=is_replaced), raising=False)
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(tasks, is_replaced=is_replaced), raising=False)
     _, found = asyncio.run(verdict_on_worker(KEY, retry_left=False, recorded_as=ATTEMPT))
     assert found is verdict

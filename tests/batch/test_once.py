@@ -156,6 +156,55 @@ def test_a_retry_adopts_the_job_that_is_still_active(world: World) -> None:
     assert len(world.aws.jobs()) == 1
 
 
+def test_an_adopted_job_is_remembered_by_its_id(world: World) -> None:
+    """The next attempt knows it, whatever is listed, and the write ends an attempt that has been replaced."""
+    first = world.submit(FIRST)
+    world.store.record = replace(world.store.writes[0], job_id=None)
+    world.submit(RETRY)
+    remembered = world.store.writes[-1]
+    assert (remembered.job_id, remembered.job_name) == (first.job_id, world.store.writes[0].job_name)
+    assert (remembered.try_number, remembered.generation) == (2, RETRY.generation)
+    world.store.refuses = [StaleAttemptError()]
+    with pytest.raises(StaleAttemptError):
+        world.submit(replace(RETRY, try_number=3))
+    assert world.active == [first.job_id]
+
+
+def test_of_several_jobs_one_is_adopted_and_the_others_are_ended(world: World) -> None:
+    """A process that paused between its last check and the send leaves a second one; the recorded one is kept."""
+    first = world.submit(FIRST)
+    late = world.submission(FIRST).request
+    world.aws.submit("job:1", jobName=late.job_name, tags=late.tags)
+    assert world.submit(RETRY).job_id == first.job_id
+    assert world.active == [first.job_id]
+
+
+def test_a_success_ends_a_second_job_that_is_at_work(world: World) -> None:
+    """The task has what it wanted."""
+    first = world.submit(FIRST)
+    world.aws.advance(4000)
+    late = world.submission(FIRST).request
+    world.aws.submit("job:1", jobName=late.job_name, tags=late.tags)
+    assert world.submit(RETRY).job_id == first.job_id
+    assert not world.active
+
+
+def test_an_older_job_is_ended_before_the_own_one_is_adopted(world: World) -> None:
+    """The own one was sent while the store was out of order, so the record still tells of the older one."""
+    world.submit(FIRST)
+    own = world.submission(CLEARED).request
+    job_id = world.aws.submit("job:1", jobName=own.job_name, tags=own.tags)[0]
+    assert world.submit(replace(CLEARED, try_number=3)).job_id == job_id
+    assert world.active == [job_id]
+
+
+@pytest.mark.parametrize(("before", "after"), [("trace-1", None), (None, "trace-1")])
+def test_an_unknown_trace_is_no_clear(world: World, before: str | None, after: str | None) -> None:
+    """Only two that are known and differ tell one."""
+    first = world.submit(replace(FIRST, traceparent=before))
+    assert world.submit(replace(RETRY, traceparent=after)).job_id == first.job_id
+
+
 def test_a_retry_takes_the_result_of_a_job_that_succeeded(world: World) -> None:
     """A success is not run twice."""
     first = world.submit(FIRST)

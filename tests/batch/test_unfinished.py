@@ -1,4 +1,4 @@
-"""A submit that was broken off: what it may have started is found and ended, where no retry will adopt it."""
+"""A submit that was broken off: what it may have started is found, so that it can be ended."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.batch.test_once import CLEARED, FIRST, World
+from tests.batch.test_once import CLEARED, FIRST, RETRY, World
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.once import Record
@@ -29,7 +29,7 @@ def break_off_after_the_send(world: World) -> None:
     world.store.write = write  # type: ignore[method-assign]
 
 
-def test_a_job_whose_submit_was_broken_off_is_terminated(frozen_aws: LocalAws) -> None:
+def test_a_job_whose_submit_was_broken_off_is_found(frozen_aws: LocalAws) -> None:
     """Also when AWS lists it only some time after it was started."""
     world = World(frozen_aws)
     frozen_aws.fault("ListJobs", "lag", seconds=30)
@@ -38,11 +38,10 @@ def test_a_job_whose_submit_was_broken_off_is_terminated(frozen_aws: LocalAws) -
     with pytest.raises(TimeIsUp):
         submission.run()
     began = frozen_aws.now()
-    submission.withdraw("time is up")
-    [job] = frozen_aws.jobs()
-    assert job["isTerminated"]
+    [found] = submission.unfinished()
+    assert [found.job_id] == world.active
+    assert found.is_recorded
     assert 25 < frozen_aws.now() - began < 40
-    assert "Terminating job" in world.notes[-1]
 
 
 def test_a_send_that_started_nothing_is_looked_for_for_a_minute(frozen_aws: LocalAws) -> None:
@@ -53,14 +52,16 @@ def test_a_send_that_started_nothing_is_looked_for_for_a_minute(frozen_aws: Loca
     with pytest.raises(Exception, match="SubmitJob"):
         submission.run()
     began = frozen_aws.now()
-    submission.withdraw("time is up")
+    assert submission.unfinished() == []
     assert 60 <= frozen_aws.now() - began < 65
     assert frozen_aws.jobs() == []
 
 
 def test_nothing_is_waited_for_where_nothing_was_sent(frozen_aws: LocalAws) -> None:
-    """A job of another generation is not touched."""
+    """An earlier attempt's job is found at once, one of another generation is not this one's."""
     world = World(frozen_aws)
-    world.submit(FIRST)
-    world.submission(CLEARED).withdraw("time is up")
-    assert len(world.active) == 1
+    first = world.submit(FIRST)
+    began = frozen_aws.now()
+    assert world.submission(CLEARED).unfinished() == []
+    assert [job.job_id for job in world.submission(RETRY).unfinished()] == [first.job_id]
+    assert frozen_aws.now() - began < 5

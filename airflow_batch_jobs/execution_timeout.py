@@ -1,0 +1,45 @@
+"""Airflow's `execution_timeout` is an alarm: it raises AirflowTaskTimeout wherever the task's main thread is."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_AT_ONCE_SECONDS = 0.001
+
+
+def disarm() -> None:
+    """Switch the alarm off: it would raise in the middle of an event loop.
+
+    A wait's deadline is the same moment, and knows what to do then.
+    """
+    if _is_here():
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Keep the alarm from breaking off what is inside; one that is due meanwhile comes right after it.
+
+    A question to the supervisor must not be broken off: its answer would be read as that of the next question.
+    """
+    if not _is_here():
+        yield
+        return
+    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    begun = time.monotonic()
+    try:
+        yield
+    finally:
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - begun), _AT_ONCE_SECONDS))
+
+
+def _is_here() -> bool:
+    return threading.current_thread() is threading.main_thread()
