@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_batch_jobs.batch.orphans import GONE
 from airflow_batch_jobs.stop import Verdict, on_worker
 from tests.model.world import FINAL_STATES, NO_JOB, Job, Record, Setting, Step, Worker, World, XCom
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 #: Where a pause is the one that no rule can help against: between the last check and the call.
 _AFTER_THE_LAST_CHECK = frozenset({"send", "end", "kill"})
+_SUBMITTING = frozenset(
+    {"read", "look", "fence", "end", "await", "write", "check", "send", "lookup", "write id", "push"}
+)
 
 
 def attempt_steps(world: World, setting: Setting) -> Iterator[Step]:
@@ -32,6 +36,12 @@ def attempt_steps(world: World, setting: Setting) -> Iterator[Step]:
             paused = worker._replace(is_paused=True, is_late=worker.place == "check")
             name = f"{who} pauses before it would {worker.place}"
             yield Step(name, world.with_worker(worker, paused).spend("pauses"), is_due=False)
+        if world.left.timeouts and worker.place in _SUBMITTING:
+            # A job is left to the retry where there is one.
+            late = None if worker.retry_left else worker._replace(place="late", seen=None, unwanted=())
+            yield Step(
+                f"{who} has its time up in its submit", world.with_worker(worker, late).spend("timeouts"), is_due=False
+            )
         if not world.is_wanted(worker):
             yield Step(f"{who} is killed by its supervisor", world.with_worker(worker, None), is_due=False)
 
@@ -52,27 +62,26 @@ def _read(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
 
 def _look(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
     rules, seen = setting.rules, worker.seen
-    listed = [index for index, job in enumerate(world.jobs) if job.is_listed]
     if waits_for_minute(world, worker, setting):
         return
-    own = [index for index in reversed(listed) if world.jobs[index].generation == worker.generation]
-    is_same = seen is None or seen.request == worker.request
-    for index in own:
-        job = world.jobs[index]
-        if job.status == "succeeded" and not rules.take_success:
-            continue
-        if job.status == "succeeded" or (job.status == "active" and is_same):
-            found = worker._replace(place="push", seen=None, job=index, unwanted=())
-            after = world.with_worker(worker, found)
-            if job.run != worker.run:
-                after = after._replace(broken="I3")
-            yield Step(f"goes on with job {index}, which is {job.status}", after)
-            return
-    active = [index for index in listed if world.jobs[index].status == "active"]
+    listed = [index for index, job in enumerate(world.jobs) if job.is_listed]
+    likeliest = sorted(listed, key=lambda index: (seen is not None and index == seen.job, index), reverse=True)
+    own = [index for index in likeliest if world.jobs[index].generation == worker.generation]
+    told = seen if seen and seen.generation == worker.generation else None
+    is_same = told is None or told.request == worker.request
+    good = [index for index in own if rules.take_success and world.jobs[index].status == "succeeded"]
+    good += [index for index in own if is_same and world.jobs[index].status == "active"]
+    active = [index for index in listed if world.jobs[index].status == "active" and index not in good[:1]]
     unwanted = tuple(index for index in active if _is_unwanted(world.jobs[index], worker, setting))
     if unwanted:
         place = worker._replace(place="fence" if rules.fence_before_end else "end", unwanted=unwanted)
         yield Step(f"finds jobs {unwanted} unwanted", world.with_worker(worker, place))
+    elif good:
+        job = world.jobs[good[0]]
+        after = world.with_worker(worker, worker._replace(place="write id", seen=None, job=good[0]))
+        if job.run != worker.run:
+            after = after._replace(broken="I3")
+        yield Step(f"goes on with job {good[0]}, which is {job.status}", after)
     else:
         yield Step("finds no job to go on with", world.with_worker(worker, _before_send(worker, setting)))
 
@@ -189,7 +198,7 @@ def _lookup(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
 
 def _write_id(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
     rules = setting.rules
-    record = Record(worker.attempt, worker.generation, worker.request, worker.job)
+    record = Record(world.jobs[worker.job].name, worker.generation, worker.request, worker.job)
     done = world.with_worker(worker, worker._replace(place="push"))
     if world.is_current(worker):
         yield Step("writes the id", done._replace(record=record))
@@ -230,17 +239,32 @@ def _wait(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
         yield Step("is told to stop, since its heartbeat is refused", told)
     elif world.left.evictions:
         yield Step("is told to stop, since its node is drained", told.spend("evictions"), is_due=False)
-    if world.left.timeouts:
-        if setting.rules.fence_before_timeout and not world.is_current(worker):
-            yield Step("has its time up, and is refused", gone.spend("timeouts"), is_due=False)
-        else:
-            after = world.spend("timeouts").terminate(worker.job, by_owner=world.is_current(worker))
-            yield Step(f"has its time up, and terminates job {worker.job}", after, is_due=False)
+    if world.left.timeouts and (world.is_wanted(worker) or not setting.rules.fence_before_timeout):
+        after = world.spend("timeouts").terminate(worker.job, by_owner=world.is_current(worker))
+        yield Step(f"has its time up, and terminates job {worker.job}", after, is_due=False)
+
+
+def _late(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
+    """Look for what a submit has started whose time was up: listings show it within a minute, or never."""
+    named = [job for job in world.jobs if job.name == worker.attempt]
+    if any(not job.is_listed for job in named):
+        return
+    if not world.is_wanted(worker) and setting.rules.fence_before_timeout:
+        yield Step("asks on whether it may terminate anything, and is killed", world.with_worker(worker, None))
+        return
+    after = world
+    for index, job in enumerate(world.jobs):
+        if job.is_listed and job.generation == worker.generation:
+            after = after.terminate(index, by_owner=world.is_current(worker))
+    yield Step("terminates what its submit has started", after.with_worker(worker, None))
 
 
 def _ask(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
     state, rules = world.task.state, setting.rules
-    verdict = on_worker(told_state(world, setting), retry_left=worker.retry_left)
+    told = world.task.told_state
+    if told is None and not rules.no_state_is_no_stop:
+        told = GONE
+    verdict = on_worker(told, retry_left=worker.retry_left)
     is_users = state in FINAL_STATES or state == "restarting"
     if rules.fence_before_eviction and not is_users and not world.is_current(worker):
         verdict = Verdict.LEAVE
@@ -248,12 +272,6 @@ def _ask(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
         yield Step(f"sees the task {state}", world.with_worker(worker, worker._replace(place="kill")))
     else:
         yield Step(f"sees the task {state}, and leaves job {worker.job}", world.with_worker(worker, None))
-
-
-def told_state(world: World, setting: Setting) -> str | None:
-    """Return what the decision about a stop is told of the task's state."""
-    told = world.task.told_state
-    return "scheduled" if told is None and setting.rules.no_state_is_no_stop else told
 
 
 def _kill(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
@@ -278,4 +296,5 @@ _PLACES: dict[str, Callable[[World, Worker, Setting], Iterator[Step]]] = {
     "wait": _wait,
     "ask": _ask,
     "kill": _kill,
+    "late": _late,
 }

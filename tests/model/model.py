@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.stop import Verdict, in_triggerer
-from tests.model.attempt import attempt_steps, told_state, waits_for_minute
+from airflow_batch_jobs.stop import Verdict, in_triggerer, is_newer
+from tests.model.attempt import attempt_steps, waits_for_minute
 from tests.model.world import (
     FINAL_STATES,
     NO_JOB,
@@ -236,9 +237,13 @@ def _runner_steps(world: World, runner: Runner, setting: Setting) -> Iterator[St
             name = "is taken for dead, and another takes over"
             fresh = Runner(runner.attempt, runner.max_tries, runner.job)
             yield Step(name, after._replace(runners=(*after.runners, fresh)), is_due=False)
-    elif runner.place != "run":
+        return
+    if runner.place != "run":
         yield from _kill_steps(world, runner, setting)
-    elif not (runner.is_assigned and _is_its_task(world, runner)):
+        return
+    if world.left.timeouts:
+        yield from _timeout_steps(world, runner, setting)
+    if not (runner.is_assigned and _is_its_task(world, runner)):
         yield Step("is told to cancel it", _cancel(world, runner, setting))
     else:
         status, gone = world.jobs[runner.job].status, world.with_runner(runner, None)
@@ -252,6 +257,15 @@ def _runner_steps(world: World, runner: Runner, setting: Setting) -> Iterator[St
         if world.left.stalls:
             after = world.with_runner(runner, runner._replace(is_stalled=True)).spend("stalls")
             yield Step("stalls", after, is_due=False)
+
+
+def _timeout_steps(world: World, runner: Runner, setting: Setting) -> Iterator[Step]:
+    is_its = _is_its_task(world, runner)
+    stored = {"try_number": world.xcom.attempt[1]} if world.xcom else None
+    is_current = world.task.state == "deferred" and not is_newer(stored, runner.attempt)
+    if is_current or not setting.rules.fence_before_timeout:
+        after = world.spend("timeouts").terminate(runner.job, by_owner=is_its)
+        yield Step(f"has its time up, and terminates job {runner.job}", after, is_due=False)
 
 
 def _is_its_task(world: World, runner: Runner) -> bool:
@@ -271,7 +285,9 @@ def _kill_steps(world: World, runner: Runner, setting: Setting) -> Iterator[Step
     """Yield what a cancelled trigger decides; it asks for the state first, and then for the XCom if that matters."""
     gone, job = world.with_runner(runner, None), runner.job
     killing = world.with_runner(runner, runner._replace(place="kill"))
-    is_over = in_triggerer(told_state(world, setting), None, str(job), runner.attempt) is Verdict.TERMINATE
+    # A task that was cleared may stay without a state, one that was reset is queued soon.
+    told, waited = world.task.told_state, 0.0 if setting.rules.no_state_is_no_stop else inf
+    is_over = in_triggerer(told, None, str(job), runner.attempt, seconds_without_state=waited) is Verdict.TERMINATE
     if runner.place == "kill":
         yield Step(f"terminates job {job}", world.terminate(job).with_runner(runner, None))
     elif runner.place == "compare":
@@ -286,6 +302,8 @@ def _kill_steps(world: World, runner: Runner, setting: Setting) -> Iterator[Step
     else:
         # Where the state may still decide, it asks on for 20 s; leaving is what may come of it at any time.
         yield Step(f"sees the task {world.task.state}, and leaves job {job}", gone)
+        if world.task.state == "cleared":
+            yield Step("sees the task without a state for long", killing, is_due=False)
 
 
 def _compare(world: World, runner: Runner, setting: Setting) -> Verdict:

@@ -31,7 +31,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "throttling and a clear": (Scenario(Disturbances(throttles=1, clears=1), listings_lag=True), 2_000),
     "throttling and a pause": (Scenario(Disturbances(throttles=1, pauses=1), listings_lag=True), 1_000),
     "a clear": (Scenario(Disturbances(clears=1), listings_lag=True), 920),
-    "a clear without a carrier": (Scenario(Disturbances(clears=1), carrier_known=False, listings_lag=True), 310),
+    "a clear without a carrier": (Scenario(Disturbances(clears=1), carrier_known=False, listings_lag=True), 430),
     "a clear and a lost answer": (Scenario(Disturbances(clears=1, lost_answers=1), listings_lag=True), 3_200),
     "a clear and a crash": (Scenario(Disturbances(clears=1, crashes=1), listings_lag=True), 6_100),
     "a clear beside another deployment": (Scenario(Disturbances(clears=1, crashes=1), neighbour=True), 3_800),
@@ -39,12 +39,12 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "a user's stop": (Scenario(Disturbances(marks=1)), 41),
     "a stalled triggerer": (Scenario(Disturbances(stalls=1)), 36),
     "a stalled triggerer and a user's stop": (Scenario(Disturbances(stalls=1, marks=1)), 130),
-    "a stalled triggerer and a clear": (Scenario(Disturbances(stalls=1, clears=1)), 2_300),
-    "two stalled triggerers and a clear": (Scenario(Disturbances(stalls=2, clears=1)), 13_000),
+    "a stalled triggerer and a clear": (Scenario(Disturbances(stalls=1, clears=1)), 3_200),
+    "two stalled triggerers and a clear": (Scenario(Disturbances(stalls=2, clears=1)), 18_000),
     "a stalled triggerer, a clear and a crash": (Scenario(Disturbances(stalls=1, clears=1, crashes=1)), 19_000),
     "a stalled triggerer, a clear and a crashed trigger": (
         Scenario(Disturbances(stalls=1, clears=1, trigger_crashes=1)),
-        12_000,
+        17_000,
     ),
     "a stalled triggerer and a crashed trigger": (Scenario(Disturbances(stalls=1, trigger_crashes=1)), 150),
     "a stalled triggerer, a pause and a failed job": (
@@ -90,7 +90,21 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
         790,
     ),
     "an eviction and a pause": (Scenario(Disturbances(evictions=1, pauses=1), waits_on_worker=True), 570),
-    "a timeout and a pause": (Scenario(Disturbances(timeouts=1, pauses=1), waits_on_worker=True), 620),
+    "a timeout and a pause": (Scenario(Disturbances(timeouts=1, pauses=1), waits_on_worker=True), 1_300),
+    "a timeout and a crash": (Scenario(Disturbances(timeouts=1, crashes=1), listings_lag=True), 490),
+    "a timeout and a lost answer without a retry": (
+        Scenario(Disturbances(timeouts=1, lost_answers=1), retries=0, listings_lag=True),
+        110,
+    ),
+    "a timeout and a scheduler's death without a retry": (
+        Scenario(Disturbances(timeouts=1, resets=1), retries=0, listings_lag=True),
+        950,
+    ),
+    "a timeout and a clear": (Scenario(Disturbances(timeouts=1, clears=1), listings_lag=True), 9_400),
+    "a timeout, a stalled triggerer and a crashed trigger": (
+        Scenario(Disturbances(timeouts=1, stalls=1, trigger_crashes=1)),
+        1_150,
+    ),
 }
 
 #: Scenarios that need the sweep, each with the reason why no rule can do without it.
@@ -120,7 +134,7 @@ SWEPT: dict[str, tuple[Scenario, int]] = {
             waits_on_worker=True,
             is_swept=True,
         ),
-        60_000,
+        130_000,
     ),
     # The job of a clear is left to the next attempt, which may not live to end it, or not even begin.
     "a clear whose attempts are lost": (Scenario(Disturbances(clears=1, crashes=1), retries=0, is_swept=True), 2_800),
@@ -163,6 +177,8 @@ BROKEN = [
     ("stale_leaves_its_job", "I2", "a pause"),
     ("fence_before_end", "I2", "a pause of a retry that asks for something else"),
     ("fence_before_timeout", "I2", "a timeout and a pause"),
+    ("fence_before_timeout", "I2", "a timeout and a scheduler's death without a retry"),
+    ("fence_before_timeout", "I2", "a timeout, a stalled triggerer and a crashed trigger"),
     ("xcom_attempt_marks", "I2", "a stalled triggerer, a pause and a failed job"),
     ("fence_before_eviction", "I2", "a scheduler's death without a retry"),
     ("newer_by_try_number", "I2", "a stalled triggerer, a user's stop, and a clear after retries were lowered"),

@@ -31,6 +31,7 @@ Place = Literal[
     "wait",
     "ask",
     "kill",
+    "late",
 ]
 RunnerPlace = Literal["run", "ask", "compare", "kill"]
 #: What the trigger handed to the task that resumes.
