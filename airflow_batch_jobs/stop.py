@@ -2,8 +2,8 @@
 
 A cancelled trigger and a SIGTERM look the same whether a user marked the task failed, a triggerer lost a trigger to
 another one, or a node was drained. Only the state of the task instance tells, so the decisions are pure functions of
-it. A task instance that is gone with its DAG run is wanted no more. One without a state is between two attempts: for a
-moment after its scheduler has died, and for as long as the scheduler takes to queue it after a clear.
+it. A task instance that is gone with its DAG run is wanted no more. One without a state is between two attempts, after
+a clear or the death of its scheduler: the next one ends the job or adopts it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 #: What a user does to a task that runs on a worker: `restarting` is a clear.
 STOPPED_STATES = ENDED_STATES | {"restarting"}
-#: A task that has no state for so long was cleared, and is not queued again yet: its DAG is paused, or the scheduler
-#: slow. One that was reset, and whose new attempt will adopt the job, is queued by the scheduler's next loop.
-CLEARED_SECONDS = 5.0
 
 
 class Verdict(Enum):
@@ -34,14 +31,7 @@ class Verdict(Enum):
     ASK_AGAIN = "ask again"
 
 
-def in_triggerer(
-    state: str | None,
-    stored: Mapping[str, Any] | None,
-    job_id: str,
-    try_number: int,
-    *,
-    seconds_without_state: float = 0.0,
-) -> Verdict:
+def in_triggerer(state: str | None, stored: Mapping[str, Any] | None, job_id: str, try_number: int) -> Verdict:
     """Decide for a trigger that was cancelled by what Airflow calls a user action.
 
     A triggerer that stalled gets the same cancellation for triggers that another one has taken over, so `deferred` with
@@ -54,9 +44,8 @@ def in_triggerer(
         job_id: The trigger's job.
         try_number: The trigger's attempt. Unlike `max_tries` it never falls: a clear after `retries` was lowered makes
             that smaller.
-        seconds_without_state: For how long the task instance has had no state.
     """
-    if state in ENDED_STATES or (state is None and seconds_without_state >= CLEARED_SECONDS):
+    if state in ENDED_STATES:
         return Verdict.TERMINATE
     if state == "deferred":
         if not stored or stored.get("job_id") == job_id:

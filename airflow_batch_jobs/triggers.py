@@ -237,9 +237,7 @@ class BatchJobTrigger(BaseTrigger):
             return None, stop.Verdict.TERMINATE
         loop = asyncio.get_running_loop()
         until = loop.time() + UNDECIDED_SECONDS
-        without_state_since: float | None = None
         while True:
-            now = loop.time()
             try:
                 state = await self._key.state()
                 stored = await self._key.get_xcom(JOB_XCOM) if state == "deferred" else None
@@ -249,14 +247,7 @@ class BatchJobTrigger(BaseTrigger):
                     f"{self.plan.job_id} is left running. Terminate it by hand if it is not wanted."
                 )
                 return "unknown", stop.Verdict.LEAVE
-            without_state_since = (without_state_since or now) if state is None else None
-            verdict = stop.in_triggerer(
-                state,
-                stored,
-                self.plan.job_id,
-                self.attempt[1],
-                seconds_without_state=now - (without_state_since or now),
-            )
+            verdict = stop.in_triggerer(state, stored, self.plan.job_id, self.attempt[1])
             if verdict is not stop.Verdict.ASK_AGAIN:
                 return state, verdict
             if loop.time() >= until:

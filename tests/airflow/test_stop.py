@@ -16,12 +16,6 @@ def test_a_final_or_absent_state_terminates_the_job_of_a_deferred_task(state: st
     assert in_triggerer(state, MINE, "mine", 1) is Verdict.TERMINATE
 
 
-@pytest.mark.parametrize(("seconds", "verdict"), [(0.0, Verdict.ASK_AGAIN), (6.0, Verdict.TERMINATE)])
-def test_a_task_that_stays_without_a_state_was_cleared(seconds: float, verdict: Verdict) -> None:
-    """One that was reset has none for a moment only, and its new attempt will adopt the job."""
-    assert in_triggerer(None, MINE, "mine", 1, seconds_without_state=seconds) is verdict
-
-
 @pytest.mark.parametrize(
     ("stored", "verdict"),
     [
@@ -47,8 +41,8 @@ def test_a_retry_keeps_its_job() -> None:
     assert in_triggerer("up_for_retry", MINE, "mine", 1) is Verdict.LEAVE
 
 
-@pytest.mark.parametrize("state", ["scheduled", "queued", "running", "restarting"])
-def test_a_state_on_the_way_decides_nothing_yet(state: str) -> None:
+@pytest.mark.parametrize("state", ["scheduled", "queued", "running", "restarting", None])
+def test_a_state_on_the_way_decides_nothing_yet(state: str | None) -> None:
     """Between two attempts only the next state tells whether this was a clear or a hand-over."""
     assert in_triggerer(state, MINE, "mine", 1) is Verdict.ASK_AGAIN
 

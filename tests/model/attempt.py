@@ -261,10 +261,7 @@ def _late(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
 
 def _ask(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
     state, rules = world.task.state, setting.rules
-    told = world.task.told_state
-    if told is None and not rules.no_state_is_no_stop:
-        told = GONE
-    verdict = on_worker(told, retry_left=worker.retry_left)
+    verdict = on_worker(told_state(world, setting), retry_left=worker.retry_left)
     is_users = state in FINAL_STATES or state == "restarting"
     if rules.fence_before_eviction and not is_users and not world.is_current(worker):
         verdict = Verdict.LEAVE
@@ -272,6 +269,12 @@ def _ask(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
         yield Step(f"sees the task {state}", world.with_worker(worker, worker._replace(place="kill")))
     else:
         yield Step(f"sees the task {state}, and leaves job {worker.job}", world.with_worker(worker, None))
+
+
+def told_state(world: World, setting: Setting) -> str | None:
+    """Return what the decision about a stop is told of the task's state."""
+    told = world.task.told_state
+    return GONE if told is None and not setting.rules.no_state_is_no_stop else told
 
 
 def _kill(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:

@@ -20,11 +20,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from math import inf
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.stop import Verdict, in_triggerer, is_newer
-from tests.model.attempt import attempt_steps, waits_for_minute
+from tests.model.attempt import attempt_steps, told_state, waits_for_minute
 from tests.model.world import (
     FINAL_STATES,
     NO_JOB,
@@ -285,9 +284,7 @@ def _kill_steps(world: World, runner: Runner, setting: Setting) -> Iterator[Step
     """Yield what a cancelled trigger decides; it asks for the state first, and then for the XCom if that matters."""
     gone, job = world.with_runner(runner, None), runner.job
     killing = world.with_runner(runner, runner._replace(place="kill"))
-    # A task that was cleared may stay without a state, one that was reset is queued soon.
-    told, waited = world.task.told_state, 0.0 if setting.rules.no_state_is_no_stop else inf
-    is_over = in_triggerer(told, None, str(job), runner.attempt, seconds_without_state=waited) is Verdict.TERMINATE
+    is_over = in_triggerer(told_state(world, setting), None, str(job), runner.attempt) is Verdict.TERMINATE
     if runner.place == "kill":
         yield Step(f"terminates job {job}", world.terminate(job).with_runner(runner, None))
     elif runner.place == "compare":
@@ -302,8 +299,6 @@ def _kill_steps(world: World, runner: Runner, setting: Setting) -> Iterator[Step
     else:
         # Where the state may still decide, it asks on for 20 s; leaving is what may come of it at any time.
         yield Step(f"sees the task {world.task.state}, and leaves job {job}", gone)
-        if world.task.state == "cleared":
-            yield Step("sees the task without a state for long", killing, is_due=False)
 
 
 def _compare(world: World, runner: Runner, setting: Setting) -> Verdict:

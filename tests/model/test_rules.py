@@ -31,7 +31,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "throttling and a clear": (Scenario(Disturbances(throttles=1, clears=1), listings_lag=True), 2_000),
     "throttling and a pause": (Scenario(Disturbances(throttles=1, pauses=1), listings_lag=True), 1_000),
     "a clear": (Scenario(Disturbances(clears=1), listings_lag=True), 920),
-    "a clear without a carrier": (Scenario(Disturbances(clears=1), carrier_known=False, listings_lag=True), 430),
+    "a clear without a carrier": (Scenario(Disturbances(clears=1), carrier_known=False, listings_lag=True), 350),
     "a clear and a lost answer": (Scenario(Disturbances(clears=1, lost_answers=1), listings_lag=True), 3_200),
     "a clear and a crash": (Scenario(Disturbances(clears=1, crashes=1), listings_lag=True), 6_100),
     "a clear beside another deployment": (Scenario(Disturbances(clears=1, crashes=1), neighbour=True), 3_800),
@@ -39,12 +39,12 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "a user's stop": (Scenario(Disturbances(marks=1)), 41),
     "a stalled triggerer": (Scenario(Disturbances(stalls=1)), 36),
     "a stalled triggerer and a user's stop": (Scenario(Disturbances(stalls=1, marks=1)), 130),
-    "a stalled triggerer and a clear": (Scenario(Disturbances(stalls=1, clears=1)), 3_200),
-    "two stalled triggerers and a clear": (Scenario(Disturbances(stalls=2, clears=1)), 18_000),
+    "a stalled triggerer and a clear": (Scenario(Disturbances(stalls=1, clears=1)), 2_600),
+    "two stalled triggerers and a clear": (Scenario(Disturbances(stalls=2, clears=1)), 14_000),
     "a stalled triggerer, a clear and a crash": (Scenario(Disturbances(stalls=1, clears=1, crashes=1)), 19_000),
     "a stalled triggerer, a clear and a crashed trigger": (
         Scenario(Disturbances(stalls=1, clears=1, trigger_crashes=1)),
-        17_000,
+        14_000,
     ),
     "a stalled triggerer and a crashed trigger": (Scenario(Disturbances(stalls=1, trigger_crashes=1)), 150),
     "a stalled triggerer, a pause and a failed job": (
@@ -100,7 +100,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
         Scenario(Disturbances(timeouts=1, resets=1), retries=0, listings_lag=True),
         950,
     ),
-    "a timeout and a clear": (Scenario(Disturbances(timeouts=1, clears=1), listings_lag=True), 9_400),
+    "a timeout and a clear": (Scenario(Disturbances(timeouts=1, clears=1), listings_lag=True), 8_700),
     "a timeout, a stalled triggerer and a crashed trigger": (
         Scenario(Disturbances(timeouts=1, stalls=1, trigger_crashes=1)),
         1_150,
