@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.chaos import Case, Scene
+from tests.e2e.moments import running
 from tests.e2e.runs import until
 
 if TYPE_CHECKING:
     from tests.e2e.chaos import Row
     from tests.e2e.chaos_world import World
-    from tests.e2e.runs import Run
 
 pytestmark = pytest.mark.chaos
-
-
-def running(world: World, run: Run) -> None:
-    """Wait until lines of the job are in the task log."""
-    del world
-    until(lambda: len(run.lines()) > 8, 90, every=1)
 
 
 def kill_scheduler(world: World) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.chaos import WAIT, Case, Scene
 from tests.e2e.chaos_world import act
+from tests.e2e.moments import being_read, nothing, runnable, running, succeeded
 from tests.e2e.runs import until
 
 if TYPE_CHECKING:
@@ -21,24 +22,6 @@ if TYPE_CHECKING:
 
 STOPPING = "Server indicated the task shouldn't be running anymore"
 TIMED_OUT = "AirflowTaskTimeout"
-
-
-def runnable(world: World, run: Run) -> None:
-    """Wait until the job waits for its turn, and the task for the job."""
-    world.job(run, "RUNNABLE")
-    until(lambda: "is RUNNABLE" in run.text(), 60, every=1)
-
-
-def running(world: World, run: Run) -> None:
-    """Wait until lines of the job are in the task log."""
-    del world
-    until(lambda: len(run.lines()) > 8, 90, every=1)
-
-
-def succeeded(world: World, run: Run) -> None:
-    """Wait until the task has succeeded."""
-    del world
-    until(lambda: run.state == "success", 180, every=1)
 
 
 def mark(state: str, when: Deed) -> Deed:
@@ -81,13 +64,15 @@ def clear_unanswered(world: World, run: Run) -> None:
     world.let_go(run)
 
 
+def mark_run_failed(world: World, run: Run) -> None:
+    """Mark the whole DAG run failed."""
+    running(world, run)
+    act(lambda: run.api.request("PATCH", f"dags/{run.dag_id}/dagRuns/{run.run_id}", json={"state": "failed"}))
+
+
 def let_time_pass(world: World, run: Run) -> None:
     """Hold the worker until its time is up."""
     world.held(run)
-
-
-def nothing(world: World, run: Run) -> None:
-    """Let things take their course."""
 
 
 #: SQLite does not bear all of it at once.
@@ -103,7 +88,7 @@ CASES = [
         "execution_timeout after SubmitJob, no retry left",
         "timed_once",
         let_time_pass,
-        "waiting_longer",
+        "long",
         "failed",
         says=TIMED_OUT,
         points=AFTER_SEND,
@@ -147,6 +132,11 @@ LONG_CASES = [
     Case("on worker: cleared while RUNNING", "on_worker", clear(running), jobs=2, scene=ON_WORKER),
     Case("cleared when it has succeeded", "deferred", clear(succeeded), jobs=2, scene=AT_THE_END),
     Case("retried when its job has failed", "deferred", nothing, "broken", "failed", jobs=2, scene=AT_THE_END),
+    Case("deferred: marked failed during the last reading", "deferred", mark("failed", being_read), "late", "failed"),
+    Case("deferred: cleared during the last reading", "deferred", clear(being_read), "late", jobs=2),
+    Case(
+        "deferred: DAG run marked failed while RUNNING", "deferred", mark_run_failed, "long", "failed", scene=DEFERRED
+    ),
     Case("mapped: cleared while RUNNING", "mapped", clear(running), jobs=4, map_index=1, scene=DEFERRED),
     Case("mapped: cleared when it has succeeded", "mapped", clear(succeeded), jobs=4, map_index=2, scene=AT_THE_END),
 ]

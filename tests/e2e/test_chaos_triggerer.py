@@ -9,34 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.chaos import MOST_DOUBLE, Case, Scene
+from tests.e2e.moments import being_read, runnable, running
 from tests.e2e.runs import until
 
 if TYPE_CHECKING:
     from tests.e2e.chaos import Row
     from tests.e2e.chaos_world import World
-    from tests.e2e.runs import Run
 
 MAY_COME_TWICE = "lines since then may come twice"
 HELD_SECONDS = 45.0
-
-
-def runnable(world: World, run: Run) -> None:
-    """Wait until the job waits for its turn."""
-    world.job(run, "RUNNABLE")
-    until(lambda: "is RUNNABLE" in run.text(), 60, every=1)
-
-
-def running(world: World, run: Run) -> None:
-    """Wait until lines of the job are in the task log."""
-    del world
-    until(lambda: len(run.lines()) > 20, 90, every=1)
-
-
-def being_read(world: World, run: Run) -> None:
-    """Wait until the job has ended; its last lines can be read only some seconds later."""
-    del world
-    until(lambda: "is SUCCEEDED" in run.text(), 120, every=0.5)
-    assert run.state == "deferred"
 
 
 def kill(world: World) -> None:
@@ -87,6 +68,17 @@ CASES = [
     ),
 ]
 LONG_CASES = [
+    Case(
+        "mapped: triggerer killed while RUNNING",
+        "mapped",
+        running,
+        "flowing",
+        jobs=3,
+        most_double=3 * MOST_DOUBLE,
+        says=MAY_COME_TWICE,
+        map_index=1,
+        scene=KILLED,
+    ),
     Case("triggerer told to end while RUNNING", "deferred", running, "flowing", scene=ENDED),
     Case(
         "triggerer held for 45 s beside another",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.chaos import KILL, WAIT, Case, Scene
+from tests.e2e.moments import nothing
 from tests.e2e.runs import until
 
 if TYPE_CHECKING:
@@ -43,10 +44,6 @@ def evict_while_it_waits(world: World, run: Run) -> None:
 def wait_until_it_is_gone(world: World, run: Run) -> None:
     """See the task's process kill itself at a fault point; its supervisor lives."""
     world.held(run)
-
-
-def nothing(world: World, run: Run) -> None:
-    """Let things take their course."""
 
 
 def working(run: Run) -> int:
