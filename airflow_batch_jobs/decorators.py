@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.decorator import DecoratedOperator, determine_kwargs, task_decorator_factory
@@ -10,6 +11,7 @@ from airflow.sdk.definitions.context import context_merge
 
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.errors import DefinitionError
+from airflow_batch_jobs.masking import mask_secrets
 from airflow_batch_jobs.operators import BatchJobOperator
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
 
     def _complete(self, render: Callable[[Any], Any]) -> None:
         """Leave the parameters open as well."""
+        del render
+        mask_secrets(self.container_overrides, self.submit_options)
 
     def execute(self, context: Context) -> str:
         """Call the function, then run the job of the definition that it returns.
@@ -78,6 +82,7 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
                 f"{self.python_callable.__name__} returned {definition!r}; a @task.batch_job function returns a "
                 "JobDefinition."
             )
+        mask_secrets(definition.to_data())
         # Whatever looks like a template here is a value, and is checked as one.
         self._show(definition.with_parameters({}).plain())
         self._send_rendered_fields()
@@ -89,20 +94,21 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         return super().execute_complete(context, event)
 
     def _plan(self, submitted: Submitted) -> WaitPlan:
-        from dataclasses import replace
-
-        return replace(
-            super()._plan(submitted), rendered={"definition": self.definition, "parameters": self.parameters}
-        )
+        fields = self._rendered_fields()
+        return replace(super()._plan(submitted), rendered={name: fields[name] for name in ("definition", "parameters")})
 
     def _send_rendered_fields(self) -> None:
         """Let the UI show the request while the task is deferred; Airflow itself sends it after the task's end."""
         from airflow.sdk.execution_time import task_runner
         from airflow.sdk.execution_time.comms import SetRenderedFields
 
-        # What Airflow does at the end, masking included, has no public name.
-        fields = task_runner._serialize_rendered_fields(self)  # noqa: SLF001 - as said
-        task_runner.SUPERVISOR_COMMS.send(SetRenderedFields(rendered_fields=fields))
+        task_runner.SUPERVISOR_COMMS.send(SetRenderedFields(rendered_fields=self._rendered_fields()))
+
+    def _rendered_fields(self) -> dict[str, Any]:
+        """Return the fields as the UI shows them, secrets masked. What Airflow does for that has no public name."""
+        from airflow.sdk.execution_time import task_runner
+
+        return dict(task_runner._serialize_rendered_fields(self))  # noqa: SLF001 - as said
 
     def _show(self, plain: Mapping[str, Any]) -> None:
         self.definition = plain.get("definition", self.definition)

@@ -13,6 +13,7 @@ from airflow_batch_jobs.errors import DefinitionError, NotPinnedError
 from airflow_batch_jobs.fault_points import reach
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
+from airflow_batch_jobs.masking import mask_secrets
 from airflow_batch_jobs.task_instance import JOB_XCOM
 
 if TYPE_CHECKING:
@@ -208,12 +209,16 @@ class BatchJobOperator(JobTask, BaseOperator):
     def _complete(self, render: Any) -> None:
         """Make the typed definition of the rendered values, and show it in `definition` and `parameters`."""
         given = dict(self.parameters or {})
+        if self._typed is not None:
+            own = self._typed.to_data() if isinstance(self._typed, JobDefinition) else self._typed.defaults()
+            given = {**render(own), **given}
+        mask_secrets(given, self.container_overrides, self.submit_options)
         if self._typed is None:
             typed = JobDefinition.named(self.definition, given)
         elif isinstance(self._typed, JobDefinition):
-            typed = self._typed.with_parameters({**render(self._typed.to_data()), **given})
+            typed = self._typed.with_parameters(given)
         else:
-            typed = self._typed.from_parameters({**render(self._typed.defaults()), **given})
+            typed = self._typed.from_parameters(given)
         self.definition = typed.pinned_reference
         self.parameters = typed.to_dict()
 

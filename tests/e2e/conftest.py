@@ -12,7 +12,7 @@ from airflow_batch_jobs.demo.standalone import RestApi, StandaloneAirflow
 from airflow_batch_jobs.local import LocalControl, start_process
 from tests.e2e import chaos, chaos_world
 from tests.e2e.parts import SplitAirflow
-from tests.e2e.runs import Run
+from tests.e2e.runs import PLANTED, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +44,11 @@ def cloud() -> Iterator[LocalControl]:
 
 def own_airflow(cloud: LocalControl, home: Path) -> StandaloneAirflow:
     """Return an Airflow that is not started yet, for a test that breaks parts of it."""
-    environment = {"AIRFLOW_CONN_AWS_DEFAULT": cloud.airflow_connection(), "AIRFLOW__BATCH_JOBS__DEPLOYMENT": "e2e"}
+    environment = {
+        "AIRFLOW_CONN_AWS_DEFAULT": cloud.airflow_connection(),
+        "AIRFLOW_VAR_PLANTED": PLANTED,
+        "AIRFLOW__BATCH_JOBS__DEPLOYMENT": "e2e",
+    }
     return StandaloneAirflow(home, DAGS, environment)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.demo.standalone import RestApi
 
+#: A secret that no file of an Airflow may contain. It is in the Variable `planted`, whose name does not look secret.
+PLANTED = f"planted-{secrets.token_hex()}"
 FINAL = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 

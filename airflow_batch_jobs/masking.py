@@ -1,0 +1,44 @@
+"""What looks like a secret in a request is masked as Airflow masks it elsewhere: in logs and in the rendered fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def mask_secrets(*parts: Any) -> None:
+    """Have Airflow mask the values whose names look secret by its own rule, `[core] sensitive_var_conn_names`.
+
+    Of the rendered fields Airflow hides what stands under such a key by itself, but not AWS's
+    `{"name": "DB_PASSWORD", "value": …}`, and nothing of it in a log.
+
+    Does not keep anything from AWS, whose DescribeJobs shows environment values and parameters in plain, and not from
+    the job, whose own lines a triggerer copies as they are.
+
+    Args:
+        parts: What the request is made of.
+    """
+    from airflow.sdk._shared.secrets_masker import should_hide_value_for_key  # it has no public name
+    from airflow.sdk.log import mask_secret
+
+    for name, value in named_values(parts):
+        if should_hide_value_for_key(name):  # type: ignore[no-untyped-call]  # Airflow's, untyped
+            mask_secret(value)
+
+
+def named_values(part: Any) -> Iterator[tuple[str, str]]:
+    """Yield every text with its name: the key of a mapping, or the `name` beside a `value`."""
+    if isinstance(part, Mapping):
+        if isinstance(name := part.get("name"), str) and isinstance(value := part.get("value"), str):
+            yield name, value
+        for key, each in part.items():
+            if isinstance(each, str):
+                yield str(key), each
+            else:
+                yield from named_values(each)
+    elif isinstance(part, Iterable) and not isinstance(part, str):
+        for each in part:
+            yield from named_values(each)

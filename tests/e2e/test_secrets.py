@@ -1,0 +1,46 @@
+"""A secret that jobs are given is in no file of a real Airflow: no log, no database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.e2e.runs import FINAL, PLANTED, Run, until
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.demo.standalone import StandaloneAirflow
+    from airflow_batch_jobs.local import LocalControl
+
+STATES = {
+    "deferred": "success",
+    "on_worker": "success",
+    "decorated": "success",
+    "failing": "failed",
+    "refused": "failed",
+}
+
+
+def test_a_secret_is_nowhere_but_in_the_jobs(airflow: StandaloneAirflow, cloud: LocalControl) -> None:
+    """Whether a job succeeds or fails, is waited for in the triggerer or on a worker, or is refused for the secret."""
+    run = Run.start(airflow.api, "planted")
+
+    def states() -> dict[str, str | None]:
+        return {each["task_id"]: each["state"] for each in airflow.api.task_instances("planted", run.run_id)}
+
+    until(lambda: set(states().values()) <= set(FINAL), 180)
+    assert states() == STATES
+    assert "*** is no token" in str(Run(airflow.api, "planted", run.run_id, "refused").log())
+    assert {job["parameters"].get("api_token") for job in cloud.jobs() if is_of(job, run)} == {PLANTED, ""}
+    files = [path for path in airflow.home.rglob("*") if path.is_file()]
+    assert len([path for path in files if path.suffix == ".log"]) > len(STATES)
+    assert [path for path in files if path.name == "airflow.db"]
+    telling = [path for path in files if PLANTED.encode() in path.read_bytes()]
+    # Airflow copies a task's errors onto the console of the component that supervises it, and does not mask them there.
+    assert {path.name for path in telling} <= {"standalone.log"}
+    assert all(
+        "task_id=refused" in line for path in telling for line in path.read_text().splitlines() if PLANTED in line
+    )
+
+
+def is_of(job: dict[str, dict[str, str]], run: Run) -> bool:
+    """Tell whether a job was started for a run."""
+    return job.get("tags", {}).get("airflow-run-id") == run.run_id
