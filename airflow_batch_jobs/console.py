@@ -99,11 +99,19 @@ def say_line(stream: LogStream, event: LogEvent) -> None:
     say(f"[{stream.label}] {event.text()}" if stream.label else event.text())
 
 
-def say_access(access: Access, registered: Sequence[str]) -> None:
-    """Print on stdout how to reach a local AWS: the lines that begin with `export` are for a shell."""
+def say_access(access: Access, registered: Sequence[str], *, is_key_known: bool = False) -> None:
+    """Print on stdout how to reach a local AWS: the lines that begin with `export` are for a shell.
+
+    Args:
+        access: How to reach it.
+        registered: What is registered there.
+        is_key_known: Whether to print nothing with the access key in it.
+    """
     if registered:
         say(f"Registered {', '.join(registered)}")
     say(f"The local AWS (Batch, CloudWatch Logs, STS) is at {access.endpoint_url}; Ctrl-C ends it and its jobs.")
+    if is_key_known:
+        return
     say("\nFor Airflow:")
     say(f"export AIRFLOW_CONN_AWS_DEFAULT={shlex.quote(access.airflow_connection())}")
     say("\nFor airflow-batch-jobs, boto3 and the AWS CLI:")

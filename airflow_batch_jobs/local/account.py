@@ -18,16 +18,19 @@ class Account:
     Attributes:
         id: Twelve digits.
         region: The region in every ARN. Clients may name another: this endpoint answers for all.
-        access_key: What every request has to carry.
+        access_key: What every request has to carry; a random one where none is given.
         secret_key: What clients sign with. Signatures are not checked: the access key is the secret.
     """
 
     id: str = "123456789012"
     region: str = "us-east-1"
-    access_key: str = field(default_factory=lambda: _random_key("LOCAL"))
+    access_key: str = ""
     secret_key: str = field(default_factory=lambda: _random_key(""))
     #: When the keys that AssumeRole gave out end, in seconds since the epoch.
     _ends_at: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.access_key = self.access_key or _random_key("LOCAL")
 
     def arn(self, resource: str, service: str = "batch") -> str:
         """Return the ARN of a resource: `arn("job/…")`."""

@@ -48,6 +48,7 @@ class Settings:
 
     Attributes:
         slots: So many processes' jobs are STARTING or RUNNING at once.
+        access_key: What every request has to carry; empty for a random one.
         queues: The names of the job queues.
         region: The region in ARNs.
         step_seconds: How long a job stays in each state that it only passes through.
@@ -59,6 +60,7 @@ class Settings:
     """
 
     slots: int = 4
+    access_key: str = ""
     queues: tuple[str, ...] = ("default",)
     region: str = "us-east-1"
     step_seconds: float = 0.2
@@ -73,7 +75,7 @@ class Endpoint:
     """The local AWS without its HTTP server. Everything in it runs on one event loop."""
 
     def __init__(self, settings: Settings) -> None:
-        self.account = Account(region=settings.region)
+        self.account = Account(region=settings.region, access_key=settings.access_key)
         self.timeline = Timeline(frozen=settings.is_frozen)
         self.faults = Faults(self.timeline, settings.seed)
         self.record = Record()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import shlex
 import signal
 import socket
@@ -15,6 +17,7 @@ import psutil
 import pytest
 
 from airflow_batch_jobs.demo.examples import example_definitions
+from airflow_batch_jobs.local import LocalControl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,13 +34,15 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+def running(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     """Run `local`, give the process and what it exports, and kill it at the end if it is still there."""
-    process = subprocess.Popen([*_COMMAND, "local", *arguments], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*_COMMAND, "local", *arguments], env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout
     exported: dict[str, str] = {}
     try:
-        while "AWS_SECRET_ACCESS_KEY" not in exported:
+        while "AWS_SECRET_ACCESS_KEY" not in exported and "LOCAL_AWS_ACCESS_KEY" not in environment:
             line = process.stdout.readline()
             assert line, "it ended"
             if line.startswith("export "):
@@ -73,6 +78,20 @@ def test_what_it_exports_is_all_that_the_other_commands_need(number: signal.Sign
 
         assert process.wait(20) == 0
         assert not any(psutil.pid_exists(job.pid) for job in jobs)
+
+
+def test_a_given_access_key_holds_and_is_not_printed() -> None:
+    """Whoever gives one knows it, and the output of a container is kept."""
+    key = secrets.token_hex()
+    with running("--host", "0.0.0.0", LOCAL_AWS_ACCESS_KEY=key) as (process, _):  # noqa: S104 - as in a container
+        assert process.stdout
+        said = process.stdout.readline()
+        [url] = re.findall(r"http://[\d.]+:\d+", said)
+        assert LocalControl(url.replace("0.0.0.0", "127.0.0.1"), key).now()  # noqa: S104 - as it says
+        with pytest.raises(PermissionError):
+            LocalControl(url.replace("0.0.0.0", "127.0.0.1"), "another").now()  # noqa: S104 - as it says
+        process.send_signal(signal.SIGINT)
+        assert key not in said + process.stdout.read()
 
 
 def test_a_taken_port_is_a_usage_error() -> None:
