@@ -1,0 +1,417 @@
+"""docker-compose.yaml, without a Docker engine: its form, what it exposes, and that Airflow knows what it says."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from airflow_batch_jobs.config import OPTIONS
+from airflow_batch_jobs.local import LocalControl, start_process
+from tests.deploy import compose_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROFILES = ["local", "aws"]
+#: A value for every variable that the file requires, and none of those that it only passes on.
+VARIABLES = {name: value or f"a-{name.lower()}" for name, value in compose_file.settings().items()}
+SECRETS = {name for name, value in compose_file.settings().items() if not value} - {"AIRFLOW_DEPLOYMENT"}
+#: What Airflow says about a list of options and of command lines, as JSON.
+ASK_AIRFLOW = """
+import contextlib, io, json, sys
+from airflow.cli.cli_parser import get_parser
+from airflow.configuration import retrieve_configuration_description
+given = json.load(sys.stdin)
+known = retrieve_configuration_description(include_providers=True)
+options = [[section, key] for section, key in given["options"] if key not in known.get(section, {}).get("options", {})]
+commands = []
+for command in given["commands"]:
+    with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            get_parser().parse_args(command)
+        except SystemExit:
+            commands.append([command, said.getvalue()[-500:]])
+json.dump({"options": options, "commands": commands}, sys.stdout)
+"""
+
+
+def services(profile: str, **variables: str) -> dict[str, compose_file.Service]:
+    """Return the services of a profile by their names."""
+    return {each.name: each for each in compose_file.services(profile, VARIABLES | variables)}
+
+
+def validate(path: Path) -> subprocess.CompletedProcess[str]:
+    """Hold a file against the published schema of the Compose specification."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def airflow_words(command: tuple[str, ...]) -> list[str]:
+    """Return the arguments of `airflow`; none for another program."""
+    return list(command[1:]) if command[:1] == ("airflow",) else []
+
+
+@pytest.fixture(scope="module")
+def unknown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What of the file's options and commands this Airflow does not know."""
+    every = [each for profile in PROFILES for each in services(profile).values()]
+    names = {name for each in every for name in each.environment if name.startswith("AIRFLOW__")}
+    commands = [words for each in every for line in (each.command, each.healthcheck) if (words := airflow_words(line))]
+    given = {
+        "options": sorted(name.removeprefix("AIRFLOW__").lower().split("__") for name in names),
+        "commands": [*commands, ["triggerer", "--replicas", "2"]],
+    }
+    given["options"].append(["core", "no_such_option"])
+    home = str(tmp_path_factory.mktemp("airflow"))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_AIRFLOW],
+        input=json.dumps(given),
+        env={**environment, "AIRFLOW_HOME": home, "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_the_file_is_what_the_compose_specification_allows(tmp_path: Path) -> None:
+    """The file is valid, and is not once a key in it is misspelt."""
+    misspelt = tmp_path / "docker-compose.yaml"
+    misspelt.write_text(compose_file.PATH.read_text(encoding="utf-8").replace("healthcheck:", "healthchek:"), "utf-8")
+
+    valid, invalid = validate(compose_file.PATH), validate(misspelt)
+
+    assert valid.returncode == 0, valid.stdout
+    assert invalid.returncode == 1
+    assert "healthchek" in invalid.stdout
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_nothing_listens_beyond_this_machine(profile: str) -> None:
+    """Every published port is bound to 127.0.0.1, and only the API server's and the local AWS's are."""
+    published = {name: each.ports for name, each in services(profile).items() if each.ports}
+
+    assert set(published) == {"api-server", "local-aws"} & set(services(profile))
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_each_service_starts_after_what_it_depends_on(profile: str) -> None:
+    """What a service depends on is of its profile and comes first, with a health check where that is waited for."""
+    seen: dict[str, compose_file.Service] = {}
+    for each in compose_file.services(profile, VARIABLES):
+        for name, condition in each.depends_on.items():
+            assert name in seen, f"{each.name} comes before {name}"
+            assert condition in {"service_healthy", "service_completed_successfully"}
+            assert seen[name].healthcheck or condition != "service_healthy", f"{name} has no health check"
+            assert (name == "init") == (condition == "service_completed_successfully")
+        seen[each.name] = each
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_everything_that_stays_is_looked_after(profile: str) -> None:
+    """Every service but the one that ends has a health check and is started again."""
+    written = compose_file.document()["services"]
+    for name, each in services(profile).items():
+        assert bool(each.healthcheck) == (name != "init"), name
+        assert written[name]["restart"] == ("no" if name == "init" else "unless-stopped")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_is_a_whole_airflow(profile: str) -> None:
+    """Each profile has one of every component of Airflow, but two triggerers."""
+    count: dict[str, int] = {}
+    for each in services(profile).values():
+        if words := airflow_words(each.command):
+            count[" ".join(words)] = count.get(" ".join(words), 0) + each.replicas
+
+    assert count == {"api-server": 1, "celery worker": 1, "dag-processor": 1, "scheduler": 1, "triggerer": 2}
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    """Where the file wants a secret it names a variable that has to be set, and says so when it is not."""
+    text = compose_file.PATH.read_text(encoding="utf-8")
+    used = set(re.findall(r"\$\{(\w+)", text))
+
+    assert set(re.findall(r"\$\{(\w+):\?", text)) == {*SECRETS, "AIRFLOW_DEPLOYMENT"}
+    assert used >= SECRETS
+    for name in SECRETS:
+        assert not re.search(rf"\$\{{{name}(?!:\?)", text), f"{name} may be left out"
+        with pytest.raises(compose_file.MissingVariableError, match=name):
+            compose_file.services("aws", VARIABLES | {name: ""})
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_what_looks_like_a_secret_is_made_of_variables(profile: str) -> None:
+    """Whatever is called key, secret or password, or is an address with a password, changes with its variable."""
+    other = {name: f"another-{name.lower()}" for name in SECRETS}
+    before, after = services(profile, AWS_SECRET_ACCESS_KEY="a"), services(profile, AWS_SECRET_ACCESS_KEY="b", **other)
+    secret = re.compile(r"_(KEY|SECRET|PASSWORD|SQL_ALCHEMY_CONN|RESULT_BACKEND)$")
+    found = {(name, key) for name, each in before.items() for key in each.environment if secret.search(key)}
+
+    assert len(found) > 20
+    for name, key in found:
+        assert before[name].environment[key] != after[name].environment[key], f"{key} of {name}"
+
+
+def test_the_example_names_every_variable() -> None:
+    """`.env.example` has exactly the variables that the file uses, and COMPOSE_PROFILES, which names a profile."""
+    text = compose_file.PATH.read_text(encoding="utf-8")
+    written = compose_file.document()["services"].values()
+    passed_on = {name for each in written for name, value in each.get("environment", {}).items() if value is None}
+
+    documented = compose_file.settings(with_examples=True)
+
+    assert set(documented) == {*re.findall(r"\$\{(\w+):", text), *passed_on, "COMPOSE_PROFILES"}
+    assert documented["COMPOSE_PROFILES"] in {profile for each in written for profile in each.get("profiles", ())}
+
+
+def test_the_command_of_the_example_fills_in_what_is_empty(tmp_path: Path) -> None:
+    """The command in `.env.example` gives every secret a new value of its own, of the form that is needed."""
+    example = compose_file.EXAMPLE.read_text(encoding="utf-8")
+    command = "\n".join(line.removeprefix("#     ") for line in example.splitlines() if line.startswith("#     "))
+    made = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / ".env.example").write_text(example, encoding="utf-8")
+        subprocess.run(["sh", "-euc", command], cwd=folder, check=True)
+        assert (folder / ".env").stat().st_mode & 0o077 == 0
+        made.append(compose_file.settings(folder / ".env"))
+
+    one, two = made
+    assert len({one[name] for name in SECRETS} | {two[name] for name in SECRETS}) == 2 * len(SECRETS)
+    assert len(base64.urlsafe_b64decode(one["AIRFLOW_FERNET_KEY"])) == 32
+    assert all(re.fullmatch("[0-9a-f]{64}", one[name]) for name in SECRETS - {"AIRFLOW_FERNET_KEY"})
+    assert re.fullmatch("compose-[0-9a-f]{8}", one["AIRFLOW_DEPLOYMENT"])
+    assert all(one[name] == value for name, value in compose_file.settings().items() if value)
+    assert {each.name for each in compose_file.services(one["COMPOSE_PROFILES"], one)} >= {"worker", "local-aws"}
+
+
+def test_the_real_account_knows_no_local_endpoint() -> None:
+    """With the profile `aws` nothing names the local AWS, and the worker and the triggerers get the shell's keys."""
+    started = services("aws", AWS_ACCESS_KEY_ID="key", AWS_DEFAULT_REGION="eu-central-1")
+
+    assert "local-aws" not in started
+    for each in started.values():
+        told = [*each.command, *each.healthcheck, *each.environment.values(), *each.depends_on]
+        assert not [word for word in told if "local-aws" in word or "4566" in word]
+        assert VARIABLES["LOCAL_AWS_ACCESS_KEY"] not in " ".join(told)
+    having = {name for name, each in started.items() if "AWS_ACCESS_KEY_ID" in each.environment}
+    assert having == {"worker-aws", "triggerer-aws"}
+    for name in having:
+        environment = started[name].environment
+        assert environment["AIRFLOW_CONN_AWS_DEFAULT"] == "aws://"
+        assert environment["AWS_DEFAULT_REGION"] == "eu-central-1"
+        assert "AWS_SESSION_TOKEN" not in environment, "what the shell has not set is set"
+
+
+def test_the_local_endpoint_gets_no_key_of_the_shell() -> None:
+    """With the profile `local` no service sees AWS's own variables, and who calls AWS has the local connection."""
+    started = services("local", AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="secret", AWS_SESSION_TOKEN="token")
+
+    assert not [name for each in started.values() for name in each.environment if name.startswith("AWS_")]
+    local = LocalControl("http://local-aws:4566", VARIABLES["LOCAL_AWS_ACCESS_KEY"], secret_key="unchecked")
+    having = {name: each for name, each in started.items() if "AIRFLOW_CONN_AWS_DEFAULT" in each.environment}
+    assert set(having) == {"worker", "triggerer"}
+    for each in having.values():
+        connection = json.loads(each.environment["AIRFLOW_CONN_AWS_DEFAULT"])
+        assert connection == json.loads(local.airflow_connection())
+        assert "local-aws" in each.depends_on
+
+
+def test_jobs_of_the_local_aws_are_kept_apart() -> None:
+    """The local AWS has its access key and nothing else, and no network with the database, Redis and the API server."""
+    started = services("local")
+    local = started["local-aws"]
+
+    assert set(local.environment) == {"LOCAL_AWS_ACCESS_KEY"}
+    assert {name for name, each in started.items() if each.networks & local.networks} == {
+        "local-aws",
+        "worker",
+        "triggerer",
+    }
+    assert local.volumes == ("./dags:/opt/airflow/dags:ro",)
+
+
+def test_the_health_check_of_the_local_aws_needs_its_key() -> None:
+    """The check succeeds where the local AWS runs under that key, and fails with another key and without a server."""
+    (program, *arguments) = services("local")["local-aws"].healthcheck
+    assert program == "python"
+
+    def check(url: str, key: str) -> int:
+        words = [word.replace("http://127.0.0.1:4566", url) for word in arguments]
+        assert words != arguments
+        environment = {**os.environ, "LOCAL_AWS_ACCESS_KEY": key}
+        return subprocess.run(
+            [sys.executable, *words], env=environment, stderr=subprocess.DEVNULL, check=False
+        ).returncode
+
+    with start_process() as running:
+        assert check(running.endpoint_url, running.access_key) == 0
+        assert check(running.endpoint_url, "another") != 0
+    assert check(running.endpoint_url, running.access_key) != 0
+
+
+def test_what_init_writes_is_what_the_api_server_reads(tmp_path: Path) -> None:
+    """The passwords file that `init` writes is JSON whatever the password is, and nobody else may read it."""
+    password = "\"quoted\" and $HOME and 'more'"
+    init, api_server = (services("local", AIRFLOW_ADMIN_PASSWORD=password)[name] for name in ("init", "api-server"))
+    variable = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
+    folder = init.environment[variable].rpartition("/")[0]
+    shell, options, script = init.command
+    assert "airflow db migrate\n" in script
+    assert f"auth:{folder}" in init.volumes
+    assert f"auth:{folder}" in api_server.volumes
+    assert api_server.environment[variable] == init.environment[variable]
+    assert "AIRFLOW_ADMIN_PASSWORD" not in api_server.environment
+
+    written = tmp_path / "passwords.json"
+    subprocess.run(
+        [shell, options, script.replace("airflow db migrate", "true").replace("python ", f"{sys.executable} ")],
+        env={**os.environ, **init.environment, variable: str(written)},
+        check=True,
+    )
+
+    assert json.loads(written.read_text(encoding="utf-8")) == {"admin": password}
+    assert written.stat().st_mode & 0o077 == 0
+    assert init.environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"].split(":")[0] == "admin"
+
+
+def test_all_of_airflow_agrees() -> None:
+    """Every process of Airflow has the same settings, whatever it is and wherever jobs run."""
+    common = [
+        {name: value for name, value in each.environment.items() if name.startswith("AIRFLOW__")}
+        for profile in PROFILES
+        for each in services(profile).values()
+        if airflow_words(each.command) or each.name == "init"
+    ]
+
+    assert len(common) == 12
+    assert all(each == common[0] for each in common)
+    assert common[0]["AIRFLOW__BATCH_JOBS__DEPLOYMENT"] == VARIABLES["AIRFLOW_DEPLOYMENT"]
+
+
+def test_logs_are_in_one_place() -> None:
+    """Who writes task logs and who shows them have the same volume, in the folder that Airflow is told."""
+    for profile in PROFILES:
+        for each in services(profile).values():
+            if {"api-server", "celery", "triggerer"} & set(each.command):
+                assert f"logs:{each.environment['AIRFLOW__LOGGING__BASE_LOG_FOLDER']}" in each.volumes, each.name
+
+
+def test_every_volume_and_network_is_declared() -> None:
+    """No service mounts a volume, or is in a network, that the file does not declare; none is declared for nothing."""
+    written = compose_file.document()
+    every = [each for profile in PROFILES for each in services(profile).values()]
+    mounted = {volume.split(":")[0] for each in every for volume in each.volumes}
+
+    assert {name for name in mounted if not name.startswith("./")} == set(written["volumes"])
+    assert {name for each in every for name in each.networks} == set(written["networks"])
+    assert all((compose_file.ROOT / name).is_dir() for name in mounted if name.startswith("./"))
+
+
+def test_our_options_exist() -> None:
+    """Every AIRFLOW__BATCH_JOBS__ variable is an option of this package."""
+    prefix = "AIRFLOW__BATCH_JOBS__"
+    every = [each for profile in PROFILES for each in services(profile).values()]
+    ours = {name.removeprefix(prefix).lower() for each in every for name in each.environment if name.startswith(prefix)}
+
+    assert "deployment" in ours
+    assert ours <= set(OPTIONS)
+
+
+def test_airflow_knows_every_option(unknown: dict[str, Any]) -> None:
+    """Airflow and its Celery provider know every AIRFLOW__ variable; an option that is none is found."""
+    assert unknown["options"] == [["core", "no_such_option"]]
+
+
+def test_airflow_knows_every_command(unknown: dict[str, Any]) -> None:
+    """Airflow's command line takes every command and health check; an option that is none is found."""
+    assert [command for command, _ in unknown["commands"]] == [["triggerer", "--replicas", "2"]], unknown["commands"]
+
+
+def test_the_celery_application_of_the_health_check_exists(tmp_path: Path) -> None:
+    """What `celery --app` is told names the Celery application of the provider."""
+    shell, option, check = services("local")["worker"].healthcheck
+    assert (shell, option) == ("sh", "-c")
+    words = check.split()
+    assert words[:2] == ["celery", "--app"]
+    assert words[-1] == '"celery@$HOSTNAME"'
+    code = f"from celery.app.utils import find_app; assert 'execute_workload' in find_app({words[2]!r}).tasks"
+
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    subprocess.run([sys.executable, "-c", code], env={**environment, "AIRFLOW_HOME": str(tmp_path)}, check=True)
+
+
+def test_the_image_is_the_airflow_that_we_speak_of() -> None:
+    """The image is one exact Airflow, of the version that the README wants at least, and the only one we name."""
+    written = compose_file.document()["services"]
+    dockerfile = written["worker"]["build"]["dockerfile_inline"]
+    (base,) = re.findall(r"^FROM apache/airflow:(\d+\.\d+\.\d+)-python3\.1[123]$", dockerfile, re.MULTILINE)
+    readme = (compose_file.ROOT / "README.md").read_text(encoding="utf-8")
+    (least,) = re.findall(r"needs Airflow (\d+\.\d+) or newer", readme)
+
+    def numbers(version: str) -> list[int]:
+        return [int(number) for number in version.split(".")]
+
+    assert numbers(base) >= numbers(least)
+    assert set(re.findall(r"\bAirflow (\d+\.\d+\.\d+)", readme)) <= {base}
+    ours = {each["image"] for each in written.values() if "build" in each}
+    assert ours == {f"airflow-batch-jobs:airflow-{base}"}
+
+
+def test_the_image_is_built_from_what_is_there() -> None:
+    """The Dockerfile copies files of this repository, does not end as root, and keeps Celery below 5.7."""
+    dockerfile = compose_file.resolve(compose_file.document()["services"]["worker"]["build"]["dockerfile_inline"], {})
+    copied = [name for line in re.findall(r"^COPY --\S+ (.+) \S+$", dockerfile, re.MULTILINE) for name in line.split()]
+
+    assert {"pyproject.toml", "README.md", "LICENSE", "airflow_batch_jobs", "dags"} == set(copied)
+    assert all((compose_file.ROOT / name).exists() for name in copied)
+    assert re.findall(r"^USER (\w+)$", dockerfile, re.MULTILINE)[-1:] == ["airflow"]
+    assert '"apache-airflow==${AIRFLOW_VERSION}" "celery<5.7" .' in dockerfile
+
+
+def test_other_images_are_pinned() -> None:
+    """PostgreSQL and Redis are of one minor version."""
+    written = compose_file.document()["services"].values()
+    others = {each["image"] for each in written if "build" not in each}
+
+    assert len(others) == 2
+    assert all(re.fullmatch(r"(postgres|redis):\d+\.\d+", image) for image in others)
+
+
+def test_variables_are_filled_in_as_compose_does() -> None:
+    """The reader knows what Compose knows: a value, a default where there is none, a dollar sign, lists and maps."""
+    variables = {"SET": "value", "EMPTY": ""}
+    texts = ["${SET}", "${EMPTY:-default}", "${NONE:-}", "a${NONE}b", "$$HOME", "$${SET}", "${SET:?why}"]
+
+    assert compose_file.resolve(texts, variables) == ["value", "default", "", "ab", "$HOME", "${SET}", "value"]
+    assert compose_file.resolve({"${SET}": [1, "${SET}"]}, variables) == {"${SET}": [1, "value"]}
+    with pytest.raises(compose_file.MissingVariableError, match="NONE: why"):
+        compose_file.resolve("${NONE:?why}", variables)
+
+
+def test_the_file_has_no_key_twice() -> None:
+    """No map of the file has a key twice, of which the parser would drop one."""
+
+    class Strict(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the parser's signature
+            keys = [key.value for key, _ in node.value]
+            doubled = sorted({key for key in keys if keys.count(key) > 1})
+            assert not doubled, f"line {node.start_mark.line + 1}: {doubled}"
+            return super().construct_mapping(node, deep=deep)
+
+    assert yaml.load(compose_file.PATH.read_text(encoding="utf-8"), Strict) == compose_file.document()  # noqa: S506 - a safe loader
+    with pytest.raises(AssertionError, match="twice"):
+        yaml.load("{twice: 1, twice: 2}", Strict)  # noqa: S506 - a safe loader
