@@ -1,0 +1,355 @@
+"""docs/troubleshooting.md: every error and warning is there, in the words in which it comes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from airflow_batch_jobs import errors
+from airflow_batch_jobs.batch import diagnosis
+from airflow_batch_jobs.batch.aws import explain
+from airflow_batch_jobs.batch.definition import Field, JobDefinition
+from airflow_batch_jobs.batch.detail import JobDetail
+from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
+from airflow_batch_jobs.batch.orphans import Decision, Finding, SweepReport
+from airflow_batch_jobs.batch.signs import BLOCKS, EXIT_CODES, FATES, REASONS, Meaning
+from airflow_batch_jobs.batch.submission import check_placeholders, check_queue, check_revision
+from airflow_batch_jobs.config import OPTIONS, SECTION
+from airflow_batch_jobs.errors import BatchJobsError
+from tests.batch.conftest import Entries
+from tests.docs.source import GAP, ROOT, nodes, template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PAGE = ROOT / "docs" / "troubleshooting.md"
+PRODUCTION = ROOT / "docs" / "production.md"
+CLASSES = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, BatchJobsError)}
+#: These make their message of their arguments; all others are given it.
+MADE = {name for name in CLASSES if "__init__" in vars(getattr(errors, name))} - {"AwsError"}
+#: Lines whose text is made elsewhere, by where they are written. The text itself is looked for below.
+MADE_ELSEWHERE = {
+    "orphan_watch:OrphanWatch._run: line",
+    "triggerer:Triggerer._sweep_beside: str(NoDeploymentError())",
+    "waiting:JobWait._next: text",
+    "waiting:JobWait._on_status: elsewhere",
+    "operators:BatchJobOperator._conclude: outcome.summary",
+    "sensors:BatchJobSensor._finish: outcome.summary",
+    "sweep:BatchOrphanSweepOperator.execute: report.summary()",
+    "triggers:BatchJobTrigger._has_finished: outcome.summary",
+}
+#: What tells of the usual course of things.
+USUAL = {
+    "Submitted job … (…): … to …",
+    "Terminated job …: …",
+    "Its status reason before the termination: …",
+    "Job …: …",  # a diagnosis
+}
+
+
+def section(title: str) -> str:
+    """Return the text under a heading of the page, those below it included."""
+    page = PAGE.read_text(encoding="utf-8")
+    level = title.partition(" ")[0]
+    found = re.search(rf"^{re.escape(title)}\n(.*?)(?=^{level} |\Z)", page, re.DOTALL | re.MULTILINE)
+    assert found, title
+    return found[1]
+
+
+@cache
+def entries() -> dict[str, tuple[str, ...]]:
+    """Return the messages that the page quotes, by the class of the error."""
+    page = PAGE.read_text(encoding="utf-8")
+    found = {}
+    for name, text in re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", page, re.DOTALL | re.MULTILINE):
+        assert name not in found, name
+        blocks = re.findall(r"^```text\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        found[name] = tuple(line for block in blocks for line in block.splitlines())
+    return found
+
+
+def rows(title: str) -> Iterator[list[str]]:
+    """Yield the cells of a section's table."""
+    _, _, *lines = [line for line in section(title).splitlines() if line.startswith("|")]
+    for line in lines:
+        yield [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def quotes(cell: str) -> list[str]:
+    """Return what a cell quotes."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def covers(quote: str, message: str) -> bool:
+    """Tell whether a message is the quoted one, whatever stands for `…`."""
+    return re.fullmatch(".*".join(map(re.escape, quote.split(GAP))), message, re.DOTALL) is not None
+
+
+class Align(JobDefinition, name="align", revision=7):
+    """A definition to make mistakes with."""
+
+    sample: str
+    threads: int = Field(default=4, ge=1)
+
+
+def client_of(service: str, **_: Any) -> Any:
+    """Return a client of an account with a disabled queue and a definition whose revision 1 is deregistered."""
+    inactive = {"jobDefinitionName": "align", "revision": 1, "status": "INACTIVE"}
+    active = {"jobDefinitionName": "align", "revision": 2, "status": "ACTIVE"}
+    queue = {"jobQueueName": "closed", "state": "DISABLED"}
+
+    def describe_job_queues(jobQueues: list[str] | None = None) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        return {"jobQueues": [queue] if jobQueues is None or "closed" in jobQueues else []}
+
+    def describe_job_definitions(jobDefinitions: tuple[str, ...] = (), **named: str) -> dict[str, Any]:  # noqa: N803
+        found = (
+            [inactive] if "align:1" in jobDefinitions else [active] if named.get("jobDefinitionName") == "align" else []
+        )
+        return {"jobDefinitions": found}
+
+    assert service == "batch"
+    return SimpleNamespace(
+        meta=SimpleNamespace(region_name="eu-central-1"),
+        describe_job_queues=describe_job_queues,
+        describe_job_definitions=describe_job_definitions,
+    )
+
+
+def refused(code: str, status: int = 400) -> ClientError:
+    """Return what botocore raises for an error of AWS."""
+    answer: Any = {"Error": {"Code": code, "Message": "No."}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "SubmitJob")
+
+
+def raised(work: Callable[[], object]) -> BatchJobsError:
+    """Return the error that something ends with."""
+    with pytest.raises(BatchJobsError) as caught:
+        work()
+    return caught.value
+
+
+@cache
+def produced() -> tuple[BatchJobsError, ...]:
+    """Return errors as they come about."""
+    unfilled = SimpleNamespace(container_overrides={}, options={}, parameters={}, job_definition="align:7")
+    with_placeholder = {"containerProperties": {"command": ["align", "Ref::sample"]}}
+    return (
+        errors.NotPinnedError("align"),
+        raised(lambda: Align(threads=4)),  # type: ignore[call-arg]
+        raised(lambda: Align(sample="s", speed=1)),  # type: ignore[call-arg]
+        raised(lambda: Align(sample="s", threads=0)),
+        raised(lambda: Align(sample="s", threads="{{ params.threads }}")),  # type: ignore[arg-type]
+        raised(lambda: check_placeholders(with_placeholder, unfilled)),  # type: ignore[arg-type]
+        errors.RequestError("timeout.attemptDurationSeconds", "is 30; AWS accepts at least 60"),
+        explain(refused("AccessDeniedException", 403), "batch:SubmitJob"),
+        explain(refused("ExpiredTokenException", 403), "batch:SubmitJob"),
+        explain(refused("InvalidClientTokenId", 403), "batch:SubmitJob"),
+        explain(refused("TooManyRequestsException", 429), "batch:SubmitJob"),
+        explain(refused("ClientException"), "batch:SubmitJob"),
+        explain(EndpointConnectionError(endpoint_url="https://batch"), "batch:SubmitJob"),
+        raised(lambda: check_queue(client_of, "open")),
+        raised(lambda: check_queue(client_of, "closed")),
+        raised(lambda: check_revision(client_of, "unknown:1")),
+        raised(lambda: check_revision(client_of, "align:3")),
+        raised(lambda: check_revision(client_of, "align:1")),
+        errors.SubmitUnansweredError("d-t-0", "timed out"),
+        errors.TaskEvictedError("0f5e", runs_on=True),
+        errors.TaskEvictedError("0f5e", runs_on=False),
+        errors.NoDeploymentError(),
+        errors.JobNotFoundError("0f5e"),
+        errors.JobFailedError({"job_id": "0f5e", "job_name": "d-t-0"}, Diagnosis(Cause.UNKNOWN, "It failed.", "See.")),
+        errors.JobTimeoutError("0f5e", 60),
+    )
+
+
+def named_calls() -> Iterator[tuple[str, str, list[ast.expr]]]:
+    """Yield where something is called by name, its name, and its arguments."""
+    for place, node in nodes():
+        if isinstance(node, ast.Call) and isinstance(node.func, (ast.Name, ast.Attribute)):
+            yield str(place), node.func.id if isinstance(node.func, ast.Name) else node.func.attr, node.args
+
+
+@cache
+def written(*names: str) -> tuple[str, ...]:
+    """Return the messages, with `…` for values, that are given to calls of these names."""
+    return tuple(
+        text for _, name, args in named_calls() if name in names and args and (text := template(args[0])) is not None
+    )
+
+
+@cache
+def texts() -> frozenset[str]:
+    """Return all texts of the package."""
+    return frozenset(text for _, node in nodes() if (text := template(node)) is not None)
+
+
+def meanings() -> set[Meaning]:
+    """Return all that a diagnosis can say."""
+    signs = {sign.meaning for sign in (*FATES, *REASONS, *BLOCKS)}
+    own = {each for each in vars(diagnosis).values() if isinstance(each, Meaning)}
+    return signs | own | set(EXIT_CODES.values())
+
+
+def lines() -> list[str]:
+    """Return the quoted lines of the task log."""
+    return [quote for line, *_ in rows("## Lines in the log") for quote in quotes(line)]
+
+
+def test_every_error_has_an_entry_and_no_other_has() -> None:
+    """By the name of its class."""
+    assert set(entries()) == CLASSES
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_quoted_messages_come_about(name: str) -> None:
+    """Each is the message of an error that was made here, or stands in the source as it is quoted."""
+    messages = [str(error) for error in produced() if type(error).__name__ == name]
+    for quote in entries()[name]:
+        assert quote in written(name) or any(covers(quote, message) for message in messages), quote
+
+
+def test_messages_are_quoted() -> None:
+    """Those that were made here."""
+    for error in produced():
+        assert any(covers(quote, str(error)) for quote in entries()[type(error).__name__]), error
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES - MADE))
+def test_all_messages_of_the_source_are_quoted(name: str) -> None:
+    """Of errors that are given their message."""
+    messages = [str(error) for error in produced() if type(error).__name__ == name]
+    for text in written(name):
+        if re.search(r"[a-z]{2}", text):  # the others are made of parts
+            known = [message for message in messages if covers(text, message)]
+            told = text in entries()[name] or any(covers(quote, one) for quote in entries()[name] for one in known)
+            assert told, text
+
+
+def test_every_class_that_makes_its_message_was_made_here() -> None:
+    """So that its quotes are held against it."""
+    kinds = {type(error).__name__ for error in produced()}
+    bases = {"BatchJobsError", "DefinitionError", "AwsError"}
+    given = {name for name in CLASSES if written(name)}
+    assert kinds | bases | given == CLASSES
+    assert kinds >= MADE
+
+
+def test_quoted_lines_are_written() -> None:
+    """Each stands in the source, or is a line of the sweep."""
+    swept = list(sweep_lines())
+    for line in lines():
+        assert line in texts() or any(covers(line, one) for one in swept), line
+
+
+def sweep_lines() -> Iterator[str]:
+    """Yield lines of the sweep, one of each kind that asks to be looked at."""
+    job = JobDetail.from_response(Entries().running(), "eu-central-1")
+    orphan = Finding(job, None, Decision.ORPHAN, "d.t of run r is failed")
+    denied = Finding(job, None, Decision.ORPHAN, "d.t of run r is failed", errors.AccessDeniedError("no"))
+    unclear = Finding(job, None, Decision.CANNOT_TELL, "its tags do not name a task instance exactly")
+    yield from SweepReport((orphan, denied, unclear), dry_run=False).lines()
+    yield from SweepReport((orphan,), dry_run=True).lines()
+
+
+def test_every_warning_is_quoted() -> None:
+    """And every line of information that is not of the usual course of things."""
+    told = {
+        text
+        for place, name, args in named_calls()
+        if name in {"problem", "note"} and len(args) == 1 and not place.startswith(("cli:", "console:"))
+        if (text := template(args[0])) is not None
+    }
+    assert told - USUAL <= set(lines())
+    assert told >= USUAL
+
+
+def test_lines_of_the_sweep_are_quoted() -> None:
+    """Those that ask to be looked at."""
+    for line in sweep_lines():
+        assert any(covers(quote, line) for quote in lines()), line
+
+
+def test_lines_that_are_made_elsewhere_are_known() -> None:
+    """A new one has to be entered here, and its text in the page."""
+    found = {
+        f"{place}: {ast.unparse(args[0])}"
+        for place, name, args in named_calls()
+        if name in {"problem", "note"} and len(args) == 1 and not place.startswith(("cli:", "console:"))
+        if template(args[0]) is None
+    }
+    assert found - {"sweep:BatchOrphanSweepOperator.execute: line"} == MADE_ELSEWHERE
+
+
+def test_every_error_of_airflows_is_quoted() -> None:
+    """What this package says in them."""
+    quoted = [quote for message, *_ in rows("## Errors of Airflow's, with words of ours") for quote in quotes(message)]
+    assert set(quoted) <= texts()
+    raised_here = written("AirflowTaskTimeout", "AirflowSensorTimeout", "AirflowTaskTerminated", "AirflowFailException")
+    assert raised_here
+    assert set(raised_here) <= set(quoted)
+
+
+def test_reasons_of_terminations_are_those_that_are_given() -> None:
+    """Each stands in the source."""
+    reasons = [quote for reason, *_ in rows("## Who terminated my job?") for quote in quotes(reason)]
+    assert len(reasons) == len(set(reasons)) >= 7
+    assert set(reasons) <= texts()
+
+
+def test_every_cause_has_a_row() -> None:
+    """Once, by the words of its value."""
+    causes = [cause for cause, *_ in rows("## Why a job failed, or does not start")]
+    assert sorted(causes) == sorted(cause.value for cause in Cause)
+
+
+def test_a_cause_is_quoted_in_all_words_that_a_diagnosis_has_for_it() -> None:
+    """With `…` for what differs from job to job."""
+    said: dict[str, set[str]] = {cause.value: set() for cause in Cause}
+    for meaning in meanings():
+        said[meaning.cause.value].add(re.sub(r"\{\w+\}", GAP, meaning.summary))
+    said[Cause.SIGNAL.value].add("… ended as if by signal …")  # the one that is made of the exit code
+    quoted = {cause: set(quotes(words)) for cause, words, *_ in rows("## Why a job failed, or does not start")}
+    assert quoted == said
+
+
+def test_links_lead_somewhere() -> None:
+    """To a heading of this page or of the page for production, or to a file."""
+    for page in (PAGE, PRODUCTION):
+        for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8")):
+            path, _, anchor = target.partition("#")
+            file = (page.parent / path).resolve() if path else page
+            assert file.exists(), target
+            if anchor:
+                assert anchor in anchors(file.read_text(encoding="utf-8")), target
+
+
+def test_options_are_those_that_there_are() -> None:
+    """Each option that the pages name is Airflow's or ours, and all of ours have their reader."""
+    spec = find_spec("airflow")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    config = (folder / "config_templates" / "config.yml").read_text(encoding="utf-8")
+    pages = PAGE.read_text(encoding="utf-8") + PRODUCTION.read_text(encoding="utf-8")
+    named = set(re.findall(r"`\[(\w+)\] (\w+)`", pages))
+    assert len(named) > 10
+    for section_name, option in named - {(SECTION, ours) for ours in OPTIONS}:
+        block = re.search(rf"^{section_name}:\n(.*?)(?=^\w|\Z)", config, re.DOTALL | re.MULTILINE)
+        assert block, section_name
+        assert f"\n    {option}:\n" in block[1], option
+    readers = PRODUCTION.read_text(encoding="utf-8").partition("| option | read by |")[2].partition("\n\n")[0]
+    assert {option for option in OPTIONS if f"`{option}`" in readers} == set(OPTIONS)
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
