@@ -16,6 +16,7 @@ import typer
 
 from airflow_batch_jobs import console
 from airflow_batch_jobs.aws_options import EndpointUrl, Profile, Region, clients_of
+from airflow_batch_jobs.migrate_command import migrate
 from airflow_batch_jobs.orphans_command import orphans
 
 if TYPE_CHECKING:
@@ -103,7 +104,10 @@ def demo(
 
 @app.command()
 def local(
-    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 for any that is free.")] = 0,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on. Whoever reaches it and has the key can run commands here.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 for any that is free.")] = 0,
     slots: Annotated[int, typer.Option(min=1, help="So many jobs run at once.")] = 4,
     definitions: Annotated[
         Path | None,
@@ -118,7 +122,8 @@ def local(
     """Run a local AWS (Batch, CloudWatch Logs, STS) until Ctrl-C.
 
     It runs the commands of jobs as processes of this machine, in a clean environment; `python3` and the like are
-    looked for on the PATH of this command. Use the lines that it prints in the shells that are to talk to it.
+    looked for on the PATH of this command. Use the lines that it prints in the shells that are to talk to it. Its
+    access key is a random one, or that in LOCAL_AWS_ACCESS_KEY, which is not printed.
 
         airflow-batch-jobs local --definitions dags/definitions
         airflow-batch-jobs local --port 4566 --slots 2
@@ -129,9 +134,11 @@ def local(
 
     # A job's `python3` is the PATH's; where that has none, it is the one that runs this.
     os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
-    with console.errors_told(), _port_errors_told(port), Interrupts() as stop, LocalAws(port=port, slots=slots) as aws:
+    key = os.environ.get("LOCAL_AWS_ACCESS_KEY", "")
+    aws = LocalAws(host=host, port=port, slots=slots, access_key=key)
+    with console.errors_told(), _port_errors_told(port), Interrupts() as stop, aws:
         registered = register_folder(aws.clients(), definitions) if definitions else []
-        console.say_access(aws.access, registered)
+        console.say_access(aws.access, registered, is_key_known=bool(key))
         with suppress(InterruptedByUserError):
             stop.pause(float("inf"))
 
@@ -253,6 +260,7 @@ def terminate(
 
 
 app.command()(orphans)
+app.command()(migrate)
 
 
 def _wait(job: BatchJob, *, follow: bool) -> JobDetail:

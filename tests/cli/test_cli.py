@@ -34,7 +34,7 @@ def test_version_is_the_package_s() -> None:
     assert CliRunner().invoke(app, ["--version"]).stdout == f"{__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["demo", "local", "submit", "status", "logs", "terminate", "orphans"])
+@pytest.mark.parametrize("command", ["demo", "local", "submit", "status", "logs", "terminate", "orphans", "migrate"])
 def test_help_of_every_command_has_an_example(command: str) -> None:
     """Whoever asks for help sees how the command is written."""
     assert f"airflow-batch-jobs {command} " in CliRunner().invoke(app, [command, "--help"]).stdout.replace("Usage", "")
