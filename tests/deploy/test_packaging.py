@@ -1,0 +1,363 @@
+"""The wheel and the sdist: what is in them, and what Airflow shows of the wheel in an environment with nothing else.
+
+The wheel is installed for every supported Python that this machine has, the one that runs the tests among them. A
+supported Python that the machine lacks is not tested: it has no case here. All else comes in the versions that the
+tests themselves run with, since what the newest release of anything brings is not the subject.
+
+Once more it is installed with the oldest Airflow that it accepts, and with the oldest of whatever else it names, as far
+as that Airflow takes them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from configparser import ConfigParser
+from dataclasses import dataclass
+from email import message_from_bytes
+from importlib.metadata import distributions, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from airflow_batch_jobs.cli import app
+from airflow_batch_jobs.config import OPTIONS
+from airflow_batch_jobs.provider import get_provider_info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from email.message import Message
+
+ROOT = Path(__file__).parents[2]
+NAME = "airflow-batch-jobs"
+SUPPORTED = ("3.11", "3.12", "3.13")
+THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
+#: The Python that runs the tests, with the oldest Airflow that the wheel accepts.
+OLDEST = f"{THIS} with the oldest Airflow"
+OLDEST_AIRFLOW = "3.3.0"
+MOST_WHEEL_BYTES = 500_000
+#: What work in a checkout leaves behind, and no build may pick up.
+LEFTOVERS = (
+    ".coverage",
+    ".venv/bin/python",
+    "airflow_batch_jobs/__pycache__/cli.cpython-311.pyc",
+    "dags/__pycache__/long_job.cpython-311.pyc",
+    "dags/definitions/__pycache__/count_seconds.cpython-311.pyc",
+    "dist/old.whl",
+    "uv.lock",
+)
+#: Import every module, parse the example DAGs; say what was there.
+LOAD_ALL = """
+import importlib, json, pkgutil
+from importlib.metadata import version
+import airflow_batch_jobs
+from airflow.dag_processing.dagbag import DagBag
+from airflow_batch_jobs.demo.examples import example_dags
+modules = [each.name for each in pkgutil.walk_packages(airflow_batch_jobs.__path__, "airflow_batch_jobs.")]
+for name in modules:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+bag = DagBag(example_dags(), bundle_name="examples")
+print(json.dumps({
+    "airflow": version("apache-airflow"),
+    "modules": modules,
+    "dags": sorted(bag.dags),
+    "errors": bag.import_errors,
+    "folders": [airflow_batch_jobs.__path__[0], str(example_dags())],
+}))
+"""
+#: Import the package alone; say which of the heavy ones came with it, and whether type checkers may read it.
+LOAD_ONE = """
+import importlib.resources, json, sys
+import airflow_batch_jobs
+heavy = {"airflow", "boto3", "botocore", "pydantic"} & {name.partition(".")[0] for name in sys.modules}
+print(json.dumps([sorted(heavy), importlib.resources.files("airflow_batch_jobs").joinpath("py.typed").is_file()]))
+"""
+
+
+def pythons() -> dict[str, str]:
+    """Find the supported Pythons of this machine: on the PATH, or installed by pyenv or uv."""
+    home = Path.home()
+    pyenv = Path(os.environ.get("PYENV_ROOT", home / ".pyenv"))
+    uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR", home / ".local/share/uv/python"))
+    found = {}
+    for each in SUPPORTED:
+        program = f"python{each}"
+        installed = [
+            shutil.which(program),
+            *sorted(pyenv.glob(f"versions/{each}.*/bin/{program}")),
+            *sorted(uv.glob(f"cpython-{each}.*/bin/{program}")),
+        ]
+        if program := next((str(path) for path in installed if path and runs(path)), ""):
+            found[each] = program
+    return found | {THIS: sys.executable}
+
+
+def runs(python: str | Path) -> bool:
+    """Say whether a program starts: a pyenv shim of a version that is not chosen does not."""
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+PYTHONS = pythons()
+
+
+def uv(*arguments: str | Path, cwd: Path) -> None:
+    """Run uv as somebody would in an empty folder: without this checkout's environment."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    result = subprocess.run(["uv", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What was built.
+
+    Attributes:
+        files: The files of the repository, as paths in it.
+        wheel: Built from the repository.
+        sdist: Built from the repository.
+        wheel_of_sdist: Built from the sdist.
+    """
+
+    files: set[str]
+    wheel: Path
+    sdist: Path
+    wheel_of_sdist: Path
+
+    def metadata(self) -> Message:
+        """Return the wheel's metadata."""
+        (content,) = (content for name, content in contents(self.wheel).items() if name.endswith("dist-info/METADATA"))
+        return message_from_bytes(content)
+
+    def requirements(self) -> dict[str, Requirement]:
+        """Return what the wheel needs without any extra, by name."""
+        given = map(Requirement, self.metadata().get_all("Requires-Dist", []))
+        return {each.name: each for each in given if each.marker is None or "extra" not in str(each.marker)}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Wheel and sdist of what is in the repository, built where work has left things behind."""
+    folder = tmp_path_factory.mktemp("built")
+    tree = folder / "tree"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = {name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()}
+    for name in files:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tree / name)
+    for name in LEFTOVERS:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text("left behind")
+
+    uv("build", "--wheel", "--sdist", "--out-dir", folder / "dist", cwd=tree)
+    (wheel,), (sdist,) = (folder / "dist").glob("*.whl"), (folder / "dist").glob("*.tar.gz")
+    uv("build", "--wheel", "--out-dir", folder / "again", sdist, cwd=folder)
+    return Built(files=files, wheel=wheel, sdist=sdist, wheel_of_sdist=folder / "again" / wheel.name)
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    """Return the files of a wheel."""
+    with zipfile.ZipFile(wheel) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def sdist_names(sdist: Path) -> set[str]:
+    """Return the paths of an sdist's files below its one folder."""
+    with tarfile.open(sdist) as opened:
+        return {member.name.partition("/")[2] for member in opened if member.isfile()}
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A virtual environment that holds the wheel and what it needs, and a home of its own.
+
+    Attributes:
+        folder: Where everything is.
+        airflow: The Airflow that belongs in it.
+    """
+
+    folder: Path
+    airflow: str
+
+    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of its programs, without anything of this process."""
+        bin_folder = self.folder / "venv/bin"
+        return subprocess.run(
+            [bin_folder / program, *arguments],
+            cwd=self.folder,
+            env={
+                "PATH": f"{bin_folder}:{os.defpath}",
+                "HOME": str(self.folder),
+                "AIRFLOW_HOME": str(self.folder / "airflow"),
+                "COLUMNS": "120",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+
+    def answer(self, program: str, *arguments: str) -> str:
+        """Return what a program writes to stdout; it must succeed."""
+        result = self.run(program, *arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+
+@pytest.fixture(scope="module", params=[*PYTHONS, OLDEST])
+def environment(
+    request: pytest.FixtureRequest, built: Built, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Environment]:
+    """An environment with the wheel and what it needs, and nothing else."""
+    folder = tmp_path_factory.mktemp("environment")
+    is_oldest = request.param == OLDEST
+    named = built.requirements() if is_oldest else {}
+    (folder / "wanted.txt").write_text("\n".join([str(built.wheel), *map(str, named.values())]))
+    # uv keeps a version that its output names already, unless something that it has to install forbids it.
+    here = {canonicalize_name(each.name): each.version for each in distributions()}
+    kept = [f"{name}=={number}\n" for name, number in here.items() if name not in {NAME, *named}]
+    (folder / "versions.txt").write_text("".join(kept))
+
+    uv("venv", "--python", PYTHONS[THIS if is_oldest else request.param], "venv", cwd=folder)
+    target = ("--python", folder / "venv/bin/python")
+    resolution = "--resolution=lowest-direct" if is_oldest else "--resolution=highest"
+    uv("pip", "compile", *target, resolution, "wanted.txt", "--output-file", "versions.txt", cwd=folder)
+    uv("pip", "install", *target, "--requirements", "versions.txt", cwd=folder)
+    uv("pip", "check", *target, cwd=folder)
+    yield Environment(folder, airflow=OLDEST_AIRFLOW if is_oldest else version("apache-airflow"))
+    shutil.rmtree(folder)
+
+
+def test_the_wheel_holds_the_package_and_the_example_dags_and_nothing_else(built: Built) -> None:
+    """No tests, benchmarks, documents or caches; py.typed is part of the package."""
+    package = {name for name in built.files if name.startswith("airflow_batch_jobs/")}
+    dags = {f"airflow_batch_jobs/example_{name}" for name in built.files if name.startswith("dags/")}
+    info = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
+    names = {re.sub(r"^airflow_batch_jobs-[^/]+\.dist-info/", "", name) for name in contents(built.wheel)}
+    assert names == package | dags | info
+    assert {"airflow_batch_jobs/py.typed", "airflow_batch_jobs/example_dags/long_job.py"} <= names
+
+
+def test_the_wheel_is_small(built: Built) -> None:
+    """Every worker image carries it."""
+    assert built.wheel.stat().st_size < MOST_WHEEL_BYTES
+
+
+def test_the_sdist_holds_what_the_repository_holds(built: Built) -> None:
+    """Sources, example DAGs, tests and documents, and no leftovers."""
+    names = sdist_names(built.sdist)
+    needed = ("airflow_batch_jobs/", "dags/", "tests/", "CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml")
+    assert {name for name in built.files if name.startswith(needed)} <= names
+    assert names - built.files == {"PKG-INFO"}
+
+
+def test_the_sdist_leaves_out_pictures_and_how_changes_land(built: Built) -> None:
+    """They are of no use to those who build from it, and a picture is as large as all the code."""
+    assert not [name for name in sdist_names(built.sdist) if name.startswith(".ci/") or name.endswith(".png")]
+
+
+def test_the_sdist_builds_the_same_wheel(built: Built) -> None:
+    """File by file, byte by byte."""
+    assert contents(built.wheel_of_sdist) == contents(built.wheel)
+
+
+def test_the_supported_pythons_are_stated_alike(built: Built) -> None:
+    """As what pip demands, as classifiers, and in the README."""
+    metadata = built.metadata()
+    demanded = SpecifierSet(metadata["Requires-Python"])
+    assert [each for each in (f"3.{minor}" for minor in range(30)) if demanded.contains(f"{each}.1")] == [*SUPPORTED]
+    prefix = "Programming Language :: Python :: "
+    stated = [each.removeprefix(prefix) for each in metadata.get_all("Classifier", []) if each.startswith(prefix)]
+    assert stated == [*SUPPORTED]
+    assert f"Python {SUPPORTED[0]} to {SUPPORTED[-1]}" in str(metadata.get_payload())
+
+
+def test_it_needs_airflow_3_3_and_takes_no_airflow_4(built: Built) -> None:
+    """The README says the former."""
+    accepted = built.requirements()["apache-airflow"].specifier
+    assert {each: accepted.contains(each) for each in ("3.2.99", "3.3.0", "3.99.0", "4.0.0")} == {
+        "3.2.99": False,
+        "3.3.0": True,
+        "3.99.0": True,
+        "4.0.0": False,
+    }
+    assert "Airflow 3.3 or newer" in str(built.metadata().get_payload())
+
+
+def test_every_module_and_example_dag_loads(environment: Environment, built: Built) -> None:
+    """What is needed is declared: nothing comes from this checkout or its development dependencies."""
+    loaded = json.loads(environment.answer("python", "-c", LOAD_ALL).splitlines()[-1])
+    assert loaded["airflow"] == environment.airflow
+    assert all(Path(folder).is_relative_to(environment.folder / "venv") for folder in loaded["folders"])
+    ours = {name for name in built.files if name.startswith("airflow_batch_jobs/") and name.endswith(".py")}
+    modules = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in ours}
+    assert {"airflow_batch_jobs", *loaded["modules"]} == modules
+    examples = {name for name in built.files if re.fullmatch(r"dags/\w+\.py", name)}
+    assert (loaded["dags"], loaded["errors"]) == (sorted(Path(name).stem for name in examples), {})
+
+
+def test_importing_the_package_loads_nothing_heavy(environment: Environment) -> None:
+    """Neither Airflow nor boto3; and type checkers find py.typed beside it."""
+    assert json.loads(environment.answer("python", "-c", LOAD_ONE)) == [[], True]
+
+
+def test_airflow_lists_the_provider(environment: Environment, built: Built) -> None:
+    """`airflow providers list` shows it once, with its version and the first sentence of its description."""
+    shown = json.loads(environment.answer("airflow", "providers", "list", "--output", "json"))
+    (ours,) = (each for each in shown if each["package_name"] == NAME)
+    assert ours["version"] == built.metadata()["Version"]
+    assert ours["description"] == get_provider_info()["description"].removesuffix(".")
+
+
+def test_airflow_lists_the_plugin(environment: Environment) -> None:
+    """`airflow plugins` shows it once, though it is declared twice, with its links."""
+    shown = json.loads(environment.answer("airflow", "plugins", "--output", "json"))
+    (ours,) = (each for each in shown if NAME in each["source"] or "airflow_batch_jobs" in each["source"])
+    assert ours["name"] == "batch_jobs"
+    links = re.findall(r"<([\w.]+) object>", " ".join(ours["operator_extra_links"]))
+    assert links == get_provider_info()["extra-links"]
+
+
+def test_airflow_lists_the_options(environment: Environment) -> None:
+    """`airflow config list` shows each option of the section with its default and description, and no other."""
+    command = ("config", "list", "--section", "batch_jobs", "--include-descriptions", "--show-values")
+    shown = environment.answer("airflow", *command)
+    config = ConfigParser(interpolation=None)
+    config.read_string(shown)
+    assert {name: dict(config[name]) for name in config.sections()} == {
+        "batch_jobs": {name: option["default"] for name, option in OPTIONS.items()}
+    }
+    described = re.findall(r"^# (.+)\n(\w+) =", shown, re.MULTILINE)
+    assert {name: text for text, name in described} == {name: each["description"] for name, each in OPTIONS.items()}
+
+
+def test_the_command_works(environment: Environment, built: Built) -> None:
+    """`airflow-batch-jobs` says its version and lists its commands."""
+    assert environment.answer(NAME, "--version").strip() == built.metadata()["Version"]
+    commands = {each.name or getattr(each.callback, "__name__", "") for each in app.registered_commands}
+    shown = environment.answer(NAME, "--help")
+    assert {name for name in commands if re.search(rf"^│ {name} ", shown, re.MULTILINE)} == commands
+
+
+def test_without_the_extra_a_command_says_what_to_install(environment: Environment) -> None:
+    """`orphans` needs Airflow's client, which nobody else has to install; what `migrate` needs, Airflow brings."""
+    command = "orphans --queue q --deployment d --airflow-url http://127.0.0.1:9 --airflow-token t --region eu-west-1"
+    result = environment.run(NAME, *command.split())
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "error: Airflow's official client is missing: pip install apache-airflow-client\n"
