@@ -28,7 +28,6 @@ os.environ |= {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     "AIRFLOW__CORE__DAGS_FOLDER": f"{_HOME}/dags",
-    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
 }
 
 
