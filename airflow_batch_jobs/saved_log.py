@@ -47,7 +47,11 @@ class SavedLog(WaitListener):
             self._fetched = None
 
     async def load_cursors(self) -> Mapping[str, Any]:
-        """Return where an earlier run left the log; asked when there is a log, if it was not ahead."""
+        """Return where an earlier run left the log; asked when there is a log, if it was not ahead.
+
+        Airflow uploads what a trigger has logged when the trigger has ended, and not when its triggerer is stopped or
+        dies, and shows nothing else of a finished task. So where logs are remote, the whole log is copied once more.
+        """
         try:
             saved = await self._fetch()
         except Exception as error:  # noqa: BLE001 - without it lines come twice, which is better than not at all
@@ -55,6 +59,11 @@ class SavedLog(WaitListener):
             return {}
         self._is_stored = saved is not None
         if not saved or saved.get("job_id") != self._job_id:
+            return {}
+        if _are_logs_remote():
+            self._triggerer.log.note(
+                "The log is copied from its beginning: what an earlier triggerer wrote is not in the remote log store."
+            )
             return {}
         if not saved.get("left"):
             self._note_gap(saved.get("saved_at"))
@@ -119,6 +128,12 @@ class SavedLog(WaitListener):
         self._triggerer.log.note(
             f"The log goes on where an earlier triggerer saved its place{ago}; lines since then may come twice."
         )
+
+
+def _are_logs_remote() -> bool:
+    from airflow.sdk.configuration import conf
+
+    return bool(conf.getboolean("logging", "remote_logging", fallback=False))
 
 
 def _now() -> datetime:

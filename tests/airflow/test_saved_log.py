@@ -81,6 +81,19 @@ def test_a_log_goes_on_where_an_earlier_run_of_the_same_job_left_it() -> None:
     assert run(load("other")) == {}
 
 
+def test_a_log_begins_anew_where_logs_are_remote(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow does not upload what a triggerer that is gone has written, and shows the remote log alone at the end."""
+    monkeypatch.setenv("AIRFLOW__LOGGING__REMOTE_LOGGING", "True")
+    xcoms = XComs({CURSOR_XCOM: {"job_id": "j", "streams": CURSORS, "left": True}})
+
+    async def load() -> Mapping[str, Any]:
+        return await saved_log(xcoms).load_cursors()
+
+    with capture_logs() as entries:
+        assert run(load()) == {}
+    assert ["copied from its beginning" in entry["event"] for entry in entries] == [True]
+
+
 def test_cursors_are_saved_every_half_minute_while_lines_flow() -> None:
     """However many lines there are."""
     xcoms, wait = XComs(), Wait()
