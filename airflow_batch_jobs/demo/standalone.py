@@ -55,7 +55,7 @@ class StandaloneAirflow:
         self.port, *self._log_ports = _free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
         self.output = home / "standalone.log"
-        self.environment = {**_inherited(), **self._settings(dags), **(environment or {})}
+        self.environment = {**clean_environment(), **self._settings(dags), **(environment or {})}
         self._on_wait = on_wait
         self._process: subprocess.Popen[bytes] | None = None
         self.api = RestApi(self.url)
@@ -150,10 +150,12 @@ class RestApi:
 
     Args:
         url: Of the API server.
+        user: A name and a password; None where everybody is an admin.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, user: tuple[str, str] | None = None) -> None:
         self._client = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self._user = user
         self._token = ""
 
     def close(self) -> None:
@@ -180,8 +182,7 @@ class RestApi:
         Raises:
             httpx.HTTPStatusError: The API refused.
         """
-        if not self._token:
-            self._token = self._client.get("/auth/token").raise_for_status().json()["access_token"]
+        self._token = self._token or self._log_in()
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         answer = self._client.request(method, f"/api/v2/{path}", headers=headers, **arguments)
         if answer.is_error:
@@ -189,6 +190,14 @@ class RestApi:
                 f"{method} {path}: {answer.status_code} {answer.text[:500]}", request=answer.request, response=answer
             )
         return answer.json() if answer.content else None
+
+    def _log_in(self) -> str:
+        if self._user is None:
+            answer = self._client.get("/auth/token")
+        else:
+            name, password = self._user
+            answer = self._client.post("/auth/token", json={"username": name, "password": password})
+        return str(answer.raise_for_status().json()["access_token"])
 
     def dag_ids(self) -> set[str]:
         """Return the ids of the DAGs that Airflow has read."""
@@ -210,8 +219,12 @@ class RestApi:
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a run."""
-        found = self.request("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})
-        return list(found["task_instances"])
+        path, found = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", list[dict[str, Any]]()
+        while True:
+            page = self.request("GET", path, params={"limit": 100, "offset": len(found), "order_by": "map_index"})
+            found += page["task_instances"]
+            if len(found) >= page["total_entries"] or not page["task_instances"]:
+                return found
 
     def task_instance(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
         """Return one task instance."""
@@ -267,7 +280,7 @@ def _ti_path(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     return path if map_index < 0 else f"{path}/{map_index}"
 
 
-def _inherited() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """Return the environment without what would steer this Airflow elsewhere, and with our scripts first on PATH."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_"))}
     scripts = str(Path(sys.executable).parent)

@@ -17,7 +17,7 @@ from airflow_batch_jobs.demo.standalone import START_SECONDS, StandaloneAirflow
 from tests.e2e.runs import until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -35,18 +35,20 @@ class Component:
     """One component, in a process group of its own. The processes of tasks, which it starts, are in others.
 
     Args:
-        name: Of `COMMANDS`.
-        airflow: Whose component it is.
+        name: What it is.
+        command: The program and its arguments.
+        environment: All of its variables.
+        home: Where it runs, and where its output goes.
     """
 
-    def __init__(self, name: str, airflow: SplitAirflow) -> None:
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], home: Path) -> None:
         self.name = name
         self._seen: set[psutil.Process] = set()
-        with (airflow.home / f"{name}.log").open("ab") as output:
+        with (home / f"{name}.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [_airflow(), *COMMANDS[name]],
-                env=airflow.environment,
-                cwd=airflow.home,
+                command,
+                env=environment,
+                cwd=home,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -139,7 +141,7 @@ class SplitAirflow:
 
     def start(self, name: str) -> Component:
         """Start a component, beside those of its kind that run already."""
-        component = Component(name, self)
+        component = Component(name, [_airflow(), *COMMANDS[name]], self.environment, self.home)
         self._components.append(component)
         return component
 

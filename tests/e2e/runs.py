@@ -37,10 +37,12 @@ class Run:
     map_index: int = -1
 
     @classmethod
-    def start(cls, api: RestApi, dag_id: str, script: str = "", task_id: str = "job") -> Run:
-        """Start a run whose job is a shell script."""
+    def start(
+        cls, api: RestApi, dag_id: str, script: str = "", task_id: str = "job", conf: dict[str, str] | None = None
+    ) -> Run:
+        """Start a run whose job is a shell script, or with another conf."""
         until(lambda: dag_id in api.dag_ids())
-        return cls(api, dag_id, api.trigger(dag_id, {"script": script} if script else None), task_id)
+        return cls(api, dag_id, api.trigger(dag_id, conf or ({"script": script} if script else None)), task_id)
 
     @property
     def state(self) -> str | None:

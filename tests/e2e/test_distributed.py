@@ -1,0 +1,151 @@
+"""Celery, PostgreSQL, Redis, two workers and two triggerers, as docker-compose.yaml starts them; logs go to an S3."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.e2e import chaos_world, stores
+from tests.e2e.chaos_world import World
+from tests.e2e.cluster import Cluster
+from tests.e2e.runs import FINAL, Run, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.parts import Component
+
+DAG_FOLDERS = (Path(__file__).parent / "cluster_dags", Path(__file__).parents[2] / "dags")
+BUCKET = "task-logs"
+
+pytestmark = pytest.mark.skipif(
+    stores.redis_server() is None and "REQUIRE_REDIS" not in os.environ,
+    reason="no redis-server: its wheel is for Python 3.11, elsewhere it has to be on the PATH",
+)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[dict[str, str]]:
+    """Airflow's settings for a remote log store, on an S3 of its own."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        _, port = server.get_host_and_port()
+        url = f"http://127.0.0.1:{port}"
+        session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="us-east-1")
+        session.client("s3", endpoint_url=url).create_bucket(Bucket=BUCKET)
+        extra = {"region_name": "us-east-1", "endpoint_url": url}
+        yield {
+            "AIRFLOW_CONN_AWS_LOGS": json.dumps({"conn_type": "aws", "login": "x", "password": "x", "extra": extra}),
+            "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": f"s3://{BUCKET}/airflow",
+            "AIRFLOW__LOGGING__REMOTE_LOG_CONN_ID": "aws_logs",
+            "AIRFLOW__LOGGING__REMOTE_LOGGING": "True",
+        }
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(s3: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The cluster, with the example DAGs and those of the tests."""
+    dags = tmp_path_factory.mktemp("dags")
+    for folder in DAG_FOLDERS:
+        shutil.copytree(folder, dags, dirs_exist_ok=True)
+    with Cluster(tmp_path_factory.mktemp("cluster"), dags, s3) as cluster:
+        chaos_world.prepare(cluster.cloud)
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The cluster as a place of chaos."""
+    airflow: Any = cluster  # as much of one as is needed
+    return World(airflow, cluster.cloud, tmp_path_factory.mktemp("points"))
+
+
+def finished(run: Run, seconds: float) -> dict[str, int]:
+    """Wait for a run's end and return how many of its task instances are in which state."""
+
+    def states() -> list[str]:
+        return [each["state"] for each in run.api.task_instances(run.dag_id, run.run_id)]
+
+    until(lambda: set(states()) <= set(FINAL), seconds, every=2)
+    found = states()
+    return {state: found.count(state) for state in set(found)}
+
+
+def missing_lines(world: World, run: Run, task_id: str = "job") -> set[str]:
+    """Return what the jobs of a task have written and none of its logs shows."""
+    shown: set[str] = set()
+    for about in run.api.task_instances(run.dag_id, run.run_id):
+        if about["task_id"] == task_id:
+            mapped = Run(run.api, run.dag_id, run.run_id, task_id, about["map_index"])
+            for number in range(1, about["try_number"] + 1):
+                shown.update(mapped.lines(number))
+    return set(world.written(world.jobs(run))) - shown
+
+
+def test_every_service_is_healthy(cluster: Cluster) -> None:
+    """By the health checks of the file."""
+    checked = [service for service in cluster.services if service.healthcheck]
+    assert len(checked) == 8
+    for service in checked:
+        until(partial(cluster.is_healthy, service), 60)
+
+
+def test_the_example_pipeline_runs(cluster: Cluster, world: World) -> None:
+    """Its tasks succeed, and their logs are complete in the remote store."""
+    until(lambda: "source_survey" in cluster.api.dag_ids(), 60)
+    run = Run.start(cluster.api, "source_survey")
+    assert set(finished(run, 240)) == {"success"}
+    tasks = {each["task_id"] for each in cluster.api.task_instances(run.dag_id, run.run_id)}
+    assert not set.intersection(*(missing_lines(world, run, task_id) for task_id in tasks))
+
+
+def test_a_stopped_task_ends_its_job(cluster: Cluster, world: World) -> None:
+    """Whichever triggerer waits for it; the last lines are in the log."""
+    run = Run.start(cluster.api, "one", conf={"definition": "long"})
+    until(lambda: world.jobs(run) and world.job(run, "RUNNING"), 120)
+    until(lambda: run.state == "deferred", 60)
+    run.mark("failed")
+    assert world.job(run, "FAILED")["isTerminated"]
+    assert until(lambda: not missing_lines(world, run), 60)
+
+
+def test_the_loss_of_a_worker_and_a_triggerer_costs_no_job_and_no_line(cluster: Cluster, world: World) -> None:
+    """200 mapped jobs, and two that workers wait for: one job each, and every line of every job is in a log."""
+    many = Run.start(cluster.api, "many")
+    waited = Run.start(cluster.api, "two_on_workers")
+    until(lambda: len([job for job in world.jobs(many) if job["status"] == "SUCCEEDED"]) > 20, 240, every=1)
+    until(lambda: len(world.jobs(waited)) == 2, 120)
+    victim = worker_of(cluster, waited)
+    for lost in (victim, cluster.all_of("triggerer")[-1]):
+        lost.kill()
+        cluster.start(lost.name.rpartition("-")[0])
+    assert finished(waited, 300) == {"success": 2}
+    assert finished(many, 900) == {"success": 200}
+    assert len(world.jobs(many)) == 200
+    assert len(world.jobs(waited)) == 2
+    assert missing_lines(world, waited) == set()
+    assert missing_lines(world, many) == set()
+
+
+def worker_of(cluster: Cluster, run: Run) -> Component:
+    """Return a worker that waits for one of a run's jobs."""
+
+    def find() -> Component | None:
+        pids = {each["pid"] for each in run.api.task_instances(run.dag_id, run.run_id) if each["state"] == "running"}
+        for worker in cluster.all_of("worker"):
+            if pids & {process.pid for process in worker.processes()}:
+                return worker
+        return None
+
+    return until(find, 60)  # type: ignore[no-any-return]  # what `find` returns
