@@ -64,15 +64,6 @@ CASES = [
     Case("SubmitJob's answer lost", "first_answer_lost", nothing),
     Case("SubmitJob's request lost", "first_request_lost", nothing),
     Case("worker told to end while it waits, a retry left", "on_worker", evict_while_it_waits, "steady"),
-    Case(
-        "half of SubmitJob's answers lost, 100 mapped tasks",
-        "hundred_answers",
-        nothing,
-        jobs=100,
-        scene=HUNDRED,
-        seconds=600,
-        cloud="aws_hundred_answers",
-    ),
 ]
 LONG_CASES = [
     Case("worker told to end while it waits, no retry left", "on_worker_once", evict_while_it_waits, "long", "failed"),
@@ -86,6 +77,15 @@ LONG_CASES = [
         points={"after-send": WAIT},
     ),
     Case("mapped: worker killed after SubmitJob", "mapped", kill, jobs=3, points={"after-send": WAIT}),
+    Case(
+        "half of SubmitJob's answers lost, 100 mapped tasks",
+        "hundred_answers",
+        nothing,
+        jobs=100,
+        scene=HUNDRED,
+        seconds=600,
+        cloud="aws_hundred_answers",
+    ),
     Case(
         "half of SubmitJob's requests lost, 100 mapped tasks",
         "hundred_requests",
