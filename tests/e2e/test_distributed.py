@@ -122,21 +122,35 @@ def test_a_stopped_task_ends_its_job(cluster: Cluster, world: World) -> None:
 
 
 def test_the_loss_of_a_worker_and_a_triggerer_costs_no_job_and_no_line(cluster: Cluster, world: World) -> None:
-    """200 mapped jobs, half of whose answers AWS loses, and two that workers wait for: one job each, no line lost."""
-    many = Run.start(cluster.api, "many")
+    """200 mapped jobs, half of whose answers AWS loses, beside some whose logs flow: one job each, no line lost."""
+    deferred = Run.start(cluster.api, "one", conf={"definition": "lasting"})
     waited = Run.start(cluster.api, "two_on_workers")
-    until(lambda: len([job for job in world.jobs(many) if job["status"] == "SUCCEEDED"]) > 20, 240, every=1)
-    until(lambda: len(world.jobs(waited)) == 2, 120)
-    victim = worker_of(cluster, waited)
-    for lost in (victim, cluster.all_of("triggerer")[-1]):
+    triggerer, worker = triggerer_of(cluster, deferred), worker_of(cluster, waited)
+    many = Run.start(cluster.api, "many")
+    until(lambda: len([job for job in world.jobs(many) if job["status"] == "SUCCEEDED"]) > 20, 120, every=1)
+    for lost in (worker, triggerer):
         lost.kill()
         cluster.start(lost.name.rpartition("-")[0])
-    assert finished(waited, 300) == {"success": 2}
-    assert finished(many, 900) == {"success": 200}
-    assert len(world.jobs(many)) == 200
-    assert len(world.jobs(waited)) == 2
-    assert missing_lines(world, waited) == set()
-    assert missing_lines(world, many) == set()
+    assert {job["status"] for job in world.jobs(deferred) + world.jobs(waited)} == {"RUNNING"}
+    for run, number in ((deferred, 1), (waited, 2), (many, 200)):
+        assert finished(run, 600) == {"success": number}
+        assert len(world.jobs(run)) == number
+        assert missing_lines(world, run) == set()
+    assert "is copied from its beginning" in deferred.text()
+    assert max(each["try_number"] for each in cluster.api.task_instances(waited.dag_id, waited.run_id)) > 1
+
+
+def triggerer_of(cluster: Cluster, run: Run) -> Component:
+    """Return the triggerer that copies the log of a run's job, once it does."""
+
+    def find() -> Component | None:
+        for triggerer in cluster.all_of("triggerer"):
+            folder = cluster.home / triggerer.name / "logs" / f"dag_id={run.dag_id}" / f"run_id={run.run_id}"
+            if any(path.read_text().count("batch.job") > 20 for path in folder.rglob("*.trigger.*.log")):
+                return triggerer
+        return None
+
+    return until(find, 120)  # type: ignore[no-any-return]  # what `find` returns
 
 
 def worker_of(cluster: Cluster, run: Run) -> Component:

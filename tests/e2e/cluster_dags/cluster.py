@@ -27,7 +27,7 @@ with DAG("many", schedule=None, max_active_tasks=200, params={"definition": "sho
     ).expand(parameters=[{"number": str(number)} for number in range(200)])
 
 with DAG("two_on_workers", schedule=None):
-    BatchJobOperator.partial(**COMMON, definition="flowing:1", deferrable=False).expand(
+    BatchJobOperator.partial(**COMMON, definition="lasting:1", deferrable=False).expand(
         parameters=[{"number": str(number)} for number in range(2)]
     )
 

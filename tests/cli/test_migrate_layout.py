@@ -1,0 +1,221 @@
+"""migrate: a whole DAG, its comments and its layout."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from textwrap import indent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_batch_jobs.migration import MARK
+from tests.cli.migrating import IMPORT, OURS, airflow
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.migrating import Rewrite
+
+BEFORE = '''\
+"""Aligns what came in the night."""
+
+from airflow.providers.amazon.aws.operators.batch import BatchOperator  # waits as well
+from airflow.providers.amazon.aws.sensors.batch import (
+    BatchSensor,  # only waits
+)
+from airflow.sdk import DAG
+
+with DAG("nightly", schedule=None):
+    # The reads of one night.
+    align = BatchOperator(
+        task_id="align",
+        job_name="align",
+        job_definition="align-reads:7",  # tested in May
+        job_queue="default",
+        container_overrides={"environment": [{"name": "NIGHT", "value": "{{ ds }}"}]},
+        # As many as there are lanes.
+        array_properties={
+            "size": 8,  # lanes
+        },
+        parameters={"sample": "{{ ds }}"},
+        # Hosts come and go.
+        retry_strategy={"attempts": 3},  # spot
+        tags={"team": "genomes"},
+        submit_job_timeout=3600,
+        wait_for_completion=False,
+        awslogs_enabled=True,
+        poll_interval=20,
+    )
+
+    wait = BatchSensor(task_id="wait", job_id=align.output, poke_interval=20, mode="reschedule")
+
+    count = BatchOperator.partial(
+        task_id="count", job_queue="default", awslogs_enabled=False, share_identifier="lab"
+    ).expand(job_definition=["count:1", "count:2"])
+
+    align >> wait >> count
+'''
+AFTER = '''\
+"""Aligns what came in the night."""
+
+from airflow_batch_jobs import BatchJobOperator  # waits as well
+from airflow_batch_jobs import (
+    BatchJobSensor,  # only waits
+)
+from airflow.sdk import DAG
+
+with DAG("nightly", schedule=None):
+    # The reads of one night.
+    align = BatchJobOperator(
+        task_id="align",
+        job_name="align",
+        definition="align-reads:7",  # tested in May
+        job_queue="default",
+        container_overrides={"environment": [{"name": "NIGHT", "value": "{{ ds }}"}]},
+        # As many as there are lanes.
+        submit_options={
+            "arrayProperties": {
+                "size": 8,  # lanes
+            },
+            # Hosts come and go.
+            "retryStrategy": {"attempts": 3},  # spot
+            "tags": {"team": "genomes"},
+            "timeout": {"attemptDurationSeconds": 3600},
+        },
+        parameters={"sample": "{{ ds }}"},
+        wait=False,
+        copy_logs=True,
+        poll_interval=20,
+    )
+
+    wait = BatchJobSensor(task_id="wait", job_id=align.output, poll_interval=20)
+
+    count = BatchJobOperator.partial(
+        task_id="count", job_queue="default", copy_logs=False, submit_options={"shareIdentifier": "lab"}
+    ).expand(definition=["count:1", "count:2"])
+
+    align >> wait >> count
+'''
+
+
+def test_a_dag_is_rewritten_with_its_comments_and_its_layout(rewrite: Rewrite) -> None:
+    """What is mechanical is done, and nothing else is touched."""
+    assert rewrite(BEFORE) == AFTER
+
+
+def test_a_rewritten_dag_is_parsed_with_our_operator(rewrite: Rewrite, dag_file: Path, tmp_path: Path) -> None:
+    """The rewritten file imports, and its tasks are ours with everything that was said of them."""
+    rewrite(BEFORE)
+    code = """
+        import json, runpy, sys
+        found = runpy.run_path(sys.argv[1])
+        names = ("definition", "parameters", "submit_options", "wait", "copy_logs", "poll_interval", "deferrable")
+        tasks = {
+            name: {"class": type(found[name]).__name__} | {each: getattr(found[name], each, None) for each in names}
+            for name in ("align", "wait")
+        }
+        mapped = found["count"]
+        count = {"class": mapped.operator_class.__name__, **mapped.partial_kwargs, **mapped.expand_input.value}
+        tasks["count"] = {key: count[key] for key in ("class", "submit_options", "copy_logs", "definition")}
+        print(json.dumps(tasks, default=str))
+    """
+    tasks = airflow(code, tmp_path, str(dag_file))
+
+    assert tasks["align"] == {
+        "class": "BatchJobOperator",
+        "definition": "align-reads:7",
+        "parameters": {"sample": "{{ ds }}"},
+        "submit_options": {
+            "arrayProperties": {"size": 8},
+            "retryStrategy": {"attempts": 3},
+            "tags": {"team": "genomes"},
+            "timeout": {"attemptDurationSeconds": 3600},
+        },
+        "wait": False,
+        "copy_logs": True,
+        "poll_interval": 20,
+        "deferrable": True,
+    }
+    assert (tasks["wait"]["class"], tasks["wait"]["poll_interval"]) == ("BatchJobSensor", 20)
+    assert tasks["count"] == {
+        "class": "BatchJobOperator",
+        "submit_options": {"shareIdentifier": "lab"},
+        "copy_logs": False,
+        "definition": ["count:1", "count:2"],
+    }
+
+
+def test_a_mark_is_as_deep_as_what_it_is_about(rewrite: Rewrite) -> None:
+    """Also above the first statement of a block, and below the comments that stand there."""
+    statement = "BatchOperator(**x)\n"
+    code = f"{IMPORT}with DAG('d'):  # a\n    # b\n    {statement}    if x:\n        {statement}"
+    mark = f"{MARK}BatchOperator was left here: not all arguments are written in the call by their names\n"
+
+    assert rewrite(code) == (
+        f"{IMPORT}with DAG('d'):  # a\n    # b\n    {mark}    {statement}    if x:\n        {mark}        {statement}"
+    )
+
+
+LINES = {
+    "task_id": '"t"',
+    "job_name": '"j"',
+    "job_definition": '"a:1"',
+    "array_properties": '{\n    "size": 2,  # inner\n}',
+    "tags": '{"a": "b"}',
+    "status_retries": "3",
+}
+
+
+@pytest.mark.parametrize("first", LINES)
+@pytest.mark.parametrize(("comma", "hanging"), [*product([",", ""], [True, False])])
+def test_no_comment_is_lost(rewrite: Rewrite, first: str, comma: str, *, hanging: bool) -> None:
+    """Whatever stands first or last and however the call is laid out: each comment is there, once, and it parses."""
+    names = [first, *(name for name in LINES if name != first)]
+    arguments = [f"# above {name}\n{name}={LINES[name]}" for name in names]
+    body = "".join(
+        f"{argument}{comma if name == names[-1] else ','}  # behind {name}\n"
+        for name, argument in zip(names, arguments, strict=True)
+    )
+    opening = "(  # bracket\n" if hanging else "(task_id='first',  # bracket\n"
+    code = f"{IMPORT}if x:\n    BatchOperator{opening}{indent(body, '        ')}    )\n"
+    after = rewrite(code if hanging else code.replace('task_id="t"', "retries=1"))
+    compile(after, "dag.py", "exec")
+
+    comments = [f"# {where} {name}" for name in LINES for where in ("above", "behind")]
+    for comment in (*comments, "# inner", "# bracket"):
+        assert len(re.findall(rf"{comment}$", after, re.MULTILINE)) == 1, comment
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "BatchOperator(status_retries=1,  # a\n    task_id='t')\n",
+            "BatchJobOperator(\n    # a\n    task_id='t')\n",
+        ),
+        (
+            "BatchOperator(task_id='t',  # a\n    status_retries=1, retries=2)\n",
+            "BatchJobOperator(task_id='t',  # a\n    retries=2)\n",
+        ),
+        (
+            "BatchOperator(task_id='t', status_retries=1,  # a\n    )\n",
+            "BatchJobOperator(task_id='t',\n    # a\n    )\n",
+        ),
+        (
+            "BatchOperator(task_id='t', tags=x,  # a\n    retries=1, node_overrides=y  # b\n)\n",
+            """BatchJobOperator(task_id='t', submit_options={
+        "tags": x,  # a
+        "nodeOverrides": y,  # b
+    },
+    retries=1\n)\n""",
+        ),
+        (
+            "BatchOperator(task_id='t', tags={  # a\n    'b': 'c'})\n",
+            "BatchJobOperator(task_id='t', submit_options={\"tags\": {  # a\n    'b': 'c'}})\n",
+        ),
+    ],
+)
+def test_comments_in_other_layouts(rewrite: Rewrite, before: str, after: str) -> None:
+    """A comment behind what is dropped or moved goes to a line of its own, or with it."""
+    assert rewrite(IMPORT + before) == OURS + after
