@@ -9,8 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 START_SECONDS = 180.0
 #: How long the children get for a clean end.
 STOP_SECONDS = 15.0
+#: How long a request is repeated while SQLite is busy; each time takes 5 s.
+BUSY_SECONDS = 60.0
 
 
 class AirflowStartError(RuntimeError):
@@ -157,6 +160,7 @@ class RestApi:
         self._client = httpx.Client(base_url=url, timeout=30, trust_env=False)
         self._user = user
         self._token = ""
+        self._changing = threading.Lock()
 
     def close(self) -> None:
         """Close the connections."""
@@ -172,7 +176,10 @@ class RestApi:
         return answer.is_success and all(answer.json().get(part, {}).get("status") == "healthy" for part in parts)
 
     def request(self, method: str, path: str, **arguments: Any) -> Any:
-        """Ask the public API and return the JSON of the answer.
+        """Ask the public API and return the JSON of the answer; again where SQLite is busy.
+
+        The API server writes down in its event loop who asks for what. Where a worker's request holds the database and
+        needs that loop to go on, both wait for each other until SQLite gives up, and the user gets a 500.
 
         Args:
             method: Of HTTP.
@@ -184,7 +191,13 @@ class RestApi:
         """
         self._token = self._token or self._log_in()
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
-        answer = self._client.request(method, f"/api/v2/{path}", headers=headers, **arguments)
+        with nullcontext() if method == "GET" else self._changing:
+            until = time.monotonic() + BUSY_SECONDS
+            while True:
+                answer = self._client.request(method, f"/api/v2/{path}", headers=headers, **arguments)
+                if not answer.is_server_error or time.monotonic() > until:
+                    break
+                time.sleep(0.25)
         if answer.is_error:
             raise httpx.HTTPStatusError(
                 f"{method} {path}: {answer.status_code} {answer.text[:500]}", request=answer.request, response=answer

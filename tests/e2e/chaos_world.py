@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-import httpx
 
 from airflow_batch_jobs.fault_points import VARIABLE
 from tests.e2e.runs import Run, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from airflow_batch_jobs.local import LocalControl
@@ -32,8 +29,6 @@ SETTINGS = {
     "AIRFLOW__CORE__PARALLELISM": "32",
     "AIRFLOW__BATCH_JOBS__DEPLOYMENT": "chaos",
 }
-
-_ACTING = threading.Lock()
 
 _TEXT = "{job_id} {number}"
 #: What the jobs do, by their definition: timetables of the local AWS. All write 4 lines a second while they run.
@@ -79,8 +74,8 @@ class World:
         until(lambda: case.dag_id in api.dag_ids(), 90)
         conf = {"definition": case.definition}
         body: dict[str, Any] = {"logical_date": None, "conf": conf, "dag_run_id": case.run_id}
-        act(lambda: api.request("PATCH", f"dags/{case.dag_id}", json={"is_paused": False}))
-        act(lambda: api.request("POST", f"dags/{case.dag_id}/dagRuns", json=body))
+        api.request("PATCH", f"dags/{case.dag_id}", json={"is_paused": False})
+        api.request("POST", f"dags/{case.dag_id}/dagRuns", json=body)
         if case.map_index >= 0:
             until(lambda: any(each["map_index"] >= 0 for each in api.task_instances(case.dag_id, case.run_id)))
         return Run(api, case.dag_id, case.run_id, map_index=case.map_index)
@@ -115,26 +110,6 @@ class World:
 
     def _marks(self, run: Run) -> list[Path]:
         return list(self.points.glob(f"*@{run.run_id}.reached"))
-
-
-def act(what: Callable[[], object]) -> None:
-    """Do what a user does, again where SQLite was busy.
-
-    The API server writes down in its event loop who asks for what. Where a worker's request holds the database and
-    needs that loop to go on, both wait for each other until SQLite gives up, and the user gets a 500.
-    """
-
-    def is_done() -> bool:
-        try:
-            what()
-        except httpx.HTTPStatusError as error:
-            if error.response.is_server_error:
-                return False
-            raise
-        return True
-
-    with _ACTING:
-        until(is_done, 60)
 
 
 def prepare(cloud: LocalControl) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.chaos import WAIT, Case, Scene
-from tests.e2e.chaos_world import act
 from tests.e2e.moments import being_read, nothing, runnable, running, succeeded
 from tests.e2e.runs import until
 
@@ -29,7 +28,7 @@ def mark(state: str, when: Deed) -> Deed:
 
     def deed(world: World, run: Run) -> None:
         when(world, run)
-        act(lambda: run.mark(state))
+        run.mark(state)
 
     return deed
 
@@ -39,7 +38,7 @@ def mark_unanswered(state: str) -> Deed:
 
     def deed(world: World, run: Run) -> None:
         world.held(run)
-        act(lambda: run.mark(state))
+        run.mark(state)
         until(lambda: STOPPING in run.text(), 60, every=0.1)
         world.let_go(run)
 
@@ -51,7 +50,7 @@ def clear(when: Deed) -> Deed:
 
     def deed(world: World, run: Run) -> None:
         when(world, run)
-        act(run.clear)
+        run.clear()
 
     return deed
 
@@ -59,7 +58,7 @@ def clear(when: Deed) -> Deed:
 def clear_unanswered(world: World, run: Run) -> None:
     """Clear the task while the submit is under way; it goes on when the worker has been told to stop."""
     world.held(run)
-    act(run.clear)
+    run.clear()
     until(lambda: STOPPING in run.text(), 60, every=0.1)
     world.let_go(run)
 
@@ -67,7 +66,7 @@ def clear_unanswered(world: World, run: Run) -> None:
 def mark_run_failed(world: World, run: Run) -> None:
     """Mark the whole DAG run failed."""
     running(world, run)
-    act(lambda: run.api.request("PATCH", f"dags/{run.dag_id}/dagRuns/{run.run_id}", json={"state": "failed"}))
+    run.api.request("PATCH", f"dags/{run.dag_id}/dagRuns/{run.run_id}", json={"state": "failed"})
 
 
 def let_time_pass(world: World, run: Run) -> None:
