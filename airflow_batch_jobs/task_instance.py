@@ -9,8 +9,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from airflow_batch_jobs.batch.requests.identity import Owner
-
 #: The XCom with what is known of the job; links and the UI read it.
 JOB_XCOM = "batch_job"
 #: The XCom with where the log of a running job has been copied to.
@@ -51,6 +49,7 @@ class TaskKey:
             TimeoutError: No answer within `ANSWER_SECONDS`.
             AirflowRuntimeError: The API server answered with an error.
         """
+        from airflow_batch_jobs.batch.requests.identity import Owner
         from airflow_batch_jobs.task_states import ask
 
         owner = Owner(self.dag_id, self.run_id, self.task_id, self.map_index)
