@@ -223,6 +223,7 @@ class JobWait:
 
     async def __aexit__(self, *error: object) -> None:
         self.is_open = False
+        self._is_current = None  # it leads to whoever holds this wait, and such a ring outlives a heap that is frozen
         await self._follower.__aexit__(None, None, None)
 
     def cursors(self) -> dict[str, Any]:

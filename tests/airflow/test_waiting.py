@@ -162,6 +162,35 @@ def test_what_was_known_of_a_wait_goes_without_a_garbage_collection(aws: LocalAw
         gc.enable()
 
 
+def test_whoever_holds_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:
+    """A trigger answers the question of its own wait, and neither keeps the other."""
+    aws.script(definition="job", running=60)
+    [job_id] = aws.submit("job:1")
+
+    class Holder:
+        """What a trigger is to its wait."""
+
+        wait: JobWait
+
+        async def is_current(self) -> bool:
+            """Answer the wait's question."""
+            return True
+
+    async def main() -> weakref.ref[Holder]:
+        holder = Holder()
+        holder.wait = JobWait(WaitPlan(job_id=job_id), VirtualAws(aws).watcher(), is_current=holder.is_current)
+        async with holder.wait:
+            await holder.wait.outcome()
+        return weakref.ref(holder)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert run(main())() is None
+    finally:
+        gc.enable()
+
+
 def test_a_wait_that_was_cut_off_goes_on(aws: LocalAws) -> None:
     """A user's stop cancels it; the last lines are waited for nevertheless."""
     aws.script(definition="job", running=60, lines={"count": 60, "rate": 1.0})
