@@ -11,7 +11,7 @@ from airflow_batch_jobs.errors import AirflowUnansweredError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from airflow_batch_jobs.batch.requests.identity import Owner
+    from airflow_batch_jobs.batch.identity import Owner
 
 #: How long one answer may take.
 ANSWER_SECONDS = 30.0

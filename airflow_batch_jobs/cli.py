@@ -128,7 +128,7 @@ def local(
         airflow-batch-jobs local --definitions dags/definitions
         airflow-batch-jobs local --port 4566 --slots 2
     """
-    from airflow_batch_jobs.batch.registration import register_folder
+    from airflow_batch_jobs.batch.definition_files import register_folder
     from airflow_batch_jobs.interrupt import InterruptedByUserError, Interrupts
     from airflow_batch_jobs.local import LocalAws
 

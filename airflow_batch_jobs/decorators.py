@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.bases.decorator import TaskDecorator
 
-    from airflow_batch_jobs.batch.once import Submitted
+    from airflow_batch_jobs.batch.submission import Submitted
     from airflow_batch_jobs.waiting import WaitPlan
 
 

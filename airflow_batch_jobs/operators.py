@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_batch_jobs.batch.definition import JobDefinition, is_late, parse_reference
+from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError
-from airflow_batch_jobs.fault_points import reach
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
 from airflow_batch_jobs.masking import mask_secrets
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context, XComArg
 
-    from airflow_batch_jobs.batch.once import Submission, Submitted
     from airflow_batch_jobs.batch.request import SubmitRequest
+    from airflow_batch_jobs.batch.submission import Submission, Submitted
     from airflow_batch_jobs.waiting import Outcome, WaitPlan
 
 
@@ -133,7 +133,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         """
         from airflow.sdk.exceptions import AirflowTaskTimeout
 
-        from airflow_batch_jobs.batch.clients import kept_clients
+        from airflow_batch_jobs.batch.aws.clients import kept_clients
         from airflow_batch_jobs.submitting import submission_for, submit
 
         ti = context["ti"]
@@ -293,7 +293,7 @@ class BatchJobOperator(JobTask, BaseOperator):
 
     def _abandon(self, context: Context) -> None:
         """Terminate the job of a trigger that has crashed, unless a retry is left, or at work, that adopts it."""
-        from airflow_batch_jobs.batch.submission import terminate
+        from airflow_batch_jobs.batch.operations import terminate
         from airflow_batch_jobs.submitting import TaskStateRecords
         from airflow_batch_jobs.task_log import TaskLog
         from airflow_batch_jobs.worker import retry_left

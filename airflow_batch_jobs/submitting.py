@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs import execution_timeout
 from airflow_batch_jobs.batch.detail import JobDetail
-from airflow_batch_jobs.batch.once import Record, Submission, Submitted
+from airflow_batch_jobs.batch.operations import check_request
 from airflow_batch_jobs.batch.orphans import detach
 from airflow_batch_jobs.batch.request import TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.submission import check_request
+from airflow_batch_jobs.batch.submission import Record, Submission, Submitted
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from airflow_batch_jobs.task_log import TaskLog

@@ -68,7 +68,7 @@ class BatchOrphanSweepOperator(BaseOperator):
             AwsError: AWS did not list the jobs, or an orphan could not be terminated; the others were.
         """
         del context
-        from airflow_batch_jobs.batch.clients import kept_clients
+        from airflow_batch_jobs.batch.aws.clients import kept_clients
         from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep
         from airflow_batch_jobs.config import Settings
         from airflow_batch_jobs.task_log import TaskLog

@@ -49,7 +49,7 @@ class TaskKey:
             TimeoutError: No answer within `ANSWER_SECONDS`.
             AirflowRuntimeError: The API server answered with an error.
         """
-        from airflow_batch_jobs.batch.requests.identity import Owner
+        from airflow_batch_jobs.batch.identity import Owner
         from airflow_batch_jobs.task_states import ask
 
         owner = Owner(self.dag_id, self.run_id, self.task_id, self.map_index)

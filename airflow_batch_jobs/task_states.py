@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from airflow_batch_jobs.batch.requests.identity import Owner
+    from airflow_batch_jobs.batch.identity import Owner
 
 #: The runs that are asked about at a time. They are written into the question's URL.
 _RUNS_A_QUESTION = 20

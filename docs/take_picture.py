@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import sync_playwright
 
-from airflow_batch_jobs.batch.registration import register_folder
+from airflow_batch_jobs.batch.definition_files import register_folder
 from airflow_batch_jobs.demo.standalone import RestApi, StandaloneAirflow
 from airflow_batch_jobs.local import start_process
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.attempt import (
+from airflow_batch_jobs.batch.containers import (
     AWSLOGS,
     NOTHING,
     Attempt,

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.attempt import most_telling
+from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Cause, Meaning, meaning_of
+from airflow_batch_jobs.batch.containers import most_telling
 from airflow_batch_jobs.batch.detail import JobKind
-from airflow_batch_jobs.batch.signs import BLOCKS, EXIT_CODES, FATES, REASONS, Cause, Meaning, meaning_of
 from airflow_batch_jobs.batch.status import JobStatus
 
 if TYPE_CHECKING:

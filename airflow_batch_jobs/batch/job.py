@@ -7,16 +7,16 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS, session_clients
-from airflow_batch_jobs.batch.clients import kept_clients
-from airflow_batch_jobs.batch.clock import SystemClock
+from airflow_batch_jobs.batch.aws.clients import kept_clients
+from airflow_batch_jobs.batch.aws.clock import SystemClock
+from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.definition import JobDefinition
-from airflow_batch_jobs.batch.definitions.reference import NAME_LIMIT, legal_name
+from airflow_batch_jobs.batch.definition.reference import NAME_LIMIT, legal_name
 from airflow_batch_jobs.batch.logs import read_all
-from airflow_batch_jobs.batch.pacing import Backoff
+from airflow_batch_jobs.batch.operations import check_request, describe_jobs, explained, send, terminate
 from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.submission import check_request, describe_jobs, explained, send, terminate
-from airflow_batch_jobs.batch.watching.live import follow_lines
+from airflow_batch_jobs.batch.watch.blocking import follow_lines
 from airflow_batch_jobs.errors import (
     CallOrderError,
     EndpointError,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import boto3
 
     from airflow_batch_jobs.batch.aws import ClientFactory
-    from airflow_batch_jobs.batch.clock import Clock
+    from airflow_batch_jobs.batch.aws.clock import Clock
     from airflow_batch_jobs.batch.detail import JobDetail, LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.clients import kept_clients
-from airflow_batch_jobs.batch.clock import Clock, SystemClock
-from airflow_batch_jobs.batch.requests.identity import (
+from airflow_batch_jobs.batch.aws.clients import kept_clients
+from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
+from airflow_batch_jobs.batch.identity import (
     DEPLOYMENT_TAG,
     DETACHED,
     DETACHED_TAG,
@@ -25,8 +25,8 @@ from airflow_batch_jobs.batch.requests.identity import (
     legal_tag_value,
     owner_of,
 )
+from airflow_batch_jobs.batch.operations import ask_all, describe_jobs, explained, terminate
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.submission import ask_all, describe_jobs, explained, terminate
 from airflow_batch_jobs.errors import AwsError, NoDeploymentError
 
 if TYPE_CHECKING:

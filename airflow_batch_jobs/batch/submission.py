@@ -1,350 +1,340 @@
-"""Submit a job with one request, find it when the answer is lost, and check beforehand what AWS would run.
+"""Submit exactly once: AWS Batch has no client token, so a task instance remembers what it sends before it sends it.
 
-SubmitJob knows no client token, so a repeated request starts a second job. It is therefore sent once; when no clear
-answer comes, the job is looked for by its name, which has to be unique. Only a request that AWS certainly did not take,
-because it answered that the account's request rate is used up, is sent again.
+Words: an *attempt* is one try of a task instance; a *generation* is one wanted run of it. A retry stays in its
+generation, a user's clear begins a new one. The rules, in the order of `Submission.run`:
+
+1. Look first. Unless this is the first try and nothing was ever recorded, list the jobs whose names begin with the
+   task instance's prefix and read their tags. A job of the own generation that succeeded is the result; an active one
+   that was submitted for the same request is adopted. All others of the own generation, and of the older one that the
+   record tells of, are terminated first and their ends awaited. Jobs of other deployments and of generations that no
+   record tells of are left alone.
+2. Record, then send. The record goes into the store before the request goes out, the id after; the id of an adopted
+   job as well. The write is the fence: when the store refuses it, another attempt has taken over and this one must not
+   act any more. When the store is out of order, the job is submitted only if AWS can be asked what there is already.
+3. One send, see `submission.send`. Where a record has no id, its answer was lost: the name is looked up until 60 s
+   after it was sent, before anything else is.
+
+What this cannot prevent is left to the sweep, see `orphans`: a process that pauses between its last check and the send,
+and a job that was sent while the store was out of order and whose task instance was cleared before the next attempt.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_batch_jobs.batch.aws import Trouble, error_message, explain, trouble
-from airflow_batch_jobs.batch.clients import kept_clients
-from airflow_batch_jobs.batch.clock import SystemClock
-from airflow_batch_jobs.batch.definitions.reference import parse_reference
-from airflow_batch_jobs.batch.detail import JobDetail
-from airflow_batch_jobs.batch.pacing import Backoff
-from airflow_batch_jobs.batch.request import unfilled_placeholders
-from airflow_batch_jobs.batch.watching.calls import ask
-from airflow_batch_jobs.errors import (
-    AccessDeniedError,
-    AwsError,
-    DefinitionNotFoundError,
-    EndpointError,
-    NotPinnedError,
-    ParameterError,
-    QueueNotFoundError,
-    RevisionInactiveError,
-    SubmitUnansweredError,
-    ThrottledError,
-)
+from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
+from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
+from airflow_batch_jobs.batch.fault_points import reach
+from airflow_batch_jobs.batch.identity import DEPLOYMENT_TAG, GENERATION_TAG, TRY_NUMBER_TAG
+from airflow_batch_jobs.batch.operations import describe_jobs, find_by_name, send, terminate
+from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.errors import RecordUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_batch_jobs.batch.aws import ClientFactory
-    from airflow_batch_jobs.batch.clock import Clock
+    from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.identity import TaskIdentity
     from airflow_batch_jobs.batch.request import SubmitRequest
 
-#: For so long a job is looked for after a doubtful answer, and a throttled request is sent again.
-PATIENCE_SECONDS = 60.0
-#: DescribeJobs takes no more ids a call.
-_IDS_A_CALL = 100
-_QUEUES_NAMED = 10
+#: A record older than this when the request goes out is written again first: whoever paused between the two may have
+#: been replaced meanwhile.
+LEASE_SECONDS = 20.0
+#: How long the end of an older generation's job is awaited.
+END_SECONDS = 120.0
+LOOK_AGAIN_SECONDS = 2.0
 
 
-def send(
-    clients: ClientFactory,
-    request: SubmitRequest,
-    *,
-    clock: Clock | None = None,
-    before_repeat: Callable[[], None] = lambda: None,
-) -> str:
-    """Submit a job once and return its id.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a task instance remembers of its submit; a stored format.
 
-    Args:
+    Attributes:
+        job_name: The name that was sent, unique for each series of sends.
+        job_queue: Where to.
+        generation: Of the attempt that sent it.
+        request_digest: Of the request, without what differs for each attempt.
+        try_number: Of the attempt that sent it.
+        max_tries: Of the attempt that sent it.
+        sent_at: When, ISO 8601 UTC.
+        job_id: None until AWS has answered.
+    """
+
+    job_name: str
+    job_queue: str
+    generation: str
+    request_digest: str
+    try_number: int
+    max_tries: int
+    sent_at: str
+    job_id: str | None = None
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Record:
+        """Read the stored form, passing over what it does not know."""
+        return cls(**{name: stored[name] for name in cls.__slots__ if name in stored})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the stored form."""
+        return asdict(self)
+
+
+class RecordStore(Protocol):
+    """Where a task instance's record lives across its attempts."""
+
+    def read(self) -> Record | None:
+        """Return the record; None where there is none, and to an attempt that has been replaced."""
+
+    def write(self, record: Record) -> None:
+        """Write the record.
+
+        Raises:
+            StaleAttemptError: Another attempt has taken over.
+            RecordUnavailableError: The store is out of order.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The one job of a task instance's generation.
+
+    Attributes:
+        job_id: The job's id.
+        request: The request it was submitted with.
+        submitted_at: When.
+        found: The job as AWS described it, where an earlier attempt had submitted it; None for a new one.
+        is_recorded: Whether the store has this attempt's record.
+    """
+
+    job_id: str
+    request: SubmitRequest
+    submitted_at: datetime | None
+    found: JobDetail | None = None
+    is_recorded: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
+class Submission:
+    """One attempt's way to the one job of its task instance.
+
+    Attributes:
         clients: Makes the clients.
-        request: What to submit. Its job name must be unique: it is how the job is found when the answer is lost.
+        identity: Whose job it is.
+        request: What to submit, under a name that begins with `identity.job_name_prefix(…)`.
+        prefix: That prefix.
+        store: Where the record lives.
+        note: Told in one line what was found.
         clock: Time and sleep.
-        before_repeat: Called before a throttled request is sent again; what it raises ends the matter.
-
-    Raises:
-        RequestError: The request is outside of AWS's limits.
-        SubmitUnansweredError: No clear answer came and no job of that name showed up for 60 s.
-        AwsError: AWS refused, or could not be reached at all; no job was started.
     """
-    from botocore.config import Config
 
-    request.validate()
-    clock = clock or SystemClock()
-    client = clients("batch", config=Config(retries={"mode": "standard", "total_max_attempts": 1}))
-    backoff, give_up = Backoff(), clock.monotonic() + PATIENCE_SECONDS
-    while True:
+    clients: ClientFactory
+    identity: TaskIdentity
+    request: SubmitRequest
+    prefix: str
+    store: RecordStore
+    note: Callable[[str], None]
+    clock: Clock = field(default_factory=SystemClock)
+    _is_recorded: bool = field(default=False, init=False)
+    _is_sent: bool = field(default=False, init=False)
+
+    def run(self) -> Submitted:
+        """Return the job: an earlier attempt's where there is one, else a new one.
+
+        Raises:
+            StaleAttemptError: Another attempt has taken over.
+            SubmitUnansweredError: It is unknown whether a job was started.
+            AwsError: AWS refused.
+        """
+        record = self.store.read()
+        is_first = record is None and self.identity.try_number == 1
+        return (None if is_first else self._look(record)) or self._send(record)
+
+    def unfinished(self) -> list[Submitted]:
+        """Return the generation's active jobs, for a `run` that was broken off.
+
+        A job whose answer `run` did not live to see is looked for during 60 s. Terminates nothing, and does not ask
+        whether this attempt has been replaced.
+
+        Raises:
+            AwsError: AWS could not be asked.
+        """
+        until = self.clock.monotonic() + UNKNOWN_GRACE_SECONDS
+        while True:
+            own = [job for job in self._listed(None) if job.tags.get(GENERATION_TAG) in self._own_generations(None)]
+            is_known = not self._is_sent or any(job.job_name == self.request.job_name for job in own)
+            if is_known or self.clock.monotonic() > until:
+                active = [job for job in own if job.status.is_active and not job.is_terminated]
+                return [self._submitted(job) for job in active]
+            self.clock.sleep(LOOK_AGAIN_SECONDS)
+
+    def _send(self, earlier: Record | None) -> Submitted:
+        record = Record(
+            job_name=self.request.job_name,
+            job_queue=self.request.job_queue,
+            generation=self.identity.generation,
+            request_digest=self.request.digest(),
+            try_number=self.identity.try_number,
+            max_tries=self.identity.max_tries,
+            sent_at=self.clock.now().isoformat(),
+        )
+        reach("before-record", self.identity.run_id)
         try:
-            return str(ask(client, "submit_job", "jobId", **request.to_api())["jobId"])
-        except Exception as error:
-            if _is_doubtful(error):
-                return _look_for(kept_clients(clients), request, clock, error)
-            if trouble(error) is not Trouble.THROTTLED or clock.monotonic() >= give_up:
-                raise explain(error, "batch:SubmitJob") from error
-            clock.sleep(backoff.next_delay())
-            before_repeat()
+            record = self._lease(record)
+        except RecordUnavailableError as error:
+            self.note(f"{error} Asking AWS instead which jobs there are.")
+            if found := self._look(earlier):
+                return found
+        reach("before-send", self.identity.run_id)
+        sent = self.clock.now()
+        self._is_sent = True
+        job_id = send(self.clients, self.request, clock=self.clock, before_repeat=lambda: self._renew(record))
+        reach("after-send", self.identity.run_id)
+        # With the time of now: a throttled request may have gone out long after its record was made.
+        self._remember(replace(record, job_id=job_id, sent_at=self.clock.now().isoformat()))
+        return Submitted(job_id, self.request, sent, is_recorded=self._is_recorded)
 
+    def _write(self, record: Record) -> None:
+        self.store.write(record)
+        self._is_recorded = True
 
-def find_by_name(clients: ClientFactory, queue: str, name: str) -> list[str]:
-    """Return the ids of a queue's jobs of this name, whatever their state, newest first.
+    def _remember(self, record: Record) -> None:
+        """Write a record with an id. Without the store the job can still be found by its name."""
+        try:
+            self._write(record)
+        except RecordUnavailableError as error:
+            self.note(f"{error} Job {record.job_id} can be found by its name {record.job_name}.")
 
-    A job that was submitted in the last minute may not be listed yet. AWS does not heed the case of the letters.
+    def _lease(self, record: Record) -> Record:
+        """Write the record; again if that took long, since whoever pauses may be replaced meanwhile."""
+        begun = self.clock.monotonic()
+        self._write(record)
+        if self.clock.monotonic() - begun > LEASE_SECONDS:
+            record = replace(record, sent_at=self.clock.now().isoformat())
+            self._write(record)
+        return record
 
-    Args:
-        clients: Makes the clients.
-        queue: The queue's name or ARN.
-        name: The whole name; one that ends in `*` means all names that begin so.
+    def _renew(self, record: Record) -> None:
+        """Write the record again before a throttled request is repeated: its time tells how long its job may be unseen.
 
-    Raises:
-        AwsError: AWS did not list the queue's jobs.
-    """
-    filters = [{"name": "JOB_NAME", "values": [name]}]
-    with explained("batch:ListJobs"):
-        listed = ask_all(clients("batch"), "list_jobs", "jobSummaryList", jobQueue=queue, filters=filters)
-        return [job["jobId"] for job in listed]
+        Without the store the request goes out all the same, as the first one did.
+        """
+        with suppress(RecordUnavailableError):
+            self._write(replace(record, sent_at=self.clock.now().isoformat()))
 
+    def _look(self, record: Record | None) -> Submitted | None:
+        """Return the job that an earlier attempt left for this one, after the end of those that nobody wants any more.
 
-def describe_jobs(clients: ClientFactory, job_ids: Iterable[str]) -> list[JobDetail]:
-    """Describe any number of jobs, a hundred a call.
+        Raises:
+            StaleAttemptError: Another attempt has taken over.
+        """
+        jobs, generations = self._jobs(record), self._own_generations(record)
+        own = [job for job in jobs if job.tags.get(GENERATION_TAG) in generations]
+        # An older generation's record does not tell what this one asked for.
+        told = record if record and record.generation in generations else None
+        is_same = told is None or told.request_digest == self.request.digest()
+        taken = _best(own, is_same=is_same)
+        older = {record.generation} if record else set()
+        unwanted = [
+            job
+            for job in jobs
+            if job is not taken
+            and job.status.is_active
+            and job.tags.get(GENERATION_TAG) in generations | older
+            and not self._is_newer(job)
+        ]
+        if unwanted:
+            if record is not None:
+                # As it was read: whoever paused since may have been replaced, and these would be another's then.
+                self.store.write(record)
+            self._end(unwanted)
+            # What was active may have succeeded meanwhile, and what was to be adopted may have ended.
+            taken = _best(describe_jobs(self.clients, [job.job_id for job in own]), is_same=is_same)
+        return None if taken is None else self._adopt(taken)
 
-    Returns:
-        The jobs in the order of their ids, without those that AWS does not know, or not yet.
+    def _own_generations(self, record: Record | None) -> set[str]:
+        """Return the generations that count as this attempt's: an unknown trace differs from no other."""
+        own = {self.identity.generation, replace(self.identity, traceparent=None).generation}
+        if self.identity.traceparent is None and record is not None and record.max_tries == self.identity.max_tries:
+            own.add(record.generation)
+        return own
 
-    Raises:
-        AwsError: AWS did not describe them.
-    """
-    with explained("batch:DescribeJobs"):
-        client = clients("batch")
-        ids = list(dict.fromkeys(job_ids))
-        found = {
-            entry["jobId"]: JobDetail.from_response(entry, client.meta.region_name)
-            for start in range(0, len(ids), _IDS_A_CALL)
-            for entry in ask(client, "describe_jobs", "jobs", jobs=ids[start : start + _IDS_A_CALL])["jobs"]
-        }
-    return [found[job_id] for job_id in ids if job_id in found]
+    def _is_newer(self, job: JobDetail) -> bool:
+        number = job.tags.get(TRY_NUMBER_TAG, "")
+        return number.isdecimal() and int(number) > self.identity.try_number
 
-
-def terminate(clients: ClientFactory, job_id: str, reason: str) -> None:
-    """Terminate a job in whatever state it is; nothing happens to one that has ended.
-
-    It ends some time after: its processes get SIGTERM, and SIGKILL about 30 s later.
-
-    Raises:
-        AwsError: AWS refused.
-    """
-    with explained("batch:TerminateJob"):
-        clients("batch").terminate_job(jobId=job_id, reason=reason)
-
-
-def check_request(clients: ClientFactory, request: SubmitRequest, *, note: Callable[[str], None] | None = None) -> str:
-    """Find what AWS would refuse, or would run otherwise than meant, before the request is sent.
-
-    Checks the limits, the queue, the pinned revision and its placeholders. A role that may only submit can still
-    submit: what it may not look at is passed over.
-
-    Args:
-        clients: Makes the clients.
-        request: What is to be submitted.
-        note: Told in one line why nothing was looked at.
-
-    Returns:
-        The ARN of the pinned revision; the request's own reference where the role may not look.
-
-    Raises:
-        RequestError: The request is outside of AWS's limits.
-        QueueNotFoundError: The queue does not exist, or takes no jobs.
-        DefinitionNotFoundError: The definition, or the revision, does not exist.
-        RevisionInactiveError: The pinned revision is deregistered.
-        ParameterError: The revision's command has a placeholder that nothing fills.
-        AwsError: AWS could not be asked.
-    """
-    request.validate()
-    try:
-        check_queue(clients, request.job_queue)
-        definition = check_revision(clients, request.job_definition)
-    except AccessDeniedError as error:
-        if note is not None:
-            note(f"The request is sent without a look at its queue and definition. {error}")
-        return request.job_definition
-    check_placeholders(definition, request)
-    return str(definition["jobDefinitionArn"])
-
-
-def check_queue(clients: ClientFactory, queue: str) -> None:
-    """Find the queue.
-
-    Args:
-        clients: Makes the clients.
-        queue: The queue's name or ARN.
-
-    Raises:
-        QueueNotFoundError: There is no such queue (the message names those there are), or it is disabled.
-        AwsError: AWS could not be asked.
-    """
-    action = "batch:DescribeJobQueues"
-    with explained(action):
-        client = clients("batch")
-        found = ask(client, "describe_job_queues", "jobQueues", jobQueues=[queue])["jobQueues"]
-        others = [] if found else list(ask_all(client, "describe_job_queues", "jobQueues"))
-    if not found:
-        names = sorted(other["jobQueueName"] for other in others)
-        more = ", …" if len(names) > _QUEUES_NAMED else ""
-        there_are = f"There are: {', '.join(names[:_QUEUES_NAMED])}{more}." if names else "There are none at all."
-        place = f"in region {client.meta.region_name} of this account"
-        raise QueueNotFoundError(f"No job queue {queue!r} {place}. {there_are}", action=action)
-    if found[0].get("state") == "DISABLED":
-        raise QueueNotFoundError(f"Job queue {queue!r} is disabled and takes no jobs. Enable it.", action=action)
-
-
-def check_revision(clients: ClientFactory, reference: str) -> dict[str, Any]:
-    """Find the pinned revision of a definition and return it as AWS describes it.
-
-    Args:
-        clients: Makes the clients.
-        reference: `name:revision`, or an ARN with a revision.
-
-    Raises:
-        NotPinnedError: The reference has no revision.
-        DefinitionNotFoundError: The definition, or the revision, does not exist.
-        RevisionInactiveError: It is deregistered; the message names the newest ACTIVE revision and how to pin it.
-        AwsError: AWS could not be asked.
-    """
-    wanted, action = parse_reference(reference), "batch:DescribeJobDefinitions"
-    if wanted.revision is None:
-        raise NotPinnedError(wanted.name)
-    with explained(action):
-        client = clients("batch")
-        found = ask(client, "describe_job_definitions", "jobDefinitions", jobDefinitions=[reference])["jobDefinitions"]
-        if found and found[0].get("status") != "INACTIVE":
-            return dict(found[0])
-        active = _active_revisions(client, wanted.name)
-    if wanted.revision in active:  # moto finds no `name:revision`, only names and ARNs
-        return active[wanted.revision]
-    if not found and not active:
-        place = f"in region {client.meta.region_name} of this account"
-        raise DefinitionNotFoundError(f"No job definition {wanted.name!r} is active {place}.", action=action)
-    newest = max(active, default=None)
-    way_out = (
-        "It has no ACTIVE revision: register one."
-        if newest is None
-        else f"The newest ACTIVE one is {newest}; if it does the same, pin it with `at_revision({newest})` or as "
-        f'"{wanted.base}:{newest}".'
-    )
-    if not found:
-        problem = f"Job definition {wanted.name!r} has no revision {wanted.revision}"
-        raise DefinitionNotFoundError(f"{problem}. {way_out}", action=action)
-    problem = f"Revision {wanted.revision} of job definition {wanted.name!r} is INACTIVE: it was deregistered"
-    raise RevisionInactiveError(f"{problem}. {way_out}", action=action)
-
-
-def check_placeholders(definition: Mapping[str, Any], request: SubmitRequest) -> None:
-    """Find `Ref::x` in the commands that will run, where nothing gives `x` a value.
-
-    AWS would hand the placeholder to the program as it stands.
-
-    Args:
-        definition: The revision, as `check_revision` returns it.
-        request: What is to be submitted.
-
-    Raises:
-        ParameterError: A placeholder is not filled.
-    """
-    defaults = definition.get("parameters") or {}
-    for command in _commands(definition, request):
-        for name in unfilled_placeholders(command, defaults, request.parameters):
-            raise ParameterError(
-                str(parse_reference(request.job_definition)),
-                name,
-                f"is missing: the command has the placeholder Ref::{name} and neither the definition's defaults nor "
-                "the parameters given fill it",
+    def _adopt(self, job: JobDetail) -> Submitted:
+        """Go on with a job, and remember that: where listings lag, the next attempt knows its id."""
+        self.note(f"Job {job.job_id} of an earlier attempt is {job.status}; this attempt goes on with it.")
+        self._remember(
+            Record(
+                job_id=job.job_id,
+                job_name=job.job_name,
+                job_queue=job.job_queue,
+                generation=self.identity.generation,
+                request_digest=self.request.digest(),
+                try_number=self.identity.try_number,
+                max_tries=self.identity.max_tries,
+                sent_at=(job.created_at or self.clock.now()).isoformat(),
             )
+        )
+        return self._submitted(job)
+
+    def _submitted(self, job: JobDetail) -> Submitted:
+        return Submitted(job.job_id, self.request, job.created_at, job, is_recorded=self._is_recorded)
+
+    def _jobs(self, record: Record | None) -> list[JobDetail]:
+        """Return the jobs of this task instance and deployment: the record's, then the newest first.
+
+        AWS may not know yet what was sent just now: until 60 s after a send that was recorded, its job has to be found.
+        """
+        while True:
+            found = list(self._listed(record))
+            if record is None or self.clock.now() > _grace_end(record):
+                return found
+            if any(job.job_id == record.job_id or job.job_name == record.job_name for job in found):
+                return found
+            self.clock.sleep(LOOK_AGAIN_SECONDS)
+
+    def _listed(self, record: Record | None) -> Iterator[JobDetail]:
+        queues = dict.fromkeys([self.request.job_queue, *([record.job_queue] if record else [])])
+        ids = dict.fromkeys(
+            [
+                *([record.job_id] if record and record.job_id else []),
+                *(each for queue in queues for each in find_by_name(self.clients, queue, f"{self.prefix}*")),
+            ]
+        )
+        for job in describe_jobs(self.clients, list(ids)):
+            if job.tags.get(DEPLOYMENT_TAG, "") == self.request.tags.get(DEPLOYMENT_TAG, ""):
+                yield job
+
+    def _end(self, jobs: list[JobDetail]) -> None:
+        """Terminate jobs and wait until they have ended, so that two runs of one task never overlap."""
+        for job in jobs:
+            self.note(f"Terminating job {job.job_id} of an earlier run of this task; it is {job.status}.")
+            terminate(self.clients, job.job_id, "Replaced by a newer run of the same Airflow task")
+        until = self.clock.monotonic() + END_SECONDS
+        active = [job.job_id for job in jobs]
+        while active and self.clock.monotonic() < until:
+            active = [job.job_id for job in describe_jobs(self.clients, active) if job.status.is_active]
+            if active:
+                self.clock.sleep(LOOK_AGAIN_SECONDS)
 
 
-@contextmanager
-def explained(action: str) -> Iterator[None]:
-    """Turn what botocore raises inside into our errors.
-
-    Args:
-        action: The permission the call needs: `batch:DescribeJobs`.
-    """
-    try:
-        yield
-    except Exception as error:
-        raise explain(error, action) from error
-
-
-def _look_for(clients: ClientFactory, request: SubmitRequest, clock: Clock, doubt: Exception) -> str:
-    """Return the id of the job whose answer was lost, once it shows up."""
-    problem, give_up, backoff = error_message(doubt), clock.monotonic() + PATIENCE_SECONDS, Backoff()
-    while True:
-        try:
-            if found := find_by_name(clients, request.job_queue, request.job_name):
-                return found[0]
-        except (EndpointError, ThrottledError):
-            pass  # what lost the answer may still be wrong
-        except AwsError as error:
-            raise SubmitUnansweredError(request.job_name, f"{problem}; looking for it: {error}") from doubt
-        left = give_up - clock.monotonic()
-        if left <= 0:
-            raise SubmitUnansweredError(request.job_name, problem) from doubt
-        clock.sleep(min(backoff.next_delay(), left))
-
-
-def _is_doubtful(error: Exception) -> bool:
-    """Whether AWS may have taken a request although it ended in this error."""
-    from botocore import exceptions as boto
-
-    if isinstance(error, (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)):
-        return False  # it never left
-    if isinstance(error, boto.SSLError):
-        return "CERTIFICATE_VERIFY_FAILED" not in str(error)
-    if isinstance(error, boto.ClientError):
-        return trouble(error) is Trouble.TRANSIENT
-    return isinstance(error, boto.HTTPClientError)
-
-
-def _active_revisions(client: Any, name: str) -> dict[int, dict[str, Any]]:
-    of_name = {"jobDefinitionName": name, "status": "ACTIVE"}
-    found = ask_all(client, "describe_job_definitions", "jobDefinitions", **of_name)
-    return {definition["revision"]: definition for definition in found}
-
-
-def ask_all(client: Any, operation: str, field: str, **request: Any) -> Iterator[dict[str, Any]]:
-    """Yield what stands in a field of an operation's answers, from all pages.
+def _best(own: list[JobDetail], *, is_same: bool) -> JobDetail | None:
+    """Return which of a generation's jobs an attempt can go on with: one that succeeded, else one that is at work.
 
     Args:
-        client: A boto3 client.
-        operation: The client's method.
-        field: A list that every answer contains.
-        request: The request's fields, as AWS names them.
+        own: The jobs, the likeliest first.
+        is_same: Whether they were submitted for the same request.
     """
-    token: str | None = None
-    while True:
-        page = ask(client, operation, field, **request, **({"nextToken": token} if token else {}))
-        yield from page[field]
-        token = page.get("nextToken")
-        if not token:
-            return
+    succeeded = (job for job in own if job.status is JobStatus.SUCCEEDED)
+    at_work = (job for job in own if is_same and job.status.is_active and not job.is_terminated)
+    return next(succeeded, None) or next(at_work, None)
 
 
-def _commands(definition: Mapping[str, Any], request: SubmitRequest) -> Iterator[list[str]]:
-    """Yield the commands of a definition that the request does not replace; only in these AWS fills placeholders."""
-    if not (request.container_overrides or {}).get("command"):
-        yield (definition.get("containerProperties") or {}).get("command") or []
-    replaced = {
-        container.get("name")
-        for container in _task_containers(request.options.get("ecsPropertiesOverride"))
-        if container.get("command")
-    }
-    for container in _task_containers(definition.get("ecsProperties")):
-        if container.get("name") not in replaced:
-            yield container.get("command") or []
-    # Overrides cut the nodes into ranges of their own, so which commands they leave cannot be told simply.
-    if not (request.options.get("nodeOverrides") or {}).get("nodePropertyOverrides"):
-        for part in (definition.get("nodeProperties") or {}).get("nodeRangeProperties") or ():
-            yield (part.get("container") or {}).get("command") or []
-            yield from (container.get("command") or [] for container in _task_containers(part.get("ecsProperties")))
-
-
-def _task_containers(properties: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
-    """Yield the containers of ECS tasks."""
-    for task in (properties or {}).get("taskProperties") or ():
-        yield from task.get("containers") or ()
+def _grace_end(record: Record) -> datetime:
+    return datetime.fromisoformat(record.sent_at) + timedelta(seconds=UNKNOWN_GRACE_SECONDS)

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.registration import register_folder
+from airflow_batch_jobs.batch.definition_files import register_folder
 from airflow_batch_jobs.demo.acts import DemoError, Stage, run_pipeline, stop_long_job
 from airflow_batch_jobs.demo.examples import example_dags, example_definitions
 from airflow_batch_jobs.demo.screen import Screen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.submission import describe_jobs
+from airflow_batch_jobs.batch.operations import describe_jobs
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws import ClientFactory

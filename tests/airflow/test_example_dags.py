@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_batch_jobs.batch.definition_files import register_folder
+from airflow_batch_jobs.batch.identity import TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.batch.job import BatchJob
-from airflow_batch_jobs.batch.registration import register_folder
-from airflow_batch_jobs.batch.requests.identity import TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.demo.examples import example_dags, example_definitions
 
 if TYPE_CHECKING:

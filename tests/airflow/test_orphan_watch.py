@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from airflow_batch_jobs.batch.requests.identity import Owner, TaskIdentity, new_job_name, task_tags
+from airflow_batch_jobs.batch.identity import Owner, TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.connection import AwsConnection
 from airflow_batch_jobs.orphan_watch import OrphanWatch
 from airflow_batch_jobs.task_log import TaskLog

@@ -11,8 +11,8 @@ import pytest
 from airflow.sdk import DAG, get_current_context, task
 
 from airflow_batch_jobs import task_states
+from airflow_batch_jobs.batch.identity import DETACHED_TAG, Owner, TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.batch.orphans import GONE
-from airflow_batch_jobs.batch.requests.identity import DETACHED_TAG, Owner, TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.sweep import BatchOrphanSweepOperator
 from airflow_batch_jobs.task_states import ask_on_worker, questions

@@ -9,20 +9,20 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_batch_jobs.batch.aws.pacing import LineBudget, Pace
 from airflow_batch_jobs.batch.detail import LogStream
-from airflow_batch_jobs.batch.pacing import LineBudget, Pace
-from airflow_batch_jobs.batch.streams.cursor import event_key
-from airflow_batch_jobs.batch.streams.event import LogEvent
-from airflow_batch_jobs.batch.streams.followed_stream import Moment
-from airflow_batch_jobs.batch.streams.log_follower import LogFollower
-from airflow_batch_jobs.batch.streams.page import LogPage
+from airflow_batch_jobs.batch.logs.cursor import event_key
+from airflow_batch_jobs.batch.logs.event import LogEvent
+from airflow_batch_jobs.batch.logs.followed_stream import Moment
+from airflow_batch_jobs.batch.logs.log_follower import LogFollower
+from airflow_batch_jobs.batch.logs.page import LogPage
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterable, Mapping
 
-    from airflow_batch_jobs.batch.streams.followed_stream import FollowedStream
-    from airflow_batch_jobs.batch.streams.scan import Scan
+    from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream
+    from airflow_batch_jobs.batch.logs.scan import Scan
 
 REGION = "eu-central-1"
 GROUP = "/aws/batch/job"

@@ -8,7 +8,7 @@ from airflow_batch_jobs.batch.watch import Ended
 from tests.batch.virtual import lines_of
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.watching.updates import Update
+    from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
 

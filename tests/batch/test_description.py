@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_batch_jobs.batch.aws.calls import AwsCalls, pass_json_on
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.watching.calls import AwsCalls, pass_json_on
-from airflow_batch_jobs.batch.watching.description import Descriptions
+from airflow_batch_jobs.batch.watch.description import Descriptions
 from tests.batch.virtual import run
 
 if TYPE_CHECKING:

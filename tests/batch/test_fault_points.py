@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.fault_points import VARIABLE, reach
+from airflow_batch_jobs.batch.fault_points import VARIABLE, reach
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _PASS = f"""
 import os, sys
 os.environ["{VARIABLE}"] = sys.argv[1]
-from airflow_batch_jobs.fault_points import reach
+from airflow_batch_jobs.batch.fault_points import reach
 reach("here", "run")
 print("passed")
 """

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from airflow_batch_jobs.batch.streams.cursor import LogCursor
+from airflow_batch_jobs.batch.logs.cursor import LogCursor
 from tests.batch.log_world import (
     EPOCH_MS,
     GROUP,

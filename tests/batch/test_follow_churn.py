@@ -10,7 +10,7 @@ import pytest
 from tests.batch.log_world import REGION, Copy, LogWorld, in_batches, moment
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.streams.scan import Scan
+    from airflow_batch_jobs.batch.logs.scan import Scan
 
 STREAMS = 200
 SECONDS = 240

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_batch_jobs.batch.streams.page import LogPage
+from airflow_batch_jobs.batch.logs.page import LogPage
 from tests.batch.log_world import (
     REGION,
     Copy,

@@ -13,7 +13,7 @@ from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import WatchOptions
-from airflow_batch_jobs.batch.watching import live
+from airflow_batch_jobs.batch.watch import blocking as live
 from airflow_batch_jobs.errors import AccessDeniedError, AwsError
 
 if TYPE_CHECKING:

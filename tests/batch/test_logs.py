@@ -12,8 +12,8 @@ import pytest
 
 from airflow_batch_jobs.batch.detail import LogStream
 from airflow_batch_jobs.batch.logs import read_all, read_on, start_of
-from airflow_batch_jobs.batch.streams.cursor import MOST_KEYS, EventKeys, LogCursor, event_key
-from airflow_batch_jobs.batch.streams.event import LONGEST_TEXT, LogEvent, Numbering
+from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, EventKeys, LogCursor, event_key
+from airflow_batch_jobs.batch.logs.event import LONGEST_TEXT, LogEvent, Numbering
 from airflow_batch_jobs.errors import AccessDeniedError, EndpointError, RequestRefusedError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_batch_jobs.batch.once import Record, Submission, Submitted
+from airflow_batch_jobs.batch.identity import TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.batch.request import SubmitRequest
-from airflow_batch_jobs.batch.requests.identity import TaskIdentity, new_job_name, task_tags
+from airflow_batch_jobs.batch.submission import Record, Submission, Submitted
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from tests.batch.frozen_clock import FrozenClock
 

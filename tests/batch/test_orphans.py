@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.batch.orphans import GONE, OrphanSweep, SweepReport, detach, in_question
-from airflow_batch_jobs.batch.requests.identity import (
+from airflow_batch_jobs.batch.identity import (
     DETACHED_TAG,
     Owner,
     TaskIdentity,
@@ -16,7 +15,8 @@ from airflow_batch_jobs.batch.requests.identity import (
     owner_of,
     task_tags,
 )
-from airflow_batch_jobs.batch.submission import describe_jobs
+from airflow_batch_jobs.batch.operations import describe_jobs
+from airflow_batch_jobs.batch.orphans import GONE, OrphanSweep, SweepReport, detach, in_question
 from airflow_batch_jobs.errors import AccessDeniedError, AwsError, NoDeploymentError
 from tests.batch.frozen_clock import FrozenClock
 

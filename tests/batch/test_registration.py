@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.batch.registration import read_folder, register_folder
+from airflow_batch_jobs.batch.definition_files import read_folder, register_folder
 from airflow_batch_jobs.errors import DefinitionError, RequestRefusedError
 
 if TYPE_CHECKING:

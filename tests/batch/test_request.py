@@ -18,7 +18,7 @@ from airflow_batch_jobs.batch.request import (
     task_tags,
     unfilled_placeholders,
 )
-from airflow_batch_jobs.batch.requests.conform import submit_job_shape
+from airflow_batch_jobs.batch.request.conform import submit_job_shape
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
 
 IDENTITY = TaskIdentity(

@@ -10,8 +10,7 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, SSLError
 
 from airflow_batch_jobs.batch.aws import session_clients
-from airflow_batch_jobs.batch.request import SubmitRequest
-from airflow_batch_jobs.batch.submission import (
+from airflow_batch_jobs.batch.operations import (
     check_queue,
     check_request,
     check_revision,
@@ -20,6 +19,7 @@ from airflow_batch_jobs.batch.submission import (
     send,
     terminate,
 )
+from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
     DefinitionNotFoundError,

@@ -9,7 +9,7 @@ import pytest
 from tests.batch.test_once import CLEARED, FIRST, RETRY, World
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.once import Record
+    from airflow_batch_jobs.batch.submission import Record
     from airflow_batch_jobs.local.server import LocalAws
 
 

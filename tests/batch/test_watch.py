@@ -19,7 +19,7 @@ from tests.batch.scripted import numbered, submitted
 from tests.batch.virtual import VirtualAws, follow_to_end, lines_of, run
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.watching.updates import Update
+    from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
 

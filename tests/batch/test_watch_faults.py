@@ -12,7 +12,7 @@ from tests.batch.virtual import VirtualAws, run, run_beside
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch import JobFollower
-    from airflow_batch_jobs.batch.watching.updates import Update
+    from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
 POLL_SECONDS = 5.0

@@ -13,7 +13,7 @@ from tests.batch.scripted import numbered, submitted
 from tests.batch.virtual import VirtualAws, consume, follow_to_end, lines_by_label, lines_of, run, run_beside
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.watching.updates import Update
+    from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
 

@@ -21,7 +21,7 @@ from tests.batch.scripted import assert_complete, talking
 from tests.batch.virtual import VirtualAws, consume, follow_to_end, run, run_beside
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.watching.updates import Update
+    from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
 

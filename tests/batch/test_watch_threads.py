@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_batch_jobs.batch.aws.calls import in_thread
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, WatchOptions
-from airflow_batch_jobs.batch.watching.calls import in_thread
 from tests.batch.virtual import follow_to_end, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_batch_jobs.batch.watching.updates import Update
+    from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
 QUICK = WatchOptions(log_settle_seconds=0.5)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from airflow_batch_jobs.batch.watch import JobFollower
-    from airflow_batch_jobs.batch.watching.updates import Update
+    from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
 Result = TypeVar("Result")

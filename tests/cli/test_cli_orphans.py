@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from airflow_batch_jobs.batch.requests.identity import TaskIdentity, new_job_name, task_tags
+from airflow_batch_jobs.batch.identity import TaskIdentity, new_job_name, task_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

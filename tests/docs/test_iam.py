@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.batch.job import BatchJob
-from airflow_batch_jobs.batch.orphans import OrphanSweep
-from airflow_batch_jobs.batch.requests.identity import (
+from airflow_batch_jobs.batch.identity import (
     DEPLOYMENT_TAG,
     TaskIdentity,
     legal_tag_value,
     new_job_name,
     task_tags,
 )
+from airflow_batch_jobs.batch.job import BatchJob
+from airflow_batch_jobs.batch.orphans import OrphanSweep
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, WatchOptions
 from tests.batch.frozen_clock import FrozenClock
 from tests.docs.source import ROOT, Place, nodes, nodes_of
@@ -43,18 +43,18 @@ ROLES = {
     "batch/job:BatchJob.cancel": {BY_HAND},
     "batch/orphans:_active_ids": {SWEEP},
     "batch/orphans:detach": {AIRFLOW},
-    "batch/registration:register_folder": {REGISTER},
-    "batch/streams/page:fetch_page": {AIRFLOW, WATCH_ONLY, BY_HAND},
-    "batch/submission:_active_revisions": {AIRFLOW, BY_HAND},
-    "batch/submission:check_queue": {AIRFLOW, BY_HAND},
-    "batch/submission:check_revision": {AIRFLOW, BY_HAND},
-    "batch/submission:describe_jobs": {AIRFLOW, SWEEP, BY_HAND},
-    "batch/submission:find_by_name": {AIRFLOW, BY_HAND},
-    "batch/submission:send": {AIRFLOW, BY_HAND},
-    "batch/submission:terminate": {AIRFLOW, SWEEP, BY_HAND},
-    "batch/watch:_terminate": {AIRFLOW},
-    "batch/watching/description:Descriptions.ask": {AIRFLOW, WATCH_ONLY, BY_HAND},
-    "batch/watching/status_poll:_failed_children": {AIRFLOW, WATCH_ONLY, BY_HAND},
+    "batch/definition_files:register_folder": {REGISTER},
+    "batch/logs/page:fetch_page": {AIRFLOW, WATCH_ONLY, BY_HAND},
+    "batch/operations:_active_revisions": {AIRFLOW, BY_HAND},
+    "batch/operations:check_queue": {AIRFLOW, BY_HAND},
+    "batch/operations:check_revision": {AIRFLOW, BY_HAND},
+    "batch/operations:describe_jobs": {AIRFLOW, SWEEP, BY_HAND},
+    "batch/operations:find_by_name": {AIRFLOW, BY_HAND},
+    "batch/operations:send": {AIRFLOW, BY_HAND},
+    "batch/operations:terminate": {AIRFLOW, SWEEP, BY_HAND},
+    "batch/watch/watcher:_terminate": {AIRFLOW},
+    "batch/watch/description:Descriptions.ask": {AIRFLOW, WATCH_ONLY, BY_HAND},
+    "batch/watch/status_poll:_failed_children": {AIRFLOW, WATCH_ONLY, BY_HAND},
 }
 #: What IAM asks for beside an operation's own action: for tags, and for the role that a definition names.
 BESIDE = {

@@ -16,12 +16,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch import diagnosis
 from airflow_batch_jobs.batch.aws import explain
+from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Meaning
 from airflow_batch_jobs.batch.definition import Field, JobDefinition
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
+from airflow_batch_jobs.batch.operations import check_placeholders, check_queue, check_revision
 from airflow_batch_jobs.batch.orphans import Decision, Finding, SweepReport
-from airflow_batch_jobs.batch.signs import BLOCKS, EXIT_CODES, FATES, REASONS, Meaning
-from airflow_batch_jobs.batch.submission import check_placeholders, check_queue, check_revision
 from airflow_batch_jobs.config import OPTIONS, SECTION
 from airflow_batch_jobs.errors import BatchJobsError
 from tests.batch.conftest import Entries

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.fault_points import VARIABLE
+from airflow_batch_jobs.batch.fault_points import VARIABLE
 from tests.e2e.runs import Run, until
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from airflow_batch_jobs.batch.requests.identity import TaskIdentity, new_job_name, task_tags
+from airflow_batch_jobs.batch.identity import TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.cli import app
 from tests.e2e.runs import Run, until
 

@@ -1,0 +1,119 @@
+"""Register the job definitions of a folder: a file a revision, as RegisterJobDefinition takes it.
+
+`align-reads.7.json` is revision 7 of `align-reads`. A program need not be written into the JSON: an item of a command
+that reads `file://align.py` is replaced by the text of that file, which stands beside the JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.operations import explained
+from airflow_batch_jobs.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from airflow_batch_jobs.batch.aws import ClientFactory
+
+_FILE_NAME = re.compile(r"(?P<name>.+)\.(?P<revision>[1-9][0-9]*)\.json")
+_FILE_MARK = "file://"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DefinitionFile:
+    """A file that holds one revision of a job definition.
+
+    Attributes:
+        name: The definition's name.
+        revision: The revision.
+        path: The file.
+    """
+
+    name: str
+    revision: int
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.revision}"
+
+    def request(self) -> dict[str, Any]:
+        """Return what RegisterJobDefinition is to be given.
+
+        Raises:
+            DefinitionError: The file is no JSON object, is of another name, or names a program that is not there.
+        """
+        try:
+            request = json.loads(self.path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DefinitionError(f"{self.path} is no JSON: {error}") from error
+        if not isinstance(request, dict) or request.get("jobDefinitionName") != self.name:
+            raise DefinitionError(f'{self.path} must be a JSON object with "jobDefinitionName": "{self.name}".')
+        return dict(self._with_programs(request))
+
+    def _with_programs(self, value: Any) -> Any:
+        """Return JSON with the text of files in place of their names, wherever they stand in it."""
+        if isinstance(value, dict):
+            return {key: self._with_programs(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._with_programs(item) for item in value]
+        if not isinstance(value, str) or not value.startswith(_FILE_MARK):
+            return value
+        program = self.path.with_name(value.removeprefix(_FILE_MARK).rpartition("/")[2])
+        if value != f"{_FILE_MARK}{program.name}" or not program.is_file():
+            raise DefinitionError(f"{self.path} names {value}: there is no such file beside it.")
+        return program.read_text(encoding="utf-8")
+
+
+def read_folder(folder: Path) -> list[DefinitionFile]:
+    """Return the definitions of a folder, the revisions of each in their order.
+
+    Raises:
+        DefinitionError: There are none, or a revision is missing: AWS counts them from 1 as they are registered.
+    """
+    found = sorted(_definition_files(folder))
+    if not found:
+        raise DefinitionError(f"{folder} has no job definitions: files called `<name>.<revision>.json`.")
+    names = {each.name for each in found}
+    for name in sorted(names):
+        revisions = [each.revision for each in found if each.name == name]
+        missing = sorted(set(range(1, max(revisions))) - set(revisions))
+        if missing:
+            raise DefinitionError(f"{folder} has {name}.{max(revisions)}.json but not {name}.{missing[0]}.json.")
+    return found
+
+
+def register_folder(clients: ClientFactory, folder: Path) -> list[str]:
+    """Register the definitions of a folder in an account that has none of them yet.
+
+    Args:
+        clients: Makes the clients.
+        folder: Where the files are.
+
+    Returns:
+        What was registered: `name:revision`.
+
+    Raises:
+        DefinitionError: A file is not what it should be, or its revision got another number from AWS.
+        AwsError: AWS refused a definition.
+    """
+    files = read_folder(folder)
+    requests = [(each, each.request()) for each in files]
+    with explained("batch:RegisterJobDefinition"):
+        client = clients("batch")
+    for each, request in requests:
+        with explained("batch:RegisterJobDefinition"):
+            revision = client.register_job_definition(**request)["revision"]
+        if revision != each.revision:
+            raise DefinitionError(f"{each.path} was registered as revision {revision}: it was there before.")
+    return [str(each) for each in files]
+
+
+def _definition_files(folder: Path) -> Iterator[DefinitionFile]:
+    for path in folder.glob("*.json"):
+        if match := _FILE_NAME.fullmatch(path.name):
+            yield DefinitionFile(match["name"], int(match["revision"]), path)

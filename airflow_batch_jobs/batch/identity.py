@@ -1,0 +1,164 @@
+"""TaskIdentity: whose job it is. Names make a task instance's jobs findable, tags decide which of them count."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_batch_jobs.batch.definition.reference import NAME_LIMIT, legal_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Begins every tag key that is this package's own.
+TAG_PREFIX = "airflow-"
+DAG_TAG = "airflow-dag-id"
+RUN_TAG = "airflow-run-id"
+TASK_TAG = "airflow-task-id"
+MAP_INDEX_TAG = "airflow-map-index"
+TRY_NUMBER_TAG = "airflow-try-number"
+GENERATION_TAG = "airflow-generation"
+DEPLOYMENT_TAG = "airflow-deployment"
+#: On jobs that may outlive their task instance: its operator does not wait, or leaves the job alone when it is stopped.
+DETACHED_TAG = "airflow-detached"
+DETACHED = "true"
+
+#: What AWS accepts in the keys and values of tags: letters, digits and spaces of any script, and these signs.
+TAG_SIGNS = r"\w +\-=.:/@"
+TAG_VALUE_LIMIT = 256
+
+_INSTANCE_DIGITS = 12
+_SERIES_DIGITS = 6
+_TEXT_LIMIT = NAME_LIMIT - _INSTANCE_DIGITS - _SERIES_DIGITS - len("--")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskIdentity:
+    """One attempt of one task instance.
+
+    Attributes:
+        dag_id: The DAG.
+        run_id: The DAG run.
+        task_id: The task.
+        map_index: Of a mapped task; -1 of another.
+        try_number: Which attempt, from 1.
+        max_tries: How many are allowed; changes when a user clears the task instance.
+        traceparent: Of the task instance's trace; changes when a user clears it, not at a retry. None where unknown.
+        deployment: Names this Airflow among those that share an AWS account.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    try_number: int = 1
+    max_tries: int = 0
+    traceparent: str | None = None
+    deployment: str = ""
+
+    @property
+    def generation(self) -> str:
+        """The same for all attempts that a user wants as one run of the task instance; another after a clear."""
+        return _digest(16, *self._instance, self.traceparent or "", self.max_tries)
+
+    def job_name_prefix(self, job_name: str | None = None) -> str:
+        """Return how the names of all jobs of this task instance begin: `<dag>-<task>-<hash>`.
+
+        Args:
+            job_name: Replaces `<dag>-<task>`.
+        """
+        text = legal_name(job_name or f"{self.dag_id}-{self.task_id}", _TEXT_LIMIT)
+        return f"{text}-{self.instance_digest}"
+
+    @property
+    def instance_digest(self) -> str:
+        """What tells the jobs of this task instance from others by their names, whatever was cut from those."""
+        return _digest(_INSTANCE_DIGITS, *self._instance)
+
+    @property
+    def _instance(self) -> tuple[str, str, str, str, int]:
+        return self.deployment, self.dag_id, self.run_id, self.task_id, self.map_index
+
+
+def new_job_name(prefix: str, suffix: str | None = None) -> str:
+    """Return a name for a new job of a task instance: `<dag>-<task>-<hash>-<suffix>`.
+
+    Args:
+        prefix: From `TaskIdentity.job_name_prefix`.
+        suffix: Tells a series of sends from others; six random hexadecimal digits, when None.
+    """
+    return f"{prefix}-{suffix or secrets.token_hex(_SERIES_DIGITS // 2)}"
+
+
+def task_tags(identity: TaskIdentity, *, is_detached: bool = False) -> dict[str, str]:
+    """Return the tags that tell whose job it is, with values that AWS accepts.
+
+    Args:
+        identity: Whose it is.
+        is_detached: Whether the job may outlive its task instance.
+    """
+    values = {
+        DAG_TAG: identity.dag_id,
+        RUN_TAG: identity.run_id,
+        TASK_TAG: identity.task_id,
+        MAP_INDEX_TAG: str(identity.map_index),
+        TRY_NUMBER_TAG: str(identity.try_number),
+        GENERATION_TAG: identity.generation,
+        DEPLOYMENT_TAG: identity.deployment,
+    }
+    if is_detached:
+        values[DETACHED_TAG] = DETACHED
+    return {key: legal_tag_value(value) for key, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The task instance that a job was submitted for, without the attempt."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+
+    def __str__(self) -> str:
+        mapped = "" if self.map_index < 0 else f"[{self.map_index}]"
+        return f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}"
+
+
+def owner_of(tags: Mapping[str, str], job_name: str, deployment: str) -> Owner | None:
+    """Read from a job whose it is; None where that cannot be told exactly.
+
+    A tag tells what AWS accepts of a value, not always the value itself: a run id may contain a `~`. The hash in the
+    job's name is made of the values themselves, so tags that do not lead to the same hash are not believed.
+
+    Args:
+        tags: The job's.
+        job_name: The job's.
+        deployment: The deployment that the job has to be of.
+    """
+    named = re.fullmatch(rf".*-([0-9a-f]{{{_INSTANCE_DIGITS}}})-[0-9a-f]{{{_SERIES_DIGITS}}}", job_name)
+    map_index = tags.get(MAP_INDEX_TAG, "")
+    if named is None or not re.fullmatch(r"-1|[0-9]+", map_index):
+        return None
+    owner = Owner(tags.get(DAG_TAG, ""), tags.get(RUN_TAG, ""), tags.get(TASK_TAG, ""), int(map_index))
+    identity = TaskIdentity(
+        dag_id=owner.dag_id,
+        run_id=owner.run_id,
+        task_id=owner.task_id,
+        map_index=owner.map_index,
+        deployment=deployment,
+    )
+    return owner if identity.instance_digest == named[1] else None
+
+
+def legal_tag_value(text: str) -> str:
+    """Replace what AWS does not accept in a tag's value by `_`, and cut it to the length that AWS accepts."""
+    return re.sub(rf"[^{TAG_SIGNS}]", "_", text)[:TAG_VALUE_LIMIT]
+
+
+def _digest(digits: int, *parts: str | int) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:digits]

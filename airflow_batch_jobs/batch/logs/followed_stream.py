@@ -1,0 +1,299 @@
+"""FollowedStream: one log stream on its way from CloudWatch to one follower.
+
+Knows what of the stream was fetched and what was handed out. Does no IO and asks no clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, EventKeys, LogCursor
+from airflow_batch_jobs.batch.logs.event import Numbering
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.batch.detail import LogStream
+    from airflow_batch_jobs.batch.logs.event import LogEvent
+
+#: How far before a stream's newest event a scan begins at first; what comes later than that, the sweep finds.
+_NEAR_MS = 6_000
+_NEAR_MARGIN = 1.25
+#: A scan for fresh lines goes no further back than this, however long a stream has been silent.
+_FURTHEST_MS = 15 * 60_000
+#: A long line counts as one for every so many characters of it, where memory is concerned.
+_CHARACTERS_A_LINE = 4_096
+_LONGEST_WAIT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment as both clocks have it.
+
+    Attributes:
+        seconds: Of a clock that never runs backwards, for spans.
+        ms: Wall-clock time in ms since the epoch, to compare with timestamps.
+    """
+
+    seconds: float
+    ms: int
+
+
+class StreamOwner(Protocol):
+    """Whom a stream is followed for."""
+
+    def has_lines(self, stream: FollowedStream) -> None:
+        """Lines may be taken."""
+
+    def cannot_read(self, problem: str) -> None:
+        """The stream cannot be read, and that will not mend itself."""
+
+
+class FollowedStream:
+    """One log stream, followed for one owner.
+
+    Args:
+        stream: The stream.
+        owner: Whom it is followed for.
+        floor: The timestamp (ms) below which it has no line.
+        lookback_ms: How late an event may come.
+        cursor: Where an earlier follower left off; takes the place of the floor.
+
+    Attributes:
+        floor: Everything below this timestamp (ms) counts as done.
+        newest: The newest timestamp fetched, never beyond the clock.
+        is_known: Whether CloudWatch has answered for the stream.
+        is_lagging: Whether there is more of it than passes; it is then read alone, a page at a time.
+        is_settled: Whether its job has ended and nothing more is to come.
+        problem: Why it cannot be read; empty when it can.
+        asked_again_at: When it is asked for again, in seconds, since it could not be read.
+    """
+
+    def __init__(
+        self, stream: LogStream, owner: StreamOwner, *, floor: int, lookback_ms: int, cursor: LogCursor | None = None
+    ) -> None:
+        self.stream = stream
+        self.floor = cursor.floor if cursor else floor
+        self.newest = max(self.floor, cursor.newest) if cursor else floor
+        self._latest = self.newest  # beyond the clock too: a host's clock may be ahead
+        self.is_known = False
+        self.is_lagging = False
+        self.is_settled = False
+        self.problem = ""
+        self.asked_again_at = float("-inf")
+        self._owner = owner
+        self._lookback_ms = lookback_ms
+        self._keys = EventKeys(cursor.keys if cursor else ())
+        self._queue: deque[tuple[LogEvent, int]] = deque()
+        self._is_sorted = True
+        self._weight = 0
+        self._granted = 0
+        self._numbering = Numbering(cursor.numbered) if cursor else Numbering()
+        self._near_ms = _NEAR_MS
+        self._is_swept = False
+        self._misses = 0
+        self._last_scan: tuple[int, int] | None = None
+        self._fetched_at: float | None = None
+        self._scanned_at: float | None = None
+        self._open_at = float("-inf")
+        self._ended_at: float | None = None
+
+    # What is fetched
+
+    def start(self, now: Moment, *, sweep: bool) -> int:
+        """Return the timestamp (ms) from which on the stream wants to be read."""
+        if sweep or not self._is_swept:
+            return self.floor
+        return max(self.newest - self._near_ms, self.floor, now.ms - _FURTHEST_MS)
+
+    @property
+    def wants_rounds(self) -> bool:
+        """Whether it is read together with others."""
+        return not self.is_lagging and not self.is_settled
+
+    @property
+    def lines_per_second(self) -> float:
+        """About how many lines the stream has had a second."""
+        return len(self._keys) / max(1.0, (self.newest - self.floor) / 1000)
+
+    def mark(self, now: Moment) -> int:
+        """Return what decides about the floor once a scan that begins now is complete."""
+        return min(self.newest, now.ms)
+
+    def accept(self, event: LogEvent, key: int, now: Moment) -> int:
+        """Queue an event if it is new.
+
+        Returns:
+            How late (ms) it is proven to be; 0 where nothing is proven.
+        """
+        timestamp = event.timestamp
+        if timestamp < self.floor or not self._keys.add(timestamp, key):
+            return 0
+        if self._queue and event.order < self._queue[-1][0].order:
+            self._is_sorted = False
+        self._queue.append((event, key))
+        self._weight += _weight(event)
+        self._fetched_at = now.seconds
+        if timestamp < self.newest:
+            inversion = int((self.newest - timestamp) * _NEAR_MARGIN)
+            self._near_ms = max(self._near_ms, min(inversion, self._lookback_ms))
+        self.newest = max(self.newest, min(timestamp, now.ms))
+        self._latest = max(self._latest, timestamp)
+        if self._last_scan and self._last_scan[0] <= timestamp < self._last_scan[1]:
+            return self._last_scan[1] - timestamp
+        return 0
+
+    def scanned(self, start: int, began: Moment, mark: int, now: Moment) -> None:
+        """Take note of a scan that was paged to its end.
+
+        Args:
+            start: Where it began to read (ms).
+            began: When it began.
+            mark: What `mark` returned then.
+            now: The end of the scan.
+        """
+        self._last_scan = (start, began.ms)
+        if self._scanned_at is None:
+            self._scanned_at = now.seconds
+        if start <= self.floor:
+            self._is_swept = True
+            self._keys.forget_restored()
+            self.raise_floor(mark - self._lookback_ms)
+
+    def found(self) -> None:
+        """Take note that CloudWatch has the stream and lets it be read."""
+        self.is_known = True
+        self.problem = ""
+        self._misses = 0
+
+    def missed(self, now: Moment) -> None:
+        """Take note that CloudWatch does not have the stream yet; it is asked for again ever more rarely."""
+        self.is_known = False
+        self._misses += 1
+        if self._scanned_at is None:
+            self._scanned_at = now.seconds
+        longest = 2.0 if self.has_ended else _LONGEST_WAIT_SECONDS
+        self.asked_again_at = now.seconds + min(longest, 2.0**self._misses)
+
+    def blind(self, problem: str, until: float) -> None:
+        """Take note that the stream cannot be read, and tell the owner."""
+        self.problem = problem
+        self.asked_again_at = until
+        self._owner.cannot_read(problem)
+
+    def raise_floor(self, floor: int) -> None:
+        """Count what is below a timestamp (ms) as done."""
+        if floor > self.floor:
+            self.floor = floor
+            self._keys.forget_below(min(floor, self._oldest_queued(floor)))
+
+    # The end
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its writer has."""
+        return self._ended_at is not None
+
+    def open(self, seen_at: float) -> None:
+        """Take note that its writer was still there at some time, in seconds."""
+        self._open_at = max(self._open_at, seen_at)
+
+    def end(self, stopped_at: float) -> None:
+        """Take note that its writer has stopped.
+
+        Args:
+            stopped_at: When, in seconds, as AWS says; not believed where it is before the writer was last seen.
+        """
+        if self._ended_at is None:
+            self._ended_at = max(stopped_at, self._open_at)
+
+    def settles_at(self, settle_seconds: float) -> float:
+        """Return the time, in seconds, after which a scan that brings nothing new is the last; infinite before the end.
+
+        The settle time counts from the end and the last new event; where none was ever seen, from the first scan.
+        """
+        latest = self._fetched_at if self._fetched_at is not None else self._scanned_at
+        if self._ended_at is None or latest is None:
+            return float("inf")
+        return max(self._ended_at, latest) + settle_seconds
+
+    # What is handed out
+
+    @property
+    def queued(self) -> int:
+        """How many lines are fetched and not handed out."""
+        return len(self._queue)
+
+    @property
+    def backlog(self) -> int:
+        """The same, with a long line counted as several."""
+        return self._weight
+
+    @property
+    def waiting(self) -> int:
+        """How many lines are queued without a share of the line budget."""
+        return len(self._queue) - self._granted
+
+    @property
+    def granted(self) -> int:
+        """How many lines may be taken."""
+        return self._granted
+
+    def grant(self, lines: int) -> None:
+        """Let so many more lines be taken."""
+        self._granted += lines
+        self._owner.has_lines(self)
+
+    def grant_millisecond(self) -> None:
+        """Let the rest of the millisecond pass from which the last line was taken.
+
+        Whoever reads on writes another file, and Airflow sorts the lines of several files by the millisecond and then
+        by their place in their file.
+        """
+        self._sort()
+        last, _ = self._numbering.last
+        rest = sum(1 for _ in takewhile(lambda entry: entry[0].timestamp == last, self._queue))
+        if rest > self._granted:
+            self.grant(rest - self._granted)
+
+    def take(self, most: int) -> tuple[LogEvent, ...]:
+        """Hand out the oldest lines that are granted."""
+        self._sort()
+        count = min(most, self._granted)
+        events = [self._queue.popleft()[0] for _ in range(count)]
+        self._granted -= count
+        self._weight -= sum(map(_weight, events))
+        return tuple(map(self._numbering.number, events))
+
+    @property
+    def key_count(self) -> int:
+        """About how many keys a cursor would hold that had no bound."""
+        return 0 if self._is_done else len(self._keys)
+
+    def cursor(self, most_keys: int = MOST_KEYS) -> LogCursor:
+        """Return how far the stream was handed out."""
+        if self._is_done:
+            return LogCursor(self._latest + 1, self.newest, numbered=self._numbering.last)
+        queued = {key for _, key in self._queue}
+        oldest = self._oldest_queued(self._latest + 1)
+        complete_from, keys = self._keys.newest(most_keys, without=queued)
+        floor = min(max(self.floor, complete_from), oldest)
+        return LogCursor(floor, self.newest, tuple(keys), self._numbering.last)
+
+    @property
+    def _is_done(self) -> bool:
+        return self.is_settled and not self._queue
+
+    def _oldest_queued(self, default: int) -> int:
+        self._sort()
+        return self._queue[0][0].timestamp if self._queue else default
+
+    def _sort(self) -> None:
+        if not self._is_sorted:
+            self._queue = deque(sorted(self._queue, key=lambda entry: entry[0].order))
+            self._is_sorted = True
+
+
+def _weight(event: LogEvent) -> int:
+    return 1 + len(event.message) // _CHARACTERS_A_LINE

@@ -1,0 +1,351 @@
+"""LogFollower: which log streams to ask for next, from where on, and what an answer means.
+
+The algorithm that `logs` gives its guarantee for, without IO: time is passed in, and somebody else makes the calls.
+
+- *Rounds*: the streams of a log group are sorted by the time each wants to be read from and cut into calls of 100, each
+  with the oldest start of its streams. So silent and stalled streams share calls, where an old start costs nothing,
+  apart from busy ones, whose lines would be read again and again. Streams that CloudWatch may not have yet are asked
+  for in rounds of their own: one that does not exist makes a whole call fail.
+- *Sweeps*: every minute a round reads from each stream's floor, and only then the floor rises.
+- *Lag*: a stream with more lines than the budget lets through leaves the rounds, and is read alone, a page at a time.
+  Once it is behind by more than the look-back, and once a minute in any case, it is read from its floor, which then
+  rises with each page that is old enough to be complete.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
+from airflow_batch_jobs.batch.logs.scan import SWEEP_SECONDS, LogGroup, Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_batch_jobs.batch.detail import LogStream
+    from airflow_batch_jobs.batch.logs.cursor import LogCursor
+    from airflow_batch_jobs.batch.logs.event import LogEvent
+    from airflow_batch_jobs.batch.logs.followed_stream import StreamOwner
+    from airflow_batch_jobs.batch.logs.page import LogPage
+
+#: A stream with more queued lines than the budget lets through in so many seconds lags, but not with fewer than these.
+QUEUE_SECONDS = 10.0
+_LEAST_LIMIT = 4_000
+#: All streams together may queue so many lines; then the limit falls, as far as the second.
+_MOST_QUEUED = 100_000
+_SMALLEST_LIMIT = 500
+#: How long what may not be read is left alone.
+_DENIED_SECONDS = 300.0
+#: How often it is looked whether a lagging stream has room again.
+_LAG_SECONDS = 0.25
+
+
+class LogFollower:
+    """Follows many log streams.
+
+    Args:
+        settle_seconds: For how long, at least, late events are looked for after a job's end.
+        lookback_seconds: How late an event may come.
+        lines_per_second: The line budget, which decides how much is worth queuing.
+    """
+
+    def __init__(self, *, settle_seconds: float, lookback_seconds: float, lines_per_second: float) -> None:
+        self._settle_seconds = settle_seconds
+        self._lookback_seconds = lookback_seconds
+        self._lookback_ms = int(lookback_seconds * 1000)
+        self._limit = int(max(_LEAST_LIMIT, QUEUE_SECONDS * lines_per_second))
+        self._regions: dict[str, _Region] = {}
+
+    # Streams
+
+    def add(
+        self, stream: LogStream, owner: StreamOwner, now: Moment, *, floor: int, cursor: LogCursor | None = None
+    ) -> FollowedStream:
+        """Follow a stream.
+
+        Args:
+            stream: The stream.
+            owner: Whom it is followed for. Each owner follows a stream on its own.
+            now: The time.
+            floor: The timestamp (ms) below which it has no line.
+            cursor: Where an earlier follower left off.
+        """
+        followed = FollowedStream(stream, owner, floor=floor, lookback_ms=self._lookback_ms, cursor=cursor)
+        group = self._region(stream.region).group(stream.group, self._settle_seconds, self._lookback_seconds)
+        group.streams[followed] = None
+        group.wake(now)
+        if group.problem:
+            followed.blind(group.problem, group.denied_until)
+        return followed
+
+    def end(self, stream: FollowedStream, stopped_ms: int, now: Moment) -> None:
+        """Look for the last lines of a stream, whose writer stopped at a time (ms)."""
+        if stream.has_ended:
+            return
+        stream.end(now.seconds - max(0, now.ms - stopped_ms) / 1000)
+        self._group_of(stream).wake_for_end(now)
+
+    def drop(self, stream: FollowedStream) -> None:
+        """Follow a stream no longer."""
+        region = self._region(stream.stream.region)
+        group = self._group_of(stream)
+        group.streams.pop(stream, None)
+        region.paused.pop(stream, None)
+        if not group.streams:
+            region.groups.pop(stream.stream.group, None)
+
+    @property
+    def stream_count(self) -> int:
+        """How many streams it follows."""
+        return sum(len(group.streams) for region in self._regions.values() for group in region.groups.values())
+
+    def streams(self) -> Iterable[FollowedStream]:
+        """Return all streams; they are what the line budget is shared among."""
+        return [s for region in self._regions.values() for group in region.groups.values() for s in group.streams]
+
+    # What to ask
+
+    def regions(self) -> tuple[str, ...]:
+        """Return the regions that there are streams in."""
+        return tuple(name for name, region in self._regions.items() if region.groups)
+
+    def due_in(self, region: str, now: Moment) -> float:
+        """Return the seconds until there is something to ask in a region."""
+        mine = self._region(region)
+        if mine.ready or mine.doubtful:
+            return 0.0
+        due = min((each.due() for group in mine.groups.values() for each in group.rounds), default=float("inf"))
+        return max(0.0, min(due - now.seconds, _LAG_SECONDS if mine.paused else float("inf")))
+
+    def next_scan(self, region: str, now: Moment) -> Scan | None:
+        """Return the scan whose next page is to be asked for; None if there is nothing to ask yet.
+
+        Every scan returned has to be given back to `feed`, `retry`, `missing`, `refused` or `denied`.
+        """
+        mine = self._region(region)
+        for group in mine.groups.values():
+            for each in group.rounds:
+                if each.due() <= now.seconds:
+                    (mine.ready if each.of_known else mine.doubtful).extend(each.begin(now))
+        self._resume(mine, now)
+        while (scan := mine.pop()) and scan.group.denied_until > now.seconds:
+            self._leave(scan, now)
+        return scan
+
+    # What the answer means
+
+    def accept(self, scan: Scan, events: Iterable[tuple[str, LogEvent, int]], now: Moment) -> None:
+        """Take in some events of a page, before it is fed: a page of 10,000 at once takes an event loop long."""
+        by_name: dict[str, list[FollowedStream]] = {}
+        for stream in scan.streams:
+            if stream in scan.group.streams:
+                by_name.setdefault(stream.stream.stream, []).append(stream)
+        for name, event, key in events:
+            for stream in by_name.get(name, ()):
+                if late_ms := stream.accept(event, key, now):
+                    scan.group.lateness.note(stream.stream.key, late_ms, now.seconds)
+
+    def feed(self, scan: Scan, page: LogPage, now: Moment) -> None:
+        """Take in a page."""
+        self.accept(scan, page.events, now)
+        live = [stream for stream in scan.streams if stream in scan.group.streams]
+        scan.group.problem = ""
+        if not live:
+            self._close(scan, now)
+        elif scan.is_alone:
+            self._feed_alone(scan, page, now)
+        elif page.token is None:
+            self._complete(scan, now)
+            self._set_apart(scan, live)
+        elif self._set_apart(scan, live):
+            # The names of a call whose pages are under way cannot change: the rest begins anew, at the same start.
+            scan.token = None
+            if scan.streams:
+                self._go_on(scan)
+            else:
+                self._close(scan, now)
+        else:
+            scan.token = page.token
+            self._go_on(scan)
+
+    def retry(self, scan: Scan, *, stale_token: bool = False) -> None:
+        """Ask for the same page again, or, when CloudWatch has forgotten it, for the first."""
+        if stale_token and scan.is_alone:
+            self._pause(scan.streams[0], None)
+        elif stale_token:
+            scan.token = None
+            self._go_on(scan)
+        else:
+            self._region_of(scan).ready.appendleft(scan)
+
+    def missing(self, scan: Scan, now: Moment, *, whole_group: bool = False) -> None:
+        """Take note that a stream of a scan, or its whole group, does not exist yet."""
+        if len(scan.streams) > 1 and not whole_group:
+            self._split(scan)
+            return
+        for stream in scan.streams:
+            stream.is_lagging = False
+            stream.missed(now)
+        scan.group.wake(now)
+        self._settle(scan, now)
+        self._close(scan, now)
+
+    def refused(self, scan: Scan, problem: str, now: Moment) -> None:
+        """Take note that CloudWatch refuses a call for what it asks for: one of its streams, if there are several."""
+        if len(scan.streams) > 1:
+            self._split(scan)
+            return
+        for stream in scan.streams:
+            stream.is_lagging = False
+            stream.blind(problem, now.seconds + _DENIED_SECONDS)
+        self._close(scan, now)
+
+    def denied(self, scan: Scan, problem: str, now: Moment) -> None:
+        """Take note that the group may not be read."""
+        group = scan.group
+        group.problem, group.denied_until = problem, now.seconds + _DENIED_SECONDS
+        for stream in group.streams:
+            stream.blind(problem, group.denied_until)
+        self._leave(scan, now)
+
+    def _feed_alone(self, scan: Scan, page: LogPage, now: Moment) -> None:
+        stream = scan.streams[0]
+        if scan.raises_floor and scan.asked and page.last_timestamp is not None:
+            # What is older than the look-back when a page is asked for is readable, so this page has all of it.
+            certain = scan.asked.ms - self._lookback_ms
+            stream.raise_floor(min(page.last_timestamp, certain))
+            scan.raises_floor = page.last_timestamp <= certain
+        if page.token:
+            scan.token = page.token
+            self._pause(stream, scan)
+            return
+        stream.is_lagging = False
+        scan.group.wake(now)
+        self._complete(scan, now)
+        self._set_apart(scan, [stream])
+
+    def _complete(self, scan: Scan, now: Moment) -> None:
+        """Draw the conclusions of a scan that was paged to its end."""
+        if any(not stream.is_known for stream in scan.streams):
+            scan.group.wake(now)
+        scan.complete(now)
+        self._settle(scan, now)
+        self._close(scan, now)
+
+    def _settle(self, scan: Scan, now: Moment) -> None:
+        """Find out for which of a scan's streams it was the last."""
+        for stream in scan.streams:
+            if stream.has_ended and not stream.is_lagging and scan.start <= stream.floor:
+                stream.is_settled = scan.began_at >= scan.group.settles_at(stream, now.seconds)
+
+    def _set_apart(self, scan: Scan, live: list[FollowedStream]) -> bool:
+        """Let the streams of which there is too much leave a scan; return whether there were any."""
+        limit = self._queue_limit()
+        lagging = [stream for stream in live if stream.backlog > limit]
+        for stream in lagging:
+            stream.found()
+            stream.is_lagging = True
+            self._pause(stream, None)
+        if lagging:
+            scan.streams = [stream for stream in live if not stream.is_lagging]
+        return bool(lagging)
+
+    def _resume(self, region: _Region, now: Moment) -> None:
+        """Read on in the lagging streams whose queues are half empty."""
+        room = self._queue_limit() // 2 if region.paused else 0
+        for stream, scan in list(region.paused.items()):
+            group = self._group_of(stream)
+            if stream.backlog > room or max(stream.asked_again_at, group.denied_until) > now.seconds:
+                continue
+            del region.paused[stream]
+            if scan is None or self._is_overtaken(scan, now):
+                sweep = scan is not None or self._is_behind(stream, now)
+                scan = self._alone(stream, group, stream.start(now, sweep=sweep))  # noqa: PLW2901 - in its place
+            region.ready.append(scan)
+
+    def _is_overtaken(self, scan: Scan, now: Moment) -> bool:
+        """Tell whether a lagging stream's scan raises no floor although it could, or has not for as long as a sweep."""
+        if scan.raises_floor:
+            return False
+        return self._is_behind(scan.streams[0], now) or now.seconds - scan.began_at > SWEEP_SECONDS
+
+    def _is_behind(self, stream: FollowedStream, now: Moment) -> bool:
+        """Tell whether all that comes next of a stream is older than the look-back, and so has all become readable."""
+        return stream.newest < now.ms - self._lookback_ms
+
+    def _alone(self, stream: FollowedStream, group: LogGroup, start: int) -> Scan:
+        from_floor = start <= stream.floor
+        return Scan(group.rounds[0], [stream], start, limit=self._limit, is_alone=True, raises_floor=from_floor)
+
+    def _queue_limit(self) -> int:
+        """Return how many lines a stream may queue before it lags."""
+        filled = sum(1 for stream in self.streams() if stream.queued)
+        return max(_SMALLEST_LIMIT, min(self._limit, _MOST_QUEUED // max(1, filled)))
+
+    def _leave(self, scan: Scan, now: Moment) -> None:
+        """Give a scan up without a conclusion."""
+        if scan.is_alone:
+            self._pause(scan.streams[0], None)
+        self._close(scan, now)
+
+    def _pause(self, stream: FollowedStream, scan: Scan | None) -> None:
+        """Let a lagging stream wait until there is room in its queue; then its scan goes on, or a new one begins."""
+        region = self._region(stream.stream.region)
+        group = region.groups.get(stream.stream.group)
+        if group is not None and stream in group.streams:
+            region.paused[stream] = scan
+
+    def _go_on(self, scan: Scan) -> None:
+        self._region_of(scan).ready.append(scan)
+
+    def _split(self, scan: Scan) -> None:
+        scan.round.open += 1
+        self._region_of(scan).doubtful.extend(scan.halves())
+
+    def _close(self, scan: Scan, now: Moment) -> None:
+        if not scan.is_alone:
+            scan.round.close(now)
+
+    def _region(self, name: str) -> _Region:
+        return self._regions.setdefault(name, _Region(name))
+
+    def _region_of(self, scan: Scan) -> _Region:
+        return self._region(scan.group.region)
+
+    def _group_of(self, stream: FollowedStream) -> LogGroup:
+        region = self._region(stream.stream.region)
+        return region.group(stream.stream.group, self._settle_seconds, self._lookback_seconds)
+
+
+class _Region:
+    """What is under way in a region, whose limit of calls all its groups share.
+
+    Attributes:
+        groups: The log groups, by name.
+        ready: The scans whose next page can be asked for; pages of different scans take turns.
+        doubtful: Those that may fail for streams that do not exist, so that they get every other call at most.
+        paused: The lagging streams that nothing is asked for at the moment, with the scan that goes on.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.groups: dict[str, LogGroup] = {}
+        self.ready: deque[Scan] = deque()
+        self.doubtful: deque[Scan] = deque()
+        self.paused: dict[FollowedStream, Scan | None] = {}
+        self._name = name
+        self._doubtful_next = False
+
+    def group(self, name: str, settle_seconds: float, lookback_seconds: float) -> LogGroup:
+        """Return a group, a new one if none of its streams is followed yet."""
+        if name not in self.groups:
+            self.groups[name] = LogGroup(
+                self._name, name, settle_seconds=settle_seconds, lookback_seconds=lookback_seconds
+            )
+        return self.groups[name]
+
+    def pop(self) -> Scan | None:
+        """Take the next scan."""
+        self._doubtful_next = not self._doubtful_next
+        first, second = (self.doubtful, self.ready) if self._doubtful_next else (self.ready, self.doubtful)
+        return (first or second).popleft() if first or second else None

@@ -1,0 +1,68 @@
+"""LogPage: one answer of FilterLogEvents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.aws import error_code, error_message
+from airflow_batch_jobs.batch.aws.calls import ask
+from airflow_batch_jobs.batch.logs.cursor import event_key
+from airflow_batch_jobs.batch.logs.event import LogEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The permission that reading needs.
+ACTION = "logs:FilterLogEvents"
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """One answer of FilterLogEvents.
+
+    Attributes:
+        events: The stream's name, the event, and its key, in CloudWatch's order.
+        token: Asks for the next page; None at the end.
+    """
+
+    events: tuple[tuple[str, LogEvent, int], ...] = ()
+    token: str | None = None
+
+    @property
+    def last_timestamp(self) -> int | None:
+        """The timestamp of the page's last event; None for an empty page, which may stand before the end."""
+        return self.events[-1][1].timestamp if self.events else None
+
+
+def fetch_page(client: Any, request: Mapping[str, Any]) -> LogPage:
+    """Ask FilterLogEvents once, in the calling thread.
+
+    Args:
+        client: A boto3 `logs` client.
+        request: The request's fields, as AWS names them.
+    """
+    answer = ask(client, "filter_log_events", "events", **request)
+    return LogPage(events=tuple(map(_read, answer["events"])), token=answer.get("nextToken") or None)
+
+
+def is_missing(error: Exception) -> bool:
+    """Tell whether CloudWatch knows the group or the stream not, which means that nothing was written yet."""
+    return error_code(error) == "ResourceNotFoundException"
+
+
+def is_group_missing(error: Exception) -> bool:
+    """Tell whether it is the whole group that CloudWatch does not know."""
+    return is_missing(error) and "log group" in error_message(error).lower()
+
+
+def is_stale_token(error: Exception) -> bool:
+    """Tell whether a page's token may be what CloudWatch refuses; it forgets them after 24 h."""
+    return error_code(error) == "InvalidParameterException"
+
+
+def _read(event: Mapping[str, Any]) -> tuple[str, LogEvent, int]:
+    event_id, timestamp = str(event.get("eventId", "")), int(event["timestamp"])
+    read = LogEvent(timestamp, event.get("message", ""), event_id, event.get("ingestionTime"))
+    # Every answer of AWS has ids; an endpoint that leaves them out still has times and texts.
+    return event.get("logStreamName", ""), read, event_key(event_id or f"{timestamp} {read.message!r}")

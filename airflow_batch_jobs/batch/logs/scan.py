@@ -1,0 +1,208 @@
+"""Scan: one read of some streams of a log group, and the rounds of them that a group goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.logs.lateness import Lateness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
+
+#: AWS takes so many stream names in a call.
+MOST_STREAMS = 100
+
+_ROUND_SECONDS = 2.0
+#: The same while the last lines of an ended job are looked for.
+_LAST_ROUND_SECONDS = 1.0
+#: How often each stream is read from its floor.
+SWEEP_SECONDS = 60.0
+#: A call may read about so many lines again because another of its streams needs an older start.
+_REREAD_LINES = 2_000
+
+
+@dataclass(eq=False, slots=True)
+class Scan:
+    """A read of some streams of a group from one start to the end of what is there, page by page.
+
+    Attributes:
+        round: The round it belongs to.
+        streams: What is read.
+        start: From which timestamp (ms) on.
+        limit: The most events of a page; None for AWS's own limit.
+        is_alone: Whether its stream lags, and is read a page at a time.
+        raises_floor: Whether every page raises its stream's floor.
+        token: Of the next page.
+        asked: When the last page was asked for.
+        began: When the first page was asked for.
+        marks: What decides about each stream's floor at the end.
+    """
+
+    round: Round
+    streams: list[FollowedStream]
+    start: int
+    limit: int | None = None
+    is_alone: bool = False
+    raises_floor: bool = False
+    token: str | None = None
+    asked: Moment | None = None
+    began: Moment | None = None
+    marks: dict[FollowedStream, int] = field(default_factory=dict)
+
+    @property
+    def group(self) -> LogGroup:
+        """The group that is read."""
+        return self.round.group
+
+    @property
+    def began_at(self) -> float:
+        """When the first page was asked for, in seconds."""
+        return self.began.seconds if self.began else float("-inf")
+
+    def request(self, now: Moment) -> dict[str, Any]:
+        """Return the fields of the next FilterLogEvents, which goes out now."""
+        self.asked = now
+        if self.began is None:
+            self.began = now
+            self.marks = {stream: stream.mark(now) for stream in self.streams}
+        names = list(dict.fromkeys(stream.stream.stream for stream in self.streams))
+        request = {"logGroupName": self.group.name, "logStreamNames": names, "startTime": self.start}
+        optional = {"limit": self.limit, "nextToken": self.token}
+        return {**request, **{name: value for name, value in optional.items() if value is not None}}
+
+    def complete(self, now: Moment) -> None:
+        """Tell the streams that they were read to their end."""
+        for stream in self.streams:
+            stream.found()
+            if self.began is not None:
+                stream.scanned(self.start, self.began, self.marks[stream], now)
+
+    def halves(self) -> tuple[Scan, Scan]:
+        """Return two scans of the same, for a call that one of many streams makes fail."""
+        middle = len(self.streams) // 2
+        first, second = self.streams[:middle], self.streams[middle:]
+        return Scan(self.round, first, self.start), Scan(self.round, second, self.start)
+
+
+@dataclass(eq=False, slots=True)
+class Round:
+    """The rounds of those streams of a group that CloudWatch is known to have, or of those it may not have yet.
+
+    Attributes:
+        group: The group.
+        of_known: Which of the two.
+        open: How many of the round's scans are not complete.
+    """
+
+    group: LogGroup
+    of_known: bool
+    open: int = 0
+    _began: float = float("-inf")
+    _due: float = float("-inf")
+    _sweep_due: float = float("-inf")
+
+    def due(self) -> float:
+        """Return when the next round begins, in seconds; never while one is open."""
+        return float("inf") if self.open else max(self._due, self.group.denied_until)
+
+    def wake(self, now: float, spacing: float = _ROUND_SECONDS) -> None:
+        """Let the next round begin as soon as it may: there is news."""
+        self._due = min(self._due, max(now, self._began + spacing))
+
+    def begin(self, now: Moment) -> Iterable[Scan]:
+        """Begin a round and return its scans; none if no stream is to be read."""
+        mine = [stream for stream in self.group.streams if stream.is_known is self.of_known and stream.wants_rounds]
+        members = [stream for stream in mine if stream.asked_again_at <= now.seconds]
+        if not members:
+            self._due = min((stream.asked_again_at for stream in mine), default=float("inf"))
+            return ()
+        sweep = now.seconds >= self._sweep_due
+        if sweep:
+            self._sweep_due = now.seconds + SWEEP_SECONDS
+        wanted = [(stream.start(now, sweep=sweep or self._is_last(stream, now)), stream) for stream in members]
+        scans = list(self._cut(sorted(wanted, key=_start)))
+        self._began = now.seconds
+        self.open = len(scans)
+        return scans
+
+    def close(self, now: Moment) -> None:
+        """Take note of the end of one of the round's scans."""
+        self.open -= 1
+        if self.open:
+            return
+        ending = (
+            stream
+            for stream in self.group.streams
+            if stream.has_ended and stream.wants_rounds and stream.asked_again_at <= now.seconds
+        )
+        settled = min((self.group.settles_at(stream, now.seconds) for stream in ending), default=float("inf"))
+        self._due = self._began + min(_ROUND_SECONDS, max(_LAST_ROUND_SECONDS, settled - self._began))
+
+    def _is_last(self, stream: FollowedStream, now: Moment) -> bool:
+        """Tell whether a scan that begins now is a stream's last, unless it brings something new."""
+        return stream.has_ended and now.seconds >= self.group.settles_at(stream, now.seconds)
+
+    def _cut(self, wanted: list[tuple[int, FollowedStream]]) -> Iterator[Scan]:
+        """Cut streams, sorted by their starts, into calls that read little twice."""
+        scan: Scan | None = None
+        reread = 0.0
+        for start, stream in wanted:
+            if scan is not None:
+                reread += stream.lines_per_second * (start - scan.start) / 1000
+                if len(scan.streams) < MOST_STREAMS and reread <= _REREAD_LINES:
+                    scan.streams.append(stream)
+                    continue
+                yield scan
+            scan, reread = Scan(self, [stream], start), 0.0
+        if scan is not None:
+            yield scan
+
+
+class LogGroup:
+    """A log group with those of its streams that are followed.
+
+    Args:
+        region: The region it is in.
+        name: The group's name.
+        settle_seconds: For how long, at least, late events are looked for after a job's end.
+        lookback_seconds: For how long at most.
+
+    Attributes:
+        streams: The streams, as the keys.
+        denied_until: Until when, in seconds, it is left alone since it may not be read.
+        problem: Why it may not be read; empty when it may.
+        lateness: How late its events are.
+        rounds: The rounds of its streams, those of known streams first.
+    """
+
+    def __init__(self, region: str, name: str, *, settle_seconds: float, lookback_seconds: float) -> None:
+        self.region = region
+        self.name = name
+        self.streams: dict[FollowedStream, None] = {}
+        self.denied_until = float("-inf")
+        self.problem = ""
+        self.lateness = Lateness()
+        self.rounds = (Round(self, of_known=True), Round(self, of_known=False))
+        self._settle = (settle_seconds, lookback_seconds)
+
+    def settles_at(self, stream: FollowedStream, now: float) -> float:
+        """Return the time, in seconds, after which one more scan that brings nothing new is a stream's last."""
+        least, most = self._settle
+        return stream.settles_at(self.lateness.settle_seconds(stream.stream.key, least=least, most=most, now=now))
+
+    def wake(self, now: Moment) -> None:
+        """Let the next rounds begin as soon as they may."""
+        for each in self.rounds:
+            each.wake(now.seconds)
+
+    def wake_for_end(self, now: Moment) -> None:
+        """The same, and a little sooner: somebody waits for the last lines of a job."""
+        for each in self.rounds:
+            each.wake(now.seconds, _LAST_ROUND_SECONDS)
+
+
+def _start(wanted: tuple[int, FollowedStream]) -> int:
+    return wanted[0]

@@ -1,0 +1,131 @@
+"""Conform: a SubmitJob request to the types that botocore's model of AWS Batch declares."""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_batch_jobs.batch.definition.problems import did_you_mean
+from airflow_batch_jobs.batch.definition.values import to_text
+from airflow_batch_jobs.errors import RequestError
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
+
+_WORDS = {"true": True, "false": False}
+
+
+@cache
+def submit_job_shape() -> Shape:
+    """Return botocore's description of what SubmitJob takes. Loads botocore, not boto3; reads no configuration."""
+    from botocore.loaders import Loader
+    from botocore.model import ServiceModel
+
+    model = Loader().load_service_model("batch", "service-2")
+    return cast("Shape", ServiceModel(model, "batch").operation_model("SubmitJob").input_shape)
+
+
+def conform(value: Any, shape: Any, path: str = "") -> Any:
+    """Return a value with the types that a shape declares.
+
+    A rendered template is text, so text is read as a number or a boolean where one is declared; where text is
+    declared, a number or a date becomes text as a parameter does.
+
+    Args:
+        value: What was given.
+        shape: botocore's description of what belongs there.
+        path: Where it stands in the request, as AWS names it.
+
+    Raises:
+        RequestError: A field is unknown, missing, None, or of a type that cannot be read as the declared one.
+    """
+    if value is None:
+        raise RequestError(path, "is None, which AWS does not accept; leave the field out")
+    return _READERS[shape.type_name](value, shape, path)
+
+
+def _structure(value: Any, shape: Any, path: str) -> dict[str, Any]:
+    known = shape.members
+    for name in _mapping(value, path):
+        if name not in known:
+            raise RequestError(_join(path, name), f"is unknown to AWS.{did_you_mean(str(name), known)}")
+    for name in shape.required_members:
+        if name not in value:
+            raise RequestError(_join(path, name), "is missing")
+    return {name: conform(item, known[name], _join(path, name)) for name, item in value.items()}
+
+
+def _map(value: Any, shape: Any, path: str) -> dict[str, Any]:
+    return {
+        _key(key, path): conform(item, shape.value, _join(path, key)) for key, item in _mapping(value, path).items()
+    }
+
+
+def _list(value: Any, shape: Any, path: str) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise RequestError(path, f"is to be a list, not a value of type {type(value).__name__}")
+    return [conform(item, shape.member, f"{path}[{index}]") for index, item in enumerate(value)]
+
+
+def _string(value: Any, _shape: Any, path: str) -> str:
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        raise RequestError(path, f"is to be text, not {_shown(value, path)}")
+    try:
+        return str(to_text(value))
+    except ValueError as error:
+        raise RequestError(path, str(error)) from error
+
+
+def _integer(value: Any, _shape: Any, path: str) -> int:
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise RequestError(path, f"is to be a whole number, not {_shown(value, path)}")
+    return value
+
+
+def _boolean(value: Any, _shape: Any, path: str) -> bool:
+    read = _WORDS.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(read, bool):
+        raise RequestError(path, f"is to be true or false, not {_shown(value, path)}")
+    return read
+
+
+_READERS = {
+    "structure": _structure,
+    "map": _map,
+    "list": _list,
+    "string": _string,
+    "integer": _integer,
+    "long": _integer,
+    "boolean": _boolean,
+}
+
+
+def _shown(value: Any, path: str) -> str:
+    """The value as errors may show it: only the type of what is or holds the environment, which can be secrets."""
+    if isinstance(value, (str, int, float)) and not re.search(r"\.env(ironment)?\b", path):
+        return reprlib.repr(value)
+    return f"a value of type {type(value).__name__}"
+
+
+def _mapping(value: Any, path: str) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise RequestError(path, f"is to be a mapping, not a value of type {type(value).__name__}")
+    return value
+
+
+def _key(key: Any, path: str) -> str:
+    if not isinstance(key, str):
+        raise RequestError(path, f"has the key {key!r}, which is no text")
+    return key
+
+
+def _join(path: str, name: object) -> str:
+    return f"{path}.{name}" if path else str(name)

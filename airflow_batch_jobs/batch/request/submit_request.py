@@ -1,0 +1,110 @@
+"""SubmitRequest: what AWS is told to run, checked before it is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.identity import (
+    TAG_PREFIX,
+)
+from airflow_batch_jobs.batch.request.conform import conform, submit_job_shape
+from airflow_batch_jobs.batch.request.limits import check_limits
+from airflow_batch_jobs.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: The argument for each of SubmitJob's fields that has one of its own; the fields in small letters.
+_ELSEWHERE = {
+    "jobname": "job_name",
+    "jobqueue": "job_queue",
+    "jobdefinition": "definition",
+    "parameters": "parameters",
+    "containeroverrides": "container_overrides",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitRequest:
+    """A SubmitJob request.
+
+    Attributes:
+        job_name: The job's full name.
+        job_queue: The queue's name or ARN.
+        job_definition: `name:revision`, or an ARN with the revision.
+        parameters: AWS's map of text to text.
+        container_overrides: For the container of a single-container job, under AWS's names.
+        options: Any other field of SubmitJob, under AWS's names; the user's tags among them.
+        tags: The tags that tell whose job it is.
+    """
+
+    job_name: str
+    job_queue: str
+    job_definition: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    container_overrides: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def to_api(self) -> dict[str, Any]:
+        """Return the arguments of boto3's `submit_job`.
+
+        Raises:
+            RequestError: A field is unknown, is None or has the wrong type, or `options` has what belongs elsewhere.
+        """
+        self._check_options()
+        named = {
+            "jobName": self.job_name,
+            "jobQueue": self.job_queue,
+            "jobDefinition": self.job_definition,
+            "parameters": self.parameters,
+            "containerOverrides": self.container_overrides,
+            "propagateTags": True,
+        }
+        own = self.options.get("tags", {})
+        tags = {**own, **self.tags} if isinstance(own, Mapping) else own
+        request = conform({**named, **self.options, "tags": tags}, submit_job_shape())
+        return {name: value for name, value in request.items() if value != {}}
+
+    def validate(self) -> None:
+        """Check every limit that AWS sets and botocore does not check.
+
+        Raises:
+            RequestError: AWS would refuse the request; the message names the field, the limit and the value.
+            NotPinnedError: The job definition has no revision.
+            DefinitionError: The job definition is malformed.
+        """
+        check_limits(self.to_api())
+
+    def digest(self) -> str:
+        """Return a short hash of what is to run: the same for all attempts, whatever the job's name and tags."""
+        request = self.to_api()
+        del request["jobName"]
+        request["tags"] = {key: value for key, value in request.get("tags", {}).items() if key not in self.tags}
+        return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _check_options(self) -> None:
+        for name in self.options:
+            if argument := _ELSEWHERE.get(str(name).replace("_", "").lower()):
+                raise RequestError(str(name), f"does not belong into submit_options; pass it as {argument}=")
+        for key in self.options.get("tags") or {}:
+            if str(key).startswith(TAG_PREFIX):
+                raise RequestError("tags", f"the key {key!r} is Airflow's: {TAG_PREFIX}… tells whose job it is")
+
+
+def unfilled_placeholders(
+    command: Iterable[str], defaults: Mapping[str, str], parameters: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the names of a command's `Ref::name` items that nothing fills: they would reach the program as they stand.
+
+    Args:
+        command: The container's command, after overrides.
+        defaults: The job definition's own parameters.
+        parameters: The request's.
+    """
+    names = (item.removeprefix("Ref::") for item in command if item.startswith("Ref::"))
+    return tuple(dict.fromkeys(name for name in names if name not in defaults and name not in parameters))

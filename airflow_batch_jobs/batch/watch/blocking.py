@@ -1,0 +1,92 @@
+"""A job's log lines as they come, for plain code: what a `JobWatcher` finds, without `async`.
+
+The watcher runs on an event loop in a thread of its own, so this also works where a loop runs already: in a notebook.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_batch_jobs.batch.logs import read_on
+from airflow_batch_jobs.batch.watch.loop import WatchOptions
+from airflow_batch_jobs.batch.watch.updates import Ended, LogLines, Problem, StatusChange
+from airflow_batch_jobs.batch.watch.watcher import JobWatcher
+from airflow_batch_jobs.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+    from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.detail import JobDetail, LogStream
+    from airflow_batch_jobs.batch.logs import LogEvent
+
+#: Nobody else shares this loop, so lines need no budget.
+OPTIONS = WatchOptions(log_lines_per_second=1_000_000)
+POLL_SECONDS = 2.0
+
+Answer = TypeVar("Answer")
+
+
+def follow_lines(
+    clients: ClientFactory, job_id: str, on_change: Callable[[JobDetail], None] = lambda _: None
+) -> Iterator[tuple[LogStream, LogEvent]]:
+    """Yield the lines of all streams of a job, those of its parts included, until it has ended and they are read.
+
+    Args:
+        clients: Makes the clients.
+        job_id: The job.
+        on_change: Called with the job at first and when its state has changed.
+
+    Raises:
+        JobNotFoundError: AWS knows no job of this id.
+        AwsError: AWS refused.
+    """
+    with background_loop() as run:
+        follower = JobWatcher(clients, OPTIONS).follow(job_id, poll_interval=POLL_SECONDS)
+        run(follower.__aenter__())
+        try:
+            while not isinstance(update := run(follower.__anext__()), Ended):
+                if isinstance(update, LogLines):
+                    yield from ((update.stream, event) for event in update.events)
+                elif isinstance(update, StatusChange):
+                    on_change(update.detail)
+                elif isinstance(update, Problem):
+                    raise AwsError(update.message)
+        finally:
+            run(follower.__aexit__(None, None, None))
+    for stream, cursor in update.unread.values():
+        rest = read_on(
+            clients,
+            stream,
+            cursor,
+            ended_at=update.detail.stopped_at,
+            settle_seconds=OPTIONS.log_settle_seconds,
+            lookback_seconds=OPTIONS.log_lookback_seconds,
+        )
+        yield from ((stream, event) for event in rest)
+
+
+@contextmanager
+def background_loop() -> Iterator[Callable[[Coroutine[Any, Any, Answer]], Answer]]:
+    """Start a loop and give a function that runs a coroutine on it and waits for the outcome; end with the block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="airflow-batch-jobs-loop", daemon=True)
+    thread.start()
+
+    def run(work: Coroutine[Any, Any, Answer]) -> Answer:
+        future = asyncio.run_coroutine_threadsafe(work, loop)
+        try:
+            return future.result()
+        except BaseException:  # Ctrl-C among them
+            future.cancel()
+            raise
+
+    try:
+        yield run
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -1,0 +1,201 @@
+"""FollowedLogs: the log streams of one job that is followed, those of its parts included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_batch_jobs.batch.logs import start_of
+from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, LogCursor
+from airflow_batch_jobs.batch.logs.log_follower import QUEUE_SECONDS
+from airflow_batch_jobs.batch.watch.updates import LogLines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_batch_jobs.batch.detail import JobDetail, LogStream
+    from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
+    from airflow_batch_jobs.batch.logs.log_follower import LogFollower
+
+#: Lines handed out at a time: writing them takes a triggerer some 30 ms.
+_MOST_LINES = 50
+#: The cursors of a job with many streams hold so many keys in all.
+_MOST_KEYS_IN_ALL = 16_000
+_LEAST_KEYS = 50
+
+
+class LinesReader(Protocol):
+    """Who reads the lines."""
+
+    def has_news(self) -> None:
+        """Take note that lines may be taken, or that it has to be found out where to begin."""
+
+    def has_problem(self, problem: str) -> None:
+        """Take note, in one sentence, that a stream cannot be read."""
+
+
+class FollowedLogs:
+    """The log streams of one job.
+
+    Args:
+        logs: Follows the streams of all jobs.
+        cursors: Where an earlier follower left off, by the stream's key; None if that is still to be found out, with
+            `go_on_from`, before a stream is followed.
+        reader: Who reads the lines.
+    """
+
+    __slots__ = ("_done", "_granted", "_handed_over_at", "_live", "_logs", "_reader", "_streams", "_unopened")
+
+    def __init__(self, logs: LogFollower, cursors: Mapping[str, Mapping[str, Any]] | None, reader: LinesReader) -> None:
+        self._logs = logs
+        self._reader: LinesReader | None = reader
+        self._done: dict[str, LogCursor] = {}
+        self._unopened: dict[str, tuple[JobDetail, float]] | None = {}
+        self._streams: dict[str, LogStream] = {}
+        self._live: dict[str, FollowedStream] = {}
+        self._granted: dict[FollowedStream, None] = {}
+        self._handed_over_at: float | None = None
+        if cursors is not None:
+            self._take_cursors(cursors)
+
+    def has_lines(self, stream: FollowedStream) -> None:
+        """Take note that lines of a stream may be taken."""
+        self._granted[stream] = None
+        if self._reader is not None:
+            self._reader.has_news()
+
+    def cannot_read(self, problem: str) -> None:
+        """Take note that a stream cannot be read."""
+        if self._reader is not None:
+            self._reader.has_problem(problem)
+
+    @property
+    def wants_cursors(self) -> bool:
+        """Whether there are streams, and it is to be found out where to begin."""
+        return bool(self._unopened)
+
+    def go_on_from(self, cursors: Mapping[str, Mapping[str, Any]], now: Moment) -> None:
+        """Follow the streams from where an earlier follower left off."""
+        unopened = self._unopened or {}
+        self._take_cursors(cursors)
+        for detail, seen_at in unopened.values():
+            self.watch(detail, seen_at, now)
+
+    def watch(self, detail: JobDetail, seen_at: float, now: Moment) -> None:
+        """Follow the streams of a job or a part of it, and end those whose writer has stopped.
+
+        Args:
+            detail: The job or the part.
+            seen_at: When AWS was asked for it, in seconds.
+            now: The time.
+        """
+        streams = detail.log_streams()
+        if self._unopened is not None:
+            if streams:
+                self._unopened[detail.job_id] = detail, seen_at
+            return
+        stopped = _stopped(detail, now)
+        for stream in streams:
+            followed = self._follow(stream, now)
+            if followed is None:
+                continue
+            if stream.stream in stopped:
+                self._logs.end(followed, stopped[stream.stream], now)
+            else:
+                followed.open(seen_at)
+
+    def retire(self) -> None:
+        """Let go of the streams of which everything was handed out."""
+        done = [(key, stream) for key, stream in self._live.items() if stream.is_settled and not stream.queued]
+        for key, stream in done:
+            self._done[key] = stream.cursor()
+            self._logs.drop(stream)
+            del self._live[key]
+
+    def end(self, now: Moment) -> None:
+        """End all streams: the job has, whatever is told of its parts."""
+        for stream in self._live.values():
+            self._logs.end(stream, now.ms, now)
+
+    def take(self) -> LogLines | None:
+        """Hand out some lines of the stream whose turn it is."""
+        if not self._granted:
+            return None
+        stream = next(iter(self._granted))
+        del self._granted[stream]
+        lines = LogLines(stream.stream, stream.take(_MOST_LINES))
+        if stream.granted:
+            self._granted[stream] = None
+        return lines
+
+    def unread(self, now: Moment) -> dict[str, tuple[LogStream, LogCursor]] | None:
+        """Return what of the streams of an ended job has to be read by somebody else; None while lines are to come."""
+        if self._unopened:
+            return None
+        self.retire()
+        live = self._live.values()
+        if any(not (stream.is_settled or stream.is_lagging or stream.problem) for stream in live):
+            return None
+        if self._handed_over_at is None:
+            self._handed_over_at = now.seconds + QUEUE_SECONDS
+        if now.seconds < self._handed_over_at and any(stream.queued and not stream.is_lagging for stream in live):
+            return None
+        for stream in live:
+            stream.grant_millisecond()
+        if self._granted:
+            return None
+        left = {key: each for key, each in self._live.items() if (each.queued or each.is_lagging) and not each.problem}
+        return {key: (self._streams[key], cursor) for key, cursor in _cursors(left).items()}
+
+    def streams(self) -> tuple[LogStream, ...]:
+        """Return all streams followed so far."""
+        return tuple(self._streams.values())
+
+    def cursors(self) -> dict[str, dict[str, Any]]:
+        """Return, as JSON, how far each stream was handed out, by its key."""
+        return {key: cursor.to_dict() for key, cursor in {**self._done, **_cursors(self._live)}.items()}
+
+    def close(self) -> None:
+        """Follow nothing any more; the cursors stay."""
+        for stream in self._live.values():
+            self._logs.drop(stream)
+        # Without what leads back here all of it goes with the last reference, and no garbage collection is needed.
+        self._reader = None
+        self._done.update(_cursors(self._live))
+        self._live.clear()
+        self._granted.clear()
+
+    def _take_cursors(self, cursors: Mapping[str, Mapping[str, Any]]) -> None:
+        self._done = {key: LogCursor.from_dict(cursor) for key, cursor in cursors.items()}
+        self._unopened = None
+
+    def _follow(self, stream: LogStream, now: Moment) -> FollowedStream | None:
+        """Return the stream as it is followed; None if nothing more is to come of it."""
+        is_new = stream.key not in self._streams
+        self._streams[stream.key] = stream
+        if is_new:
+            cursor = self._done.pop(stream.key, None)
+            self._live[stream.key] = self._logs.add(stream, self, now, floor=start_of(stream), cursor=cursor)
+        followed = self._live.get(stream.key)
+        if followed is not None:
+            followed.stream = stream  # its label may have changed
+        return followed
+
+
+def _cursors(streams: Mapping[str, FollowedStream]) -> dict[str, LogCursor]:
+    """Return how far streams were handed out, with a bounded number of keys in all."""
+    keys = sum(min(stream.key_count, MOST_KEYS) for stream in streams.values())
+    share = MOST_KEYS if keys <= _MOST_KEYS_IN_ALL else max(_LEAST_KEYS, _MOST_KEYS_IN_ALL // len(streams))
+    return {key: stream.cursor(share) for key, stream in streams.items()}
+
+
+def _stopped(detail: JobDetail, now: Moment) -> dict[str, int]:
+    """Return when the writers of streams stopped, as far as they have: by the stream's name, in ms."""
+    stopped: dict[str, int] = {}
+    if detail.is_final:
+        end = int(detail.stopped_at.timestamp() * 1000) if detail.stopped_at else now.ms
+        stopped = dict.fromkeys((stream.stream for stream in detail.log_streams()), end)
+    for attempt in detail.attempts:
+        if attempt.stopped_at is not None:
+            end = int(attempt.stopped_at.timestamp() * 1000)
+            stopped.update({result.log_stream_name: end for result in attempt.containers})
+    return stopped

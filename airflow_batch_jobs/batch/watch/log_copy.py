@@ -1,0 +1,104 @@
+"""LogCopy: makes the calls that a `LogFollower` wants to be made."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
+from airflow_batch_jobs.batch.aws.calls import PASSING
+from airflow_batch_jobs.batch.logs.page import ACTION, fetch_page, is_group_missing, is_missing, is_stale_token
+from airflow_batch_jobs.batch.watch.alarm import Alarm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.batch.logs.followed_stream import Moment
+    from airflow_batch_jobs.batch.logs.log_follower import LogFollower
+    from airflow_batch_jobs.batch.logs.page import LogPage
+    from airflow_batch_jobs.batch.logs.scan import Scan
+    from airflow_batch_jobs.batch.watch.paced_calls import Channel
+
+#: Taking in so many events holds the event loop for some 5 ms.
+_EVENTS_AT_ONCE = 2_000
+
+
+class LogCopy:
+    """Fetches log events from CloudWatch.
+
+    Args:
+        logs: Knows what to ask, and what the answers mean.
+        open_channel: Makes the channel of a region; CloudWatch limits calls by region.
+        moment: Tells the time.
+    """
+
+    def __init__(self, logs: LogFollower, open_channel: Callable[[str], Channel], moment: Callable[[], Moment]) -> None:
+        self._logs = logs
+        self._open_channel = open_channel
+        self._moment = moment
+        self._channels: dict[str, Channel] = {}
+        self._alarm = Alarm()
+
+    def ring(self) -> None:
+        """Look what there is to ask: something has changed."""
+        self._alarm.ring()
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the way to CloudWatch, by region."""
+        return [problem for channel in self._channels.values() if (problem := channel.problem())]
+
+    async def run(self) -> None:
+        """Fetch until cancelled."""
+        async with asyncio.TaskGroup() as calls:
+            while True:
+                delays = [self._fetch(region, calls) for region in self._logs.regions()]
+                await self._alarm.wait(min(delays, default=math.inf))
+
+    def _fetch(self, region: str, calls: asyncio.TaskGroup) -> float:
+        """Begin the calls that may go out to a region now; return the seconds until there is something to do again."""
+        if region not in self._channels:
+            self._channels[region] = self._open_channel(region)
+        channel = self._channels[region]
+        while channel.delay() <= 0 and (scan := self._logs.next_scan(region, self._moment())):
+            channel.spend()
+            calls.create_task(self._read(channel, scan))
+        return max(channel.delay(), self._logs.due_in(region, self._moment()))
+
+    async def _read(self, channel: Channel, scan: Scan) -> None:
+        try:
+            page = await channel.ask(partial(fetch_page, request=scan.request(self._moment())))
+        except Exception as error:  # noqa: BLE001 - `trouble` lets all travel on that does not come from botocore
+            self._failed(scan, error)
+        else:
+            await self._feed(scan, page)
+        finally:
+            self._alarm.ring()
+
+    async def _feed(self, scan: Scan, page: LogPage) -> None:
+        """Take a page in, some of its events at a time."""
+        while len(page.events) > _EVENTS_AT_ONCE:
+            self._logs.accept(scan, page.events[:_EVENTS_AT_ONCE], self._moment())
+            page = replace(page, events=page.events[_EVENTS_AT_ONCE:])
+            await asyncio.sleep(0)
+        self._logs.feed(scan, page, self._moment())
+
+    def _failed(self, scan: Scan, error: Exception) -> None:
+        now, kind = self._moment(), trouble(error)
+        if kind in PASSING:
+            self._logs.retry(scan)
+        elif is_missing(error):
+            self._logs.missing(scan, now, whole_group=is_group_missing(error))
+        elif scan.token and is_stale_token(error):
+            self._logs.retry(scan, stale_token=True)
+        elif kind in {Trouble.DENIED, Trouble.NO_CREDENTIALS}:
+            self._logs.denied(scan, _unreadable(scan, error), now)
+        else:
+            self._logs.refused(scan, _unreadable(scan, error), now)
+
+
+def _unreadable(scan: Scan, error: Exception) -> str:
+    where = f"log group {scan.group.name} ({scan.group.region})"
+    return f"The job's log lines are not copied, {where} cannot be read. {explain(error, ACTION)}"

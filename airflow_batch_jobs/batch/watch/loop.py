@@ -1,0 +1,178 @@
+"""WatchLoop: the tasks of a watcher at work, from its first follower to its last."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from airflow_batch_jobs.batch.logs.followed_stream import Moment
+from airflow_batch_jobs.batch.logs.log_follower import LogFollower
+from airflow_batch_jobs.batch.logs.page import ACTION as READ_LOGS
+from airflow_batch_jobs.batch.watch.description import ACTION as DESCRIBE_JOBS
+from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
+from airflow_batch_jobs.batch.watch.log_copy import LogCopy
+from airflow_batch_jobs.batch.watch.paced_calls import Channel
+from airflow_batch_jobs.batch.watch.status_poll import StatusPoll
+from airflow_batch_jobs.errors import BatchJobsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.batch.aws.calls import AwsCalls
+    from airflow_batch_jobs.batch.aws.clock import Clock
+    from airflow_batch_jobs.batch.aws.pacing import LineBudget
+    from airflow_batch_jobs.batch.watch.followed_job import Following
+
+#: How often lines are shared out, ends are looked for, and it is seen whether AWS still answers.
+_TICK_SECONDS = 0.25
+_JOBS_AT_ONCE = 200
+#: Calls under way at the same time: enough for the rate although a call may take half a second.
+_STATUS_CALLS_AT_ONCE = 4
+_LOG_CALLS_AT_ONCE = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchOptions:
+    """How fast a watcher asks and copies.
+
+    Attributes:
+        status_calls_per_second: The most DescribeJobs calls.
+        log_calls_per_second: The most FilterLogEvents calls a region; AWS bears 5 for the whole account.
+        log_lines_per_second: The most log lines, of all watchers in an event loop together.
+        log_settle_seconds: For how long, at least, late events are looked for after a job's end.
+        log_lookback_seconds: How late an event may come.
+    """
+
+    status_calls_per_second: float = 10
+    log_calls_per_second: float = 4
+    log_lines_per_second: float = 400
+    log_settle_seconds: float = 5
+    log_lookback_seconds: float = 120
+
+
+class WatchLoop:
+    """Asks AWS for all jobs that are followed, in the running event loop.
+
+    Args:
+        calls: Calls AWS.
+        options: How fast.
+        budget: Shares the lines out.
+        clock: Tells the wall-clock time.
+        on_size: Called now and then with how many jobs and streams are followed.
+    """
+
+    def __init__(
+        self,
+        calls: AwsCalls,
+        options: WatchOptions,
+        budget: LineBudget,
+        clock: Clock,
+        on_size: Callable[[int], None] | None = None,
+    ) -> None:
+        self._calls = calls
+        self._budget = budget
+        self._clock = clock
+        self._on_size = on_size or (lambda _: None)
+        self._jobs: set[FollowedJob] = set()
+        self._problem = ""
+        self._status_channel = Channel(
+            calls, "batch", None, DESCRIBE_JOBS, options.status_calls_per_second, _STATUS_CALLS_AT_ONCE
+        )
+        self._poll = StatusPoll(self._status_channel)
+        self._logs = LogFollower(
+            settle_seconds=options.log_settle_seconds,
+            lookback_seconds=options.log_lookback_seconds,
+            lines_per_second=budget.lines_per_second,
+        )
+        open_channel = partial(self._open_log_channel, calls_per_second=options.log_calls_per_second)
+        self._log_copy = LogCopy(self._logs, open_channel, self._moment)
+        self._now = self._moment  # one bound method for all jobs
+        # The context of the first follower would lead what is logged here into the log of its task.
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="JobWatcher", context=Context())
+        self._task.add_done_callback(self._over)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it works no longer."""
+        return self._task.done()
+
+    async def ends_within(self, seconds: float) -> None:
+        """Wait until it works no longer, but no longer than so many seconds."""
+        await asyncio.wait({self._task}, timeout=seconds)
+
+    def queues(self) -> tuple[str, ...]:
+        """Return the queues of the jobs it follows, as far as AWS has described those."""
+        return tuple(dict.fromkeys(job.detail.job_queue for job in self._jobs if job.detail))
+
+    def add(self, wanted: Following) -> FollowedJob:
+        """Follow a job."""
+        job = FollowedJob(wanted, self._poll, self._logs, self._now)
+        self._jobs.add(job)
+        if self._problem:
+            job.waiting(self._problem)
+        return job
+
+    async def remove(self, job: FollowedJob) -> None:
+        """Follow a job no longer; with the last one the work ends, without waiting for calls that are under way."""
+        self._jobs.discard(job)
+        job.close()
+        if not self._jobs and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        self._budget.join(self._logs.streams)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._poll.run())
+                tasks.create_task(self._log_copy.run())
+                tasks.create_task(self._tick())
+        finally:
+            self._budget.leave(self._logs.streams)
+            self._calls.renew()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            self._budget.share(asyncio.get_running_loop().time())
+            self._tell_problems()
+            self._log_copy.ring()
+            self._on_size(len(self._jobs) + self._logs.stream_count)
+            await self._look_for_ends()
+
+    async def _look_for_ends(self) -> None:
+        """Wake the followers whose jobs' ends are complete, letting the event loop do other things in between."""
+        for number, job in enumerate([job for job in self._jobs if job.is_ending]):
+            if number % _JOBS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            job.look_for_end()
+
+    def _tell_problems(self) -> None:
+        """Tell the followers when AWS has not answered for a while, and when it does again."""
+        problems = [problem for problem in (self._status_channel.problem(), *self._log_copy.problems()) if problem]
+        if bool(problems) != bool(self._problem):
+            self._problem = " ".join(problems)
+            for job in self._jobs:
+                job.waiting(self._problem)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        """Let nobody wait for what has stopped."""
+        error = None if task.cancelled() else task.exception()
+        for job in self._jobs:
+            job.fail(_first(error) if error else BatchJobsError("What followed the job was cancelled."))
+
+    def _moment(self) -> Moment:
+        return Moment(asyncio.get_running_loop().time(), int(self._clock.now().timestamp() * 1000))
+
+    def _open_log_channel(self, region: str, *, calls_per_second: float) -> Channel:
+        return Channel(self._calls, "logs", region, READ_LOGS, calls_per_second, _LOG_CALLS_AT_ONCE)
+
+
+def _first(error: BaseException) -> Exception:
+    """Return the first of the errors that a task group gathered."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, Exception) else BatchJobsError(f"What followed the job has stopped: {error!r}")

@@ -1,0 +1,112 @@
+"""Channel: one AWS service in one region, asked as fast as it bears and waited for when it does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
+from airflow_batch_jobs.batch.aws.calls import PASSING
+from airflow_batch_jobs.batch.aws.pacing import Backoff, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.batch.aws.calls import Answer, AwsCalls
+
+#: How long a service may fail before its followers are told that they wait for it.
+PATIENCE_SECONDS = 30.0
+#: The longest delay after a failure: with it, jobs' ends are known again two polls after an outage. It is one call.
+LONGEST_DELAY_SECONDS = 5.0
+
+
+class Channel:
+    """One AWS service in one region.
+
+    Keeps the pace, holds all calls back after a failure, a little longer each time, and has the clients built anew
+    when their credentials have expired. What a failed call was about, its caller asks again.
+
+    Args:
+        calls: Makes the calls.
+        service: `batch` or `logs`.
+        region: The region; None for the factory's own.
+        action: The permission that the calls need: `batch:DescribeJobs`.
+        calls_per_second: The most calls a second.
+        most_at_once: The most calls under way at the same time.
+    """
+
+    def __init__(
+        self, calls: AwsCalls, service: str, region: str | None, action: str, calls_per_second: float, most_at_once: int
+    ) -> None:
+        self.action = action
+        self._calls = calls
+        self._service = service
+        self._region = region
+        self._most_at_once = most_at_once
+        self._pace = Pace(calls_per_second)
+        self._backoff = Backoff(longest=LONGEST_DELAY_SECONDS)
+        self._held_until = float("-inf")
+        self._under_way = 0
+        self._failing_since: float | None = None
+        self._last_error: Exception | None = None
+
+    def delay(self) -> float:
+        """Return the seconds until another call may go out; infinite while enough are under way."""
+        if self._under_way >= self._most_at_once:
+            return float("inf")
+        now = asyncio.get_running_loop().time()
+        return max(self._pace.delay(now), self._held_until - now)
+
+    def spend(self) -> None:
+        """Count a call that goes out now; `ask` has to follow."""
+        self._pace.spend(asyncio.get_running_loop().time())
+        self._under_way += 1
+
+    async def ask(self, work: Callable[[Any], Answer]) -> Answer:
+        """Make the call that `spend` counted.
+
+        Raises:
+            Exception: What botocore raised; `aws.trouble` tells what it means. Anything else is a bug.
+        """
+        try:
+            answer = await self._calls.call(self._service, self._region, work)
+        except Exception as error:
+            self._failed(error)
+            raise
+        else:
+            self._answered()
+            self._pace.succeeded()
+            return answer
+        finally:
+            self._under_way -= 1
+
+    def problem(self) -> str:
+        """Say what is wrong when nothing but failures has come back for 30 s; empty otherwise."""
+        if self._failing_since is None or self._last_error is None:
+            return ""
+        failing = asyncio.get_running_loop().time() - self._failing_since
+        if failing < PATIENCE_SECONDS:
+            return ""
+        return f"No answer for {failing:.0f} s, asking on. {explain(self._last_error, self.action)}"
+
+    def _failed(self, error: Exception) -> None:
+        kind = trouble(error)
+        if kind not in PASSING:
+            self._answered()
+            return
+        now = asyncio.get_running_loop().time()
+        if self._failing_since is None:
+            self._failing_since = now
+        self._last_error = error
+        if kind is Trouble.EXPIRED:
+            self._calls.renew()
+        if kind is Trouble.THROTTLED:
+            self._pace.throttled(now)
+        # Calls that were under way together fail together: that is one failure.
+        if now >= self._held_until:
+            self._held_until = now + self._backoff.next_delay()
+
+    def _answered(self) -> None:
+        self._backoff.reset()
+        self._failing_since = None
+        self._last_error = None

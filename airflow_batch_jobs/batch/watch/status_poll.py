@@ -1,0 +1,131 @@
+"""StatusPoll: asks DescribeJobs for everybody, a hundred jobs a call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
+from airflow_batch_jobs.batch.aws.calls import PASSING, ask
+from airflow_batch_jobs.batch.watch.alarm import Alarm
+from airflow_batch_jobs.batch.watch.ask_queue import MOST_IDS, AskQueue
+from airflow_batch_jobs.batch.watch.description import ACTION, Descriptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from airflow_batch_jobs.batch.watch.ask_queue import Asker, Question
+    from airflow_batch_jobs.batch.watch.paced_calls import Channel
+
+
+class PartLister(Protocol):
+    """Who wants to know which children of an array failed."""
+
+    def listed(self, job_ids: Sequence[str]) -> None:
+        """Take the ids of the failed children, the first hundred of them; none if AWS does not tell."""
+
+
+class StatusPoll:
+    """Asks AWS about jobs when they are due.
+
+    Args:
+        channel: How to reach AWS Batch.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._queue = AskQueue()
+        self._descriptions = Descriptions()
+        self._refused: deque[list[Question]] = deque()
+        self._listings: deque[tuple[str, PartLister]] = deque()
+        self._alarm = Alarm()
+
+    def ask(self, job_id: str, asker: Asker, due: float, *, is_part: bool = False) -> None:
+        """Ask about a job, once, at a time in seconds or earlier; the answer goes to the asker."""
+        self._queue.ask(job_id, (asker,), due, is_part=is_part)
+        self._alarm.ring()
+
+    def forget(self, asker: Asker, job_ids: Iterable[str]) -> None:
+        """Ask for somebody no longer; what is under way he may still be answered."""
+        self._queue.forget(asker, job_ids)
+
+    def list_failed(self, array_id: str, lister: PartLister) -> None:
+        """Find out which children of an array failed."""
+        self._listings.append((array_id, lister))
+        self._alarm.ring()
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        async with asyncio.TaskGroup() as calls:
+            while True:
+                delay = max(self._channel.delay(), self._due_in())
+                if delay > 0:
+                    await self._alarm.wait(delay)
+                    continue
+                self._channel.spend()
+                if self._listings:
+                    calls.create_task(self._list(*self._listings.popleft()))
+                else:
+                    now = asyncio.get_running_loop().time()
+                    calls.create_task(self._describe(self._next(now), now))
+
+    def _due_in(self) -> float:
+        if self._listings or self._refused:
+            return 0.0
+        return self._queue.due() - asyncio.get_running_loop().time()
+
+    def _next(self, now: float) -> list[Question]:
+        return self._refused.popleft() if self._refused else self._queue.take(now)
+
+    async def _describe(self, questions: list[Question], asked_at: float) -> None:
+        job_ids = [question.job_id for question in questions]
+        try:
+            details = await self._channel.ask(partial(self._descriptions.ask, job_ids=job_ids))
+        except Exception as error:  # noqa: BLE001 - `trouble` lets all travel on that does not come from botocore
+            self._failed(questions, error, asked_at)
+        else:
+            for question in questions:
+                for asker in question.askers:
+                    asker.answered(question.job_id, details.get(question.job_id), asked_at)
+        finally:
+            self._alarm.ring()
+
+    def _failed(self, questions: list[Question], error: Exception, asked_at: float) -> None:
+        kind = trouble(error)
+        if kind in PASSING:
+            for question in questions:
+                self._queue.ask(question.job_id, question.askers, asked_at, is_part=question.is_part)
+        elif kind is Trouble.REFUSED and len(questions) > 1:
+            # One id that AWS takes offence at must not end the rest.
+            middle = len(questions) // 2
+            self._refused.extend((questions[:middle], questions[middle:]))
+        elif kind is Trouble.REFUSED:
+            _fail(questions, error)
+        else:
+            _fail([*questions, *self._queue], error)
+
+    async def _list(self, array_id: str, lister: PartLister) -> None:
+        try:
+            job_ids = await self._channel.ask(partial(_failed_children, array_id=array_id))
+        except Exception as error:  # noqa: BLE001 - as above
+            if trouble(error) in PASSING:
+                self._listings.append((array_id, lister))
+            else:
+                lister.listed(())
+        else:
+            lister.listed(job_ids)
+        finally:
+            self._alarm.ring()
+
+
+def _fail(questions: Iterable[Question], error: Exception) -> None:
+    for asker in {asker for question in questions for asker in question.askers}:
+        asker.fail(explain(error, ACTION))
+
+
+def _failed_children(client: Any, array_id: str) -> list[str]:
+    request = {"arrayJobId": array_id, "jobStatus": "FAILED", "maxResults": MOST_IDS}
+    answer = ask(client, "list_jobs", "jobSummaryList", **request)
+    return [job["jobId"] for job in answer["jobSummaryList"]][:MOST_IDS]

@@ -1,0 +1,205 @@
+"""JobWatcher: follow thousands of jobs with one DescribeJobs call for each hundred of them.
+
+::
+
+    async with watcher.follow(job_id) as follower:
+        async for update in follower:
+            match update:
+                case StatusChange(detail): ...
+                case LogLines(stream, events): ...
+                case Ended(detail, parts, unread): ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
+from airflow_batch_jobs.batch.aws.calls import PASSING, AwsCalls, ask
+from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
+from airflow_batch_jobs.batch.aws.pacing import Backoff, LineBudget
+from airflow_batch_jobs.batch.watch.description import ACTION as DESCRIBE_JOBS
+from airflow_batch_jobs.batch.watch.description import Descriptions
+from airflow_batch_jobs.batch.watch.followed_job import Following
+from airflow_batch_jobs.batch.watch.follower import JobFollower
+from airflow_batch_jobs.batch.watch.loop import WatchLoop, WatchOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+    from datetime import datetime
+
+    from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.aws.calls import Answer, Runner
+    from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.watch.followed_job import Cursors
+
+#: A call that somebody waits for is made so often.
+_TRIES = 3
+
+
+class JobWatcher:
+    """Follows the jobs of one account and region.
+
+    Works while somebody follows, in the event loop of the first follower: it starts with the first and ends with the
+    last. boto3 is loaded and called in threads, so the loop never waits for AWS.
+
+    Args:
+        clients: Makes the boto3 clients.
+        options: How fast to ask and copy.
+        budget: Shares lines out; the event loop's own when None.
+        clock: The machine's own when None.
+        run: Runs blocking work beside the event loop; in threads when None.
+        on_size: Called some times a second with how many jobs and log streams are followed.
+    """
+
+    def __init__(
+        self,
+        clients: ClientFactory,
+        options: WatchOptions | None = None,
+        *,
+        budget: LineBudget | None = None,
+        clock: Clock | None = None,
+        run: Runner | None = None,
+        on_size: Callable[[int], None] | None = None,
+    ) -> None:
+        self.options = options or WatchOptions()
+        self._calls = AwsCalls(clients, run)
+        self._budget = budget
+        self.clock = clock or SystemClock()
+        self._on_size = on_size
+        self._loop: WatchLoop | None = None
+
+    def follow(
+        self,
+        job_id: str,
+        *,
+        poll_interval: float = 5.0,
+        copy_logs: bool = True,
+        cursors: Cursors | Callable[[], Awaitable[Cursors]] | None = None,
+        submitted_at: datetime | None = None,
+    ) -> JobFollower:
+        """Return a follower of a job; entering it begins.
+
+        Args:
+            job_id: The job.
+            poll_interval: Seconds between two looks at it, while the rate allows.
+            copy_logs: Whether its log lines are wanted.
+            cursors: What `JobFollower.cursors()` returned, to go on from there; or what finds that out, awaited when
+                the job has a log to read.
+            submitted_at: When the job was submitted: AWS may not know it during the minute after that. Without it the
+                minute begins with the first look.
+        """
+        wanted = Following(
+            job_id=job_id,
+            poll_interval=poll_interval,
+            copy_logs=copy_logs,
+            cursors=cursors or {},
+            submitted_at=submitted_at,
+        )
+        return JobFollower(self, wanted)
+
+    async def terminate(self, job_id: str, reason: str) -> None:
+        """Have AWS terminate a job. Does not wait for its end.
+
+        Args:
+            job_id: The job.
+            reason: Becomes its statusReason.
+
+        Raises:
+            AwsError: AWS refused, or did not answer.
+        """
+        await self._insist(partial(_terminate, job_id=job_id, reason=reason), "batch:TerminateJob")
+
+    async def describe(self, job_id: str) -> JobDetail | None:
+        """Describe a job now; None if AWS does not know it.
+
+        Raises:
+            AwsError: AWS refused, or did not answer.
+        """
+        details = await self._insist(partial(Descriptions().ask, job_ids=(job_id,)), DESCRIBE_JOBS)
+        return details.get(job_id)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has followed and does so no longer."""
+        return self._loop is not None and self._loop.is_over
+
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait until it follows nobody any more, but no longer than so many seconds; return whether that is so."""
+        if self._loop is None:
+            await asyncio.sleep(seconds)
+        else:
+            await self._loop.ends_within(seconds)
+        return self.has_ended
+
+    def queues(self) -> tuple[str, ...]:
+        """Return the queues of the jobs that it follows now, as far as AWS has described those."""
+        return () if self._loop is None else self._loop.queues()
+
+    async def use_client(self, work: Callable[[Any], Answer]) -> Answer:
+        """Let blocking work use the Batch client beside the event loop; what it raises travels on."""
+        return await self._calls.call("batch", None, work)
+
+    def start(self) -> WatchLoop:
+        """Return what works for all followers, at work."""
+        if self._loop is None or self._loop.is_over:
+            options = self.options
+            budget = self._budget or _Shared.here().budget(options.log_lines_per_second)
+            self._loop = WatchLoop(self._calls, options, budget, self.clock, self._on_size)
+        return self._loop
+
+    async def _insist(self, work: Callable[[Any], Answer], action: str) -> Answer:
+        """Make a call that somebody waits for, more than once if need be."""
+        backoff = Backoff(first=0.5)
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return await self._calls.call("batch", None, work, urgent=True)
+            except Exception as error:
+                kind = trouble(error)
+                if kind not in PASSING or not tries_left:
+                    raise explain(error, action) from error
+                if kind is Trouble.EXPIRED:
+                    self._calls.renew()
+            await asyncio.sleep(backoff.next_delay())
+        raise AssertionError  # the last try returns or raises
+
+
+def shared_watcher(key: Hashable, make: Callable[[], JobWatcher]) -> JobWatcher:
+    """Return the running event loop's watcher for a set of AWS settings.
+
+    Args:
+        key: The settings.
+        make: Makes the watcher if there is none, or if the last one has ended with its last follower.
+    """
+    watchers = _Shared.here().watchers
+    if key not in watchers or watchers[key].has_ended:
+        watchers[key] = make()
+    return watchers[key]
+
+
+class _Shared:
+    """What the watchers of an event loop share."""
+
+    def __init__(self) -> None:
+        self.watchers: dict[Hashable, JobWatcher] = {}
+        self._budgets: dict[float, LineBudget] = {}
+
+    @classmethod
+    def here(cls) -> _Shared:
+        """Return what is shared in the running event loop."""
+        for closed in [loop for loop in _SHARED if loop.is_closed()]:
+            del _SHARED[closed]
+        return _SHARED.setdefault(asyncio.get_running_loop(), cls())
+
+    def budget(self, lines_per_second: float) -> LineBudget:
+        """Return the budget of all watchers that agree on it."""
+        return self._budgets.setdefault(lines_per_second, LineBudget(lines_per_second))
+
+
+_SHARED: dict[asyncio.AbstractEventLoop, _Shared] = {}
+
+
+def _terminate(client: Any, job_id: str, reason: str) -> None:
+    ask(client, "terminate_job", jobId=job_id, reason=reason)
