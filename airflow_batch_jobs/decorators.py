@@ -11,8 +11,8 @@ from airflow.sdk.definitions.context import context_merge
 
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.errors import DefinitionError
-from airflow_batch_jobs.masking import mask_secrets
 from airflow_batch_jobs.operators import BatchJobOperator
+from airflow_batch_jobs.task.masking import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk.bases.decorator import TaskDecorator
 
     from airflow_batch_jobs.batch.submission import Submitted
-    from airflow_batch_jobs.waiting import WaitPlan
+    from airflow_batch_jobs.task.wait import WaitPlan
 
 
 class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):

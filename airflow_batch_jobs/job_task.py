@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs import execution_timeout
-from airflow_batch_jobs.connection import AwsConnection
-from airflow_batch_jobs.task_instance import JOB_XCOM, TaskKey
+from airflow_batch_jobs.task import execution_timeout
+from airflow_batch_jobs.task.connection import AwsConnection
+from airflow_batch_jobs.task.supervisor import JOB_XCOM, TaskKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_batch_jobs.waiting import Outcome, WaitPlan
-    from airflow_batch_jobs.worker import WorkerWait
+    from airflow_batch_jobs.task.on_worker import WorkerWait
+    from airflow_batch_jobs.task.wait import Outcome, WaitPlan
 
 
 class JobTask:
@@ -90,7 +90,7 @@ class JobTask:
         return wanted and not has_more_to_do
 
     def _wait_here(self, ti: Any, plan: WaitPlan) -> Outcome:
-        from airflow_batch_jobs.worker import WorkerWait, retry_left
+        from airflow_batch_jobs.task.on_worker import WorkerWait, retry_left
 
         self._waiting = WorkerWait(
             plan,
@@ -113,8 +113,8 @@ class JobTask:
             JobNotFoundError: AWS does not know the job.
             AwsError: AWS refused to tell about it.
         """
-        from airflow_batch_jobs.task_log import TaskLog
-        from airflow_batch_jobs.worker import copy_rest
+        from airflow_batch_jobs.task.log import TaskLog
+        from airflow_batch_jobs.task.on_worker import copy_rest
 
         outcome.raise_for_error()
         copy_rest(outcome, self._connection.clients(), TaskLog())

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import attrs
 from airflow.sdk import BaseOperatorLink
 
-from airflow_batch_jobs.task_instance import JOB_XCOM
+from airflow_batch_jobs.task.supervisor import JOB_XCOM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,8 @@ from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
-from airflow_batch_jobs.masking import mask_secrets
-from airflow_batch_jobs.task_instance import JOB_XCOM
+from airflow_batch_jobs.task.masking import mask_secrets
+from airflow_batch_jobs.task.supervisor import JOB_XCOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.request import SubmitRequest
     from airflow_batch_jobs.batch.submission import Submission, Submitted
-    from airflow_batch_jobs.waiting import Outcome, WaitPlan
+    from airflow_batch_jobs.task.wait import Outcome, WaitPlan
 
 
 class BatchJobOperator(JobTask, BaseOperator):
@@ -134,7 +134,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         from airflow.sdk.exceptions import AirflowTaskTimeout
 
         from airflow_batch_jobs.batch.aws.clients import kept_clients
-        from airflow_batch_jobs.submitting import submission_for, submit
+        from airflow_batch_jobs.task.submitting import submission_for, submit
 
         ti = context["ti"]
         submission = submission_for(self, context, kept_clients(self._connection.clients()))
@@ -160,7 +160,7 @@ class BatchJobOperator(JobTask, BaseOperator):
             AirflowTaskTimeout: `execution_timeout` has passed.
             BatchJobsError: See `airflow_batch_jobs.errors`.
         """
-        from airflow_batch_jobs.waiting import Outcome
+        from airflow_batch_jobs.task.wait import Outcome
 
         return self._conclude(context, Outcome.from_event(event))
 
@@ -243,7 +243,7 @@ class BatchJobOperator(JobTask, BaseOperator):
 
     def _plan(self, submitted: Submitted) -> WaitPlan:
         from airflow_batch_jobs.config import Settings
-        from airflow_batch_jobs.waiting import WaitPlan
+        from airflow_batch_jobs.task.wait import WaitPlan
 
         now = datetime.now(tz=UTC)
         return WaitPlan(
@@ -259,7 +259,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         """End as the job did."""
         from airflow.sdk.exceptions import AirflowTaskTimeout
 
-        from airflow_batch_jobs.task_log import TaskLog
+        from airflow_batch_jobs.task.log import TaskLog
 
         self._take_over(context["ti"], outcome)
         if outcome.timed_out and not outcome.succeeded:
@@ -275,8 +275,8 @@ class BatchJobOperator(JobTask, BaseOperator):
             What came of the job; None where there is none, or it is left.
         """
         from airflow_batch_jobs.errors import AwsError
-        from airflow_batch_jobs.task_log import TaskLog
-        from airflow_batch_jobs.worker import retry_left
+        from airflow_batch_jobs.task.log import TaskLog
+        from airflow_batch_jobs.task.on_worker import retry_left
 
         if retry_left(ti) or not self.terminate_on_kill:
             return None
@@ -294,9 +294,9 @@ class BatchJobOperator(JobTask, BaseOperator):
     def _abandon(self, context: Context) -> None:
         """Terminate the job of a trigger that has crashed, unless a retry is left, or at work, that adopts it."""
         from airflow_batch_jobs.batch.operations import terminate
-        from airflow_batch_jobs.submitting import TaskStateRecords
-        from airflow_batch_jobs.task_log import TaskLog
-        from airflow_batch_jobs.worker import retry_left
+        from airflow_batch_jobs.task.log import TaskLog
+        from airflow_batch_jobs.task.on_worker import retry_left
+        from airflow_batch_jobs.task.submitting import TaskStateRecords
 
         ti = context["ti"]
         job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)

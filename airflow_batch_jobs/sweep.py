@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 
-from airflow_batch_jobs.connection import AwsConnection
+from airflow_batch_jobs.task.connection import AwsConnection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,8 +71,8 @@ class BatchOrphanSweepOperator(BaseOperator):
         from airflow_batch_jobs.batch.aws.clients import kept_clients
         from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep
         from airflow_batch_jobs.config import Settings
-        from airflow_batch_jobs.task_log import TaskLog
-        from airflow_batch_jobs.task_states import ask_on_worker
+        from airflow_batch_jobs.task.log import TaskLog
+        from airflow_batch_jobs.task.task_states import ask_on_worker
 
         connection = AwsConnection(self.aws_conn_id or None, self.region_name, self.verify, self.botocore_config)
         report = OrphanSweep(

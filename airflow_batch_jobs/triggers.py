@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_batch_jobs import stop
-from airflow_batch_jobs.connection import AwsConnection
-from airflow_batch_jobs.saved_log import SavedLog
-from airflow_batch_jobs.task_instance import JOB_XCOM, TaskKey
-from airflow_batch_jobs.triggerer import Triggerer
-from airflow_batch_jobs.waiting import JobWait, Outcome, WaitPlan
+from airflow_batch_jobs.task import stop
+from airflow_batch_jobs.task.connection import AwsConnection
+from airflow_batch_jobs.task.saved_log import SavedLog
+from airflow_batch_jobs.task.supervisor import JOB_XCOM, TaskKey
+from airflow_batch_jobs.task.triggerer import Triggerer
+from airflow_batch_jobs.task.wait import JobWait, Outcome, WaitPlan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.heap import freeze_after, freezing
+from airflow_batch_jobs.task.heap import freeze_after, freezing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import pytest
 from airflow.sdk import DAG, task
 
 from airflow_batch_jobs.batch.definition import JobDefinition
-from airflow_batch_jobs.masking import named_values
 from airflow_batch_jobs.operators import BatchJobOperator
+from airflow_batch_jobs.task.masking import named_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable

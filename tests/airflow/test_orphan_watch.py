@@ -9,10 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.identity import Owner, TaskIdentity, new_job_name, task_tags
-from airflow_batch_jobs.connection import AwsConnection
-from airflow_batch_jobs.orphan_watch import OrphanWatch
-from airflow_batch_jobs.task_log import TaskLog
-from airflow_batch_jobs.triggerer import Triggerer
+from airflow_batch_jobs.task.connection import AwsConnection
+from airflow_batch_jobs.task.log import TaskLog
+from airflow_batch_jobs.task.orphan_watch import OrphanWatch
+from airflow_batch_jobs.task.triggerer import Triggerer
 from tests.batch.virtual import VirtualAws, run
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.detail import LogStream
-from airflow_batch_jobs.saved_log import SavedLog
-from airflow_batch_jobs.task_instance import CURSOR_XCOM
-from airflow_batch_jobs.triggerer import QUESTIONS_AT_ONCE, Triggerer
+from airflow_batch_jobs.task.saved_log import SavedLog
+from airflow_batch_jobs.task.supervisor import CURSOR_XCOM
+from airflow_batch_jobs.task.triggerer import QUESTIONS_AT_ONCE, Triggerer
 from tests.batch.virtual import run
 
 if TYPE_CHECKING:

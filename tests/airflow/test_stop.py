@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_batch_jobs.batch.orphans import GONE
-from airflow_batch_jobs.stop import Verdict, in_triggerer, on_worker
+from airflow_batch_jobs.task.stop import Verdict, in_triggerer, on_worker
 
 MINE = {"job_id": "mine", "max_tries": 1, "try_number": 1}
 

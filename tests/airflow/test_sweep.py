@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk import DAG, get_current_context, task
 
-from airflow_batch_jobs import task_states
 from airflow_batch_jobs.batch.identity import DETACHED_TAG, Owner, TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.batch.orphans import GONE
 from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.sweep import BatchOrphanSweepOperator
-from airflow_batch_jobs.task_states import ask_on_worker, questions
+from airflow_batch_jobs.task import task_states
+from airflow_batch_jobs.task.task_states import ask_on_worker, questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

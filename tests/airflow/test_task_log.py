@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_batch_jobs.task_log import level_of
+from airflow_batch_jobs.task.log import level_of
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
-from airflow_batch_jobs.triggerer import WriteRate
+from airflow_batch_jobs.task.triggerer import WriteRate
+from airflow_batch_jobs.task.wait import Outcome, WaitPlan
 from airflow_batch_jobs.triggers import BatchJobTrigger, JobEvent, _undisturbed
-from airflow_batch_jobs.waiting import Outcome, WaitPlan
 
 #: The arguments of a trigger as version 0.1.0 stores them.
 STORED: dict[str, Any] = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from airflow_batch_jobs.waiting import ASK_AGAIN_SECONDS, JobWait, Outcome, WaitListener, WaitPlan
+from airflow_batch_jobs.task.wait import ASK_AGAIN_SECONDS, JobWait, Outcome, WaitListener, WaitPlan
 from tests.batch.virtual import VirtualAws, run, run_beside
 
 if TYPE_CHECKING:

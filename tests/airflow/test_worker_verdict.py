@@ -17,9 +17,9 @@ from airflow.sdk.execution_time.comms import (
     TaskStateStoreResult,
 )
 
-from airflow_batch_jobs.stop import Verdict
-from airflow_batch_jobs.task_instance import TaskKey
-from airflow_batch_jobs.worker import verdict_on_worker
+from airflow_batch_jobs.task.on_worker import verdict_on_worker
+from airflow_batch_jobs.task.stop import Verdict
+from airflow_batch_jobs.task.supervisor import TaskKey
 
 KEY = TaskKey("d", "r", "t", -1)
 ATTEMPT = uuid.uuid4()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.orphans import GONE
-from airflow_batch_jobs.stop import Verdict, on_worker
+from airflow_batch_jobs.task.stop import Verdict, on_worker
 from tests.model.world import FINAL_STATES, NO_JOB, Job, Record, Setting, Step, Worker, World, XCom
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.stop import Verdict, in_triggerer, is_newer
+from airflow_batch_jobs.task.stop import Verdict, in_triggerer, is_newer
 from tests.model.attempt import attempt_steps, told_state, waits_for_minute
 from tests.model.world import (
     FINAL_STATES,

@@ -8,13 +8,13 @@ from contextvars import Context
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from airflow_batch_jobs.heap import freeze_after, freezing
-from airflow_batch_jobs.task_log import TaskLog
+from airflow_batch_jobs.task.heap import freeze_after, freezing
+from airflow_batch_jobs.task.log import TaskLog
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch import JobWatcher
-    from airflow_batch_jobs.connection import AwsConnection
-    from airflow_batch_jobs.saved_log import SavedLog
+    from airflow_batch_jobs.task.connection import AwsConnection
+    from airflow_batch_jobs.task.saved_log import SavedLog
 
 #: A supervisor answers some 50 questions a second, one after the other. What can wait is asked by so many at a time, so
 #: that what cannot, whether a user stopped a task above all, comes next.
@@ -87,7 +87,7 @@ class Triggerer:
     def _sweep_beside(self, watcher: JobWatcher, deployment: str) -> None:
         """Sweep for orphans as long as the watcher works; say why where that cannot be done."""
         from airflow_batch_jobs.errors import NoDeploymentError
-        from airflow_batch_jobs.orphan_watch import OrphanWatch
+        from airflow_batch_jobs.task.orphan_watch import OrphanWatch
 
         if not deployment:
             self.log.problem(str(NoDeploymentError()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs import execution_timeout
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.operations import check_request
 from airflow_batch_jobs.batch.orphans import detach
@@ -13,7 +12,8 @@ from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.submission import Record, Submission, Submitted
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
-from airflow_batch_jobs.task_log import TaskLog
+from airflow_batch_jobs.task import execution_timeout
+from airflow_batch_jobs.task.log import TaskLog
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

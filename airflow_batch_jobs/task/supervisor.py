@@ -50,7 +50,7 @@ class TaskKey:
             AirflowRuntimeError: The API server answered with an error.
         """
         from airflow_batch_jobs.batch.identity import Owner
-        from airflow_batch_jobs.task_states import ask
+        from airflow_batch_jobs.task.task_states import ask
 
         owner = Owner(self.dag_id, self.run_id, self.task_id, self.map_index)
         return (await ask([owner]))[owner]

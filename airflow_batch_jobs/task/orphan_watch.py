@@ -7,8 +7,8 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs import task_states
 from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep, in_question
+from airflow_batch_jobs.task import task_states
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.orphans import Finding, SweepReport
     from airflow_batch_jobs.batch.watch import JobWatcher
-    from airflow_batch_jobs.task_log import TaskLog
+    from airflow_batch_jobs.task.log import TaskLog
 
 #: Seconds from the end of one sweep to the beginning of the next.
 PERIOD_SECONDS = 60.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.orphans import GONE
-from airflow_batch_jobs.task_instance import ANSWER_SECONDS
+from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

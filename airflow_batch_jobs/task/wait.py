@@ -15,7 +15,7 @@ from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, diagnose, summarize, why_waiting
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import Ended, LogLines, Problem, StatusChange, Waiting
-from airflow_batch_jobs.task_log import TaskLog
+from airflow_batch_jobs.task.log import TaskLog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

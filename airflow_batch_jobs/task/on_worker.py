@@ -8,23 +8,23 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs import execution_timeout, stop
 from airflow_batch_jobs.batch.detail import LogStream
 from airflow_batch_jobs.batch.logs import LogCursor, read_on
 from airflow_batch_jobs.batch.watch import JobWatcher
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import AwsError, TaskEvictedError
-from airflow_batch_jobs.submitting import RECORD_KEY
-from airflow_batch_jobs.task_instance import ANSWER_SECONDS
-from airflow_batch_jobs.task_log import TaskLog
-from airflow_batch_jobs.waiting import JobWait, Outcome, WaitPlan
+from airflow_batch_jobs.task import execution_timeout, stop
+from airflow_batch_jobs.task.log import TaskLog
+from airflow_batch_jobs.task.submitting import RECORD_KEY
+from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS
+from airflow_batch_jobs.task.wait import JobWait, Outcome, WaitPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_batch_jobs.batch.aws import ClientFactory
-    from airflow_batch_jobs.connection import AwsConnection
-    from airflow_batch_jobs.task_instance import TaskKey
+    from airflow_batch_jobs.task.connection import AwsConnection
+    from airflow_batch_jobs.task.supervisor import TaskKey
 
 #: How long the API server is asked for the task's state after SIGTERM.
 STATE_SECONDS = 1.0

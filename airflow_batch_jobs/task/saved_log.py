@@ -7,16 +7,16 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.task_instance import CURSOR_XCOM
-from airflow_batch_jobs.waiting import WaitListener
+from airflow_batch_jobs.task.supervisor import CURSOR_XCOM
+from airflow_batch_jobs.task.wait import WaitListener
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_batch_jobs.batch.detail import LogStream
-    from airflow_batch_jobs.task_instance import TaskKey
-    from airflow_batch_jobs.triggerer import Triggerer
-    from airflow_batch_jobs.waiting import JobWait
+    from airflow_batch_jobs.task.supervisor import TaskKey
+    from airflow_batch_jobs.task.triggerer import Triggerer
+    from airflow_batch_jobs.task.wait import JobWait
 
 #: The longest time between two saved cursors while lines flow.
 CURSOR_SECONDS = 30.0

@@ -1,0 +1,1 @@
+"""A task at work: what submits, waits and stops for a task instance, on a worker and in a triggerer."""
