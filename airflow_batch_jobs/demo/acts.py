@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.demo.interrupt import Interrupts
     from airflow_batch_jobs.demo.screen import Screen
     from airflow_batch_jobs.demo.standalone import RestApi
-    from airflow_batch_jobs.interrupt import Interrupts
 
 #: How long each wait may last, on a slow machine.
 PATIENCE_SECONDS = 120.0

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from airflow_batch_jobs.batch.definition_files import register_folder
 from airflow_batch_jobs.demo.acts import DemoError, Stage, run_pipeline, stop_long_job
 from airflow_batch_jobs.demo.examples import example_dags, example_definitions
+from airflow_batch_jobs.demo.interrupt import InterruptedByUserError, Interrupts
 from airflow_batch_jobs.demo.screen import Screen
 from airflow_batch_jobs.demo.standalone import AirflowStartError, StandaloneAirflow
-from airflow_batch_jobs.interrupt import InterruptedByUserError, Interrupts
 from airflow_batch_jobs.local import start_process
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.testing import CliRunner
 
-from airflow_batch_jobs.migrate_command import migrate
+from airflow_batch_jobs.cli.migrate import migrate
 from airflow_batch_jobs.migration import MARK
 
 if TYPE_CHECKING:

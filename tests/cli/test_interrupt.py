@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from airflow_batch_jobs.interrupt import InterruptedByUserError, Interrupts
+from airflow_batch_jobs.demo.interrupt import InterruptedByUserError, Interrupts
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

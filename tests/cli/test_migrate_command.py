@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from airflow_batch_jobs.migrate_command import migrate
+from airflow_batch_jobs.cli.migrate import migrate
 from airflow_batch_jobs.migration import MARK
 from tests.cli.migrating import IMPORT, OURS, call, our_call, run
 

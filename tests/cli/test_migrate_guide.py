@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_batch_jobs.migrations.counterparts import COUNTERPARTS, Counterpart
+from airflow_batch_jobs.migration.counterparts import COUNTERPARTS, Counterpart
 from tests.cli.migrating import airflow
 
 GUIDE = Path(__file__).parents[2] / "docs" / "from-batch-operator.md"

@@ -17,6 +17,7 @@ from rich.text import Text
 from airflow_batch_jobs.batch.diagnosis import diagnose, in_words, summarize, why_waiting
 from airflow_batch_jobs.batch.orphans import Decision
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.demo.interrupt import InterruptedByUserError
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
     AirflowUnansweredError,
@@ -29,7 +30,6 @@ from airflow_batch_jobs.errors import (
     SubmitUnansweredError,
     ThrottledError,
 )
-from airflow_batch_jobs.interrupt import InterruptedByUserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

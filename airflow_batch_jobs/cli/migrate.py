@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airflow_batch_jobs import console
+from airflow_batch_jobs.cli import console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import libcst as cst
 from libcst.metadata import MetadataWrapper
 
-from airflow_batch_jobs.migrations.call_arguments import CallArguments
-from airflow_batch_jobs.migrations.counterparts import COUNTERPARTS
-from airflow_batch_jobs.migrations.judge import is_left_out, pinned
-from airflow_batch_jobs.migrations.provider_uses import MODULES, ProviderUses
-from airflow_batch_jobs.migrations.reading import module_of, values_of
+from airflow_batch_jobs.migration.call_arguments import CallArguments
+from airflow_batch_jobs.migration.counterparts import COUNTERPARTS
+from airflow_batch_jobs.migration.judge import is_left_out, pinned
+from airflow_batch_jobs.migration.provider_uses import MODULES, ProviderUses
+from airflow_batch_jobs.migration.reading import module_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,9 +15,9 @@ from libcst.metadata import (
     ScopeProvider,
 )
 
-from airflow_batch_jobs.migrations.counterparts import COUNTERPARTS, LINK_KEYS, Counterpart
-from airflow_batch_jobs.migrations.judge import Judge
-from airflow_batch_jobs.migrations.reading import constants, module_of, text_of, values_of
+from airflow_batch_jobs.migration.counterparts import COUNTERPARTS, LINK_KEYS, Counterpart
+from airflow_batch_jobs.migration.judge import Judge
+from airflow_batch_jobs.migration.reading import constants, module_of, text_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

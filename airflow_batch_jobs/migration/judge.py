@@ -10,12 +10,12 @@ import libcst as cst
 from airflow_batch_jobs.batch.definition import parse_reference
 from airflow_batch_jobs.batch.request import TAG_PREFIX
 from airflow_batch_jobs.errors import DefinitionError
-from airflow_batch_jobs.migrations.reading import code, is_none, is_word, text_of
+from airflow_batch_jobs.migration.reading import code, is_none, is_word, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_batch_jobs.migrations.counterparts import Counterpart
+    from airflow_batch_jobs.migration.counterparts import Counterpart
 
 #: What belongs after the name of a definition that is a template: digits, or another template.
 _ENDS_IN_REVISION = re.compile(r":([1-9][0-9]*|\{\{[^{}]*\}\})\Z")

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from airflow_batch_jobs import console
-from airflow_batch_jobs.aws_options import EndpointUrl, Profile, Region, clients_of
-from airflow_batch_jobs.migrate_command import migrate
-from airflow_batch_jobs.orphans_command import orphans
+from airflow_batch_jobs.cli import console
+from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
+from airflow_batch_jobs.cli.migrate import migrate
+from airflow_batch_jobs.cli.orphans import orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -129,7 +129,7 @@ def local(
         airflow-batch-jobs local --port 4566 --slots 2
     """
     from airflow_batch_jobs.batch.definition_files import register_folder
-    from airflow_batch_jobs.interrupt import InterruptedByUserError, Interrupts
+    from airflow_batch_jobs.demo.interrupt import InterruptedByUserError, Interrupts
     from airflow_batch_jobs.local import LocalAws
 
     # A job's `python3` is the PATH's; where that has none, it is the one that runs this.

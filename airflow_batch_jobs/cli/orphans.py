@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import typer
 
-from airflow_batch_jobs import console
-from airflow_batch_jobs.aws_options import EndpointUrl, Profile, Region, clients_of
+from airflow_batch_jobs.cli import console
+from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.airflow_api import AirflowApi
+    from airflow_batch_jobs.cli.airflow_api import AirflowApi
 
 _PANEL = "Where Airflow is"
 #: The variable of `airflowctl`, Airflow's own client on the command line.
@@ -100,7 +100,7 @@ def _airflow(url: str, token: str) -> AirflowApi:
         typer.Exit: The official client is not installed.
         AirflowUnansweredError: Airflow does not take them.
     """
-    from airflow_batch_jobs.airflow_api import AirflowApi
+    from airflow_batch_jobs.cli.airflow_api import AirflowApi
 
     username, password = os.environ.get(_USERNAME), os.environ.get(_PASSWORD)
     try:

@@ -1,0 +1,7 @@
+"""`airflow-batch-jobs`: the command line."""
+
+from __future__ import annotations
+
+from airflow_batch_jobs.cli.app import app
+
+__all__ = ["app"]

@@ -1,1 +1,0 @@
-"""Behind `airflow_batch_jobs.migration`: the provider's parameters and ours, and the code that is rewritten."""
