@@ -1,347 +1,360 @@
-"""A job is submitted with one request, found when the answer is lost, and checked beforehand."""
+"""One task instance, one job: what an attempt finds of earlier ones, and what it remembers."""
 
 from __future__ import annotations
 
-import socket
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, SSLError
 
-from airflow_batch_jobs.batch.aws import session_clients
-from airflow_batch_jobs.batch.operations import (
-    check_queue,
-    check_request,
-    check_revision,
-    describe_jobs,
-    find_by_name,
-    send,
-    terminate,
-)
+from airflow_batch_jobs.batch.identity import TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.batch.request import SubmitRequest
-from airflow_batch_jobs.errors import (
-    AccessDeniedError,
-    DefinitionNotFoundError,
-    EndpointError,
-    NotPinnedError,
-    ParameterError,
-    QueueNotFoundError,
-    RequestError,
-    RevisionInactiveError,
-    SubmitUnansweredError,
-    ThrottledError,
-)
-from tests.batch.conftest import ManualClock
+from airflow_batch_jobs.batch.submission import Record, Submission, Submitted
+from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
+from tests.batch.frozen_clock import FrozenClock
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
 
+FIRST = TaskIdentity(dag_id="d", run_id="r", task_id="t", max_tries=1, traceparent="trace-1", deployment="here")
+RETRY = replace(FIRST, try_number=2)
+CLEARED = replace(FIRST, try_number=2, max_tries=2, traceparent="trace-2")
 
-def request_for(definition: str, **fields: Any) -> SubmitRequest:
-    """A request for a job of the default queue."""
-    return SubmitRequest(**{"job_name": "align-1", "job_queue": "default", "job_definition": definition, **fields})
+#: A record as version 0.1.0 stores it.
+STORED = {
+    "job_name": "d-t-0123456789ab-abcdef",
+    "job_queue": "default",
+    "generation": "0123456789abcdef",
+    "request_digest": "fedcba9876543210",
+    "try_number": 1,
+    "max_tries": 0,
+    "sent_at": "2026-11-23T12:00:00+00:00",
+    "job_id": None,
+}
+
+
+class Store:
+    """A task state store in memory, with the failures of the real one."""
+
+    def __init__(self) -> None:
+        self.record: Record | None = None
+        self.writes: list[Record] = []
+        self.refuses: list[Exception | None] = []
+
+    def read(self) -> Record | None:
+        """Return the record."""
+        return self.record
+
+    def write(self, record: Record) -> None:
+        """Keep the record, or fail as told."""
+        if self.refuses and (error := self.refuses.pop(0)):
+            raise error
+        self.writes.append(record)
+        self.record = record
+
+
+class World:
+    """A local AWS, a store and a clock, in which attempts submit."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws = aws
+        self.store = Store()
+        self.notes: list[str] = []
+        aws.register("job")
+        aws.script(definition="job", running=3600)
+
+    def submit(self, identity: TaskIdentity, command: str = "true") -> Submitted:
+        """Submit for one attempt, as the operator does."""
+        return self.submission(identity, command).run()
+
+    def submission(self, identity: TaskIdentity, command: str = "true") -> Submission:
+        """Return what submits for one attempt."""
+        prefix = identity.job_name_prefix()
+        request = SubmitRequest(
+            job_name=new_job_name(prefix),
+            job_queue="default",
+            job_definition="job:1",
+            container_overrides={"command": [command]},
+            tags=task_tags(identity),
+        )
+        return Submission(
+            clients=self.aws.clients(),
+            identity=identity,
+            request=request,
+            prefix=prefix,
+            store=self.store,
+            note=self.notes.append,
+            clock=FrozenClock(self.aws),
+        )
+
+    @property
+    def active(self) -> list[str]:
+        """The ids of the jobs that have not ended."""
+        return [job["jobId"] for job in self.aws.jobs() if job["status"] not in ("SUCCEEDED", "FAILED")]
 
 
 @pytest.fixture
-def align(aws: LocalAws) -> str:
-    """A definition at revision 1 whose jobs end at once."""
-    aws.script(definition="align", running=0)
-    return aws.register("align", ["align", "Ref::sample"], parameters={"sample": "none"})
+def world(frozen_aws: LocalAws) -> World:
+    """Return a world without any job."""
+    return World(frozen_aws)
 
 
-def test_a_job_is_submitted_with_one_request(aws: LocalAws, align: str, clock: ManualClock) -> None:
-    """The id comes back, and what reached AWS is the request."""
-    job_id = send(aws.clients(), request_for(align, parameters={"sample": "s1"}), clock=clock)
-    [sent] = aws.requests("SubmitJob")
-    assert sent.parameters["jobDefinition"] == "align:1"
-    assert sent.parameters["parameters"] == {"sample": "s1"}
-    assert [job["jobId"] for job in aws.jobs()] == [job_id]
-    assert clock.slept == 0
+def test_the_record_is_written_before_the_request_and_completed_after_it(world: World) -> None:
+    """Whoever dies in between leaves the name by which the job can be found."""
+    submitted = world.submit(FIRST)
+    before, after = world.store.writes
+    assert before.job_id is None
+    assert after == replace(before, job_id=submitted.job_id)
+    assert world.aws.job(submitted.job_id)["jobName"] == before.job_name
 
 
-@pytest.mark.parametrize("kind", ["drop", "server_error", "not_json"])
-def test_a_job_whose_answer_was_lost_is_found(aws: LocalAws, align: str, clock: ManualClock, kind: str) -> None:
-    """AWS took the request and its answer got lost: the one job there is is the job, without a second request."""
-    aws.fault("SubmitJob", kind, after=True)
-    job_id = send(aws.clients(), request_for(align), clock=clock)
-    assert [job["jobId"] for job in aws.jobs()] == [job_id]
-    assert aws.counts()["SubmitJob"] == 1
+def test_a_first_attempt_lists_nothing(world: World) -> None:
+    """The usual case costs one call to AWS."""
+    world.submit(FIRST)
+    assert world.aws.counts() == {"SubmitJob": 1}
 
 
-def test_a_job_that_is_not_listed_at_once_is_looked_for(frozen_aws: LocalAws) -> None:
-    """A listing that lags the submit by 40 s is waited for."""
-    frozen_aws.register("align", ["align"])
-    frozen_aws.fault("SubmitJob", "drop", after=True)
-    frozen_aws.fault("*", "lag", seconds=40)
-    clock = ManualClock(frozen_aws.advance)
-    job_id = send(frozen_aws.clients(), request_for("align:1"), clock=clock)
-    assert [job["jobId"] for job in frozen_aws.jobs()] == [job_id]
-    assert frozen_aws.counts()["SubmitJob"] == 1
-    assert 40 <= clock.slept < 60
+def test_a_refused_record_ends_the_attempt_before_it_submits(world: World) -> None:
+    """The write is the fence: another attempt has taken over."""
+    world.store.refuses = [StaleAttemptError()]
+    with pytest.raises(StaleAttemptError):
+        world.submit(FIRST)
+    assert not world.aws.jobs()
 
 
-def test_an_outage_while_looking_is_waited_out(aws: LocalAws, align: str, clock: ManualClock) -> None:
-    """What lost the answer may lose more of them."""
-    aws.fault("SubmitJob", "drop", after=True)
-    aws.fault("ListJobs", "drop", times=12)
-    assert send(aws.clients(), request_for(align), clock=clock) == aws.jobs()[0]["jobId"]
+def test_a_refused_id_ends_the_attempt_and_leaves_the_job(world: World) -> None:
+    """A stale attempt never terminates anything: its job may have been adopted."""
+    world.store.refuses = []
+    original = world.store.write
+
+    def write(record: Record) -> None:
+        if record.job_id:
+            raise StaleAttemptError
+        original(record)
+
+    world.store.write = write  # type: ignore[method-assign]
+    with pytest.raises(StaleAttemptError):
+        world.submit(FIRST)
+    assert len(world.active) == 1
 
 
-@pytest.mark.parametrize("kind", ["drop", "server_error"])
-def test_a_request_that_vanished_is_not_sent_again(aws: LocalAws, align: str, clock: ManualClock, kind: str) -> None:
-    """When no job of the name shows up for 60 s, whether there is one stays unknown: the error says so."""
-    aws.fault("SubmitJob", kind)
-    with pytest.raises(SubmitUnansweredError, match="'align-1' got no clear answer") as caught:
-        send(aws.clients(), request_for(align), clock=clock)
-    assert caught.value.job_name == "align-1"
-    assert aws.counts()["SubmitJob"] == 1
-    assert 60 <= clock.slept < 65
+def test_without_a_store_the_job_is_submitted_if_aws_can_be_asked(world: World) -> None:
+    """A store that is out of order stops no job as long as ListJobs shows that there is none."""
+    world.store.refuses = [RecordUnavailableError("down"), RecordUnavailableError("down")]
+    submitted = world.submit(FIRST)
+    assert world.active == [submitted.job_id]
+    assert world.aws.counts()["ListJobs"] == 1
 
 
-def test_a_role_that_may_not_list_learns_what_it_lacks(aws: LocalAws, align: str, clock: ManualClock) -> None:
-    """Without ListJobs a lost answer stays lost."""
-    aws.fault("SubmitJob", "drop", after=True)
-    aws.fault("ListJobs", "denied")
-    with pytest.raises(SubmitUnansweredError, match="batch:ListJobs"):
-        send(aws.clients(), request_for(align), clock=clock)
+def test_a_retry_adopts_the_job_that_is_still_active(world: World) -> None:
+    """The worker died, its job did not."""
+    first = world.submit(FIRST)
+    again = world.submit(RETRY)
+    assert again.job_id == first.job_id
+    assert again.found is not None
+    assert len(world.aws.jobs()) == 1
 
 
-def test_a_throttled_request_is_sent_again(aws: LocalAws, align: str, clock: ManualClock) -> None:
-    """AWS says that it did not take the request, so sending it again starts no second job."""
-    aws.fault("SubmitJob", "throttle", times=3)
-    job_id = send(aws.clients(), request_for(align), clock=clock)
-    assert [job["jobId"] for job in aws.jobs()] == [job_id]
-    assert aws.counts()["SubmitJob"] == 4
-    assert clock.slept > 1
+def test_an_adopted_job_is_remembered_by_its_id(world: World) -> None:
+    """The next attempt knows it, whatever is listed, and the write ends an attempt that has been replaced."""
+    first = world.submit(FIRST)
+    world.store.record = replace(world.store.writes[0], job_id=None)
+    world.submit(RETRY)
+    remembered = world.store.writes[-1]
+    assert (remembered.job_id, remembered.job_name) == (first.job_id, world.store.writes[0].job_name)
+    assert (remembered.try_number, remembered.generation) == (2, RETRY.generation)
+    world.store.refuses = [StaleAttemptError()]
+    with pytest.raises(StaleAttemptError):
+        world.submit(replace(RETRY, try_number=3))
+    assert world.active == [first.job_id]
 
 
-def test_throttling_without_end_is_an_error(aws: LocalAws, align: str, clock: ManualClock) -> None:
-    """After a minute the account's rate is reported."""
-    aws.fault("SubmitJob", "throttle")
-    with pytest.raises(ThrottledError, match="batch:SubmitJob"):
-        send(aws.clients(), request_for(align), clock=clock)
-    assert 60 <= clock.slept < 80
-    assert aws.jobs() == []
+def test_of_several_jobs_one_is_adopted_and_the_others_are_ended(world: World) -> None:
+    """A process that paused between its last check and the send leaves a second one; the recorded one is kept."""
+    first = world.submit(FIRST)
+    late = world.submission(FIRST).request
+    world.aws.submit("job:1", jobName=late.job_name, tags=late.tags)
+    assert world.submit(RETRY).job_id == first.job_id
+    assert world.active == [first.job_id]
 
 
-def test_a_refusal_is_final(aws: LocalAws, align: str, clock: ManualClock) -> None:
-    """A role without the permission is told its name, at once and without a look at the queue."""
-    aws.fault("SubmitJob", "denied")
-    with pytest.raises(AccessDeniedError, match="batch:SubmitJob"):
-        send(aws.clients(), request_for(align), clock=clock)
-    assert "ListJobs" not in aws.counts()
+def test_a_success_ends_a_second_job_that_is_at_work(world: World) -> None:
+    """The task has what it wanted."""
+    first = world.submit(FIRST)
+    world.aws.advance(4000)
+    late = world.submission(FIRST).request
+    world.aws.submit("job:1", jobName=late.job_name, tags=late.tags)
+    assert world.submit(RETRY).job_id == first.job_id
+    assert not world.active
 
 
-def test_an_endpoint_that_is_down_is_reported_at_once(clock: ManualClock) -> None:
-    """A request that never left started no job, so there is nothing to look for."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        session = boto3.Session("x", "x", region_name="us-east-1")
-        with pytest.raises(EndpointError, match="batch:SubmitJob"):
-            send(
-                lambda service, **more: session.client(service, endpoint_url=url, **more),
-                request_for("align:1"),
-                clock=clock,
-            )
-    assert clock.slept == 0
+def test_an_older_job_is_ended_before_the_own_one_is_adopted(world: World) -> None:
+    """The own one was sent while the store was out of order, so the record still tells of the older one."""
+    world.submit(FIRST)
+    own = world.submission(CLEARED).request
+    job_id = world.aws.submit("job:1", jobName=own.job_name, tags=own.tags)[0]
+    assert world.submit(replace(CLEARED, try_number=3)).job_id == job_id
+    assert world.active == [job_id]
 
 
-@pytest.mark.parametrize(
-    ("error", "seconds"),
-    [
-        (
-            SSLError(
-                endpoint_url="https://aws", error=OSError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
-            ),
-            0,
-        ),
-        (SSLError(endpoint_url="https://aws", error=OSError("EOF occurred in violation of protocol")), 60),
-        (ConnectTimeoutError(endpoint_url="https://aws"), 0),
-        (ReadTimeoutError(endpoint_url="https://aws"), 60),
-    ],
-)
-def test_only_a_request_that_may_have_arrived_is_looked_for(
-    aws: LocalAws, clock: ManualClock, error: Exception, seconds: float
-) -> None:
-    """A certificate that is refused, or a connection that never stood, leaves nothing in doubt."""
-
-    def clients(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
-        client = aws.clients()(service, region_name=region_name, config=config)
-        client.meta.events.register("before-send.batch.SubmitJob", fail)
-        return client
-
-    def fail(**_: Any) -> None:
-        raise error
-
-    with pytest.raises(SubmitUnansweredError if seconds else EndpointError):
-        send(clients, request_for("align:1"), clock=clock)
-    assert seconds <= clock.slept < seconds + 5
+@pytest.mark.parametrize(("before", "after"), [("trace-1", None), (None, "trace-1")])
+def test_an_unknown_trace_is_no_clear(world: World, before: str | None, after: str | None) -> None:
+    """Only two that are known and differ tell one."""
+    first = world.submit(replace(FIRST, traceparent=before))
+    assert world.submit(replace(RETRY, traceparent=after)).job_id == first.job_id
 
 
-def test_an_illegal_request_is_not_sent(aws: LocalAws, align: str, clock: ManualClock) -> None:
-    """AWS's limits are checked here."""
-    with pytest.raises(RequestError, match="timeout"):
-        send(aws.clients(), request_for(align, options={"timeout": {"attemptDurationSeconds": 1}}), clock=clock)
-    assert aws.requests() == []
+def test_a_retry_takes_the_result_of_a_job_that_succeeded(world: World) -> None:
+    """A success is not run twice."""
+    first = world.submit(FIRST)
+    world.aws.advance(4000)
+    assert world.aws.job(first.job_id)["status"] == "SUCCEEDED"
+    assert world.submit(RETRY).job_id == first.job_id
 
 
-def test_jobs_are_found_by_name_and_by_prefix(aws: LocalAws, align: str) -> None:
-    """The newest comes first, and the state does not matter."""
-    first, second = (aws.submit(align, jobName=name)[0] for name in ("align-1", "align-2"))
-    aws.wait_for_status(first)
-    assert find_by_name(aws.clients(), "default", "align-1") == [first]
-    assert find_by_name(aws.clients(), "default", "align-*") == [second, first]
-    assert find_by_name(aws.clients(), "default", "other") == []
+def test_a_retry_after_a_failed_job_submits_a_new_one(world: World) -> None:
+    """That is what retries are for."""
+    world.aws.script(definition="job", running=1, attempts=[1])
+    first = world.submit(FIRST)
+    world.aws.advance(60)
+    assert world.submit(RETRY).job_id != first.job_id
 
 
-def test_any_number_of_jobs_is_described_a_hundred_a_call(aws: LocalAws, align: str) -> None:
-    """The answer keeps the order of the ids and leaves out what AWS does not know."""
-    ids = aws.submit(align, count=250)
-    wanted = [*reversed(ids), "unknown", ids[0]]
-    found = describe_jobs(aws.clients(), wanted)
-    assert [detail.job_id for detail in found] == wanted[:250]
-    assert aws.counts()["DescribeJobs"] == 3
+def test_a_lost_answer_does_not_start_a_second_job(world: World) -> None:
+    """The job is found by its name, in the same attempt and in the next."""
+    world.aws.fault("SubmitJob", "drop", times=1, after=True)
+    submitted = world.submit(FIRST)
+    assert world.active == [submitted.job_id]
+    world.store.record = replace(world.store.writes[0], job_id=None)
+    assert world.submit(RETRY).job_id == submitted.job_id
 
 
-def test_a_job_is_terminated_with_a_reason(aws: LocalAws) -> None:
-    """The reason becomes the job's status reason."""
-    aws.script(definition="long", running=600)
-    [job_id] = aws.submit(aws.register("long", ["long"]))
-    terminate(aws.clients(), job_id, "not needed")
-    entry = aws.wait_for_status(job_id)
-    assert (entry["status"], entry["statusReason"]) == ("FAILED", "not needed")
+def test_a_record_without_an_id_is_looked_up_until_listings_cannot_lag_any_more(world: World) -> None:
+    """An empty listing counts only 60 s after the send."""
+    world.aws.fault("ListJobs", "lag", seconds=40)
+    first = world.submit(FIRST)
+    world.store.record = replace(world.store.writes[0], job_id=None)
+    assert world.submit(RETRY).job_id == first.job_id
+    assert len(world.aws.jobs()) == 1
 
 
-def test_a_good_request_passes(aws: LocalAws, align: str) -> None:
-    """The check tells the ARN of the revision that will run."""
-    arn = check_request(aws.clients(), request_for(align))
-    assert arn.startswith("arn:aws:batch:")
-    assert arn.endswith(":job-definition/align:1")
+def test_a_job_that_was_sent_just_now_is_waited_for_although_its_id_is_known(world: World) -> None:
+    """A retry may come before AWS lists or describes the job, and must not start a second one."""
+    first = world.submit(FIRST)
+    for operation in ("ListJobs", "DescribeJobs"):
+        world.aws.fault(operation, "lag", seconds=40)
+    assert world.submit(RETRY).job_id == first.job_id
+    assert len(world.aws.jobs()) == 1
 
 
-def test_an_unknown_queue_is_named_with_those_there_are(aws: LocalAws) -> None:
-    """A typing error in the queue's name is seen at a glance."""
-    with pytest.raises(QueueNotFoundError, match=r"No job queue 'defualt' in region .*There are: default"):
-        check_queue(aws.clients(), "defualt")
+def test_a_job_that_aws_has_forgotten_is_submitted_anew(world: World) -> None:
+    """A record of yesterday is waited for no longer."""
+    first = world.submit(FIRST)
+    world.store.record = replace(world.store.writes[-1], job_id="forgotten", job_name="forgotten")
+    world.aws.clients()("batch").terminate_job(jobId=first.job_id, reason="by hand")
+    world.aws.advance(3600)
+    before = world.aws.now()
+    assert world.submit(RETRY).job_id != first.job_id
+    assert world.aws.now() - before < 5
 
 
-def test_an_unknown_definition_is_named(aws: LocalAws) -> None:
-    """There is nothing of that name at all."""
-    with pytest.raises(DefinitionNotFoundError, match="No job definition 'algin' is active"):
-        check_revision(aws.clients(), "algin:1")
+def test_a_throttled_send_keeps_its_record_young(world: World) -> None:
+    """The record's time tells for how long a job may be unseen, and the request may go out a minute after the first."""
+    world.aws.fault("SubmitJob", "throttle", times=8)
+    submitted = world.submit(FIRST)
+    assert len(world.store.writes) == 8 + 2
+    for record in world.store.writes[-2:]:
+        sent_at = datetime.fromisoformat(record.sent_at).timestamp()
+        assert abs(world.aws.job(submitted.job_id)["createdAt"] / 1000 - sent_at) < 1
 
 
-def test_an_unknown_revision_is_told_the_newest(aws: LocalAws) -> None:
-    """The definition exists, and the revision does not."""
-    for _ in range(2):
-        aws.register("align", ["align"])
-    with pytest.raises(DefinitionNotFoundError, match=r"no revision 9\. The newest ACTIVE one is 2"):
-        check_revision(aws.clients(), "align:9")
+def test_a_replaced_attempt_sends_no_throttled_request_again(world: World) -> None:
+    """Whoever waited for the rate asks whether he is still wanted."""
+    world.aws.fault("SubmitJob", "throttle", times=1)
+    world.store.refuses = [None, StaleAttemptError()]
+    with pytest.raises(StaleAttemptError):
+        world.submit(FIRST)
+    assert not world.aws.jobs()
 
 
-def test_a_deregistered_revision_is_told_the_newest_active_one(aws: LocalAws) -> None:
-    """Infrastructure tools deregister the revision before: the error says which one there is and how to pin it."""
-    arn = check_revision(aws.clients(), aws.register("align", ["align"]))["jobDefinitionArn"]
-    aws.register("align", ["align"])
-    aws.clients()("batch").deregister_job_definition(jobDefinition="align:1")
-    with pytest.raises(RevisionInactiveError, match=r"at_revision\(2\)` or as \"align:2\"") as caught:
-        check_revision(aws.clients(), "align:1")
-    assert caught.value.action == "batch:DescribeJobDefinitions"
-    with pytest.raises(RevisionInactiveError, match=arn[:-1] + "2"):
-        check_revision(aws.clients(), arn)
+def test_a_replaced_attempt_ends_no_job(world: World) -> None:
+    """Its record is refused before it terminates what asks for something else: that may be another attempt's by now."""
+    first = world.submit(FIRST, "old")
+    world.store.refuses = [StaleAttemptError()]
+    with pytest.raises(StaleAttemptError):
+        world.submit(RETRY, "new")
+    assert world.active == [first.job_id]
 
 
-def test_a_definition_without_active_revisions_says_so(aws: LocalAws, align: str) -> None:
-    """There is no other revision to pin."""
-    aws.clients()("batch").deregister_job_definition(jobDefinition=align)
-    with pytest.raises(RevisionInactiveError, match="no ACTIVE revision: register one"):
-        check_revision(aws.clients(), align)
+def test_the_job_of_a_later_attempt_is_left_alone(world: World) -> None:
+    """An attempt that paused for long may find the job of the one that replaced it."""
+    world.submit(FIRST, "old")
+    later = replace(FIRST, try_number=3)
+    job_id = world.aws.submit("job:1", jobName=f"{later.job_name_prefix()}-later0", tags=task_tags(later))[0]
+    world.submit(RETRY, "new")
+    assert job_id in world.active
 
 
-def test_a_reference_without_a_revision_is_not_looked_up(aws: LocalAws) -> None:
-    """Which revision it means would change under a running DAG."""
-    with pytest.raises(NotPinnedError):
-        check_revision(aws.clients(), "align")
+def test_a_job_that_succeeds_while_others_are_ended_is_the_result(world: World) -> None:
+    """It asked for something else, but it did what the task is for, and a success is not run twice."""
+    first = world.submit(FIRST, "old")
+    original = world.store.write
+
+    def write(record: Record) -> None:
+        original(record)
+        world.aws.advance(4000)
+
+    world.store.write = write  # type: ignore[method-assign]
+    assert world.submit(RETRY, "new").job_id == first.job_id
+    assert len(world.aws.jobs()) == 1
 
 
-def test_a_placeholder_that_nothing_fills_is_found(aws: LocalAws) -> None:
-    """AWS would hand `Ref::sample` to the program as it stands."""
-    reference = aws.register("align", ["align", "Ref::sample", "Ref::threads"], parameters={"threads": "4"})
-    with pytest.raises(ParameterError, match="align:1: parameter 'sample' is missing") as caught:
-        check_request(aws.clients(), request_for(reference))
-    assert caught.value.field == "sample"
-    check_request(aws.clients(), request_for(reference, parameters={"sample": "s1"}))
+def test_a_retry_that_asks_for_something_else_ends_the_old_job_first(world: World) -> None:
+    """A job for another request is no job of this attempt; never do two of them run."""
+    first = world.submit(FIRST, "old")
+    second = world.submit(RETRY, "new")
+    assert second.job_id != first.job_id
+    assert world.active == [second.job_id]
+    assert world.aws.job(first.job_id)["isTerminated"]
 
 
-def test_a_command_that_is_replaced_needs_no_parameters(aws: LocalAws) -> None:
-    """Only the commands that will run count."""
-    reference = aws.register("align", ["align", "Ref::sample"])
-    check_request(aws.clients(), request_for(reference, container_overrides={"command": ["align", "--version"]}))
+def test_a_clear_ends_the_old_job_and_runs_again(world: World) -> None:
+    """A clear begins a new generation, whose job starts when the old one has ended."""
+    first = world.submit(FIRST)
+    second = world.submit(CLEARED)
+    assert world.active == [second.job_id]
+    assert world.aws.job(first.job_id)["isTerminated"]
 
 
-def test_the_placeholders_of_every_container_count(aws: LocalAws) -> None:
-    """Of several containers, those whose command is replaced are left out."""
-    containers = [{"name": name, "image": "i", "command": [f"Ref::{name}"]} for name in ("main", "sidecar")]
-    aws.clients()("batch").register_job_definition(
-        jobDefinitionName="pair", type="container", ecsProperties={"taskProperties": [{"containers": containers}]}
-    )
-    with pytest.raises(ParameterError, match="'sidecar'"):
-        check_request(aws.clients(), request_for("pair:1", parameters={"main": "x"}))
-    override = {"taskProperties": [{"containers": [{"name": "sidecar", "command": ["true"]}]}]}
-    check_request(
-        aws.clients(), request_for("pair:1", parameters={"main": "x"}, options={"ecsPropertiesOverride": override})
-    )
+def test_a_clear_of_a_success_runs_again(world: World) -> None:
+    """The result of the last generation is not this one's."""
+    first = world.submit(FIRST)
+    world.aws.advance(4000)
+    assert world.submit(CLEARED).job_id != first.job_id
 
 
-def test_the_placeholders_of_nodes_count(aws: LocalAws) -> None:
-    """A range of nodes has its own command."""
-    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
-    container = {"image": "i", "command": ["Ref::rank"], "resourceRequirements": needs}
-    nodes = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:1", "container": container}]}
-    aws.clients()("batch").register_job_definition(jobDefinitionName="mpi", type="multinode", nodeProperties=nodes)
-    with pytest.raises(ParameterError, match="'rank'"):
-        check_request(aws.clients(), request_for("mpi:1"))
-    override = {"nodePropertyOverrides": [{"targetNodes": "0:1", "containerOverrides": {"command": ["true"]}}]}
-    check_request(aws.clients(), request_for("mpi:1", options={"nodeOverrides": override}))
+def test_jobs_of_other_deployments_and_unknown_generations_are_left_alone(world: World) -> None:
+    """Somebody else's job with the same name is not ours to stop or to take."""
+    tags = task_tags(replace(FIRST, deployment="there"))
+    unknown = {**task_tags(FIRST), "airflow-generation": "somebody"}
+    for index, each in enumerate((tags, unknown)):
+        world.aws.submit("job:1", jobName=f"{FIRST.job_name_prefix()}-{index:06}", tags=each)
+    submitted = world.submit(RETRY)
+    assert len(world.active) == 3
+    assert submitted.found is None
 
 
-@pytest.mark.parametrize("operation", ["DescribeJobQueues", "DescribeJobDefinitions"])
-def test_a_role_that_may_not_look_may_still_submit(aws: LocalAws, align: str, operation: str) -> None:
-    """The check is passed over, with a word about why."""
-    aws.fault(operation, "denied")
-    notes: list[str] = []
-    assert check_request(aws.clients(), request_for(align), note=notes.append) == align
-    assert check_request(aws.clients(), request_for(align)) == align
-    assert len(notes) == 1
-    assert f"batch:{operation}" in notes[0]
+def test_a_terminated_job_is_not_adopted(world: World) -> None:
+    """What is being stopped is nobody's result."""
+    first = world.submit(FIRST)
+    world.aws.advance(10)
+    world.aws.script(definition="job", running=3600)
+    world.aws.clients()("batch").terminate_job(jobId=first.job_id, reason="by hand")
+    assert world.submit(RETRY).job_id != first.job_id
 
 
-def test_what_the_checks_ask_is_also_understood_elsewhere() -> None:
-    """moto, as a second opinion, knows the queue, the revision and the job's name in the same way."""
-    from moto import mock_aws
-
-    with mock_aws(config={"batch": {"use_docker": False}}):
-        session = boto3.Session("x", "x", region_name="us-east-1")
-        clients, batch = session_clients(session), session.client("batch")
-        role = session.client("iam").create_role(RoleName="batch", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-        environment = batch.create_compute_environment(
-            computeEnvironmentName="hosts", type="UNMANAGED", state="ENABLED", serviceRole=role
-        )["computeEnvironmentArn"]
-        order: Any = [{"order": 1, "computeEnvironment": environment}]
-        batch.create_job_queue(jobQueueName="default", state="ENABLED", priority=1, computeEnvironmentOrder=order)
-        batch.create_job_queue(jobQueueName="closed", state="DISABLED", priority=1, computeEnvironmentOrder=order)
-        container: Any = {"image": "i", "vcpus": 1, "memory": 128, "command": ["align", "Ref::sample"]}
-        batch.register_job_definition(jobDefinitionName="align", type="container", containerProperties=container)
-        request = request_for("align:1", parameters={"sample": "s1"})
-        assert check_request(clients, request).endswith(":job-definition/align:1")
-        with pytest.raises(QueueNotFoundError, match="There are: closed, default"):
-            check_queue(clients, "other")
-        with pytest.raises(QueueNotFoundError, match="'closed' is disabled"):
-            check_queue(clients, "closed")
-        job_id = send(clients, request)
-        assert find_by_name(clients, "default", "align-1") == [job_id]
-        [detail] = describe_jobs(clients, [job_id])
-        assert (detail.definition_reference, detail.region) == ("align:1", "us-east-1")
-        assert [stream.stream for stream in detail.log_streams()] == [f"align/default/{job_id}"]
+def test_a_stored_record_is_read_and_what_it_does_not_know_is_passed_over() -> None:
+    """Records outlive the version that wrote them."""
+    assert Record.from_dict(STORED).to_dict() == STORED
+    assert Record.from_dict({**STORED, "later": 1}).to_dict() == STORED

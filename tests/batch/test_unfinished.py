@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.batch.test_once import CLEARED, FIRST, RETRY, World
+from tests.batch.test_submission import CLEARED, FIRST, RETRY, World
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.submission import Record

@@ -22,7 +22,7 @@ _ELSEWHERE = frozenset({"local", "demo"})
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A function of the package, `once.Submission.run`, or a module outside of its functions."""
+    """A function of the package, `batch/submission:Submission.run`, or a module outside of its functions."""
 
     module: str
     name: str
@@ -33,7 +33,7 @@ class Place:
 
 @cache
 def modules() -> dict[str, ast.Module]:
-    """Return the syntax trees of the package, by path without the suffix: `batch/once`."""
+    """Return the syntax trees of the package, by path without the suffix: `batch/submission`."""
     paths = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")]
     return {
         path.with_suffix("").as_posix(): ast.parse((PACKAGE / path).read_text(encoding="utf-8"))

@@ -37,10 +37,10 @@ CLASSES = {name for name, kind in vars(errors).items() if isinstance(kind, type)
 MADE = {name for name in CLASSES if "__init__" in vars(getattr(errors, name))} - {"AwsError"}
 #: Lines whose text is made elsewhere, by where they are written. The text itself is looked for below.
 MADE_ELSEWHERE = {
-    "orphan_watch:OrphanWatch._run: line",
-    "triggerer:Triggerer._sweep_beside: str(NoDeploymentError())",
-    "waiting:JobWait._next: text",
-    "waiting:JobWait._on_status: elsewhere",
+    "task/orphan_watch:OrphanWatch._run: line",
+    "task/triggerer:Triggerer._sweep_beside: str(NoDeploymentError())",
+    "task/wait:JobWait._next: text",
+    "task/wait:JobWait._on_status: elsewhere",
     "operators:BatchJobOperator._conclude: outcome.summary",
     "sensors:BatchJobSensor._finish: outcome.summary",
     "sweep:BatchOrphanSweepOperator.execute: report.summary()",
@@ -264,7 +264,7 @@ def test_every_warning_is_quoted() -> None:
     told = {
         text
         for place, name, args in named_calls()
-        if name in {"problem", "note"} and len(args) == 1 and not place.startswith(("cli:", "console:"))
+        if name in {"problem", "note"} and len(args) == 1 and not place.startswith("cli/")
         if (text := template(args[0])) is not None
     }
     assert told - USUAL <= set(lines())
@@ -282,7 +282,7 @@ def test_lines_that_are_made_elsewhere_are_known() -> None:
     found = {
         f"{place}: {ast.unparse(args[0])}"
         for place, name, args in named_calls()
-        if name in {"problem", "note"} and len(args) == 1 and not place.startswith(("cli:", "console:"))
+        if name in {"problem", "note"} and len(args) == 1 and not place.startswith("cli/")
         if template(args[0]) is None
     }
     assert found - {"sweep:BatchOrphanSweepOperator.execute: line"} == MADE_ELSEWHERE

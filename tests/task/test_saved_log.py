@@ -13,7 +13,7 @@ from airflow_batch_jobs.batch.detail import LogStream
 from airflow_batch_jobs.task.saved_log import SavedLog
 from airflow_batch_jobs.task.supervisor import CURSOR_XCOM
 from airflow_batch_jobs.task.triggerer import QUESTIONS_AT_ONCE, Triggerer
-from tests.batch.virtual import run
+from tests.batch.watch.virtual import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_batch_jobs.local.server import LocalAws
-    from tests.airflow.conftest import FinishedRun
+    from tests.face.conftest import FinishedRun
 
     RunDag = Callable[[DAG], FinishedRun]
 

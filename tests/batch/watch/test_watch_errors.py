@@ -11,8 +11,8 @@ from botocore.exceptions import HTTPClientError
 from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.calls import ask
 from airflow_batch_jobs.batch.watch import JobWatcher, Waiting
-from tests.batch.scripted import assert_complete, talking
-from tests.batch.virtual import VirtualAws, follow_to_end, run, run_beside
+from tests.batch.watch.scripted import assert_complete, talking
+from tests.batch.watch.virtual import VirtualAws, follow_to_end, run, run_beside
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.updates import Update

@@ -13,7 +13,7 @@ from airflow_batch_jobs.batch.aws.calls import AwsCalls, pass_json_on
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch.description import Descriptions
-from tests.batch.virtual import run
+from tests.batch.watch.virtual import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_batch_jobs.batch.aws.calls import in_thread
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, WatchOptions
-from tests.batch.virtual import follow_to_end, lines_of
+from tests.batch.watch.virtual import follow_to_end, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

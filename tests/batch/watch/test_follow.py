@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from airflow_batch_jobs.batch.logs.cursor import LogCursor
-from tests.batch.log_world import (
+from tests.batch.logs.log_world import (
     EPOCH_MS,
     GROUP,
     Copy,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.batch.log_world import REGION, Copy, LogWorld, in_batches, moment
+from tests.batch.logs.log_world import REGION, Copy, LogWorld, in_batches, moment
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.scan import Scan

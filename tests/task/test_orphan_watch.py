@@ -13,7 +13,7 @@ from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.log import TaskLog
 from airflow_batch_jobs.task.orphan_watch import OrphanWatch
 from airflow_batch_jobs.task.triggerer import Triggerer
-from tests.batch.virtual import VirtualAws, run
+from tests.batch.watch.virtual import VirtualAws, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.airflow_home import HOME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,24 +17,13 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.local.server import LocalAws
 
-# Airflow reads its home when it is imported, so it must be set before any test of this folder imports it.
-_HOME = tempfile.mkdtemp(prefix="airflow-batch-jobs-")
-atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
-os.environ |= {
-    "AIRFLOW_HOME": _HOME,
-    "AIRFLOW__BATCH_JOBS__LOG_SETTLE_SECONDS": "0.5",
-    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-    "AIRFLOW__CORE__DAGS_FOLDER": f"{_HOME}/dags",
-}
-
 
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     """Airflow's database, migrated."""
     from airflow.utils.db import initdb
 
-    Path(_HOME, "dags").mkdir()
+    Path(HOME, "dags").mkdir()
     initdb()
 
 
@@ -92,7 +79,7 @@ def run_dag(airflow_aws: LocalAws, capsys: pytest.CaptureFixture[str]) -> Callab
 
     def run(dag: DAG, conf: dict[str, Any] | None = None) -> FinishedRun:
         DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]  # Airflow's, untyped
-        bag = DagBag(f"{_HOME}/dags", bundle_name="dags-folder")
+        bag = DagBag(f"{HOME}/dags", bundle_name="dags-folder")
         bag.bag_dag(dag)
         sync_bag_to_db(bag, "dags-folder", None)
         capsys.readouterr()

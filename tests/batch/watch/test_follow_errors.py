@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_batch_jobs.batch.logs.page import LogPage
-from tests.batch.log_world import (
+from tests.batch.logs.log_world import (
     REGION,
     Copy,
     LogWorld,

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.task.wait import ASK_AGAIN_SECONDS, JobWait, Outcome, WaitListener, WaitPlan
-from tests.batch.virtual import VirtualAws, run, run_beside
+from tests.batch.watch.virtual import VirtualAws, run, run_beside
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_batch_jobs.local.server import LocalAws
-    from tests.airflow.conftest import FinishedRun
+    from tests.face.conftest import FinishedRun
 
     RunDag = Callable[[DAG], FinishedRun]
 

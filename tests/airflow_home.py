@@ -1,0 +1,18 @@
+"""A home of its own for the Airflow in this process, which reads it when it is imported: import this before that."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+HOME = tempfile.mkdtemp(prefix="airflow-batch-jobs-")
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+os.environ |= {
+    "AIRFLOW_HOME": HOME,
+    "AIRFLOW__BATCH_JOBS__LOG_SETTLE_SECONDS": "0.5",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    "AIRFLOW__CORE__DAGS_FOLDER": f"{HOME}/dags",
+}

@@ -1,0 +1,347 @@
+"""A job is submitted with one request, found when the answer is lost, and checked beforehand."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, SSLError
+
+from airflow_batch_jobs.batch.aws import session_clients
+from airflow_batch_jobs.batch.operations import (
+    check_queue,
+    check_request,
+    check_revision,
+    describe_jobs,
+    find_by_name,
+    send,
+    terminate,
+)
+from airflow_batch_jobs.batch.request import SubmitRequest
+from airflow_batch_jobs.errors import (
+    AccessDeniedError,
+    DefinitionNotFoundError,
+    EndpointError,
+    NotPinnedError,
+    ParameterError,
+    QueueNotFoundError,
+    RequestError,
+    RevisionInactiveError,
+    SubmitUnansweredError,
+    ThrottledError,
+)
+from tests.batch.conftest import ManualClock
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.local.server import LocalAws
+
+
+def request_for(definition: str, **fields: Any) -> SubmitRequest:
+    """A request for a job of the default queue."""
+    return SubmitRequest(**{"job_name": "align-1", "job_queue": "default", "job_definition": definition, **fields})
+
+
+@pytest.fixture
+def align(aws: LocalAws) -> str:
+    """A definition at revision 1 whose jobs end at once."""
+    aws.script(definition="align", running=0)
+    return aws.register("align", ["align", "Ref::sample"], parameters={"sample": "none"})
+
+
+def test_a_job_is_submitted_with_one_request(aws: LocalAws, align: str, clock: ManualClock) -> None:
+    """The id comes back, and what reached AWS is the request."""
+    job_id = send(aws.clients(), request_for(align, parameters={"sample": "s1"}), clock=clock)
+    [sent] = aws.requests("SubmitJob")
+    assert sent.parameters["jobDefinition"] == "align:1"
+    assert sent.parameters["parameters"] == {"sample": "s1"}
+    assert [job["jobId"] for job in aws.jobs()] == [job_id]
+    assert clock.slept == 0
+
+
+@pytest.mark.parametrize("kind", ["drop", "server_error", "not_json"])
+def test_a_job_whose_answer_was_lost_is_found(aws: LocalAws, align: str, clock: ManualClock, kind: str) -> None:
+    """AWS took the request and its answer got lost: the one job there is is the job, without a second request."""
+    aws.fault("SubmitJob", kind, after=True)
+    job_id = send(aws.clients(), request_for(align), clock=clock)
+    assert [job["jobId"] for job in aws.jobs()] == [job_id]
+    assert aws.counts()["SubmitJob"] == 1
+
+
+def test_a_job_that_is_not_listed_at_once_is_looked_for(frozen_aws: LocalAws) -> None:
+    """A listing that lags the submit by 40 s is waited for."""
+    frozen_aws.register("align", ["align"])
+    frozen_aws.fault("SubmitJob", "drop", after=True)
+    frozen_aws.fault("*", "lag", seconds=40)
+    clock = ManualClock(frozen_aws.advance)
+    job_id = send(frozen_aws.clients(), request_for("align:1"), clock=clock)
+    assert [job["jobId"] for job in frozen_aws.jobs()] == [job_id]
+    assert frozen_aws.counts()["SubmitJob"] == 1
+    assert 40 <= clock.slept < 60
+
+
+def test_an_outage_while_looking_is_waited_out(aws: LocalAws, align: str, clock: ManualClock) -> None:
+    """What lost the answer may lose more of them."""
+    aws.fault("SubmitJob", "drop", after=True)
+    aws.fault("ListJobs", "drop", times=12)
+    assert send(aws.clients(), request_for(align), clock=clock) == aws.jobs()[0]["jobId"]
+
+
+@pytest.mark.parametrize("kind", ["drop", "server_error"])
+def test_a_request_that_vanished_is_not_sent_again(aws: LocalAws, align: str, clock: ManualClock, kind: str) -> None:
+    """When no job of the name shows up for 60 s, whether there is one stays unknown: the error says so."""
+    aws.fault("SubmitJob", kind)
+    with pytest.raises(SubmitUnansweredError, match="'align-1' got no clear answer") as caught:
+        send(aws.clients(), request_for(align), clock=clock)
+    assert caught.value.job_name == "align-1"
+    assert aws.counts()["SubmitJob"] == 1
+    assert 60 <= clock.slept < 65
+
+
+def test_a_role_that_may_not_list_learns_what_it_lacks(aws: LocalAws, align: str, clock: ManualClock) -> None:
+    """Without ListJobs a lost answer stays lost."""
+    aws.fault("SubmitJob", "drop", after=True)
+    aws.fault("ListJobs", "denied")
+    with pytest.raises(SubmitUnansweredError, match="batch:ListJobs"):
+        send(aws.clients(), request_for(align), clock=clock)
+
+
+def test_a_throttled_request_is_sent_again(aws: LocalAws, align: str, clock: ManualClock) -> None:
+    """AWS says that it did not take the request, so sending it again starts no second job."""
+    aws.fault("SubmitJob", "throttle", times=3)
+    job_id = send(aws.clients(), request_for(align), clock=clock)
+    assert [job["jobId"] for job in aws.jobs()] == [job_id]
+    assert aws.counts()["SubmitJob"] == 4
+    assert clock.slept > 1
+
+
+def test_throttling_without_end_is_an_error(aws: LocalAws, align: str, clock: ManualClock) -> None:
+    """After a minute the account's rate is reported."""
+    aws.fault("SubmitJob", "throttle")
+    with pytest.raises(ThrottledError, match="batch:SubmitJob"):
+        send(aws.clients(), request_for(align), clock=clock)
+    assert 60 <= clock.slept < 80
+    assert aws.jobs() == []
+
+
+def test_a_refusal_is_final(aws: LocalAws, align: str, clock: ManualClock) -> None:
+    """A role without the permission is told its name, at once and without a look at the queue."""
+    aws.fault("SubmitJob", "denied")
+    with pytest.raises(AccessDeniedError, match="batch:SubmitJob"):
+        send(aws.clients(), request_for(align), clock=clock)
+    assert "ListJobs" not in aws.counts()
+
+
+def test_an_endpoint_that_is_down_is_reported_at_once(clock: ManualClock) -> None:
+    """A request that never left started no job, so there is nothing to look for."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        session = boto3.Session("x", "x", region_name="us-east-1")
+        with pytest.raises(EndpointError, match="batch:SubmitJob"):
+            send(
+                lambda service, **more: session.client(service, endpoint_url=url, **more),
+                request_for("align:1"),
+                clock=clock,
+            )
+    assert clock.slept == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (
+            SSLError(
+                endpoint_url="https://aws", error=OSError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+            ),
+            0,
+        ),
+        (SSLError(endpoint_url="https://aws", error=OSError("EOF occurred in violation of protocol")), 60),
+        (ConnectTimeoutError(endpoint_url="https://aws"), 0),
+        (ReadTimeoutError(endpoint_url="https://aws"), 60),
+    ],
+)
+def test_only_a_request_that_may_have_arrived_is_looked_for(
+    aws: LocalAws, clock: ManualClock, error: Exception, seconds: float
+) -> None:
+    """A certificate that is refused, or a connection that never stood, leaves nothing in doubt."""
+
+    def clients(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        client = aws.clients()(service, region_name=region_name, config=config)
+        client.meta.events.register("before-send.batch.SubmitJob", fail)
+        return client
+
+    def fail(**_: Any) -> None:
+        raise error
+
+    with pytest.raises(SubmitUnansweredError if seconds else EndpointError):
+        send(clients, request_for("align:1"), clock=clock)
+    assert seconds <= clock.slept < seconds + 5
+
+
+def test_an_illegal_request_is_not_sent(aws: LocalAws, align: str, clock: ManualClock) -> None:
+    """AWS's limits are checked here."""
+    with pytest.raises(RequestError, match="timeout"):
+        send(aws.clients(), request_for(align, options={"timeout": {"attemptDurationSeconds": 1}}), clock=clock)
+    assert aws.requests() == []
+
+
+def test_jobs_are_found_by_name_and_by_prefix(aws: LocalAws, align: str) -> None:
+    """The newest comes first, and the state does not matter."""
+    first, second = (aws.submit(align, jobName=name)[0] for name in ("align-1", "align-2"))
+    aws.wait_for_status(first)
+    assert find_by_name(aws.clients(), "default", "align-1") == [first]
+    assert find_by_name(aws.clients(), "default", "align-*") == [second, first]
+    assert find_by_name(aws.clients(), "default", "other") == []
+
+
+def test_any_number_of_jobs_is_described_a_hundred_a_call(aws: LocalAws, align: str) -> None:
+    """The answer keeps the order of the ids and leaves out what AWS does not know."""
+    ids = aws.submit(align, count=250)
+    wanted = [*reversed(ids), "unknown", ids[0]]
+    found = describe_jobs(aws.clients(), wanted)
+    assert [detail.job_id for detail in found] == wanted[:250]
+    assert aws.counts()["DescribeJobs"] == 3
+
+
+def test_a_job_is_terminated_with_a_reason(aws: LocalAws) -> None:
+    """The reason becomes the job's status reason."""
+    aws.script(definition="long", running=600)
+    [job_id] = aws.submit(aws.register("long", ["long"]))
+    terminate(aws.clients(), job_id, "not needed")
+    entry = aws.wait_for_status(job_id)
+    assert (entry["status"], entry["statusReason"]) == ("FAILED", "not needed")
+
+
+def test_a_good_request_passes(aws: LocalAws, align: str) -> None:
+    """The check tells the ARN of the revision that will run."""
+    arn = check_request(aws.clients(), request_for(align))
+    assert arn.startswith("arn:aws:batch:")
+    assert arn.endswith(":job-definition/align:1")
+
+
+def test_an_unknown_queue_is_named_with_those_there_are(aws: LocalAws) -> None:
+    """A typing error in the queue's name is seen at a glance."""
+    with pytest.raises(QueueNotFoundError, match=r"No job queue 'defualt' in region .*There are: default"):
+        check_queue(aws.clients(), "defualt")
+
+
+def test_an_unknown_definition_is_named(aws: LocalAws) -> None:
+    """There is nothing of that name at all."""
+    with pytest.raises(DefinitionNotFoundError, match="No job definition 'algin' is active"):
+        check_revision(aws.clients(), "algin:1")
+
+
+def test_an_unknown_revision_is_told_the_newest(aws: LocalAws) -> None:
+    """The definition exists, and the revision does not."""
+    for _ in range(2):
+        aws.register("align", ["align"])
+    with pytest.raises(DefinitionNotFoundError, match=r"no revision 9\. The newest ACTIVE one is 2"):
+        check_revision(aws.clients(), "align:9")
+
+
+def test_a_deregistered_revision_is_told_the_newest_active_one(aws: LocalAws) -> None:
+    """Infrastructure tools deregister the revision before: the error says which one there is and how to pin it."""
+    arn = check_revision(aws.clients(), aws.register("align", ["align"]))["jobDefinitionArn"]
+    aws.register("align", ["align"])
+    aws.clients()("batch").deregister_job_definition(jobDefinition="align:1")
+    with pytest.raises(RevisionInactiveError, match=r"at_revision\(2\)` or as \"align:2\"") as caught:
+        check_revision(aws.clients(), "align:1")
+    assert caught.value.action == "batch:DescribeJobDefinitions"
+    with pytest.raises(RevisionInactiveError, match=arn[:-1] + "2"):
+        check_revision(aws.clients(), arn)
+
+
+def test_a_definition_without_active_revisions_says_so(aws: LocalAws, align: str) -> None:
+    """There is no other revision to pin."""
+    aws.clients()("batch").deregister_job_definition(jobDefinition=align)
+    with pytest.raises(RevisionInactiveError, match="no ACTIVE revision: register one"):
+        check_revision(aws.clients(), align)
+
+
+def test_a_reference_without_a_revision_is_not_looked_up(aws: LocalAws) -> None:
+    """Which revision it means would change under a running DAG."""
+    with pytest.raises(NotPinnedError):
+        check_revision(aws.clients(), "align")
+
+
+def test_a_placeholder_that_nothing_fills_is_found(aws: LocalAws) -> None:
+    """AWS would hand `Ref::sample` to the program as it stands."""
+    reference = aws.register("align", ["align", "Ref::sample", "Ref::threads"], parameters={"threads": "4"})
+    with pytest.raises(ParameterError, match="align:1: parameter 'sample' is missing") as caught:
+        check_request(aws.clients(), request_for(reference))
+    assert caught.value.field == "sample"
+    check_request(aws.clients(), request_for(reference, parameters={"sample": "s1"}))
+
+
+def test_a_command_that_is_replaced_needs_no_parameters(aws: LocalAws) -> None:
+    """Only the commands that will run count."""
+    reference = aws.register("align", ["align", "Ref::sample"])
+    check_request(aws.clients(), request_for(reference, container_overrides={"command": ["align", "--version"]}))
+
+
+def test_the_placeholders_of_every_container_count(aws: LocalAws) -> None:
+    """Of several containers, those whose command is replaced are left out."""
+    containers = [{"name": name, "image": "i", "command": [f"Ref::{name}"]} for name in ("main", "sidecar")]
+    aws.clients()("batch").register_job_definition(
+        jobDefinitionName="pair", type="container", ecsProperties={"taskProperties": [{"containers": containers}]}
+    )
+    with pytest.raises(ParameterError, match="'sidecar'"):
+        check_request(aws.clients(), request_for("pair:1", parameters={"main": "x"}))
+    override = {"taskProperties": [{"containers": [{"name": "sidecar", "command": ["true"]}]}]}
+    check_request(
+        aws.clients(), request_for("pair:1", parameters={"main": "x"}, options={"ecsPropertiesOverride": override})
+    )
+
+
+def test_the_placeholders_of_nodes_count(aws: LocalAws) -> None:
+    """A range of nodes has its own command."""
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
+    container = {"image": "i", "command": ["Ref::rank"], "resourceRequirements": needs}
+    nodes = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:1", "container": container}]}
+    aws.clients()("batch").register_job_definition(jobDefinitionName="mpi", type="multinode", nodeProperties=nodes)
+    with pytest.raises(ParameterError, match="'rank'"):
+        check_request(aws.clients(), request_for("mpi:1"))
+    override = {"nodePropertyOverrides": [{"targetNodes": "0:1", "containerOverrides": {"command": ["true"]}}]}
+    check_request(aws.clients(), request_for("mpi:1", options={"nodeOverrides": override}))
+
+
+@pytest.mark.parametrize("operation", ["DescribeJobQueues", "DescribeJobDefinitions"])
+def test_a_role_that_may_not_look_may_still_submit(aws: LocalAws, align: str, operation: str) -> None:
+    """The check is passed over, with a word about why."""
+    aws.fault(operation, "denied")
+    notes: list[str] = []
+    assert check_request(aws.clients(), request_for(align), note=notes.append) == align
+    assert check_request(aws.clients(), request_for(align)) == align
+    assert len(notes) == 1
+    assert f"batch:{operation}" in notes[0]
+
+
+def test_what_the_checks_ask_is_also_understood_elsewhere() -> None:
+    """moto, as a second opinion, knows the queue, the revision and the job's name in the same way."""
+    from moto import mock_aws
+
+    with mock_aws(config={"batch": {"use_docker": False}}):
+        session = boto3.Session("x", "x", region_name="us-east-1")
+        clients, batch = session_clients(session), session.client("batch")
+        role = session.client("iam").create_role(RoleName="batch", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        environment = batch.create_compute_environment(
+            computeEnvironmentName="hosts", type="UNMANAGED", state="ENABLED", serviceRole=role
+        )["computeEnvironmentArn"]
+        order: Any = [{"order": 1, "computeEnvironment": environment}]
+        batch.create_job_queue(jobQueueName="default", state="ENABLED", priority=1, computeEnvironmentOrder=order)
+        batch.create_job_queue(jobQueueName="closed", state="DISABLED", priority=1, computeEnvironmentOrder=order)
+        container: Any = {"image": "i", "vcpus": 1, "memory": 128, "command": ["align", "Ref::sample"]}
+        batch.register_job_definition(jobDefinitionName="align", type="container", containerProperties=container)
+        request = request_for("align:1", parameters={"sample": "s1"})
+        assert check_request(clients, request).endswith(":job-definition/align:1")
+        with pytest.raises(QueueNotFoundError, match="There are: closed, default"):
+            check_queue(clients, "other")
+        with pytest.raises(QueueNotFoundError, match="'closed' is disabled"):
+            check_queue(clients, "closed")
+        job_id = send(clients, request)
+        assert find_by_name(clients, "default", "align-1") == [job_id]
+        [detail] = describe_jobs(clients, [job_id])
+        assert (detail.definition_reference, detail.region) == ("align:1", "us-east-1")
+        assert [stream.stream for stream in detail.log_streams()] == [f"align/default/{job_id}"]
