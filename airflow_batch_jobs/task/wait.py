@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, diagnose, summarize, why_waiting
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.watch import Ended, LogLines, Problem, StatusChange, Waiting
+from airflow_batch_jobs.batch.watch import Ended, LogLines, NoAnswer, Problem, StatusChange
 from airflow_batch_jobs.task.log import TaskLog
 
 if TYPE_CHECKING:
@@ -285,9 +285,9 @@ class JobWait:
                 self.log.lines(stream, events)
                 await self._show_streams()
                 await self._listener.on_lines(self)
-            case Waiting(problem=""):
+            case NoAnswer(problem=""):
                 self.log.note("AWS answers again.")
-            case Waiting(problem=text) | Problem(message=text):
+            case NoAnswer(problem=text) | Problem(message=text):
                 self.log.problem(text)
             case Ended():
                 return self._end(update)

@@ -53,7 +53,7 @@ ROLES = {
     "batch/operations:send": {AIRFLOW, BY_HAND},
     "batch/operations:terminate": {AIRFLOW, SWEEP, BY_HAND},
     "batch/watch/watcher:_terminate": {AIRFLOW},
-    "batch/watch/description:Descriptions.ask": {AIRFLOW, WATCH_ONLY, BY_HAND},
+    "batch/watch/status_poll:Descriptions.ask": {AIRFLOW, WATCH_ONLY, BY_HAND},
     "batch/watch/status_poll:_failed_children": {AIRFLOW, WATCH_ONLY, BY_HAND},
 }
 #: What IAM asks for beside an operation's own action: for tags, and for the role that a definition names.

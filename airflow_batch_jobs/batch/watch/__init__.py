@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from airflow_batch_jobs.batch.watch.follower import JobFollower
 from airflow_batch_jobs.batch.watch.loop import WatchOptions
-from airflow_batch_jobs.batch.watch.updates import Ended, LogLines, Problem, StatusChange, Update, Waiting
-from airflow_batch_jobs.batch.watch.watcher import JobWatcher, shared_watcher
+from airflow_batch_jobs.batch.watch.updates import Ended, LogLines, NoAnswer, Problem, StatusChange, Update
+from airflow_batch_jobs.batch.watch.watcher import JobFollower, JobWatcher, shared_watcher
 
 __all__ = [
     "Ended",
     "JobFollower",
     "JobWatcher",
     "LogLines",
+    "NoAnswer",
     "Problem",
     "StatusChange",
     "Update",
-    "Waiting",
     "WatchOptions",
     "shared_watcher",
 ]

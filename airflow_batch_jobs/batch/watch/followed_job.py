@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
@@ -13,7 +11,7 @@ from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.followed_logs import FollowedLogs
 from airflow_batch_jobs.batch.watch.followed_parts import FollowedParts
-from airflow_batch_jobs.batch.watch.updates import Ended, Problem, StatusChange, Waiting
+from airflow_batch_jobs.batch.watch.updates import Ended, NoAnswer, Problem, StatusChange
 from airflow_batch_jobs.errors import JobNotFoundError
 
 if TYPE_CHECKING:
@@ -42,44 +40,45 @@ _PART_GRACE_SECONDS = 60.0
 _PART_UNKNOWN_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Following:
-    """What a follower wants.
-
-    Attributes:
-        job_id: The job.
-        poll_interval: Seconds between two looks at it.
-        copy_logs: Whether its lines are wanted.
-        cursors: Where an earlier follower left off, by the stream's key; or what finds that out, once there is a log.
-        submitted_at: When the job was submitted; None if that is not known.
-    """
-
-    job_id: str
-    poll_interval: float = 5.0
-    copy_logs: bool = True
-    cursors: Cursors | Callable[[], Awaitable[Cursors]] = field(default_factory=dict)
-    submitted_at: datetime | None = None
-
-
 class FollowedJob:
     """One job on the way to one follower.
 
     Args:
-        wanted: What the follower wants.
+        job_id: The job.
         poll: Describes jobs.
         logs: Follows log streams.
         moment: Tells the time.
+        poll_interval: Seconds between two looks at the job.
+        copy_logs: Whether its lines are wanted.
+        cursors: Where an earlier follower left off, by the stream's key; or what finds that out, once there is a log.
+        submitted_at: When the job was submitted; None if that is not known.
 
     Attributes:
         alarm: Rings when there is news.
         detail: The job as AWS described it last; None before the first answer.
     """
 
-    def __init__(self, wanted: Following, poll: StatusPoll, logs: LogFollower, moment: Callable[[], Moment]) -> None:
-        self.wanted = wanted
+    def __init__(
+        self,
+        job_id: str,
+        poll: StatusPoll,
+        logs: LogFollower,
+        moment: Callable[[], Moment],
+        *,
+        poll_interval: float,
+        copy_logs: bool,
+        cursors: Cursors | Callable[[], Awaitable[Cursors]],
+        submitted_at: datetime | None,
+    ) -> None:
         self.alarm = Alarm()
         self.detail: JobDetail | None = None
-        self.logs = FollowedLogs(logs, None if callable(wanted.cursors) else wanted.cursors, self)
+        self._job_id = job_id
+        self._poll_interval = poll_interval
+        self._copy_logs = copy_logs
+        self._submitted_at = submitted_at
+        self._find_cursors = cursors if callable(cursors) else None
+        known = None if callable(cursors) else cursors
+        self.logs = FollowedLogs(logs, known, has_news=self.alarm.ring, has_problem=self._has_problem)
         self._poll = poll
         self._moment = moment
         self._updates: deque[Update] = deque(maxlen=_MOST_UPDATES)
@@ -92,7 +91,6 @@ class FollowedJob:
         self._is_listing = False
         self._is_closed = False
         self._error: Exception | None = None
-        self._waiters: list[tuple[float, asyncio.Future[JobDetail | None]]] = []
         self._ask(self._moment().seconds + _GATHER_SECONDS)
 
     # What the follower gets
@@ -113,24 +111,14 @@ class FollowedJob:
 
     async def find_cursors(self) -> bool:
         """Find out where an earlier follower left off, if that is the next thing to do; tell whether it was."""
-        if not self.logs.wants_cursors or not callable(self.wanted.cursors):
+        if not self.logs.wants_cursors or self._find_cursors is None:
             return False
-        self.logs.go_on_from(await self.wanted.cursors(), self._moment())
+        self.logs.go_on_from(await self._find_cursors(), self._moment())
         return True
 
-    def has_news(self) -> None:
-        """Take note that lines may be taken."""
-        self.alarm.ring()
-
-    def has_problem(self, problem: str) -> None:
-        """Tell about a problem, each one once."""
-        if problem not in self._told:
-            self._told[problem] = None
-            self._tell(Problem(problem))
-
-    def waiting(self, problem: str) -> None:
+    def no_answer(self, problem: str) -> None:
         """Tell that AWS does not answer, or, with an empty problem, that it does again."""
-        self._tell(Waiting(problem))
+        self._tell(NoAnswer(problem))
 
     @property
     def is_ending(self) -> bool:
@@ -147,18 +135,12 @@ class FollowedJob:
         if self._error is None:
             self._error = error
             self.alarm.ring()
-        for _, waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(error)
-        self._waiters.clear()
 
     def close(self) -> None:
         """Ask for nothing any more, and pass over what is answered all the same."""
         self._is_closed = True
-        self._poll.forget(self, (self.wanted.job_id, *self._parts.open))
+        self._poll.forget(self, (self._job_id, *self._parts.open))
         self.logs.close()
-        for _, waiter in self._waiters:
-            waiter.cancel()
 
     # The job's status
 
@@ -170,27 +152,13 @@ class FollowedJob:
         self._hurry_until = now + _HURRY_SECONDS
         self._ask(now + _HURRY_INTERVAL_SECONDS)
 
-    def describe_now(self) -> asyncio.Future[JobDetail | None]:
-        """Ask at once; the future gets the answer."""
-        answer: asyncio.Future[JobDetail | None] = asyncio.get_running_loop().create_future()
-        if self.is_ending:
-            answer.set_result(self.detail)
-        elif self._error is not None:
-            answer.set_exception(self._error)
-        else:
-            now = self._moment().seconds
-            self._waiters.append((now, answer))
-            self._ask(now)
-        return answer
-
     def answered(self, job_id: str, detail: JobDetail | None, asked_at: float) -> None:
         """Take what AWS says about the job or a part of it."""
         if self._is_closed:
             return
-        if job_id != self.wanted.job_id:
+        if job_id != self._job_id:
             self._part_answered(job_id, detail, asked_at)
             return
-        self._answer_waiters(detail, asked_at)
         if self.is_ending or asked_at < self._asked_at:  # two calls can overtake each other
             return
         self._asked_at = asked_at
@@ -201,7 +169,7 @@ class FollowedJob:
         if self.detail is None or _telling(detail) != _telling(self.detail):
             self._tell(StatusChange(detail))
         self.detail = detail
-        if self.wanted.copy_logs:
+        if self._copy_logs:
             self.logs.retire()
             self.logs.watch(detail, asked_at, self._moment())
         if detail.is_final:
@@ -209,7 +177,7 @@ class FollowedJob:
             self._look_for_failed(detail)
         else:
             self._ask(asked_at + self._interval())
-        if self.wanted.copy_logs:
+        if self._copy_logs:
             self._ask_parts(self._parts.look(detail), asked_at)
         self.alarm.ring()
 
@@ -225,7 +193,7 @@ class FollowedJob:
     def _part_answered(self, job_id: str, detail: JobDetail | None, asked_at: float) -> None:
         now = self._moment()
         self._parts.answered(job_id, detail, asked_at)
-        if detail is not None and self.wanted.copy_logs:
+        if detail is not None and self._copy_logs:
             self.logs.watch(detail, asked_at, now)
             if self.logs.wants_cursors:
                 self.alarm.ring()
@@ -238,7 +206,7 @@ class FollowedJob:
 
     def _look_for_failed(self, detail: JobDetail) -> None:
         """Without the log the parts are not known: have those described that failed."""
-        if self.wanted.copy_logs or detail.status is not JobStatus.FAILED:
+        if self._copy_logs or detail.status is not JobStatus.FAILED:
             return
         if detail.kind is JobKind.ARRAY_PARENT:
             self._is_listing = True
@@ -252,22 +220,16 @@ class FollowedJob:
         since = asked_at if self._missing_since is None else self._missing_since
         self._missing_since = since
         patient_until = since + UNKNOWN_GRACE_SECONDS
-        if self.wanted.submitted_at is not None and self.detail is None and not first:
-            age = self._moment().ms / 1000 - self.wanted.submitted_at.timestamp()
+        if self._submitted_at is not None and self.detail is None and not first:
+            age = self._moment().ms / 1000 - self._submitted_at.timestamp()
             patient_until = min(patient_until, asked_at + UNKNOWN_GRACE_SECONDS - age)
         if asked_at >= patient_until:
-            self.fail(JobNotFoundError(self.wanted.job_id))
+            self.fail(JobNotFoundError(self._job_id))
         else:
             self._ask(asked_at + self._interval())
 
-    def _answer_waiters(self, detail: JobDetail | None, asked_at: float) -> None:
-        for entry in [entry for entry in self._waiters if entry[0] <= asked_at]:
-            self._waiters.remove(entry)
-            if not entry[1].done():
-                entry[1].set_result(detail)
-
     def _ask(self, due: float) -> None:
-        self._poll.ask(self.wanted.job_id, self, due)
+        self._poll.ask(self._job_id, self, due)
 
     def _ask_parts(self, job_ids: Sequence[str], due: float) -> None:
         self._parts.asked(job_ids, due)
@@ -276,19 +238,25 @@ class FollowedJob:
 
     def _interval(self) -> float:
         hurries = self._moment().seconds < self._hurry_until
-        return min(self.wanted.poll_interval, _HURRY_INTERVAL_SECONDS) if hurries else self.wanted.poll_interval
+        return min(self._poll_interval, _HURRY_INTERVAL_SECONDS) if hurries else self._poll_interval
 
     def _end(self) -> Ended | None:
         """Return the last update; None while there is something to come before it."""
         if self.detail is None or self._ended_at is None or self._is_listing or self._parts.open:
             return None
         parts = self._parts.in_order()
-        if not self.wanted.copy_logs:
+        if not self._copy_logs:
             return Ended(self.detail, tuple(part for part in parts if part.status is JobStatus.FAILED))
         now = self._moment()
         self.logs.end(now)
         unread = self.logs.unread(now)
         return None if unread is None else Ended(self.detail, parts, unread)
+
+    def _has_problem(self, problem: str) -> None:
+        """Tell about a problem, each one once."""
+        if problem not in self._told:
+            self._told[problem] = None
+            self._tell(Problem(problem))
 
     def _tell(self, update: Update) -> None:
         self._updates.append(update)

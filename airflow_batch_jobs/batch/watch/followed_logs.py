@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.logs import start_of
 from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, LogCursor
@@ -10,7 +10,7 @@ from airflow_batch_jobs.batch.logs.log_follower import QUEUE_SECONDS
 from airflow_batch_jobs.batch.watch.updates import LogLines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from airflow_batch_jobs.batch.detail import JobDetail, LogStream
     from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
@@ -23,16 +23,6 @@ _MOST_KEYS_IN_ALL = 16_000
 _LEAST_KEYS = 50
 
 
-class LinesReader(Protocol):
-    """Who reads the lines."""
-
-    def has_news(self) -> None:
-        """Take note that lines may be taken, or that it has to be found out where to begin."""
-
-    def has_problem(self, problem: str) -> None:
-        """Take note, in one sentence, that a stream cannot be read."""
-
-
 class FollowedLogs:
     """The log streams of one job.
 
@@ -40,14 +30,33 @@ class FollowedLogs:
         logs: Follows the streams of all jobs.
         cursors: Where an earlier follower left off, by the stream's key; None if that is still to be found out, with
             `go_on_from`, before a stream is followed.
-        reader: Who reads the lines.
+        has_news: Called when lines may be taken.
+        has_problem: Called, with one sentence, when a stream cannot be read.
     """
 
-    __slots__ = ("_done", "_granted", "_handed_over_at", "_live", "_logs", "_reader", "_streams", "_unopened")
+    __slots__ = (
+        "_done",
+        "_granted",
+        "_handed_over_at",
+        "_has_news",
+        "_has_problem",
+        "_live",
+        "_logs",
+        "_streams",
+        "_unopened",
+    )
 
-    def __init__(self, logs: LogFollower, cursors: Mapping[str, Mapping[str, Any]] | None, reader: LinesReader) -> None:
+    def __init__(
+        self,
+        logs: LogFollower,
+        cursors: Mapping[str, Mapping[str, Any]] | None,
+        *,
+        has_news: Callable[[], None],
+        has_problem: Callable[[str], None],
+    ) -> None:
         self._logs = logs
-        self._reader: LinesReader | None = reader
+        self._has_news: Callable[[], None] | None = has_news
+        self._has_problem: Callable[[str], None] | None = has_problem
         self._done: dict[str, LogCursor] = {}
         self._unopened: dict[str, tuple[JobDetail, float]] | None = {}
         self._streams: dict[str, LogStream] = {}
@@ -60,13 +69,13 @@ class FollowedLogs:
     def has_lines(self, stream: FollowedStream) -> None:
         """Take note that lines of a stream may be taken."""
         self._granted[stream] = None
-        if self._reader is not None:
-            self._reader.has_news()
+        if self._has_news is not None:
+            self._has_news()
 
     def cannot_read(self, problem: str) -> None:
         """Take note that a stream cannot be read."""
-        if self._reader is not None:
-            self._reader.has_problem(problem)
+        if self._has_problem is not None:
+            self._has_problem(problem)
 
     @property
     def wants_cursors(self) -> bool:
@@ -159,7 +168,7 @@ class FollowedLogs:
         for stream in self._live.values():
             self._logs.drop(stream)
         # Without what leads back here all of it goes with the last reference, and no garbage collection is needed.
-        self._reader = None
+        self._has_news = self._has_problem = None
         self._done.update(_cursors(self._live))
         self._live.clear()
         self._granted.clear()

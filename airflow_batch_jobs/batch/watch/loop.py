@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from airflow_batch_jobs.batch.logs.followed_stream import Moment
 from airflow_batch_jobs.batch.logs.log_follower import LogFollower
 from airflow_batch_jobs.batch.logs.page import ACTION as READ_LOGS
-from airflow_batch_jobs.batch.watch.description import ACTION as DESCRIBE_JOBS
-from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
 from airflow_batch_jobs.batch.watch.log_copy import LogCopy
 from airflow_batch_jobs.batch.watch.paced_calls import Channel
+from airflow_batch_jobs.batch.watch.status_poll import ACTION as DESCRIBE_JOBS
 from airflow_batch_jobs.batch.watch.status_poll import StatusPoll
 from airflow_batch_jobs.errors import BatchJobsError
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws.calls import AwsCalls
     from airflow_batch_jobs.batch.aws.clock import Clock
     from airflow_batch_jobs.batch.aws.pacing import LineBudget
-    from airflow_batch_jobs.batch.watch.followed_job import Following
+    from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
 
 #: How often lines are shared out, ends are looked for, and it is seen whether AWS still answers.
 _TICK_SECONDS = 0.25
@@ -107,12 +106,12 @@ class WatchLoop:
         """Return the queues of the jobs it follows, as far as AWS has described those."""
         return tuple(dict.fromkeys(job.detail.job_queue for job in self._jobs if job.detail))
 
-    def add(self, wanted: Following) -> FollowedJob:
-        """Follow a job."""
-        job = FollowedJob(wanted, self._poll, self._logs, self._now)
+    def add(self, make: Callable[..., FollowedJob]) -> FollowedJob:
+        """Follow a job: `make` gets what describes it, what follows its log streams, and what tells the time."""
+        job = make(self._poll, self._logs, self._now)
         self._jobs.add(job)
         if self._problem:
-            job.waiting(self._problem)
+            job.no_answer(self._problem)
         return job
 
     async def remove(self, job: FollowedJob) -> None:
@@ -156,7 +155,7 @@ class WatchLoop:
         if bool(problems) != bool(self._problem):
             self._problem = " ".join(problems)
             for job in self._jobs:
-                job.waiting(self._problem)
+                job.no_answer(self._problem)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         """Let nobody wait for what has stopped."""

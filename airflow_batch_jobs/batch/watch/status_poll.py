@@ -6,18 +6,23 @@ import asyncio
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
 
 from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
-from airflow_batch_jobs.batch.aws.calls import PASSING, ask
+from airflow_batch_jobs.batch.aws.calls import PASSING, ask, aws_answers
+from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.ask_queue import MOST_IDS, AskQueue
-from airflow_batch_jobs.batch.watch.description import ACTION, Descriptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_batch_jobs.batch.watch.ask_queue import Asker, Question
     from airflow_batch_jobs.batch.watch.paced_calls import Channel
+
+
+#: The permission that asking needs.
+ACTION = "batch:DescribeJobs"
 
 
 class PartLister(Protocol):
@@ -48,7 +53,7 @@ class StatusPoll:
         self._alarm.ring()
 
     def forget(self, asker: Asker, job_ids: Iterable[str]) -> None:
-        """Ask for somebody no longer; what is under way he may still be answered."""
+        """Ask for somebody no longer; what is under way may still be answered."""
         self._queue.forget(asker, job_ids)
 
     def list_failed(self, array_id: str, lister: PartLister) -> None:
@@ -118,6 +123,30 @@ class StatusPoll:
             lister.listed(job_ids)
         finally:
             self._alarm.ring()
+
+
+class Descriptions:
+    """Describes jobs, and returns the same `JobDetail` as before while AWS's words about a job are the same.
+
+    A job that waits or runs is described every few seconds in the same words, and reading those took a fifth of a
+    watcher's time. Nothing is kept here: a detail that nobody else holds any more is read anew.
+    """
+
+    def __init__(self) -> None:
+        self._held: WeakValueDictionary[tuple[str, int], JobDetail] = WeakValueDictionary()
+
+    def ask(self, client: Any, job_ids: Sequence[str]) -> dict[str, JobDetail]:
+        """Describe up to a hundred jobs in one call, in the calling thread; unknown ones are left out."""
+        answer = ask(client, "describe_jobs", "jobs", jobs=list(job_ids))
+        with aws_answers():
+            return {job["jobId"]: self._read(job, client.meta.region_name) for job in answer["jobs"]}
+
+    def _read(self, job: Mapping[str, Any], region: str) -> JobDetail:
+        words = job["jobId"], hash(repr(job))
+        detail = self._held.get(words)
+        if detail is None:
+            detail = self._held[words] = JobDetail.from_response(job, region)
+        return detail
 
 
 def _fail(questions: Iterable[Question], error: Exception) -> None:

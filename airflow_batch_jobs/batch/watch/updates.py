@@ -28,7 +28,7 @@ class LogLines:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class NoAnswer:
     """AWS has not answered for a while, or, with an empty problem, answers again. The job itself goes on.
 
     Attributes:
@@ -66,4 +66,4 @@ class Ended:
     unread: Mapping[str, tuple[LogStream, LogCursor]] = field(default_factory=dict)
 
 
-Update: TypeAlias = StatusChange | LogLines | Waiting | Problem | Ended
+Update: TypeAlias = StatusChange | LogLines | NoAnswer | Problem | Ended

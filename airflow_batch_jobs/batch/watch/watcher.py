@@ -20,20 +20,22 @@ from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
 from airflow_batch_jobs.batch.aws.calls import PASSING, AwsCalls, ask
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
 from airflow_batch_jobs.batch.aws.pacing import Backoff, LineBudget
-from airflow_batch_jobs.batch.watch.description import ACTION as DESCRIBE_JOBS
-from airflow_batch_jobs.batch.watch.description import Descriptions
-from airflow_batch_jobs.batch.watch.followed_job import Following
-from airflow_batch_jobs.batch.watch.follower import JobFollower
+from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
 from airflow_batch_jobs.batch.watch.loop import WatchLoop, WatchOptions
+from airflow_batch_jobs.batch.watch.updates import Ended
+from airflow_batch_jobs.errors import CallOrderError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
     from datetime import datetime
+    from types import TracebackType
+    from typing import Self
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.aws.calls import Answer, Runner
-    from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.detail import JobDetail, LogStream
     from airflow_batch_jobs.batch.watch.followed_job import Cursors
+    from airflow_batch_jobs.batch.watch.updates import Update
 
 #: A call that somebody waits for is made so often.
 _TRIES = 3
@@ -91,14 +93,15 @@ class JobWatcher:
             submitted_at: When the job was submitted: AWS may not know it during the minute after that. Without it the
                 minute begins with the first look.
         """
-        wanted = Following(
-            job_id=job_id,
+        make = partial(
+            FollowedJob,
+            job_id,
             poll_interval=poll_interval,
             copy_logs=copy_logs,
             cursors=cursors or {},
             submitted_at=submitted_at,
         )
-        return JobFollower(self, wanted)
+        return JobFollower(self, job_id, make, {} if callable(cursors) else cursors or {})
 
     async def terminate(self, job_id: str, reason: str) -> None:
         """Have AWS terminate a job. Does not wait for its end.
@@ -111,15 +114,6 @@ class JobWatcher:
             AwsError: AWS refused, or did not answer.
         """
         await self._insist(partial(_terminate, job_id=job_id, reason=reason), "batch:TerminateJob")
-
-    async def describe(self, job_id: str) -> JobDetail | None:
-        """Describe a job now; None if AWS does not know it.
-
-        Raises:
-            AwsError: AWS refused, or did not answer.
-        """
-        details = await self._insist(partial(Descriptions().ask, job_ids=(job_id,)), DESCRIBE_JOBS)
-        return details.get(job_id)
 
     @property
     def has_ended(self) -> bool:
@@ -164,6 +158,99 @@ class JobWatcher:
                     self._calls.renew()
             await asyncio.sleep(backoff.next_delay())
         raise AssertionError  # the last try returns or raises
+
+
+class JobFollower:
+    """Follows one job: an async context manager, and inside of it an async iterator of updates.
+
+    `anext` may be cancelled at any time, by `asyncio.timeout` for instance, and called again: nothing is lost. An
+    update counts as handed out when `anext` returns it. What is not consumed waits: log lines stay at CloudWatch when
+    some thousand are waiting.
+
+    Leaving the context does not touch the job. What is known then remains readable: `detail`, `log_streams()`,
+    `cursors()`.
+    """
+
+    def __init__(self, watcher: JobWatcher, job_id: str, make: Callable[..., FollowedJob], cursors: Cursors) -> None:
+        self._watcher = watcher
+        self._job_id = job_id
+        self._make: Callable[..., FollowedJob] | None = make
+        self._cursors = cursors
+        self._loop: WatchLoop | None = None
+        self._job: FollowedJob | None = None
+        self._is_over = False
+
+    async def __aenter__(self) -> Self:
+        if self._make is None:
+            raise CallOrderError("A follower follows once; make a new one to follow again.")
+        make, self._make = self._make, None
+        self._loop = self._watcher.start()
+        self._job = self._loop.add(make)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._is_over = True
+        if self._loop is not None and self._job is not None:
+            await self._loop.remove(self._job)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Update:
+        """Wait for the next update.
+
+        Raises:
+            JobNotFoundError: AWS has not known the job for a minute.
+            AccessDeniedError: The role may not describe jobs.
+            CredentialsError: There are no credentials, or none that hold.
+            StopAsyncIteration: `Ended` was handed out.
+        """
+        job = self._entered()
+        while not self._is_over:
+            # Whoever consumes a flood of lines without pause lets the others of the loop run all the same.
+            await asyncio.sleep(0)
+            update = job.next_update()
+            if update is not None:
+                self._is_over = isinstance(update, Ended)
+                return update
+            if not await job.find_cursors():
+                await job.alarm.rings()
+        raise StopAsyncIteration
+
+    @property
+    def detail(self) -> JobDetail | None:
+        """The job as AWS described it last; None before the first answer."""
+        return self._job.detail if self._job else None
+
+    def log_streams(self) -> tuple[LogStream, ...]:
+        """Return the log streams followed so far, those of the job's parts included, for `JobDetail.to_xcom`."""
+        return self._job.logs.streams() if self._job else ()
+
+    def cursors(self) -> dict[str, dict[str, Any]]:
+        """Return, as JSON, how far each stream was handed out; `JobWatcher.follow` goes on from there.
+
+        Empty as long as it was not found out where to begin.
+        """
+        if self._job is not None:
+            return self._job.logs.cursors()
+        return {key: dict(each) for key, each in self._cursors.items()}
+
+    async def terminate(self, reason: str) -> None:
+        """Have AWS terminate the job. Does not wait for its end, which will be an update.
+
+        Raises:
+            AwsError: AWS refused, or did not answer.
+        """
+        await self._watcher.terminate(self._job_id, reason)
+        if self._job is not None:
+            self._job.hurry()
+
+    def _entered(self) -> FollowedJob:
+        if self._job is None:
+            raise CallOrderError("Follow a job inside of `async with watcher.follow(…) as follower`.")
+        return self._job
 
 
 def shared_watcher(key: Hashable, make: Callable[[], JobWatcher]) -> JobWatcher:

@@ -10,7 +10,7 @@ from botocore.exceptions import HTTPClientError
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.calls import ask
-from airflow_batch_jobs.batch.watch import JobWatcher, Waiting
+from airflow_batch_jobs.batch.watch import JobWatcher, NoAnswer
 from tests.batch.watch.scripted import assert_complete, talking
 from tests.batch.watch.virtual import VirtualAws, follow_to_end, run, run_beside
 
@@ -112,7 +112,7 @@ def test_an_endpoint_that_is_away_for_two_minutes_is_waited_for(frozen_aws: Loca
 
     updates, seconds = run(main())
     assert_complete(updates, 200)
-    waiting = [update.problem for update in updates if isinstance(update, Waiting)]
+    waiting = [update.problem for update in updates if isinstance(update, NoAnswer)]
     assert len(waiting) == 2
     assert "DescribeJobs" in waiting[0]
     assert waiting[1] == ""
@@ -129,9 +129,9 @@ def test_who_comes_during_an_outage_is_told_of_it(frozen_aws: LocalAws) -> None:
     async def main() -> None:
         watcher = VirtualAws(frozen_aws).watcher()
         async with watcher.follow(ids[0]) as first:
-            assert isinstance(await anext(first), Waiting)
+            assert isinstance(await anext(first), NoAnswer)
             async with watcher.follow(ids[1]) as second:
-                assert isinstance(await anext(second), Waiting)
+                assert isinstance(await anext(second), NoAnswer)
 
     run(main())
 
@@ -147,7 +147,7 @@ def test_logs_that_are_away_are_told_of_too(frozen_aws: LocalAws) -> None:
 
     updates = run(main())
     assert_complete(updates, 60)
-    waiting = [update.problem for update in updates if isinstance(update, Waiting)]
+    waiting = [update.problem for update in updates if isinstance(update, NoAnswer)]
     assert "logs:FilterLogEvents" in waiting[0]
     assert waiting[1:] == [""]
 

@@ -12,7 +12,7 @@ import pytest
 from airflow_batch_jobs.batch.aws.calls import AwsCalls, pass_json_on
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.watch.description import Descriptions
+from airflow_batch_jobs.batch.watch.status_poll import Descriptions
 from tests.batch.watch.virtual import run
 
 if TYPE_CHECKING:
