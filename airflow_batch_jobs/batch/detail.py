@@ -24,6 +24,7 @@ from airflow_batch_jobs.batch.containers import (
     read_specs,
     read_time,
 )
+from airflow_batch_jobs.batch.log_stream import LogStream, logs_elsewhere
 from airflow_batch_jobs.batch.status import JobStatus
 
 if TYPE_CHECKING:
@@ -50,35 +51,6 @@ class JobKind(Enum):
     NODE = "node"
     #: A pod on EKS.
     EKS = "eks"
-
-
-@dataclass(frozen=True, slots=True)
-class LogStream:
-    """One CloudWatch log stream: what one container wrote in one attempt.
-
-    Attributes:
-        label: Tells the streams of one job apart: `attempt 2`, `container sidecar`, `child 3, attempt 2`; empty where
-            there is nothing to tell apart. It can change while the job lives, so it identifies nothing: `key` does.
-        group: The log group.
-        region: The region the group is in.
-        stream: The stream's name in its group.
-        started_at: When its attempt started, else when the job was created: no line is older.
-    """
-
-    label: str
-    group: str
-    region: str
-    stream: str
-    started_at: datetime | None = None
-
-    @property
-    def key(self) -> str:
-        """The stream's identity, `region:group:stream`; none of the three can contain a colon."""
-        return f"{self.region}:{self.group}:{self.stream}"
-
-    def to_dict(self) -> dict[str, str]:
-        """Return the JSON form that goes into XComs."""
-        return {"label": self.label, "group": self.group, "region": self.region, "stream": self.stream}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,10 +234,7 @@ class JobDetail:
 
     def logs_elsewhere(self) -> str:
         """Say in one line where the log is that CloudWatch does not have; empty when all of it is there."""
-        if self.pod is not None:
-            return _pod_logs(self.pod)
-        others = [spec for spec in self.containers if spec.log_driver != AWSLOGS]
-        return "; ".join(_driver_logs(spec) for spec in others)
+        return logs_elsewhere(self.containers, self.pod)
 
     def to_xcom(self, log_streams: Iterable[LogStream] | None = None) -> dict[str, Any]:
         """Return the `batch_job` XCom: JSON, times as ISO 8601 with `+00:00`.
@@ -345,16 +314,3 @@ def _text(entry: Mapping[str, Any], name: str) -> str:
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="milliseconds") if moment else None
-
-
-def _driver_logs(spec: ContainerSpec) -> str:
-    whose = f"container {spec.name}" if spec.name else "the container"
-    where = f" at {spec.log_address}" if spec.log_address else ""
-    return f"The log of {whose} goes to the {spec.log_driver} log driver{where}, not to CloudWatch"
-
-
-def _pod_logs(pod: Pod) -> str:
-    known = (("node", pod.node), ("namespace", pod.namespace), ("cluster", pod.cluster))
-    where = ", ".join(f"{what} {name}" for what, name in known if name)
-    whose = f"pod {pod.name}" if pod.name else "the job's pod"
-    return f"The log of {whose}{f' ({where})' if where else ''} is in EKS, where AWS Batch makes no CloudWatch stream"

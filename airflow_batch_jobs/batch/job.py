@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.aws.clock import Clock
-    from airflow_batch_jobs.batch.detail import JobDetail, LogStream
+    from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
 
 #: How long AWS may be out of reach before a wait gives up.

@@ -10,7 +10,8 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_batch_jobs.batch.detail import JobDetail, LogStream
+    from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
 
 #: A level that a line names among its first words, as Python, Java, Go and most shells write it.

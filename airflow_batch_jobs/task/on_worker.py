@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.detail import LogStream
+from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.logs import LogCursor, read_on
 from airflow_batch_jobs.batch.watch import JobWatcher
 from airflow_batch_jobs.config import Settings

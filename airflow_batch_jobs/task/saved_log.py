@@ -13,7 +13,7 @@ from airflow_batch_jobs.task.wait import WaitListener
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_batch_jobs.batch.detail import LogStream
+    from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.task.supervisor import TaskKey
     from airflow_batch_jobs.task.triggerer import Triggerer
     from airflow_batch_jobs.task.wait import JobWait

@@ -27,7 +27,7 @@ from tests.batch.conftest import ManualClock
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_batch_jobs.batch.detail import LogStream
+    from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
     from airflow_batch_jobs.local.server import LocalAws
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from airflow_batch_jobs.batch.detail import LogStream
+from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.task.saved_log import SavedLog
 from airflow_batch_jobs.task.supervisor import CURSOR_XCOM
 from airflow_batch_jobs.task.triggerer import QUESTIONS_AT_ONCE, Triggerer

@@ -14,10 +14,10 @@ from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, EventKeys, LogCursor
 from airflow_batch_jobs.batch.logs.event import Numbering
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.detail import LogStream
+    from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs.event import LogEvent
 
-#: How far before a stream's newest event a scan begins at first; what comes later than that, the sweep finds.
+#: How far before a stream's newest event a scan begins at first; what comes later than that, the next full scan finds.
 _NEAR_MS = 6_000
 _NEAR_MARGIN = 1.25
 #: A scan for fresh lines goes no further back than this, however long a stream has been silent.
@@ -91,7 +91,7 @@ class FollowedStream:
         self._granted = 0
         self._numbering = Numbering(cursor.numbered) if cursor else Numbering()
         self._near_ms = _NEAR_MS
-        self._is_swept = False
+        self._is_scanned_whole = False
         self._misses = 0
         self._last_scan: tuple[int, int] | None = None
         self._fetched_at: float | None = None
@@ -101,9 +101,9 @@ class FollowedStream:
 
     # What is fetched
 
-    def start(self, now: Moment, *, sweep: bool) -> int:
+    def start(self, now: Moment, *, is_full: bool) -> int:
         """Return the timestamp (ms) from which on the stream wants to be read."""
-        if sweep or not self._is_swept:
+        if is_full or not self._is_scanned_whole:
             return self.floor
         return max(self.newest - self._near_ms, self.floor, now.ms - _FURTHEST_MS)
 
@@ -157,7 +157,7 @@ class FollowedStream:
         if self._scanned_at is None:
             self._scanned_at = now.seconds
         if start <= self.floor:
-            self._is_swept = True
+            self._is_scanned_whole = True
             self._keys.forget_restored()
             self.raise_floor(mark - self._lookback_ms)
 
@@ -226,7 +226,7 @@ class FollowedStream:
         return len(self._queue)
 
     @property
-    def backlog(self) -> int:
+    def weight(self) -> int:
         """The same, with a long line counted as several."""
         return self._weight
 

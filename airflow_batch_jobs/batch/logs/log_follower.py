@@ -6,7 +6,7 @@ The algorithm that `logs` gives its guarantee for, without IO: time is passed in
   with the oldest start of its streams. So silent and stalled streams share calls, where an old start costs nothing,
   apart from busy ones, whose lines would be read again and again. Streams that CloudWatch may not have yet are asked
   for in rounds of their own: one that does not exist makes a whole call fail.
-- *Sweeps*: every minute a round reads from each stream's floor, and only then the floor rises.
+- *Full scans*: every minute a round reads from each stream's floor, and only then the floor rises.
 - *Lag*: a stream with more lines than the budget lets through leaves the rounds, and is read alone, a page at a time.
   Once it is behind by more than the look-back, and once a minute in any case, it is read from its floor, which then
   rises with each page that is old enough to be complete.
@@ -18,12 +18,12 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
-from airflow_batch_jobs.batch.logs.scan import SWEEP_SECONDS, LogGroup, Scan
+from airflow_batch_jobs.batch.logs.scan import FULL_SCAN_SECONDS, LogGroup, Scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_batch_jobs.batch.detail import LogStream
+    from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs.cursor import LogCursor
     from airflow_batch_jobs.batch.logs.event import LogEvent
     from airflow_batch_jobs.batch.logs.followed_stream import StreamOwner
@@ -242,7 +242,7 @@ class LogFollower:
     def _set_apart(self, scan: Scan, live: list[FollowedStream]) -> bool:
         """Let the streams of which there is too much leave a scan; return whether there were any."""
         limit = self._queue_limit()
-        lagging = [stream for stream in live if stream.backlog > limit]
+        lagging = [stream for stream in live if stream.weight > limit]
         for stream in lagging:
             stream.found()
             stream.is_lagging = True
@@ -256,19 +256,19 @@ class LogFollower:
         room = self._queue_limit() // 2 if region.paused else 0
         for stream, scan in list(region.paused.items()):
             group = self._group_of(stream)
-            if stream.backlog > room or max(stream.asked_again_at, group.denied_until) > now.seconds:
+            if stream.weight > room or max(stream.asked_again_at, group.denied_until) > now.seconds:
                 continue
             del region.paused[stream]
             if scan is None or self._is_overtaken(scan, now):
-                sweep = scan is not None or self._is_behind(stream, now)
-                scan = self._alone(stream, group, stream.start(now, sweep=sweep))  # noqa: PLW2901 - in its place
+                is_full = scan is not None or self._is_behind(stream, now)
+                scan = self._alone(stream, group, stream.start(now, is_full=is_full))  # noqa: PLW2901 - in its place
             region.ready.append(scan)
 
     def _is_overtaken(self, scan: Scan, now: Moment) -> bool:
-        """Tell whether a lagging stream's scan raises no floor although it could, or has not for as long as a sweep."""
+        """Tell whether a lagging stream's scan raises no floor although it could, or a full scan is overdue."""
         if scan.raises_floor:
             return False
-        return self._is_behind(scan.streams[0], now) or now.seconds - scan.began_at > SWEEP_SECONDS
+        return self._is_behind(scan.streams[0], now) or now.seconds - scan.began_at > FULL_SCAN_SECONDS
 
     def _is_behind(self, stream: FollowedStream, now: Moment) -> bool:
         """Tell whether all that comes next of a stream is older than the look-back, and so has all become readable."""

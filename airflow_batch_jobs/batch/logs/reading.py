@@ -8,8 +8,8 @@ Take an event with timestamp *t* that is readable from the moment *r* on. Within
 out exactly once if it is readable before the settle time after its job's end is over, and if besides
 
 - *r - t* is at most the look-back (`log_lookback_seconds`), or
-- nothing of its own stream that is newer than *t* by more than the look-back had been fetched before the last sweep
-  that began before *r*.
+- nothing of its own stream that is newer than *t* by more than the look-back had been fetched before the last full
+  scan that began before *r*.
 
 So a stream may stall for any length and loses nothing. After a restart with the cursors of the moment at which the
 process stopped, nothing is lost and nothing comes twice; with older cursors nothing is lost, and what was handed out
@@ -26,6 +26,7 @@ from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
 from airflow_batch_jobs.batch.aws.calls import PASSING, call_config
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
 from airflow_batch_jobs.batch.aws.pacing import Backoff, Pace
+from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.cursor import EventKeys, LogCursor
 from airflow_batch_jobs.batch.logs.event import LogEvent, Numbering
 from airflow_batch_jobs.batch.logs.page import ACTION, LogPage, fetch_page, is_missing, is_stale_token
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_batch_jobs.batch.aws import ClientFactory
-    from airflow_batch_jobs.batch.detail import LogStream
+    from airflow_batch_jobs.batch.log_stream import LogStream
 
 #: A host's clock may be behind AWS's: so much older than its job a line may seem.
 CLOCK_SKEW_MS = 60_000
@@ -50,7 +51,7 @@ _CALLS_BESIDE_FOLLOWERS = 1.0
 
 def start_of(stream: LogStream) -> int:
     """Return the timestamp (ms) below which a stream has no line."""
-    return max(0, _milliseconds(stream.started_at) - CLOCK_SKEW_MS) if stream.started_at else 0
+    return max(0, milliseconds(stream.started_at) - CLOCK_SKEW_MS) if stream.started_at else 0
 
 
 def read_all(
@@ -114,7 +115,7 @@ def read_on(
     clock = clock or SystemClock()
     pace, lookback_ms = Pace(_CALLS_BESIDE_FOLLOWERS), int(lookback_seconds * 1000)
     reader = _Reader(clients, stream, cursor, pace, clock, lookback_ms=lookback_ms)
-    events = reader.passes(_milliseconds(ended_at or clock.now()), int(settle_seconds * 1000))
+    events = reader.passes(milliseconds(ended_at or clock.now()), int(settle_seconds * 1000))
     yield from islice(events, max_lines)
     yield from _last_of(events, reader, at_most_counted=max_lines)
 
@@ -253,12 +254,8 @@ class _Reader:
         return {"logGroupName": self.stream.group, "logStreamNames": [self.stream.stream]}
 
     def _now_ms(self) -> int:
-        return _milliseconds(self._clock.now())
+        return milliseconds(self._clock.now())
 
 
 class _StaleTokenError(Exception):
     """CloudWatch has forgotten the token of the next page."""
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)

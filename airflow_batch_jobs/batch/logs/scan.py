@@ -19,7 +19,7 @@ _ROUND_SECONDS = 2.0
 #: The same while the last lines of an ended job are looked for.
 _LAST_ROUND_SECONDS = 1.0
 #: How often each stream is read from its floor.
-SWEEP_SECONDS = 60.0
+FULL_SCAN_SECONDS = 60.0
 #: A call may read about so many lines again because another of its streams needs an older start.
 _REREAD_LINES = 2_000
 
@@ -102,7 +102,7 @@ class Round:
     open: int = 0
     _began: float = float("-inf")
     _due: float = float("-inf")
-    _sweep_due: float = float("-inf")
+    _full_scan_due: float = float("-inf")
 
     def due(self) -> float:
         """Return when the next round begins, in seconds; never while one is open."""
@@ -119,10 +119,10 @@ class Round:
         if not members:
             self._due = min((stream.asked_again_at for stream in mine), default=float("inf"))
             return ()
-        sweep = now.seconds >= self._sweep_due
-        if sweep:
-            self._sweep_due = now.seconds + SWEEP_SECONDS
-        wanted = [(stream.start(now, sweep=sweep or self._is_last(stream, now)), stream) for stream in members]
+        is_full = now.seconds >= self._full_scan_due
+        if is_full:
+            self._full_scan_due = now.seconds + FULL_SCAN_SECONDS
+        wanted = [(stream.start(now, is_full=is_full or self._is_last(stream, now)), stream) for stream in members]
         scans = list(self._cut(sorted(wanted, key=_start)))
         self._began = now.seconds
         self.open = len(scans)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs import start_of
 from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, LogCursor
 from airflow_batch_jobs.batch.logs.log_follower import QUEUE_SECONDS
@@ -12,7 +13,8 @@ from airflow_batch_jobs.batch.watch.updates import LogLines
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_batch_jobs.batch.detail import JobDetail, LogStream
+    from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
     from airflow_batch_jobs.batch.logs.log_follower import LogFollower
 
@@ -201,10 +203,10 @@ def _stopped(detail: JobDetail, now: Moment) -> dict[str, int]:
     """Return when the writers of streams stopped, as far as they have: by the stream's name, in ms."""
     stopped: dict[str, int] = {}
     if detail.is_final:
-        end = int(detail.stopped_at.timestamp() * 1000) if detail.stopped_at else now.ms
+        end = milliseconds(detail.stopped_at) if detail.stopped_at else now.ms
         stopped = dict.fromkeys((stream.stream for stream in detail.log_streams()), end)
     for attempt in detail.attempts:
         if attempt.stopped_at is not None:
-            end = int(attempt.stopped_at.timestamp() * 1000)
+            end = milliseconds(attempt.stopped_at)
             stopped.update({result.log_stream_name: end for result in attempt.containers})
     return stopped

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.followed_stream import Moment
 from airflow_batch_jobs.batch.logs.log_follower import LogFollower
 from airflow_batch_jobs.batch.logs.page import ACTION as READ_LOGS
@@ -164,7 +165,7 @@ class WatchLoop:
             job.fail(_first(error) if error else BatchJobsError("What followed the job was cancelled."))
 
     def _moment(self) -> Moment:
-        return Moment(asyncio.get_running_loop().time(), int(self._clock.now().timestamp() * 1000))
+        return Moment(asyncio.get_running_loop().time(), milliseconds(self._clock.now()))
 
     def _open_log_channel(self, region: str, *, calls_per_second: float) -> Channel:
         return Channel(self._calls, "logs", region, READ_LOGS, calls_per_second, _LOG_CALLS_AT_ONCE)

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.aws.calls import Answer, Runner
-    from airflow_batch_jobs.batch.detail import JobDetail, LogStream
+    from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.watch.followed_job import Cursors
     from airflow_batch_jobs.batch.watch.updates import Update
 

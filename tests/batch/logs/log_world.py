@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_batch_jobs.batch.aws.pacing import LineBudget, Pace
-from airflow_batch_jobs.batch.detail import LogStream
+from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.logs.cursor import event_key
 from airflow_batch_jobs.batch.logs.event import LogEvent
 from airflow_batch_jobs.batch.logs.followed_stream import Moment

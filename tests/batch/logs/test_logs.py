@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.batch.detail import LogStream
+from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.logs import read_all, read_on, start_of
 from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, EventKeys, LogCursor, event_key
 from airflow_batch_jobs.batch.logs.event import LONGEST_TEXT, LogEvent, Numbering

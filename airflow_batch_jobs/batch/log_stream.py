@@ -1,0 +1,73 @@
+"""LogStream: where a container's log is, in CloudWatch or elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_batch_jobs.batch.containers import AWSLOGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from airflow_batch_jobs.batch.containers import ContainerSpec, Pod
+
+
+@dataclass(frozen=True, slots=True)
+class LogStream:
+    """One CloudWatch log stream: what one container wrote in one attempt.
+
+    Attributes:
+        label: Tells the streams of one job apart: `attempt 2`, `container sidecar`, `child 3, attempt 2`; empty where
+            there is nothing to tell apart. It can change while the job lives, so it identifies nothing: `key` does.
+        group: The log group.
+        region: The region the group is in.
+        stream: The stream's name in its group.
+        started_at: When its attempt started, else when the job was created: no line is older.
+    """
+
+    label: str
+    group: str
+    region: str
+    stream: str
+    started_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The stream's identity, `region:group:stream`; none of the three can contain a colon."""
+        return f"{self.region}:{self.group}:{self.stream}"
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the JSON form that goes into XComs."""
+        return {"label": self.label, "group": self.group, "region": self.region, "stream": self.stream}
+
+
+def logs_elsewhere(containers: Iterable[ContainerSpec], pod: Pod | None) -> str:
+    """Say in one line where the log is that CloudWatch does not have; empty when all of it is there.
+
+    Args:
+        containers: What the job runs.
+        pod: Where a job on EKS runs; None elsewhere.
+    """
+    if pod is not None:
+        return _pod_logs(pod)
+    return "; ".join(_driver_logs(spec) for spec in containers if spec.log_driver != AWSLOGS)
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return CloudWatch's form of a time: milliseconds since the epoch."""
+    return int(moment.timestamp() * 1000)
+
+
+def _driver_logs(spec: ContainerSpec) -> str:
+    whose = f"container {spec.name}" if spec.name else "the container"
+    where = f" at {spec.log_address}" if spec.log_address else ""
+    return f"The log of {whose} goes to the {spec.log_driver} log driver{where}, not to CloudWatch"
+
+
+def _pod_logs(pod: Pod) -> str:
+    known = (("node", pod.node), ("namespace", pod.namespace), ("cluster", pod.cluster))
+    where = ", ".join(f"{what} {name}" for what, name in known if name)
+    whose = f"pod {pod.name}" if pod.name else "the job's pod"
+    return f"The log of {whose}{f' ({where})' if where else ''} is in EKS, where AWS Batch makes no CloudWatch stream"
