@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
-    from airflow_batch_jobs.batch.orphans import SweepReport
+    from airflow_batch_jobs.batch.orphans import Finding, SweepReport
     from airflow_batch_jobs.local.access import Access
 
 #: The exit codes, as `airflow-batch-jobs --help` explains them.
@@ -171,40 +171,62 @@ def say_statuses(rows: Sequence[tuple[JobDetail, Sequence[JobDetail]]]) -> None:
     Args:
         rows: Each job with its children or nodes, as far as they are known.
     """
-    console = Console()
-    if not console.is_terminal:
-        for detail, parts in rows:
-            exit_code = "" if detail.exit_code is None else str(detail.exit_code)
-            fields = (detail.job_id, detail.status.value, detail.definition_reference, detail.queue_name, exit_code)
-            say("\t".join((*fields, " ".join(_story(detail, parts).split()))))
-        return
-    table = Table("Job", "Status", "What")
-    for detail, parts in rows:
-        where = Text(f"{detail.definition_reference} on {detail.queue_name}", "dim")
-        table.add_row(
-            Text.assemble(detail.job_id, "\n", (detail.job_name, "dim")),
-            Text(detail.status.value, _COLOURS.get(detail.status, "yellow")),
-            Text.assemble(_story(detail, parts), "\n", where),
-        )
-    console.print(table)
+    _say_rows(("Job", "Status", "What"), [(_status_fields(*row), _status_cells(*row)) for row in rows])
 
 
 def say_sweep(report: SweepReport) -> None:
     """Print what a sweep found on stdout, a table on a terminal, else a line a job with tabs; the sum on stderr."""
-    console = Console()
-    table = Table("Job", "Sweep", "Why")
-    for one in report.findings:
-        job, verdict = one.job, report.verdict(one)
-        if console.is_terminal:
-            where = Text(f"{job.status.value} in {job.queue_name}", "dim")
-            colour = _SWEEP_COLOURS.get(one.decision, "")
-            told = Text.assemble(one.why, "\n", where)
-            table.add_row(Text.assemble(job.job_id, "\n", (job.job_name, "dim")), Text(verdict, colour), told)
-        else:
-            say("\t".join((job.job_id, verdict, job.status.value, job.queue_name, " ".join(one.why.split()))))
-    if console.is_terminal and report.findings:
-        console.print(table)
+    rows = [(one, report.verdict(one)) for one in report.findings]
+    _say_rows(("Job", "Sweep", "Why"), [(_sweep_fields(*row), _sweep_cells(*row)) for row in rows])
     note(report.summary())
+
+
+def _say_rows(headers: Sequence[str], rows: Sequence[tuple[Sequence[str], Sequence[Text]]]) -> None:
+    """Print rows on stdout: a table on a terminal, else a line a row with tabs between the fields.
+
+    Args:
+        headers: The table's.
+        rows: Each as the fields of a line and as the cells of a table.
+    """
+    console = Console()
+    if not console.is_terminal:
+        for fields, _ in rows:
+            say("\t".join(" ".join(field.split()) for field in fields))
+    elif rows:
+        table = Table(*headers)
+        for _, cells in rows:
+            table.add_row(*cells)
+        console.print(table)
+
+
+def _status_fields(detail: JobDetail, parts: Sequence[JobDetail]) -> Sequence[str]:
+    exit_code = "" if detail.exit_code is None else str(detail.exit_code)
+    known = (detail.job_id, detail.status.value, detail.definition_reference, detail.queue_name, exit_code)
+    return (*known, _story(detail, parts))
+
+
+def _status_cells(detail: JobDetail, parts: Sequence[JobDetail]) -> Sequence[Text]:
+    where = Text(f"{detail.definition_reference} on {detail.queue_name}", "dim")
+    return (
+        Text.assemble(detail.job_id, "\n", (detail.job_name, "dim")),
+        Text(detail.status.value, _COLOURS.get(detail.status, "yellow")),
+        Text.assemble(_story(detail, parts), "\n", where),
+    )
+
+
+def _sweep_fields(finding: Finding, verdict: str) -> Sequence[str]:
+    job = finding.job
+    return job.job_id, verdict, job.status.value, job.queue_name, finding.why
+
+
+def _sweep_cells(finding: Finding, verdict: str) -> Sequence[Text]:
+    job = finding.job
+    where = Text(f"{job.status.value} in {job.queue_name}", "dim")
+    return (
+        Text.assemble(job.job_id, "\n", (job.job_name, "dim")),
+        Text(verdict, _SWEEP_COLOURS.get(finding.decision, "")),
+        Text.assemble(finding.why, "\n", where),
+    )
 
 
 def _story(detail: JobDetail, parts: Sequence[JobDetail]) -> str:

@@ -1,0 +1,180 @@
+"""`airflow-batch-jobs submit`, `status`, `logs` and `terminate`: work with jobs by their ids."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from airflow_batch_jobs.cli import console
+from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.job import BatchJob
+
+#: Of a larger array, a failed child is not looked for.
+_MOST_PARTS = 1_000
+#: Somebody sits and waits, so more often than a task would.
+_POLL_SECONDS = 2.0
+
+JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="Also of an array's child, id:3, or of a node, id#1.")]
+JobIds = Annotated[
+    list[str], typer.Argument(metavar="JOB_ID...", help="Also of an array's child, id:3, or of a node, id#1.")
+]
+
+
+def submit(
+    definition: Annotated[str, typer.Argument(metavar="DEFINITION:REVISION", help="Or an ARN with a revision.")],
+    queue: Annotated[str, typer.Option("--queue", "-q", help="The job queue's name or ARN.")],
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Repeat it for more.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the job's end; exit 1 when it fails.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait, and print the job's log lines.")] = False,
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Submit a job at a pinned revision, once, and print its id.
+
+    With --follow, stdout gets the job's log lines instead. What AWS would refuse is found before it is asked to run
+    anything: an unknown queue or revision, a placeholder that no parameter fills.
+
+        airflow-batch-jobs submit align-reads:7 -q science -p sample=NA12878
+        airflow-batch-jobs submit align-reads:7 -q science -p sample=NA12878 --wait && echo done
+        airflow-batch-jobs submit align-reads:7 -q science -p sample=NA12878 --follow > log.txt
+    """
+    from airflow_batch_jobs.batch.definition import JobDefinition
+    from airflow_batch_jobs.batch.job import BatchJob
+
+    with console.errors_told():
+        pinned = JobDefinition.named(definition, _parameters(parameter or []))
+        clients = clients_of(region, profile, endpoint_url)
+        job = BatchJob(pinned, clients=clients)
+        job_id = job.submit(queue)
+        if not follow:
+            console.say(job_id)
+        if wait or follow:
+            with _left_alone(job_id):
+                detail = _wait(job, follow=follow)
+            console.say_end(detail, _failed_parts(detail, clients))
+
+
+def status(job_ids: JobIds, region: Region = None, profile: Profile = None, endpoint_url: EndpointUrl = None) -> None:
+    """Say how jobs stand: their status, why they failed or do not start, how they went.
+
+    Exits with 1 when one of them has failed or is not known. Without a terminal it prints a line a job: id, status,
+    definition, queue, exit code and the rest, with tabs between them.
+
+        airflow-batch-jobs status 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e
+        airflow-batch-jobs status $ID | cut -f2
+    """
+    from airflow_batch_jobs.batch.job import BatchJob
+    from airflow_batch_jobs.batch.status import JobStatus
+    from airflow_batch_jobs.errors import JobNotFoundError
+
+    with console.errors_told():
+        clients = clients_of(region, profile, endpoint_url)
+        details = BatchJob.describe_jobs(job_ids, clients=clients)
+        console.say_statuses([(detail, _failed_parts(detail, clients)) for detail in details])
+        known = {detail.job_id for detail in details}
+        for job_id in job_ids:
+            if job_id not in known:
+                raise JobNotFoundError(job_id)
+        if any(detail.status is JobStatus.FAILED for detail in details):
+            raise typer.Exit(console.FAILED)
+
+
+def logs(
+    job_id: JobId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Print the log lines of a job: of all its attempts and containers, children and nodes.
+
+    Where there are several streams, each line begins with its stream's label, such as [attempt 2]. Without --follow
+    the lines that are there now are printed, and nothing is waited for.
+
+        airflow-batch-jobs logs 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e
+        airflow-batch-jobs logs $ID --follow
+    """
+    from airflow_batch_jobs.batch.job import BatchJob
+
+    with console.errors_told():
+        job = BatchJob.from_id(job_id, clients=clients_of(region, profile, endpoint_url))
+        if elsewhere := job.detail().logs_elsewhere():
+            console.note(elsewhere)
+        for stream, event in job.logs(follow=follow):
+            console.say_line(stream, event)
+
+
+def terminate(
+    job_id: JobId,
+    reason: Annotated[str, typer.Option(help="Stays with the job as its status reason.")] = "Terminated by hand",
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Stop a job in whatever state it is.
+
+    Its processes get SIGTERM, and SIGKILL about 30 s later; the job is FAILED then.
+    One that has ended stays as it is.
+
+        airflow-batch-jobs terminate 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e --reason "wrong input"
+    """
+    from airflow_batch_jobs.batch.job import BatchJob
+
+    with console.errors_told():
+        job = BatchJob.from_id(job_id, clients=clients_of(region, profile, endpoint_url))
+        before = job.detail()
+        if before.is_final:
+            console.note(f"Job {job_id} has ended already: it is {before.status.value}.")
+            return
+        job.terminate(reason)
+        console.note(f"Job {job_id} was {before.status.value} and is being terminated: {reason}")
+
+
+def _wait(job: BatchJob, *, follow: bool) -> JobDetail:
+    """Wait for a job's end; with `follow`, print its lines meanwhile."""
+    if follow:
+        console.note(f"Submitted {job.job_id}")
+        for stream, event in job.logs(follow=True, on_change=console.note_standing):
+            console.say_line(stream, event)
+        return job.detail()
+    with console.JobProgress() as progress:
+        return job.wait(poll_interval=_POLL_SECONDS, on_look=progress.show)
+
+
+@contextmanager
+def _left_alone(job_id: str) -> Iterator[None]:
+    """Say at Ctrl-C that the job goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.note(f"The job goes on; `airflow-batch-jobs terminate {job_id}` stops it.")
+        raise
+
+
+def _parameters(given: Sequence[str]) -> dict[str, Any]:
+    for each in given:
+        if "=" not in each:
+            raise typer.BadParameter(f"{each!r} is not NAME=VALUE", param_hint="--parameter")
+    return dict(each.split("=", 1) for each in given)
+
+
+def _failed_parts(detail: JobDetail, clients: ClientFactory) -> list[JobDetail]:
+    """Return the children or nodes of a job that failed, to say which of them did."""
+    from airflow_batch_jobs.batch.job import BatchJob
+    from airflow_batch_jobs.batch.status import JobStatus
+
+    if detail.status is not JobStatus.FAILED:
+        return []
+    parts = BatchJob.describe_jobs(detail.part_ids()[:_MOST_PARTS], clients=clients)
+    return [part for part in parts if part.status is JobStatus.FAILED]
