@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from airflow_batch_jobs.local.record import Recorded
-from benchmarks.waiting import cases, side_by_side
-from benchmarks.waiting_case import Case, Figures, Result, Spread
-from benchmarks.waiting_report import MAIN_CASE, figures_table, targets
-from benchmarks.waiting_run import figures, most_within_a_second
+from benchmarks.waiting.__main__ import cases, side_by_side
+from benchmarks.waiting.case import Case, Figures, Result, Spread
+from benchmarks.waiting.report import MAIN_CASE, figures_table, targets
+from benchmarks.waiting.run import figures, most_within_a_second
 
 BEGAN = 1_000.0
 

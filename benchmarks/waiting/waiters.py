@@ -1,6 +1,6 @@
 """One process that waits for jobs in one of three ways, and what that costs it.
 
-`waiting_case.py` starts it, with any interpreter that has what the way needs: the provider's way needs aiobotocore, the
+`run.py` starts it, with any interpreter that has what the way needs: the provider's way needs aiobotocore, the
 floor boto3, and every way psutil. It therefore imports nothing of this repository at its top.
 
 It reads an order from its standard input (a JSON object: `way`, `copy_logs`, `keeper`, `connection`, `sample_after`,

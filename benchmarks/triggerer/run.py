@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.local import start_process
-from benchmarks.triggerer_airflow import Resumed, TriggererAirflow
-from benchmarks.triggerer_case import Figures, ProcessUse, Stalls
-from benchmarks.triggerer_logs import LINE_TEXT, CountingLog, TaskLogs, stalls
-from benchmarks.waiting_case import Spread
+from benchmarks.triggerer.case import Figures, ProcessUse, Stalls
+from benchmarks.triggerer.logs import LINE_TEXT, CountingLog, TaskLogs, stalls
+from benchmarks.triggerer.own_airflow import Resumed, TriggererAirflow
+from benchmarks.waiting.case import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_batch_jobs.local import LocalControl
-    from benchmarks.triggerer_airflow import Sample
-    from benchmarks.triggerer_case import Case
-    from benchmarks.triggerer_logs import JobLines
+    from benchmarks.triggerer.case import Case
+    from benchmarks.triggerer.logs import JobLines
+    from benchmarks.triggerer.own_airflow import Sample
 
 _LOOK_SECONDS = 0.25
 _SAMPLE_SECONDS = 1.0

@@ -11,7 +11,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from benchmarks.waiting_case import Figures, Result, Spread
+    from benchmarks.waiting.case import Figures, Result, Spread
 
 #: The case whose figures the targets are for, and those that have targets of their own.
 MAIN_CASE = "1,000 jobs"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-_DATABASE_SCRIPT = Path(__file__).with_name("triggerer_database.py")
+_DATABASE_SCRIPT = Path(__file__).with_name("database.py")
 _STOP_SECONDS = 20.0
 _LEFT_DEFERRED = (
     "SELECT map_index, state, next_method, scheduled_dttm, next_kwargs FROM task_instance "

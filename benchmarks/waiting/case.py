@@ -69,24 +69,27 @@ class Figures:
 
     Attributes:
         events: How many jobs' waits were over when the process ended.
-        calls: DescribeJobs calls that reached the endpoint.
+        calls: DescribeJobs calls, as the endpoint counted them.
         throttled: Those of them, and of FilterLogEvents, that were throttled.
-        peak_calls: The most DescribeJobs calls within a second.
+        peak_calls: The most DescribeJobs calls within any second.
         log_calls: FilterLogEvents calls.
-        cpu_ms: CPU of a job over the whole run, without the ticker's.
-        memory_kib: Added memory of a job while all are waited for (RSS, without garbage); None if a job had ended or
+        cpu_ms: CPU of a job, of all threads of the process, from the first trigger to the last event; without the
+            ticker's.
+        memory_kib: Added memory of a job (RSS): 2 s before the first job ends and after a garbage collection, over that
+            of the same process when it was loaded, had its clients and waited for one job. None if a job had ended or
             was not waited for yet.
-        peak_kib: Added memory of a job at the most (RSS, with garbage).
+        peak_kib: The same at the most, with garbage.
         start_seconds: How long it took until every job had been asked about once.
-        start_stall_ms: The longest time for which the event loop was held until then.
+        start_stall_ms: The longest time until then for which the event loop did not run a ticker of 10 ms.
         stall_ms: The same after it.
         pause_ms: The longest garbage collection, in which Python holds every thread of the process.
-        detection: From a job's end to its being known.
-        event: From a job's end to the end of the wait for it.
+        detection: From a job's `stoppedAt` until its end is in the task log, or the event is there.
+        event: From a job's `stoppedAt` until the event. With logs it waits until the last lines are settled, 5 s at
+            least.
         freshness: From a line's being readable to its being logged.
         steady_freshness: The same without the first 15 s.
         seconds: From the start of the wait to its end.
-        load: The machine's load average of the last minute before the case.
+        load: The machine's load average of the last minute before the case; what the case before left is part of it.
     """
 
     events: int

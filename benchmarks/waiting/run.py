@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from airflow_batch_jobs.local import start_process
-from benchmarks.waiting_case import Case, Figures, Result, Spread
+from benchmarks.waiting.case import Case, Figures, Result, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmarks.waiting_case import Spread
+    from benchmarks.waiting.case import Spread
 
 #: The jobs of a case end one group after the other, so many groups in all.
 _GROUPS = 20

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.triggerer_case import flood_case, quiet_case
-from benchmarks.triggerer_run import run_case
+from benchmarks.triggerer.case import flood_case, quiet_case
+from benchmarks.triggerer.run import run_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmarks.triggerer_case import Case, Figures, Stalls
-    from benchmarks.waiting_case import Spread
+    from benchmarks.triggerer.case import Case, Figures, Stalls
+    from benchmarks.waiting.case import Spread
 
 #: While the jobs wait for so long, the triggerer starts.
 _RUNNABLE_SECONDS = 20.0

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.waiting_case import Case, Result
-from benchmarks.waiting_report import LARGE_CASE, LIVE_CASE, THROTTLED_CASE, figures_table, targets_table
-from benchmarks.waiting_run import run_case
+from benchmarks.waiting.case import Case, Result
+from benchmarks.waiting.report import LARGE_CASE, LIVE_CASE, THROTTLED_CASE, figures_table, targets_table
+from benchmarks.waiting.run import run_case
 
 #: Of what is printed: wide enough for a line to stay one.
 WIDTH = 230

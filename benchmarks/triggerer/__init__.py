@@ -1,0 +1,1 @@
+"""Waiting for many jobs in a real triggerer."""
