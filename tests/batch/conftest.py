@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.detail import JobDetail
+from tests.clocks import ManualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 REGION = "eu-central-1"
 ACCOUNT = f"arn:aws:batch:{REGION}:123456789012"
@@ -211,37 +212,6 @@ class Entries:
 def entries() -> Entries:
     """Makes DescribeJobs entries."""
     return Entries()
-
-
-class ManualClock:
-    """A clock that only sleeping moves.
-
-    Attributes:
-        slept: The seconds slept, together.
-    """
-
-    def __init__(self, on_sleep: Callable[[float], object] | None = None) -> None:
-        """Begin when the jobs of the factories were submitted.
-
-        Args:
-            on_sleep: Told the seconds of each sleep, for what else has to move.
-        """
-        self.slept = 0.0
-        self._on_sleep = on_sleep
-
-    def now(self) -> datetime:
-        """The wall-clock time."""
-        return CREATED + timedelta(seconds=self.slept)
-
-    def monotonic(self) -> float:
-        """Seconds that never run backwards."""
-        return self.slept
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass at once."""
-        self.slept += seconds
-        if self._on_sleep is not None:
-            self._on_sleep(seconds)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from airflow_batch_jobs.errors import (
     RequestError,
     RevisionInactiveError,
 )
-from tests.batch.conftest import ManualClock
+from tests.clocks import FrozenClock, ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,7 @@ def frozen_job(frozen_aws: LocalAws) -> BatchJob:
     """A scripted job of 30 s, which starts 4 s after its submit; its sleeps move the time."""
     frozen_aws.script(definition="align", running=30, lines=["first", "second"])
     frozen_aws.register("align", ["align"])
-    return BatchJob(Align(sample="s1"), clients=frozen_aws.clients(), clock=ManualClock(frozen_aws.advance))
+    return BatchJob(Align(sample="s1"), clients=frozen_aws.clients(), clock=FrozenClock(frozen_aws))
 
 
 def texts(lines: Iterable[tuple[LogStream, LogEvent]]) -> list[tuple[str, str]]:
@@ -210,7 +210,7 @@ def test_a_failed_job_is_returned_and_not_raised(frozen_aws: LocalAws) -> None:
     """What a failure means is the caller's business."""
     frozen_aws.script(definition="align", attempts=[3], running=5)
     frozen_aws.register("align", ["align"])
-    job = BatchJob(Align(sample="s1"), clients=frozen_aws.clients(), clock=ManualClock(frozen_aws.advance))
+    job = BatchJob(Align(sample="s1"), clients=frozen_aws.clients(), clock=FrozenClock(frozen_aws))
     job.submit("default")
     detail = job.wait()
     assert (detail.status, detail.exit_code) == (JobStatus.FAILED, 3)
@@ -228,7 +228,7 @@ def test_a_wait_ends_in_time(frozen_job: BatchJob) -> None:
 def test_a_wait_outlasts_an_outage(frozen_aws: LocalAws, frozen_job: BatchJob) -> None:
     """Server errors and throttling for some looks do not end a wait."""
     job_id = frozen_job.submit("default")
-    job = BatchJob.from_id(job_id, clients=one_try(frozen_aws), clock=ManualClock(frozen_aws.advance))
+    job = BatchJob.from_id(job_id, clients=one_try(frozen_aws), clock=FrozenClock(frozen_aws))
     frozen_aws.fault("DescribeJobs", "server_error", times=2)
     frozen_aws.fault("DescribeJobs", "throttle", times=2)
     assert job.wait().status is JobStatus.SUCCEEDED

@@ -32,10 +32,11 @@ from airflow_batch_jobs.errors import (
     SubmitUnansweredError,
     ThrottledError,
 )
-from tests.batch.conftest import ManualClock
+from tests.clocks import FrozenClock
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
+    from tests.clocks import ManualClock
 
 
 def request_for(definition: str, **fields: Any) -> SubmitRequest:
@@ -74,7 +75,7 @@ def test_a_job_that_is_not_listed_at_once_is_looked_for(frozen_aws: LocalAws) ->
     frozen_aws.register("align", ["align"])
     frozen_aws.fault("SubmitJob", "drop", after=True)
     frozen_aws.fault("*", "lag", seconds=40)
-    clock = ManualClock(frozen_aws.advance)
+    clock = FrozenClock(frozen_aws)
     job_id = send(frozen_aws.clients(), request_for("align:1"), clock=clock)
     assert [job["jobId"] for job in frozen_aws.jobs()] == [job_id]
     assert frozen_aws.counts()["SubmitJob"] == 1

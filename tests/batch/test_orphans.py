@@ -18,7 +18,7 @@ from airflow_batch_jobs.batch.identity import (
 from airflow_batch_jobs.batch.operations import describe_jobs
 from airflow_batch_jobs.batch.orphans import GONE, OrphanSweep, SweepReport, detach, in_question
 from airflow_batch_jobs.errors import AccessDeniedError, AwsError, NoDeploymentError
-from tests.batch.frozen_clock import FrozenClock
+from tests.clocks import FrozenClock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ from airflow_batch_jobs.batch.identity import TaskIdentity, new_job_name, task_t
 from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.batch.submission import Record, Submission, Submitted
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
-from tests.batch.frozen_clock import FrozenClock
+from tests.clocks import FrozenClock
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws

@@ -22,7 +22,7 @@ from airflow_batch_jobs.batch.identity import (
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.batch.orphans import OrphanSweep
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, WatchOptions
-from tests.batch.frozen_clock import FrozenClock
+from tests.clocks import FrozenClock
 from tests.docs.source import ROOT, Place, nodes, nodes_of
 
 if TYPE_CHECKING:

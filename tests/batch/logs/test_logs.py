@@ -15,28 +15,10 @@ from airflow_batch_jobs.batch.logs import read_all, read_on, start_of
 from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, EventKeys, LogCursor, event_key
 from airflow_batch_jobs.batch.logs.event import LONGEST_TEXT, LogEvent, Numbering
 from airflow_batch_jobs.errors import AccessDeniedError, EndpointError, RequestRefusedError
+from tests.clocks import FrozenClock
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
-
-
-class AwsClock:
-    """A clock that a local AWS shares: sleeping lets time pass there at once."""
-
-    def __init__(self, aws: LocalAws) -> None:
-        self.aws = aws
-
-    def now(self) -> datetime:
-        """The wall-clock time."""
-        return datetime.fromtimestamp(self.aws.now(), tz=UTC)
-
-    def monotonic(self) -> float:
-        """Seconds that never run backwards."""
-        return self.aws.now()
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        self.aws.advance(seconds)
 
 
 def scripted(aws: LocalAws, *, seconds: float, **script: Any) -> LogStream:
@@ -166,7 +148,7 @@ def test_read_all_reads_every_page(frozen_aws: LocalAws) -> None:
     """25,000 lines come complete and in order, whatever the size of CloudWatch's pages."""
     stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 25_000, "rate": 5_000.0})
     frozen_aws.fault("FilterLogEvents", "empty_page", times=1)
-    lines = [event.text() for event in read_all(frozen_aws.clients(), stream, clock=AwsClock(frozen_aws))]
+    lines = [event.text() for event in read_all(frozen_aws.clients(), stream, clock=FrozenClock(frozen_aws))]
     assert lines == [f"line {number}" for number in range(1, 25_001)]
     assert len(frozen_aws.requests("FilterLogEvents")) >= 3
 
@@ -174,16 +156,16 @@ def test_read_all_reads_every_page(frozen_aws: LocalAws) -> None:
 def test_read_all_stops_at_its_limit_and_begins_at_its_start(frozen_aws: LocalAws) -> None:
     """`limit` bounds the lines, `start_ms` leaves older ones out."""
     stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 40, "rate": 1.0})
-    events = list(read_all(frozen_aws.clients(), stream, limit=10, clock=AwsClock(frozen_aws)))
+    events = list(read_all(frozen_aws.clients(), stream, limit=10, clock=FrozenClock(frozen_aws)))
     assert len(events) == 10
-    rest = read_all(frozen_aws.clients(), stream, start_ms=events[-1].timestamp + 1, clock=AwsClock(frozen_aws))
+    rest = read_all(frozen_aws.clients(), stream, start_ms=events[-1].timestamp + 1, clock=FrozenClock(frozen_aws))
     assert len(list(rest)) == 30
 
 
 def test_a_stream_that_does_not_exist_has_no_lines(frozen_aws: LocalAws) -> None:
     """Before the first line there may be no stream, and that is no error."""
     stream = LogStream("", "/aws/batch/job", "us-east-1", "nothing/default/1")
-    assert list(read_all(frozen_aws.clients(), stream, clock=AwsClock(frozen_aws))) == []
+    assert list(read_all(frozen_aws.clients(), stream, clock=FrozenClock(frozen_aws))) == []
 
 
 def test_texts_that_are_no_texts_survive(aws: LocalAws) -> None:
@@ -204,7 +186,7 @@ def test_texts_that_are_no_texts_survive(aws: LocalAws) -> None:
 def test_read_on_goes_on_behind_a_cursor(frozen_aws: LocalAws) -> None:
     """What a cursor has is not read again, and what it lacks is."""
     stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 200, "rate": 10.0})
-    clock = AwsClock(frozen_aws)
+    clock = FrozenClock(frozen_aws)
     events = list(read_all(frozen_aws.clients(), stream, clock=clock))
     seen = events[:50]
     cursor = LogCursor(seen[10].timestamp, seen[-1].timestamp, tuple(event_key(e.event_id) for e in seen[10:]))
@@ -215,7 +197,7 @@ def test_read_on_goes_on_behind_a_cursor(frozen_aws: LocalAws) -> None:
 def test_read_on_waits_for_late_lines(frozen_aws: LocalAws) -> None:
     """Lines that CloudWatch shows only after the job's end are read, since it looks again."""
     stream = scripted(frozen_aws, seconds=14.5, running=10, lines={"count": 100, "rate": 10.0}, delivery=4)
-    clock = AwsClock(frozen_aws)
+    clock = FrozenClock(frozen_aws)
     rest = list(read_on(frozen_aws.clients(), stream, LogCursor(0, 0), settle_seconds=6, clock=clock))
     assert len(rest) == 100
     assert len({event.event_id for event in rest}) == 100
@@ -224,7 +206,7 @@ def test_read_on_waits_for_late_lines(frozen_aws: LocalAws) -> None:
 def test_read_on_looks_once_when_the_end_is_long_ago(frozen_aws: LocalAws) -> None:
     """A job that ended a minute ago has no late lines to wait for."""
     stream = scripted(frozen_aws, seconds=100, running=10, lines=10)
-    clock = AwsClock(frozen_aws)
+    clock = FrozenClock(frozen_aws)
     ended_at = clock.now() - timedelta(seconds=60)
     assert len(list(read_on(frozen_aws.clients(), stream, LogCursor(0, 0), ended_at=ended_at, clock=clock))) == 10
     assert len(frozen_aws.requests("FilterLogEvents")) == 1
@@ -233,7 +215,7 @@ def test_read_on_looks_once_when_the_end_is_long_ago(frozen_aws: LocalAws) -> No
 def test_of_a_log_that_is_too_long_the_last_lines_follow_a_note(frozen_aws: LocalAws) -> None:
     """Up to the bound, then one line about how many are left out and where they are, then the last thousand."""
     stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 8_000, "rate": 400.0})
-    clock = AwsClock(frozen_aws)
+    clock = FrozenClock(frozen_aws)
     lines = [e.text() for e in read_on(frozen_aws.clients(), stream, LogCursor(0, 0), max_lines=5_000, clock=clock)]
     assert lines[:5_000] == [f"line {number}" for number in range(1, 5_001)]
     assert lines[5_000].startswith("… 2,000 lines are left out here.")
@@ -244,7 +226,7 @@ def test_of_a_log_that_is_too_long_the_last_lines_follow_a_note(frozen_aws: Loca
 def test_a_log_without_measure_is_not_read_to_be_counted(frozen_aws: LocalAws) -> None:
     """When counting would take longer than reading did, the last lines are read from the log's end."""
     stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 30_000, "rate": 1_000.0})
-    clock = AwsClock(frozen_aws)
+    clock = FrozenClock(frozen_aws)
     lines = [e.text() for e in read_on(frozen_aws.clients(), stream, LogCursor(0, 0), max_lines=5_000, clock=clock)]
     assert lines[5_000].startswith("… More than 4,000 lines are left out here.")
     assert lines[5_001:] == [f"line {number}" for number in range(29_001, 30_001)]
@@ -253,7 +235,7 @@ def test_a_log_without_measure_is_not_read_to_be_counted(frozen_aws: LocalAws) -
 def test_a_log_just_over_the_bound_is_read_whole(frozen_aws: LocalAws) -> None:
     """Where the last lines are all that is left, nothing is left out."""
     stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 150, "rate": 10.0})
-    events = read_on(frozen_aws.clients(), stream, LogCursor(0, 0), max_lines=100, clock=AwsClock(frozen_aws))
+    events = read_on(frozen_aws.clients(), stream, LogCursor(0, 0), max_lines=100, clock=FrozenClock(frozen_aws))
     assert [event.text() for event in events] == [f"line {number}" for number in range(1, 151)]
 
 
@@ -264,14 +246,14 @@ def test_reading_waits_out_what_passes(frozen_aws: LocalAws) -> None:
         frozen_aws.fault("FilterLogEvents", kind, times=1)
     refused = {"code": "InvalidParameterException", "status": 400, "parameter": "nextToken"}
     frozen_aws.fault("FilterLogEvents", "error", times=1, **refused)
-    lines = [event.text() for event in read_all(frozen_aws.clients(), stream, clock=AwsClock(frozen_aws))]
+    lines = [event.text() for event in read_all(frozen_aws.clients(), stream, clock=FrozenClock(frozen_aws))]
     assert lines == [f"line {number}" for number in range(1, 25_001)]
 
 
 def test_reading_gives_up_after_minutes_and_at_once_when_asking_is_of_no_use(frozen_aws: LocalAws) -> None:
     """An endpoint that stays away, a missing permission and a request that is refused end in our own errors."""
     stream = scripted(frozen_aws, seconds=20, running=10, lines=10)
-    clients, clock = frozen_aws.clients(), AwsClock(frozen_aws)
+    clients, clock = frozen_aws.clients(), FrozenClock(frozen_aws)
     frozen_aws.fault("FilterLogEvents", "denied", times=1)
     with pytest.raises(AccessDeniedError, match="logs:FilterLogEvents"):
         list(read_all(clients, stream, clock=clock))
