@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,7 @@ def test_what_ctrl_c_has_broken_is_no_failure(monkeypatch: pytest.MonkeyPatch) -
     """A process that the same Ctrl-C has ended makes no error of its own."""
 
     def fail(*_: Any) -> Stage:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         raise RuntimeError("it did not come up")
 
     monkeypatch.setattr(run, "_start", fail)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 import pytest
@@ -14,7 +13,7 @@ from airflow_batch_jobs.demo.interrupt import InterruptedByUserError, Interrupts
 def test_a_signal_is_raised_only_where_it_is_looked_for(number: signal.Signals, exit_code: int) -> None:
     """Between two looks nothing is broken off; the exit code is what shells expect."""
     with Interrupts() as interrupts:
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         with pytest.raises(InterruptedByUserError) as caught:
             interrupts.check()
 
@@ -24,8 +23,8 @@ def test_a_signal_is_raised_only_where_it_is_looked_for(number: signal.Signals, 
 def test_the_first_signal_counts() -> None:
     """Somebody who presses Ctrl-C again changes nothing."""
     with Interrupts() as interrupts:
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
         with pytest.raises(InterruptedByUserError, match="SIGTERM"):
             interrupts.pause(60)
 
