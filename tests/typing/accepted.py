@@ -1,4 +1,4 @@
-"""What type checkers must accept of users' definitions. Checked by test_types.py, never run."""
+"""What type checkers must accept of users' definitions. Checked by `poe types`, never run."""
 
 from __future__ import annotations
 

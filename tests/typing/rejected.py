@@ -1,6 +1,7 @@
-"""What type checkers must refuse of users' definitions. Checked by test_types.py, never run.
+"""What type checkers must refuse of users' definitions. Checked by `poe types`, never run.
 
-Each ignore names the error that must be there: mypy is strict and reports an ignore that nothing needs.
+Each ignore names the error that must be there: mypy is strict, and reports an ignore that nothing needs or that names
+another error.
 """
 
 from __future__ import annotations
