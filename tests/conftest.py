@@ -1,7 +1,8 @@
-"""The local AWS for all tests."""
+"""The local AWS for all tests, and how many of them run at once."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,11 @@ from airflow_batch_jobs.local.server import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run more tests at once than there are cores: half of the time they wait, for jobs and for Airflow."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 @pytest.fixture

@@ -16,6 +16,9 @@ from tests.deploy.profiles import PROFILES, VARIABLES, airflow_words, services
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Airflow is asked once, by one process.
+pytestmark = pytest.mark.xdist_group("compose")
+
 #: What Airflow says about a list of options and of command lines, as JSON.
 ASK_AIRFLOW = """
 import contextlib, io, json, sys
