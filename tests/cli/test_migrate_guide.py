@@ -10,9 +10,6 @@ import pytest
 from airflow_batch_jobs.migration.counterparts import COUNTERPARTS, Counterpart
 from tests.cli.migrating import airflow
 
-# Airflow is asked once, by one process.
-pytestmark = pytest.mark.xdist_group("migrate")
-
 GUIDE = Path(__file__).parents[2] / "docs" / "from-batch-operator.md"
 OPERATOR, SENSOR = COUNTERPARTS.values()
 

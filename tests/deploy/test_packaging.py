@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from email.message import Message
 
-# Its environments are made once, by one process.
-pytestmark = pytest.mark.xdist_group("packaging")
-
 ROOT = Path(__file__).parents[2]
 NAME = "airflow-batch-jobs"
 SUPPORTED = ("3.11", "3.12", "3.13")
