@@ -7,46 +7,33 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.runs import until
+from tests.e2e.runs import Run, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_batch_jobs.demo.standalone import RestApi
+    from airflow_batch_jobs.demo.standalone import RestApi, StandaloneAirflow
     from airflow_batch_jobs.local import LocalControl
-    from tests.e2e.runs import Run
 
-    Start = Callable[..., Run]
-
-
-def test_a_job_that_succeeds_makes_its_task_succeed(start: Start, cloud: LocalControl) -> None:
-    """The task shows the job's states, its lines and one line of summary, and returns its id."""
-    run = start("deferred", "echo one; echo two")
-    assert run.wait_for_end() == "success"
-    job = run.job()
-    assert run.lines()[-2:] == ["one", "two"]
-    text = run.text()
-    assert f"Job {job['job_id']} is SUCCEEDED" in text
-    assert "SUCCEEDED in" in text.splitlines()[-3:][0] or "SUCCEEDED in" in text
-    assert run.xcom("return_value") == job["job_id"]
-    assert cloud.job(job["job_id"])["status"] == "SUCCEEDED"
-
-
-def test_the_xcom_tells_what_is_left_when_aws_has_forgotten_the_job(start: Start) -> None:
-    """The `batch_job` XCom has the job's last state, its pinned definition and its log streams."""
-    run = start("deferred", "exit 0")
-    assert run.wait_for_end() == "success"
-    job = run.job()
-    assert job["status"] == "SUCCEEDED"
-    assert job["exit_code"] == 0
-    assert job["attempts"] == 1
-    assert job["definition"].endswith(":job-definition/shell:1")
-    assert job["queue"].endswith(":job-queue/default")
-    assert job["log_streams"][0]["group"] == "/aws/batch/job"
-    assert datetime.fromisoformat(job["created_at"]) <= datetime.fromisoformat(job["stopped_at"])
+NO_CLEAN_TEXT = (
+    r"printf '\033[31mred\033[0m\n'; printf 'bell\007\n'; printf 'bad \377\376 bytes\n'; "
+    r"head -c 1000000 /dev/zero | tr '\0' x; echo; echo after"
+)
+#: The DAG and the script of each run, and the task of interest where it is not `job`.
+RUNS: dict[str, tuple[str, str] | tuple[str, str, str]] = {
+    "success": ("deferred", "echo one; echo two"),
+    "failure": ("deferred", "echo broken; exit 3"),
+    "flood on a worker": ("on_worker", "i=0; while [ $i -lt 10000 ]; do i=$((i+1)); echo line $i; done"),
+    "success on a worker": ("on_worker", "echo here; sleep 1; echo there"),
+    "success in the triggerer": ("finished_in_triggerer", "echo done"),
+    "failure in the triggerer": ("finished_in_triggerer", "exit 3"),
+    "sensor": ("sensed", "sleep 3; echo seen", "sensor"),
+    "array": ("bundle_of_three", "echo child $AWS_BATCH_JOB_ARRAY_INDEX writes"),
+    "no clean text": ("deferred", NO_CLEAN_TEXT),
+}
 
 
-def test_a_line_is_in_the_task_log_while_the_task_is_deferred(start: Start) -> None:
+def test_a_line_is_in_the_task_log_while_the_task_is_deferred(start: Callable[..., Run]) -> None:
     """A line is served within 15 s of being written, under its own CloudWatch timestamp."""
     run = start("deferred", "for i in 1 2 3 4 5 6 7 8; do echo written $(date +%s); sleep 2; done")
     first = until(lambda: next((e for e in run.log() if str(e["event"]).startswith("written")), None), 60)
@@ -58,9 +45,42 @@ def test_a_line_is_in_the_task_log_while_the_task_is_deferred(start: Start) -> N
     run.mark("success")
 
 
-def test_a_job_that_fails_says_why(start: Start) -> None:
+@pytest.fixture(scope="module")
+def runs(airflow: StandaloneAirflow) -> dict[str, Run]:
+    """The runs, which have been started at once."""
+    return {name: Run.start(airflow.api, *how) for name, how in RUNS.items()}
+
+
+def test_a_job_that_succeeds_makes_its_task_succeed(runs: dict[str, Run], cloud: LocalControl) -> None:
+    """The task shows the job's states, its lines and one line of summary, and returns its id."""
+    run = runs["success"]
+    assert run.wait_for_end() == "success"
+    job = run.job()
+    assert run.lines()[-2:] == ["one", "two"]
+    text = run.text()
+    assert f"Job {job['job_id']} is SUCCEEDED" in text
+    assert "SUCCEEDED in" in text
+    assert run.xcom("return_value") == job["job_id"]
+    assert cloud.job(job["job_id"])["status"] == "SUCCEEDED"
+
+
+def test_the_xcom_tells_what_is_left_when_aws_has_forgotten_the_job(runs: dict[str, Run]) -> None:
+    """The `batch_job` XCom has the job's last state, its pinned definition and its log streams."""
+    run = runs["success"]
+    assert run.wait_for_end() == "success"
+    job = run.job()
+    assert job["status"] == "SUCCEEDED"
+    assert job["exit_code"] == 0
+    assert job["attempts"] == 1
+    assert job["definition"].endswith(":job-definition/shell:1")
+    assert job["queue"].endswith(":job-queue/default")
+    assert job["log_streams"][0]["group"] == "/aws/batch/job"
+    assert datetime.fromisoformat(job["created_at"]) <= datetime.fromisoformat(job["stopped_at"])
+
+
+def test_a_job_that_fails_says_why(runs: dict[str, Run]) -> None:
     """The task fails with the exit code and what to do, after all lines."""
-    run = start("deferred", "echo broken; exit 3")
+    run = runs["failure"]
     assert run.wait_for_end() == "failed"
     assert "broken" in run.lines()
     text = str(run.log())
@@ -69,26 +89,25 @@ def test_a_job_that_fails_says_why(start: Start) -> None:
     assert run.job()["exit_code"] == 3
 
 
-@pytest.mark.parametrize("dag_id", ["deferred", "on_worker"])
-def test_ten_thousand_lines_arrive_complete_in_order_and_once(start: Start, dag_id: str) -> None:
-    """The surplus over the triggerer's line budget comes through the worker, and nothing is lost or double."""
-    run = start(dag_id, "i=0; while [ $i -lt 10000 ]; do i=$((i+1)); echo line $i; done")
+def test_ten_thousand_lines_arrive_complete_in_order_and_once(runs: dict[str, Run]) -> None:
+    """On a worker nothing is lost or double; for a triggerer tests/e2e/test_flood.py has twice as many."""
+    run = runs["flood on a worker"]
     assert run.wait_for_end(seconds=240) == "success"
     lines = [line for line in run.lines() if line.startswith("line ")]
     assert lines == [f"line {number}" for number in range(1, 10_001)]
 
 
-def test_a_job_is_waited_for_on_a_worker_by_the_same_code(start: Start) -> None:
+def test_a_job_is_waited_for_on_a_worker_by_the_same_code(runs: dict[str, Run]) -> None:
     """Without deferral the log has the same lines, and the task the same results."""
-    run = start("on_worker", "echo here; sleep 1; echo there")
+    run = runs["success on a worker"]
     assert run.wait_for_end() == "success"
     assert run.lines()[-2:] == ["here", "there"]
     assert run.xcom("return_value") == run.job()["job_id"]
 
 
-def test_a_success_can_end_in_the_triggerer(start: Start, api: RestApi) -> None:
+def test_a_success_can_end_in_the_triggerer(runs: dict[str, Run], api: RestApi) -> None:
     """No second worker starts, and what comes after gets the same XComs."""
-    run = start("finished_in_triggerer", "echo done")
+    run = runs["success in the triggerer"]
     assert run.wait_for_end() == "success"
     job = run.job()
     assert run.xcom("return_value") == job["job_id"]
@@ -101,34 +120,30 @@ def test_a_success_can_end_in_the_triggerer(start: Start, api: RestApi) -> None:
     assert "done" in run.lines()
 
 
-def test_a_failure_ends_on_a_worker(start: Start) -> None:
+def test_a_failure_ends_on_a_worker(runs: dict[str, Run]) -> None:
     """What the triggerer may not end resumes as always."""
-    run = start("finished_in_triggerer", "exit 3")
+    run = runs["failure in the triggerer"]
     assert run.wait_for_end() == "failed"
     assert "JobFailedError" in str(run.log())
 
 
-def test_a_sensor_waits_for_a_job_that_another_task_submitted(start: Start) -> None:
+def test_a_sensor_waits_for_a_job_that_another_task_submitted(runs: dict[str, Run]) -> None:
     """The sensor ends with the job and copies its log where it is told to."""
-    run = start("sensed", "sleep 3; echo seen", task_id="sensor")
+    run = runs["sensor"]
     assert run.wait_for_end() == "success"
     assert run.lines()[-1] == "seen"
 
 
-def test_every_child_of_an_array_is_in_the_log(start: Start) -> None:
+def test_every_child_of_an_array_is_in_the_log(runs: dict[str, Run]) -> None:
     """Each child's lines carry its label."""
-    run = start("bundle_of_three", "echo child $AWS_BATCH_JOB_ARRAY_INDEX writes")
+    run = runs["array"]
     assert run.wait_for_end() == "success"
     assert {f"[child {index}] child {index} writes" for index in range(3)} <= set(run.lines())
 
 
-def test_lines_that_are_no_clean_text_arrive(start: Start) -> None:
+def test_lines_that_are_no_clean_text_arrive(runs: dict[str, Run]) -> None:
     """Colours, control characters, bad UTF-8 and a line of a megabyte neither break the log nor vanish."""
-    run = start(
-        "deferred",
-        r"printf '\033[31mred\033[0m\n'; printf 'bell\007\n'; printf 'bad \377\376 bytes\n'; "
-        r"head -c 1000000 /dev/zero | tr '\0' x; echo; echo after",
-    )
+    run = runs["no clean text"]
     assert run.wait_for_end() == "success"
     lines = run.lines()
     assert "red" in lines
