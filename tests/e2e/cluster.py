@@ -19,7 +19,7 @@ from airflow_batch_jobs.demo.standalone import RestApi, clean_environment
 from airflow_batch_jobs.local import LocalControl
 from tests.deploy.compose_file import services, settings
 from tests.e2e import chaos_world, stores
-from tests.e2e.parts import Component
+from tests.e2e.parts import Component, end_all
 from tests.e2e.runs import until
 
 if TYPE_CHECKING:
@@ -171,8 +171,7 @@ class Cluster:
 
     def _stop(self) -> None:
         self.api.close()
-        for process in reversed(self.processes):
-            process.end()
+        end_all(self.processes)
         self._stack.close()
 
 

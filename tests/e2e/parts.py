@@ -104,8 +104,16 @@ class Component:
         self.kill()
 
 
+def end_all(components: Sequence[Component]) -> None:
+    """End components at once."""
+    for component in components:
+        component.send_to_all(signal.SIGTERM)
+    for component in components:
+        component.end()
+
+
 class SplitAirflow:
-    """An Airflow on SQLite of an API server, a scheduler, a DAG processor and triggerers; a context manager.
+    """An Airflow of an API server, a scheduler, a DAG processor and triggerers; a context manager.
 
     Args:
         home: Becomes AIRFLOW_HOME.
@@ -116,8 +124,7 @@ class SplitAirflow:
     def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
         standalone = StandaloneAirflow(home, dags, environment)
         self.home = home
-        # Requests that hold one connection and wait for another stop each other where there are few.
-        self.environment = {**standalone.environment, "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "60"}
+        self.environment = standalone.environment
         self.api = standalone.api
         self._components: list[Component] = []
 
@@ -152,10 +159,7 @@ class SplitAirflow:
     def stop(self) -> None:
         """End all components."""
         self.api.close()
-        for component in self._components:
-            component.send_to_all(signal.SIGTERM)
-        for component in self._components:
-            component.end()
+        end_all(self._components)
         self._components.clear()
 
     def kill_worker(self, pid: int) -> None:

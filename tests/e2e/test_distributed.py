@@ -72,6 +72,31 @@ def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(airflow, cluster.cloud, tmp_path_factory.mktemp("points"))
 
 
+@pytest.fixture(scope="module")
+def both(cluster: Cluster, world: World) -> tuple[Run, Run]:
+    """The example pipeline, and beside it a task that is stopped; both are over before another test kills processes."""
+    until(lambda: "source_survey" in cluster.api.dag_ids(), 60)
+    pipeline = Run.start(cluster.api, "source_survey")
+    stopped = Run.start(cluster.api, "one", conf={"definition": "long"})
+    until(lambda: world.jobs(stopped) and world.job(stopped, "RUNNING"), 120)
+    until(lambda: stopped.state == "deferred", 60)
+    stopped.mark("failed")
+    finished(pipeline, 240)
+    return pipeline, stopped
+
+
+@pytest.fixture
+def pipeline(both: tuple[Run, Run]) -> Run:
+    """The example pipeline, which has ended."""
+    return both[0]
+
+
+@pytest.fixture
+def stopped(both: tuple[Run, Run]) -> Run:
+    """A task that was marked failed while its job ran."""
+    return both[1]
+
+
 def finished(run: Run, seconds: float) -> dict[str, int]:
     """Wait for a run's end and return how many of its task instances are in which state."""
 
@@ -102,23 +127,17 @@ def test_every_service_is_healthy(cluster: Cluster) -> None:
         until(partial(cluster.is_healthy, service), 60)
 
 
-def test_the_example_pipeline_runs(cluster: Cluster, world: World) -> None:
+def test_the_example_pipeline_runs(cluster: Cluster, world: World, pipeline: Run) -> None:
     """Its tasks succeed, and their logs are complete in the remote store."""
-    until(lambda: "source_survey" in cluster.api.dag_ids(), 60)
-    run = Run.start(cluster.api, "source_survey")
-    assert set(finished(run, 240)) == {"success"}
-    tasks = {each["task_id"] for each in cluster.api.task_instances(run.dag_id, run.run_id)}
-    assert not set.intersection(*(missing_lines(world, run, task_id) for task_id in tasks))
+    assert set(finished(pipeline, 240)) == {"success"}
+    tasks = {each["task_id"] for each in cluster.api.task_instances(pipeline.dag_id, pipeline.run_id)}
+    assert not set.intersection(*(missing_lines(world, pipeline, task_id) for task_id in tasks))
 
 
-def test_a_stopped_task_ends_its_job(cluster: Cluster, world: World) -> None:
+def test_a_stopped_task_ends_its_job(world: World, stopped: Run) -> None:
     """Whichever triggerer waits for it; the last lines are in the log."""
-    run = Run.start(cluster.api, "one", conf={"definition": "long"})
-    until(lambda: world.jobs(run) and world.job(run, "RUNNING"), 120)
-    until(lambda: run.state == "deferred", 60)
-    run.mark("failed")
-    assert world.job(run, "FAILED")["isTerminated"]
-    assert until(lambda: not missing_lines(world, run), 60)
+    assert world.job(stopped, "FAILED")["isTerminated"]
+    assert until(lambda: not missing_lines(world, stopped), 60)
 
 
 def test_the_loss_of_a_worker_and_a_triggerer_costs_no_job_and_no_line(cluster: Cluster, world: World) -> None:
