@@ -9,9 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,6 +27,7 @@ START_SECONDS = 180.0
 STOP_SECONDS = 15.0
 #: How long a request is repeated while SQLite is busy; each time takes 5 s.
 BUSY_SECONDS = 60.0
+_DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 
 
 class AirflowStartError(RuntimeError):
@@ -35,7 +35,7 @@ class AirflowStartError(RuntimeError):
 
 
 class StandaloneAirflow:
-    """A whole Airflow on SQLite as one process group; a context manager.
+    """A whole Airflow as one process group, on SQLite unless it is given another database; a context manager.
 
     Everybody who can reach the port is an admin: it listens on 127.0.0.1 only, and is for demos and tests. Airflow's
     log servers beside it listen on all addresses, which cannot be set, and answer only to a signed token.
@@ -61,7 +61,7 @@ class StandaloneAirflow:
         self.environment = {**clean_environment(), **self._settings(dags), **(environment or {})}
         self._on_wait = on_wait
         self._process: subprocess.Popen[bytes] | None = None
-        self.api = RestApi(self.url)
+        self.api = RestApi(self.url, busy_seconds=0.0 if _DATABASE in self.environment else BUSY_SECONDS)
 
     def __enter__(self) -> Self:
         try:
@@ -154,13 +154,16 @@ class RestApi:
     Args:
         url: Of the API server.
         user: A name and a password; None where everybody is an admin.
+        busy_seconds: How long a request is repeated that is answered with a server error, for an Airflow on SQLite:
+            its API server writes down in its event loop who asks for what. Where a worker's request holds the database
+            and needs that loop to go on, both wait for each other until SQLite gives up, and the user gets a 500.
     """
 
-    def __init__(self, url: str, user: tuple[str, str] | None = None) -> None:
+    def __init__(self, url: str, user: tuple[str, str] | None = None, *, busy_seconds: float = 0.0) -> None:
         self._client = httpx.Client(base_url=url, timeout=30, trust_env=False)
         self._user = user
+        self._busy_seconds = busy_seconds
         self._token = ""
-        self._changing = threading.Lock()
 
     def close(self) -> None:
         """Close the connections."""
@@ -176,10 +179,7 @@ class RestApi:
         return answer.is_success and all(answer.json().get(part, {}).get("status") == "healthy" for part in parts)
 
     def request(self, method: str, path: str, **arguments: Any) -> Any:
-        """Ask the public API and return the JSON of the answer; again where SQLite is busy.
-
-        The API server writes down in its event loop who asks for what. Where a worker's request holds the database and
-        needs that loop to go on, both wait for each other until SQLite gives up, and the user gets a 500.
+        """Ask the public API and return the JSON of the answer.
 
         Args:
             method: Of HTTP.
@@ -191,13 +191,12 @@ class RestApi:
         """
         self._token = self._token or self._log_in()
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
-        with nullcontext() if method == "GET" else self._changing:
-            until = time.monotonic() + BUSY_SECONDS
-            while True:
-                answer = self._client.request(method, f"/api/v2/{path}", headers=headers, **arguments)
-                if not answer.is_server_error or time.monotonic() > until:
-                    break
-                time.sleep(0.25)
+        until = time.monotonic() + self._busy_seconds
+        while True:
+            answer = self._client.request(method, f"/api/v2/{path}", headers=headers, **arguments)
+            if not answer.is_server_error or time.monotonic() > until:
+                break
+            time.sleep(0.25)
         if answer.is_error:
             raise httpx.HTTPStatusError(
                 f"{method} {path}: {answer.status_code} {answer.text[:500]}", request=answer.request, response=answer

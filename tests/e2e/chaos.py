@@ -1,8 +1,9 @@
 """Chaos: cases in which something dies or is stopped at a certain moment, and what is left after each.
 
 A case is one DAG run. It is made ready, then something happens to it, and when all is over it becomes a row: how many
-jobs were started and are left running, how the task ended, which lines of the job are missing in the task's logs or are
-twice in one of them. Cases of one scene are played at once, since Airflow is slow to notice that a worker is dead.
+jobs were started, were terminated and are left running, how the task ended, which lines of the job are missing in the
+task's logs or are twice in one of them. Cases of one scene are played at once, since Airflow is slow to notice that a
+worker is dead.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tests.e2e.runs import FINAL, Run, until
@@ -34,7 +36,7 @@ _AFTERMATH_SECONDS = 30.0
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Cases that are played at once.
+    """Cases that are played at once, as far as that is possible.
 
     Attributes:
         happens: What happens when all of them are ready; None where each has its own.
@@ -43,7 +45,9 @@ class Scene:
     happens: Callable[[World], None] | None = None
 
 
-ALONE = Scene()
+EACH_ITS_OWN = Scene()
+#: Of the cases to which each its own happens so many are played at once: two cores bear no more.
+AT_ONCE = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +61,16 @@ class Case:
         definition: What its job does.
         state: How the task has to end.
         jobs: How many jobs have to be started: one for each wanted run.
-        most_double: How many lines may be twice in the task log.
+        stopped: How many of them have to be terminated.
+        reason: A text that has to be in the status reason of these.
+        stop_seconds: So long after the deed they have to have ended.
+        last_lines: How many lines they have to write, at least, when they have been told to end.
+        most_double: How many lines may be twice in the task log. Without, they have to be in their order there.
         says: A text that has to be in the task's logs.
         points: The fault points that are armed for it, with what is to happen there.
         map_index: Of the mapped task instance that it is about.
         scene: With which others it is played.
-        seconds: How long it may take after its deed.
+        seconds: How long it may take after its deed. Of cases that are each its own the longest begin first.
         cloud: The name of its AWS; empty for the usual one.
     """
 
@@ -72,11 +80,15 @@ class Case:
     definition: str = "steady"
     state: str = "success"
     jobs: int = 1
+    stopped: int = 0
+    reason: str = ""
+    stop_seconds: float = 60.0
+    last_lines: int = 0
     most_double: int = 0
     says: str = ""
     points: Mapping[str, str] = field(default_factory=dict)
     map_index: int = -1
-    scene: Scene = ALONE
+    scene: Scene = EACH_ITS_OWN
     seconds: float = 240.0
     cloud: str = ""
 
@@ -94,10 +106,14 @@ class Row:
         case: The case.
         jobs: Jobs that were started.
         left: Jobs that are still running.
+        reasons: The status reasons of the jobs that were terminated.
+        stop_seconds: How long after the deed the last of these ended.
+        last_lines: The lines that these wrote when they had been told to end.
         states: The states of the task instances that it is about.
         lines: Lines that the jobs have written.
         lost: Those of them that are in no log of the task.
         double: Those that are twice in the log of one attempt.
+        disordered: Those that stand in the log of an attempt behind one that was written later.
         attempts: The highest number of an attempt.
         seconds: How long the case took.
         log: All of the task's logs.
@@ -106,20 +122,29 @@ class Row:
     case: Case
     jobs: int
     left: int
+    reasons: tuple[str, ...]
+    stop_seconds: float
+    last_lines: int
     states: tuple[str, ...]
     lines: int
     lost: int
     double: int
+    disordered: int
     attempts: int
     seconds: float
     log: str
 
     def check(self) -> None:
         """Compare with what has to be left."""
-        end = self.log[-8000:]
-        assert (self.jobs, self.left, self.lost, self.states) == (self.case.jobs, 0, 0, (self.case.state,)), end
-        assert self.double <= self.case.most_double, end
-        assert self.case.says in self.log, end
+        end, case = self.log[-8000:], self.case
+        assert (self.jobs, self.left, self.lost, self.states) == (case.jobs, 0, 0, (case.state,)), end
+        assert len(self.reasons) == case.stopped, end
+        assert all(case.reason in reason for reason in self.reasons), self.reasons
+        assert self.stop_seconds <= case.stop_seconds, end
+        assert self.last_lines >= case.last_lines, end
+        assert self.double <= case.most_double, end
+        assert case.most_double or not self.disordered, end
+        assert case.says in self.log, end
 
 
 def play(world: World, case: Case, ready: threading.Barrier | None) -> Row:
@@ -133,52 +158,83 @@ def play(world: World, case: Case, ready: threading.Barrier | None) -> Row:
         if ready is not None:
             ready.abort()
         raise
+    acted_at = time.time()
     if ready is not None:
         ready.wait(300)
-    until(lambda: _is_over(run), case.seconds, every=1)
+    until(lambda: _is_over(run), case.seconds, every=2)
     deadline = time.monotonic() + _AFTERMATH_SECONDS
-    while ((row := look(world, case, run, began)).left or row.lost) and time.monotonic() < deadline:
+    while ((row := look(world, case, run, began, acted_at)).left or row.lost) and time.monotonic() < deadline:
         time.sleep(1)
     return row
 
 
-def play_all(world: World, cases: Iterable[Case]) -> dict[str, Future[Row]]:
-    """Play cases, those of a scene at once; return by their names what came of them."""
-    scenes: dict[Scene, list[Case]] = {}
-    for case in cases:
-        scenes.setdefault(case.scene, []).append(case)
-    results: dict[str, Future[Row]] = {}
-    for scene, players in scenes.items():
-        ready = _barrier(world, scene, len(players))
-        with ThreadPoolExecutor(len(players)) as threads:
-            results |= {case.what: threads.submit(play, world, case, ready) for case in players}
-    return results
+class Playbill:
+    """Cases that are played when they are asked for, each with all others of its scene.
+
+    Args:
+        world: Where they are played.
+        cases: All that may be asked for.
+    """
+
+    def __init__(self, world: World, cases: Iterable[Case]) -> None:
+        self._world = world
+        self._scenes: dict[Scene, list[Case]] = {}
+        for case in cases:
+            self._scenes.setdefault(case.scene, []).append(case)
+        self._rows: dict[str, Future[Row]] = {}
+
+    def row(self, case: Case) -> Row:
+        """Return what is left of a case."""
+        if case.what not in self._rows:
+            self._play(case.scene)
+        return self._rows[case.what].result()
+
+    def _play(self, scene: Scene) -> None:
+        players = sorted(self._scenes[scene], key=lambda case: -case.seconds)
+        ready = _barrier(self._world, scene, len(players))
+        with ThreadPoolExecutor(AT_ONCE if ready is None else len(players)) as threads:
+            self._rows |= {case.what: threads.submit(play, self._world, case, ready) for case in players}
 
 
-def look(world: World, case: Case, run: Run, began: float) -> Row:
-    """Ask the local AWS and Airflow what is left of a run."""
+def look(world: World, case: Case, run: Run, began: float, acted_at: float) -> Row:
+    """Ask the local AWS and Airflow what is left of a run.
+
+    Args:
+        world: Where it was played.
+        case: The case.
+        run: Its run.
+        began: When it began, by the monotonic clock.
+        acted_at: When its deed was done, in seconds since the epoch.
+    """
     jobs = world.jobs(run)
+    stopped = [job for job in jobs if job.get("isTerminated")]
     active = [job for job in jobs if job["status"] not in ("SUCCEEDED", "FAILED")]
     instances = run.api.task_instances(run.dag_id, run.run_id)
     copied: Counter[str] = Counter()
-    double, log = 0, ""
+    double, disordered, log = 0, 0, ""
     for about in instances:
         mapped = Run(run.api, run.dag_id, run.run_id, map_index=about["map_index"])
         for number in range(1, about["try_number"] + 1):
             entries = mapped.log(number)
             log += "".join(f"{entry}\n" for entry in entries)
-            lines = Counter(str(entry["event"]) for entry in entries if entry.get("logger") == "batch.job")
+            shown = [str(entry["event"]) for entry in entries if entry.get("logger") == "batch.job"]
+            lines = Counter(shown)
             double += sum(lines.values()) - len(lines)
+            disordered += _disordered(shown)
             copied |= lines
     written = set(world.written(jobs))
     return Row(
         case=case,
         jobs=len(jobs),
         left=len(active),
+        reasons=tuple(str(job.get("statusReason")) for job in stopped),
+        stop_seconds=max((job.get("stoppedAt", 0) / 1000 - acted_at for job in stopped), default=0.0),
+        last_lines=sum(world.last_lines(job) for job in stopped),
         states=tuple({each["state"] for each in instances if case.map_index in (-1, each["map_index"])}),
         lines=len(written),
         lost=len(written - copied.keys()),
         double=double,
+        disordered=disordered,
         attempts=max(each["try_number"] for each in instances),
         seconds=time.monotonic() - began,
         log=log,
@@ -201,6 +257,15 @@ def table(rows: Iterable[Row]) -> list[str]:
 
 def _is_over(run: Run) -> bool:
     return all(each["state"] in FINAL for each in run.api.task_instances(run.dag_id, run.run_id))
+
+
+def _disordered(lines: Iterable[str]) -> int:
+    """Return how many lines stand behind one of the same job that was written later."""
+    numbers: dict[str, list[int]] = {}
+    for line in lines:
+        job_id, _, number = line.rpartition(" ")
+        numbers.setdefault(job_id, []).append(int(number))
+    return sum(later < earlier for each in numbers.values() for earlier, later in pairwise(each))
 
 
 def _barrier(world: World, scene: Scene, parties: int) -> threading.Barrier | None:

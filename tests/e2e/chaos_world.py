@@ -35,6 +35,7 @@ _TEXT = "{job_id} {number}"
 JOBS: dict[str, dict[str, Any]] = {
     "short": {"running": 2, "lines": {"count": 8, "text": _TEXT}},
     "steady": {"running": 15, "lines": {"count": 60, "text": _TEXT}},
+    "passing": {"running": 50, "lines": {"count": 200, "text": _TEXT}},
     "flowing": {"running": 70, "lines": {"count": 280, "text": _TEXT}},
     "lasting": {"running": 150, "lines": {"count": 600, "text": _TEXT}},
     "long": {"running": 600, "lines": {"count": 2400, "text": _TEXT}, "stopping": 1},
@@ -102,11 +103,23 @@ class World:
     def written(self, jobs: Iterable[dict[str, Any]]) -> Iterator[str]:
         """Yield every line that jobs have written."""
         for job in jobs:
-            if stream := job.get("container", {}).get("logStreamName"):
-                pages = self._logs.get_paginator("filter_log_events").paginate(
-                    logGroupName="/aws/batch/job", logStreamNames=[stream]
-                )
-                yield from (event["message"] for page in pages for event in page["events"])
+            yield from (event["message"] for event in self._events(job))
+
+    def last_lines(self, job: dict[str, Any]) -> int:
+        """Return how many lines a job that was terminated has written in the time that it takes to stop."""
+        if "stoppedAt" not in job:
+            return 0
+        definition = job["jobDefinition"].rpartition("/")[2].partition(":")[0]
+        told_at = job["stoppedAt"] - JOBS[definition].get("stopping", 0) * 1000
+        return len(list(self._events(job, startTime=told_at)))
+
+    def _events(self, job: dict[str, Any], **bounds: int) -> Iterator[dict[str, Any]]:
+        if stream := job.get("container", {}).get("logStreamName"):
+            pages = self._logs.get_paginator("filter_log_events").paginate(
+                logGroupName="/aws/batch/job", logStreamNames=[stream], **bounds
+            )
+            for page in pages:
+                yield from page["events"]
 
     def _marks(self, run: Run) -> list[Path]:
         return list(self.points.glob(f"*@{run.run_id}.reached"))

@@ -10,13 +10,12 @@ import pytest
 
 from airflow_batch_jobs.demo.standalone import RestApi, StandaloneAirflow
 from airflow_batch_jobs.local import LocalControl, start_process
-from tests.e2e import chaos, chaos_world
+from tests.e2e import chaos, chaos_world, stores
 from tests.e2e.parts import SplitAirflow
 from tests.e2e.runs import PLANTED, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
 
 DAGS = Path(__file__).parent / "dags"
 CHAOS_DAGS = Path(__file__).parent / "chaos_dags"
@@ -42,20 +41,27 @@ def cloud() -> Iterator[LocalControl]:
         yield control
 
 
-def own_airflow(cloud: LocalControl, home: Path) -> StandaloneAirflow:
-    """Return an Airflow that is not started yet, for a test that breaks parts of it."""
+@pytest.fixture(scope="session")
+def database() -> Iterator[stores.Database]:
+    """The Airflow's database."""
+    with stores.airflow_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    cloud: LocalControl, database: stores.Database, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StandaloneAirflow]:
+    """The Airflow."""
     environment = {
         "AIRFLOW_CONN_AWS_DEFAULT": cloud.airflow_connection(),
         "AIRFLOW_VAR_PLANTED": PLANTED,
         "AIRFLOW__BATCH_JOBS__DEPLOYMENT": "e2e",
+        # Tasks that wait on workers run beside others.
+        "AIRFLOW__CORE__PARALLELISM": "16",
+        **database.settings,
     }
-    return StandaloneAirflow(home, DAGS, environment)
-
-
-@pytest.fixture(scope="session")
-def airflow(cloud: LocalControl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneAirflow]:
-    """The Airflow."""
-    with own_airflow(cloud, tmp_path_factory.mktemp("airflow")) as running:
+    with StandaloneAirflow(tmp_path_factory.mktemp("airflow"), DAGS, environment) as running:
         yield running
 
 
@@ -79,14 +85,19 @@ def start(api: RestApi) -> Callable[..., Run]:
 def world(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[chaos_world.World]:
     """An Airflow for chaos, with an AWS that works and two that lose half of the answers and of the requests."""
     points = tmp_path_factory.mktemp("points")
-    with start_process() as usual, start_process() as answers, start_process() as requests:
+    with (
+        start_process() as usual,
+        start_process() as answers,
+        start_process() as requests,
+        stores.airflow_database() as database,
+    ):
         clouds = {"aws_default": usual, "aws_hundred_answers": answers, "aws_hundred_requests": requests}
         for each in clouds.values():
             chaos_world.prepare(each)
         answers.fault("SubmitJob", "drop", share=0.5, after=True)
         requests.fault("SubmitJob", "drop", share=0.5)
         connections = {f"AIRFLOW_CONN_{name.upper()}": each.airflow_connection() for name, each in clouds.items()}
-        environment = {**chaos_world.environment(points), **connections}
+        environment = {**chaos_world.environment(points), **connections, **database.settings}
         with SplitAirflow(tmp_path_factory.mktemp("split"), CHAOS_DAGS, environment) as airflow:
             pytestconfig.stash[_AIRFLOW] = airflow
             others = {name: chaos_world.World(airflow, each, points) for name, each in clouds.items()}
@@ -101,18 +112,18 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         item.config.stash[_AIRFLOW].stop()
 
 
-@pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest, world: chaos_world.World) -> dict[str, Future[chaos.Row]]:
-    """What came of the cases of a module that were chosen to run."""
+@pytest.fixture(scope="session")
+def playbill(request: pytest.FixtureRequest, world: chaos_world.World) -> chaos.Playbill:
+    """The cases that were chosen to run."""
     tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    cases: list[Any] = [test.callspec.params["case"] for test in tests if test.module is request.module]
-    return chaos.play_all(world, cases)
+    cases: list[Any] = [test.callspec.params["case"] for test in tests if "row" in test.fixturenames]
+    return chaos.Playbill(world, cases)
 
 
 @pytest.fixture
-def row(case: chaos.Case, outcomes: dict[str, Future[chaos.Row]], pytestconfig: pytest.Config) -> chaos.Row:
+def row(case: chaos.Case, playbill: chaos.Playbill, pytestconfig: pytest.Config) -> chaos.Row:
     """What is left of a test's case."""
-    row = outcomes[case.what].result()
+    row = playbill.row(case)
     pytestconfig.stash.setdefault(_ROWS, []).append(row)
     return row
 

@@ -21,6 +21,12 @@ def runnable(world: World, run: Run) -> None:
     until(lambda: "is RUNNABLE" in run.text(), 60, every=1)
 
 
+def begun(world: World, run: Run) -> None:
+    """Wait until a line of the job is in the task log."""
+    del world
+    until(run.lines, 90, every=1)
+
+
 def running(world: World, run: Run) -> None:
     """Wait until lines of the job are in the task log."""
     del world

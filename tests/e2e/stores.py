@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -10,12 +11,24 @@ import tempfile
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.e2e.runs import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+
+class Database(NamedTuple):
+    """The database of an Airflow.
+
+    Attributes:
+        settings: What Airflow is told of it.
+        folder: Where its files are.
+    """
+
+    settings: dict[str, str]
+    folder: Path
 
 
 def free_port() -> int:
@@ -36,8 +49,8 @@ def redis_server() -> str | None:
 
 
 @contextmanager
-def postgres(environment: Mapping[str, str], port: int) -> Iterator[None]:
-    """Run PostgreSQL with an empty database, as its image does.
+def postgres(environment: Mapping[str, str], port: int) -> Iterator[Path]:
+    """Run PostgreSQL with an empty database, as its image does; return the folder of its files.
 
     Args:
         environment: POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB.
@@ -75,7 +88,23 @@ def postgres(environment: Mapping[str, str], port: int) -> Iterator[None]:
             connection = ["--host=127.0.0.1", f"--port={port}", f"--username={environment['POSTGRES_USER']}"]
             create: list[str | Path] = [binaries / "createdb", *connection, environment["POSTGRES_DB"]]
             until(lambda: subprocess.run(create, env=secret, check=False, capture_output=True).returncode == 0, 30)
-            yield
+            yield home / "data"
+
+
+@contextmanager
+def airflow_database() -> Iterator[Database]:
+    """Run PostgreSQL for an Airflow.
+
+    On SQLite its API server answers some of the requests that come at once with a 500.
+    """
+    names = {"POSTGRES_USER": "airflow", "POSTGRES_PASSWORD": secrets.token_hex(16), "POSTGRES_DB": "airflow"}
+    port = free_port()
+    user, password, database = names.values()
+    address = f"postgresql+psycopg2://{user}:{password}@127.0.0.1:{port}/{database}"
+    # Requests that hold one connection and wait for another stop each other where there are few.
+    pool = {"AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "60"}
+    with postgres(names, port) as folder:
+        yield Database({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": address, **pool}, folder)
 
 
 @contextmanager

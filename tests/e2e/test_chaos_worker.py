@@ -53,20 +53,30 @@ def working(run: Run) -> int:
 
 
 HUNDRED = Scene()
+EVICTED = "told to stop and no retry is left"
 
 CASES = [
     Case("worker killed before the record", "deferred", kill, points={"before-record": WAIT}),
-    Case("worker killed between the record and SubmitJob", "deferred", kill, points={"before-send": WAIT}),
+    Case("worker killed between the record and SubmitJob", "deferred", kill, points={"before-send": WAIT}, seconds=300),
     Case("worker killed between SubmitJob and the id's store", "deferred", kill, points={"after-send": WAIT}),
     Case("worker killed before the deferral", "deferred", kill, points={"before-deferral": WAIT}),
-    Case("worker killed while it waits", "on_worker", kill_while_it_waits, "flowing"),
+    Case("worker killed while it waits", "on_worker", kill_while_it_waits, "flowing", seconds=300),
     Case("task's process alone killed after SubmitJob", "deferred", wait_until_it_is_gone, points={"after-send": KILL}),
     Case("SubmitJob's answer lost", "first_answer_lost", nothing),
-    Case("SubmitJob's request lost", "first_request_lost", nothing),
+    Case("SubmitJob's request lost", "first_request_lost", nothing, seconds=300),
     Case("worker told to end while it waits, a retry left", "on_worker", evict_while_it_waits, "steady"),
 ]
 LONG_CASES = [
-    Case("worker told to end while it waits, no retry left", "on_worker_once", evict_while_it_waits, "long", "failed"),
+    Case(
+        "worker told to end while it waits, no retry left",
+        "on_worker_once",
+        evict_while_it_waits,
+        "long",
+        "failed",
+        stopped=1,
+        reason=EVICTED,
+        last_lines=1,
+    ),
     Case("worker told to end after SubmitJob, a retry left", "deferred", evict, points={"after-send": WAIT}),
     Case(
         "worker told to end after SubmitJob, no retry left",
@@ -74,6 +84,8 @@ LONG_CASES = [
         evict,
         "waiting",
         "failed",
+        stopped=1,
+        reason=EVICTED,
         points={"after-send": WAIT},
     ),
     Case("mapped: worker killed after SubmitJob", "mapped", kill, jobs=3, points={"after-send": WAIT}),

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy import create_engine, inspect, literal_column, select, table
+
 from tests.e2e.runs import FINAL, PLANTED, Run, until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_batch_jobs.demo.standalone import StandaloneAirflow
     from airflow_batch_jobs.local import LocalControl
+    from tests.e2e.stores import Database
 
 STATES = {
     "deferred": "success",
@@ -19,7 +24,9 @@ STATES = {
 }
 
 
-def test_a_secret_is_nowhere_but_in_the_jobs(airflow: StandaloneAirflow, cloud: LocalControl) -> None:
+def test_a_secret_is_nowhere_but_in_the_jobs(
+    airflow: StandaloneAirflow, database: Database, cloud: LocalControl
+) -> None:
     """Whether a job succeeds or fails, is waited for in the triggerer or on a worker, or is refused for the secret."""
     run = Run.start(airflow.api, "planted")
 
@@ -30,15 +37,29 @@ def test_a_secret_is_nowhere_but_in_the_jobs(airflow: StandaloneAirflow, cloud: 
     assert states() == STATES
     assert "*** is no token" in str(Run(airflow.api, "planted", run.run_id, "refused").log())
     assert {job["parameters"].get("api_token") for job in cloud.jobs() if is_of(job, run)} == {PLANTED, ""}
-    files = [path for path in airflow.home.rglob("*") if path.is_file()]
+    kept = list(rows(database))
+    assert any(run.run_id in row for row in kept)
+    assert not [row for row in kept if PLANTED in row or PLANTED.encode().hex() in row]
+    files = [path for folder in (airflow.home, database.folder) for path in folder.rglob("*") if path.is_file()]
     assert len([path for path in files if path.suffix == ".log"]) > len(STATES)
-    assert [path for path in files if path.name == "airflow.db"]
     telling = [path for path in files if PLANTED.encode() in path.read_bytes()]
     # Airflow copies a task's errors onto the console of the component that supervises it, and does not mask them there.
     assert {path.name for path in telling} <= {"standalone.log"}
     assert all(
         "task_id=refused" in line for path in telling for line in path.read_text().splitlines() if PLANTED in line
     )
+
+
+def rows(database: Database) -> Iterator[str]:
+    """Yield every row of the database as text, binary columns as hexadecimal digits."""
+    engine = create_engine(database.settings["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    try:
+        names = inspect(engine).get_table_names()
+        with engine.connect() as connection:
+            for name in names:
+                yield from connection.scalars(select(literal_column(f'"{name}"::text')).select_from(table(name)))
+    finally:
+        engine.dispose()
 
 
 def is_of(job: dict[str, dict[str, str]], run: Run) -> bool:

@@ -11,7 +11,7 @@ from airflow_batch_jobs import BatchJobOperator
 
 COMMON: dict[str, Any] = {"task_id": "job", "job_queue": "default", "poll_interval": 2}
 RETRY: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(seconds=1)}
-TIMEOUT: dict[str, Any] = {"execution_timeout": timedelta(seconds=15)}
+TIMEOUT: dict[str, Any] = {"execution_timeout": timedelta(seconds=25)}
 ON_WORKER: dict[str, Any] = {"deferrable": False}
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -21,6 +21,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "on_worker_once": ON_WORKER,
     "timed": {**RETRY, **TIMEOUT},
     "timed_once": TIMEOUT,
+    "timed_on_worker": {**TIMEOUT, **ON_WORKER},
     # The local AWS loses answers to requests that have these fields.
     "first_answer_lost": {**RETRY, "submit_options": {"retryStrategy": {"attempts": 1}}},
     "first_request_lost": {**RETRY, "submit_options": {"timeout": {"attemptDurationSeconds": 600}}},

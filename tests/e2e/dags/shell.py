@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, task
@@ -29,17 +28,8 @@ with DAG("finished_in_triggerer", schedule=None, params=PARAMS):
 
     told(BatchJobOperator(**COMMON, finish_in_triggerer=True).output)  # type: ignore[arg-type]  # as in every TaskFlow call
 
-with DAG("deferred_with_retry", schedule=None, params=PARAMS):
-    BatchJobOperator(**COMMON, retries=1, retry_delay=timedelta(seconds=1))
-
-with DAG("deferred_for_20_seconds", schedule=None, params=PARAMS):
-    BatchJobOperator(**COMMON, execution_timeout=timedelta(seconds=20))
-
 with DAG("on_worker", schedule=None, params=PARAMS):
     BatchJobOperator(**COMMON, deferrable=False)
-
-with DAG("on_worker_for_20_seconds", schedule=None, params=PARAMS):
-    BatchJobOperator(**COMMON, deferrable=False, execution_timeout=timedelta(seconds=20))
 
 with DAG("sensed", schedule=None, params=PARAMS):
     submitted = BatchJobOperator(**COMMON, wait=False)
