@@ -8,6 +8,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from airflow_batch_jobs.batch.aws.pacing import LineBudget
 from airflow_batch_jobs.task.heap import freeze_after, freezing
 from airflow_batch_jobs.task.log import TaskLog
 
@@ -40,6 +41,8 @@ class Triggerer:
         self.questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self.cursor_writes = WriteRate(WRITES_PER_SECOND)
         self.link_writes = WriteRate(WRITES_PER_SECOND)
+        self._watchers: dict[str, JobWatcher] = {}
+        self._budgets: dict[float, LineBudget] = {}
         self._ahead: deque[SavedLog] = deque()
         self._askers: set[asyncio.Task[None]] = set()
         self._sweeps: set[asyncio.Task[None]] = set()  # a loop alone does not keep its tasks alive
@@ -47,6 +50,8 @@ class Triggerer:
     @classmethod
     def here(cls) -> Triggerer:
         """Return the one of the running event loop."""
+        for closed in [loop for loop in _TRIGGERERS if loop.is_closed()]:  # its own watchers would keep it alive
+            del _TRIGGERERS[closed]
         loop = asyncio.get_running_loop()
         if loop not in _TRIGGERERS:
             _TRIGGERERS[loop] = cls()
@@ -66,19 +71,28 @@ class Triggerer:
             asker.add_done_callback(self._askers.discard)
 
     def watcher(self, connection: AwsConnection) -> JobWatcher:
-        """Return the watcher for a set of AWS settings."""
-        from airflow_batch_jobs.batch.watch import JobWatcher, shared_watcher
+        """Return the watcher for a set of AWS settings; a new one if the last has ended with its last follower."""
+        found = self._watchers.get(connection.key)
+        if found is None or found.has_ended:
+            found = self._watchers[connection.key] = self._new_watcher(connection)
+        return found
+
+    def _new_watcher(self, connection: AwsConnection) -> JobWatcher:
+        from airflow_batch_jobs.batch.watch import JobWatcher
         from airflow_batch_jobs.config import Settings
 
-        def make() -> JobWatcher:
-            freeze_after("Airflow")
-            settings = Settings.read()
-            watcher = JobWatcher(freezing(connection.clients()), settings.watch_options(), on_size=_freeze_at)
-            if settings.sweep_orphans:
-                self._sweep_beside(watcher, settings.deployment)
-            return watcher
-
-        return shared_watcher(connection.key, make)
+        freeze_after("Airflow")
+        settings = Settings.read()
+        rate = settings.log_lines_per_second
+        watcher = JobWatcher(
+            freezing(connection.clients()),
+            settings.watch_options(),
+            budget=self._budgets.setdefault(rate, LineBudget(rate)),
+            on_size=_freeze_at,
+        )
+        if settings.sweep_orphans:
+            self._sweep_beside(watcher, settings.deployment)
+        return watcher
 
     async def _ask_ahead(self) -> None:
         while self._ahead:

@@ -9,7 +9,6 @@ import pytest
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
-from airflow_batch_jobs.task.triggerer import WriteRate
 from airflow_batch_jobs.task.wait import Outcome, WaitPlan
 from airflow_batch_jobs.triggers import BatchJobTrigger, JobEvent, _undisturbed
 
@@ -136,10 +135,3 @@ def test_a_shutdown_ends_the_work_at_once() -> None:
         return ended.is_set()
 
     assert asyncio.run(main())
-
-
-def test_writes_of_all_triggers_together_are_bounded() -> None:
-    """Four a second, whoever asks."""
-    rate = WriteRate(per_second=4)
-    allowed = sum(rate.allows(tick / 100) for tick in range(200))
-    assert allowed == 8

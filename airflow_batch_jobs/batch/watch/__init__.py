@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_batch_jobs.batch.watch.loop import WatchOptions
 from airflow_batch_jobs.batch.watch.updates import Ended, LogLines, NoAnswer, Problem, StatusChange, Update
-from airflow_batch_jobs.batch.watch.watcher import JobFollower, JobWatcher, shared_watcher
+from airflow_batch_jobs.batch.watch.watcher import JobFollower, JobWatcher
 
 __all__ = [
     "Ended",
@@ -16,5 +16,4 @@ __all__ = [
     "StatusChange",
     "Update",
     "WatchOptions",
-    "shared_watcher",
 ]

@@ -41,7 +41,7 @@ class WatchOptions:
     Attributes:
         status_calls_per_second: The most DescribeJobs calls.
         log_calls_per_second: The most FilterLogEvents calls a region; AWS bears 5 for the whole account.
-        log_lines_per_second: The most log lines, of all watchers in an event loop together.
+        log_lines_per_second: The most log lines, of all watchers that share a budget together.
         log_settle_seconds: For how long, at least, late events are looked for after a job's end.
         log_lookback_seconds: How late an event may come.
     """

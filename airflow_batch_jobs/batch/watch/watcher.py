@@ -26,7 +26,7 @@ from airflow_batch_jobs.batch.watch.updates import Ended
 from airflow_batch_jobs.errors import CallOrderError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -51,7 +51,7 @@ class JobWatcher:
     Args:
         clients: Makes the boto3 clients.
         options: How fast to ask and copy.
-        budget: Shares lines out; the event loop's own when None.
+        budget: Shares the lines out among all watchers that are given it; the watcher's own when None.
         clock: The machine's own when None.
         run: Runs blocking work beside the event loop; in threads when None.
         on_size: Called some times a second with how many jobs and log streams are followed.
@@ -69,7 +69,7 @@ class JobWatcher:
     ) -> None:
         self.options = options or WatchOptions()
         self._calls = AwsCalls(clients, run)
-        self._budget = budget
+        self._budget = budget or LineBudget(self.options.log_lines_per_second)
         self.clock = clock or SystemClock()
         self._on_size = on_size
         self._loop: WatchLoop | None = None
@@ -140,9 +140,7 @@ class JobWatcher:
     def start(self) -> WatchLoop:
         """Return what works for all followers, at work."""
         if self._loop is None or self._loop.is_over:
-            options = self.options
-            budget = self._budget or _Shared.here().budget(options.log_lines_per_second)
-            self._loop = WatchLoop(self._calls, options, budget, self.clock, self._on_size)
+            self._loop = WatchLoop(self._calls, self.options, self._budget, self.clock, self._on_size)
         return self._loop
 
     async def _insist(self, work: Callable[[Any], Answer], action: str) -> Answer:
@@ -252,41 +250,6 @@ class JobFollower:
         if self._job is None:
             raise CallOrderError("Follow a job inside of `async with watcher.follow(…) as follower`.")
         return self._job
-
-
-def shared_watcher(key: Hashable, make: Callable[[], JobWatcher]) -> JobWatcher:
-    """Return the running event loop's watcher for a set of AWS settings.
-
-    Args:
-        key: The settings.
-        make: Makes the watcher if there is none, or if the last one has ended with its last follower.
-    """
-    watchers = _Shared.here().watchers
-    if key not in watchers or watchers[key].has_ended:
-        watchers[key] = make()
-    return watchers[key]
-
-
-class _Shared:
-    """What the watchers of an event loop share."""
-
-    def __init__(self) -> None:
-        self.watchers: dict[Hashable, JobWatcher] = {}
-        self._budgets: dict[float, LineBudget] = {}
-
-    @classmethod
-    def here(cls) -> _Shared:
-        """Return what is shared in the running event loop."""
-        for closed in [loop for loop in _SHARED if loop.is_closed()]:
-            del _SHARED[closed]
-        return _SHARED.setdefault(asyncio.get_running_loop(), cls())
-
-    def budget(self, lines_per_second: float) -> LineBudget:
-        """Return the budget of all watchers that agree on it."""
-        return self._budgets.setdefault(lines_per_second, LineBudget(lines_per_second))
-
-
-_SHARED: dict[asyncio.AbstractEventLoop, _Shared] = {}
 
 
 def _terminate(client: Any, job_id: str, reason: str) -> None:

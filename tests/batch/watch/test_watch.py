@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.watch import Ended, JobWatcher, StatusChange, shared_watcher
+from airflow_batch_jobs.batch.watch import Ended, JobWatcher, StatusChange
 from airflow_batch_jobs.errors import CallOrderError
 from tests.batch.watch.scripted import numbered, submitted
 from tests.batch.watch.virtual import VirtualAws, follow_to_end, lines_of, run
@@ -273,35 +273,22 @@ def test_a_follower_follows_once_and_inside_of_its_context(frozen_aws: LocalAws)
     run(main())
 
 
-def test_a_shared_watcher_ends_with_its_last_follower(frozen_aws: LocalAws) -> None:
-    """Those with the same settings share a watcher; when the last has left nothing runs, and the next one is new."""
+def test_a_watcher_ends_with_its_last_follower(frozen_aws: LocalAws) -> None:
+    """When the last has left nothing runs, until the next one comes."""
     ids = submitted(frozen_aws, 2, running=1_000)
-    made: list[JobWatcher] = []
 
     async def main() -> None:
-        virtual = VirtualAws(frozen_aws)
-
-        def make() -> JobWatcher:
-            made.append(virtual.watcher())
-            return made[-1]
-
-        assert shared_watcher("settings", make) is shared_watcher("settings", make)
-        assert shared_watcher("others", make) is not shared_watcher("settings", make)
-        first = shared_watcher("settings", make).follow(ids[0])
-        second = shared_watcher("settings", make).follow(ids[1])
-        async with first:
-            async with second:
-                await anext(second)
-            await anext(first)
-            assert shared_watcher("settings", make) is made[0]
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-        again = shared_watcher("settings", make)
-        assert again is made[2]
-        async with again.follow(ids[0]) as third:
-            await anext(third)
+        watcher = VirtualAws(frozen_aws).watcher()
+        for _ in range(2):
+            async with watcher.follow(ids[0]) as first:
+                async with watcher.follow(ids[1]) as second:
+                    await anext(second)
+                await anext(first)
+                assert not watcher.has_ended
+            assert watcher.has_ended
+            assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run(main())
-    assert len(made) == 3
 
 
 def test_what_works_for_all_logs_into_nobodys_task(frozen_aws: LocalAws) -> None:
