@@ -113,11 +113,10 @@ class JobTask:
             JobNotFoundError: AWS does not know the job.
             AwsError: AWS refused to tell about it.
         """
-        from airflow_batch_jobs.task.log import TaskLog
         from airflow_batch_jobs.task.on_worker import copy_rest
 
         outcome.raise_for_error()
-        copy_rest(outcome, self._connection.clients(), TaskLog())
+        copy_rest(outcome, self._connection.clients())
         self._push(ti, outcome.job)
 
     def _push(self, ti: Any, job: Mapping[str, Any]) -> None:

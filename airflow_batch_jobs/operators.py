@@ -259,13 +259,13 @@ class BatchJobOperator(JobTask, BaseOperator):
         """End as the job did."""
         from airflow.sdk.exceptions import AirflowTaskTimeout
 
-        from airflow_batch_jobs.task.log import TaskLog
+        from airflow_batch_jobs.task import log
 
         self._take_over(context["ti"], outcome)
         if outcome.timed_out and not outcome.succeeded:
             raise AirflowTaskTimeout(f"Batch job {outcome.job_id} ran longer than the task's execution_timeout")
         outcome.raise_for_status()
-        TaskLog().note(outcome.summary)
+        log.note(outcome.summary)
         return outcome.job_id
 
     def _end_late(self, ti: Any, submission: Submission) -> Outcome | None:
@@ -275,7 +275,7 @@ class BatchJobOperator(JobTask, BaseOperator):
             What came of the job; None where there is none, or it is left.
         """
         from airflow_batch_jobs.errors import AwsError
-        from airflow_batch_jobs.task.log import TaskLog
+        from airflow_batch_jobs.task import log
         from airflow_batch_jobs.task.on_worker import retry_left
 
         if retry_left(ti) or not self.terminate_on_kill:
@@ -283,7 +283,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         try:
             jobs = submission.unfinished()
         except AwsError as error:  # the timeout is what must be reported
-            TaskLog().problem(f"A job named {submission.request.job_name} may run on. {error}")
+            log.problem(f"A job named {submission.request.job_name} may run on. {error}")
             return None
         outcome = None
         for job in jobs:
@@ -294,7 +294,7 @@ class BatchJobOperator(JobTask, BaseOperator):
     def _abandon(self, context: Context) -> None:
         """Terminate the job of a trigger that has crashed, unless a retry is left, or at work, that adopts it."""
         from airflow_batch_jobs.batch.operations import terminate
-        from airflow_batch_jobs.task.log import TaskLog
+        from airflow_batch_jobs.task import log
         from airflow_batch_jobs.task.on_worker import retry_left
         from airflow_batch_jobs.task.submitting import TaskStateRecords
 
@@ -307,7 +307,7 @@ class BatchJobOperator(JobTask, BaseOperator):
                 reason = "The Airflow trigger that waited for it has crashed"
                 terminate(self._connection.clients(), job["job_id"], reason)
         except Exception as error:  # noqa: BLE001 - what has ended the wait is what must be reported
-            TaskLog().problem(f"Job {job['job_id']} may run on: {error}")
+            log.problem(f"Job {job['job_id']} may run on: {error}")
 
 
 def _reference_of(definition: JobDefinition | type[JobDefinition] | str) -> str:

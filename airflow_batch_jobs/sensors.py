@@ -133,7 +133,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
     def _finish(self, context: Context, outcome: Outcome) -> str:
         from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowTaskTimeout
 
-        from airflow_batch_jobs.task.log import TaskLog
+        from airflow_batch_jobs.task import log
 
         self._take_over(context["ti"], outcome)
         if outcome.timed_out and not outcome.succeeded:
@@ -141,5 +141,5 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
             kind = AirflowTaskTimeout if bounded else AirflowSensorTimeout
             raise kind(f"Batch job {outcome.job_id} had not ended after {self._limit}")
         outcome.raise_for_status()
-        TaskLog().note(outcome.summary)
+        log.note(outcome.summary)
         return outcome.job_id

@@ -71,7 +71,7 @@ class BatchOrphanSweepOperator(BaseOperator):
         from airflow_batch_jobs.batch.aws.clients import kept_clients
         from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep
         from airflow_batch_jobs.config import Settings
-        from airflow_batch_jobs.task.log import TaskLog
+        from airflow_batch_jobs.task import log
         from airflow_batch_jobs.task.task_states import ask_on_worker
 
         connection = AwsConnection(self.aws_conn_id or None, self.region_name, self.verify, self.botocore_config)
@@ -82,7 +82,6 @@ class BatchOrphanSweepOperator(BaseOperator):
             grace_seconds=self.grace_seconds,
             dry_run=not self.terminates,
         ).run(ask_on_worker)
-        log = TaskLog()
         for finding, line in zip(report.findings, report.lines(), strict=True):
             write = log.note if finding.decision is Decision.LEFT else log.problem
             write(line)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_batch_jobs.task import stop
+from airflow_batch_jobs.task import log, stop
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.saved_log import SavedLog
 from airflow_batch_jobs.task.supervisor import JOB_XCOM, TaskKey
@@ -158,9 +158,9 @@ class BatchJobTrigger(BaseTrigger):
                 await self._key.set_xcom("return_value", outcome.job_id)
         except Exception as error:  # noqa: BLE001 - whatever is wrong here, a worker can still end the task
             why = f"its XComs could not be written: {error!r}"
-            Triggerer.here().log.problem(f"The task is ended by a worker, since {why}")
+            log.problem(f"The task is ended by a worker, since {why}")
             return False
-        Triggerer.here().log.note(outcome.summary)
+        log.note(outcome.summary)
         return True
 
     async def _wait_for_job(self) -> Outcome:
@@ -178,7 +178,6 @@ class BatchJobTrigger(BaseTrigger):
         self._wait = JobWait(
             self.plan,
             triggerer.watcher(self.connection),
-            log=triggerer.log,
             listener=self._saved_log,
             is_current=self._is_current,
         )
@@ -207,7 +206,7 @@ class BatchJobTrigger(BaseTrigger):
         if verdict is not stop.Verdict.TERMINATE or not self.plan.terminate_on_kill:
             self._settled = True
             self._saved_log = None  # it is another's now
-            Triggerer.here().log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
+            log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
             return
         reason = f"Airflow task stopped by a user: now {state or 'cleared'}"
         # A wait that has not begun yet can stop its job all the same; there is no log to wait for then.
@@ -242,7 +241,7 @@ class BatchJobTrigger(BaseTrigger):
                 state = await self._key.state()
                 stored = await self._key.get_xcom(JOB_XCOM) if state == "deferred" else None
             except Exception as error:  # noqa: BLE001 - whatever is wrong with the API server, the job must not pay
-                Triggerer.here().log.problem(
+                log.problem(
                     f"The API server does not say whether a user stopped this task ({error!r}); job "
                     f"{self.plan.job_id} is left running. Terminate it by hand if it is not wanted."
                 )

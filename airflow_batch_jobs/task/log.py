@@ -1,9 +1,13 @@
-"""The task log: a line for each change of a job's state, and the job's own lines with their own times."""
+"""The task log: a line for each change of a job's state, and the job's own lines with their own times.
+
+What is written goes into the log of the task that writes. In a triggerer the calling asyncio task decides whose log
+that is: a line must be written from the task of its own trigger.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -14,9 +18,38 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
 
+#: The loggers, so that the UI can filter by source: a job's own lines, and everything that is said about it.
+_JOB, _OWN = "batch.job", "airflow_batch_jobs"
 #: A level that a line names among its first words, as Python, Java, Go and most shells write it.
 _LEVEL = re.compile(r"^(?:\S+\s+){0,4}?[\[<(|]?(?P<level>CRITICAL|FATAL|ERROR|WARNING|WARN)[\]>)|:]*(?:\s|$)")
 _METHODS = {"CRITICAL": "critical", "FATAL": "critical", "ERROR": "error", "WARNING": "warning", "WARN": "warning"}
+
+
+def note(text: str) -> None:
+    """Write a line about the job."""
+    _logger(_OWN).info(text)
+
+
+def problem(text: str) -> None:
+    """Write a line that somebody should read."""
+    _logger(_OWN).warning(text)
+
+
+def status(detail: JobDetail) -> None:
+    """Write where the job is in its life, and why."""
+    again = f", attempt {len(detail.attempts) + 1}" if detail.attempts and not detail.is_final else ""
+    counts = ", ".join(f"{count} {status}" for status, count in detail.children.items())
+    why = "; ".join(part for part in (counts, detail.status_reason) if part)
+    _logger(_OWN).info(f"Job {detail.job_id} is {detail.status}{again}" + (f": {why}" if why else ""))
+
+
+def lines(stream: LogStream, events: Iterable[LogEvent]) -> None:
+    """Write lines of the job under their own CloudWatch timestamps, after the label where there are several streams."""
+    job, prefix = _logger(_JOB), f"[{stream.label}] " if stream.label else ""
+    for event in events:
+        text = event.text()
+        write = getattr(job, level_of(text))
+        write(prefix + text, timestamp=event.time.isoformat(timespec="microseconds").replace("+00:00", "Z"))
 
 
 def level_of(text: str) -> str:
@@ -25,37 +58,6 @@ def level_of(text: str) -> str:
     return _METHODS[named["level"]] if named else "info"
 
 
-class TaskLog:
-    """Writes into the log of the task that calls it.
-
-    The job's own lines come from the logger `batch.job`, so that the UI can filter by source; everything else from
-    `airflow_batch_jobs`. In a triggerer the calling asyncio task decides whose log it is: a line must be written from
-    the task of its own trigger.
-    """
-
-    def __init__(self) -> None:
-        self._own = structlog.get_logger("airflow_batch_jobs")
-        self._job = structlog.get_logger("batch.job")
-
-    def note(self, text: str) -> None:
-        """Write a line about the job."""
-        self._own.info(text)
-
-    def problem(self, text: str) -> None:
-        """Write a line that somebody should read."""
-        self._own.warning(text)
-
-    def status(self, detail: JobDetail) -> None:
-        """Write where the job is in its life, and why."""
-        again = f", attempt {len(detail.attempts) + 1}" if detail.attempts and not detail.is_final else ""
-        counts = ", ".join(f"{count} {status}" for status, count in detail.children.items())
-        why = "; ".join(part for part in (counts, detail.status_reason) if part)
-        self._own.info(f"Job {detail.job_id} is {detail.status}{again}" + (f": {why}" if why else ""))
-
-    def lines(self, stream: LogStream, events: Iterable[LogEvent]) -> None:
-        """Write lines of the job under their own CloudWatch timestamps, after the label where there are streams."""
-        prefix = f"[{stream.label}] " if stream.label else ""
-        for event in events:
-            text = event.text()
-            write = getattr(self._job, level_of(text))
-            write(prefix + text, timestamp=event.time.isoformat(timespec="microseconds").replace("+00:00", "Z"))
+def _logger(name: str) -> Any:
+    """Return a logger as structlog is configured now: a kept one would write where it did first."""
+    return structlog.get_logger(name)

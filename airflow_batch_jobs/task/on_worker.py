@@ -13,8 +13,7 @@ from airflow_batch_jobs.batch.logs import LogCursor, read_on
 from airflow_batch_jobs.batch.watch import JobWatcher
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import AwsError, TaskEvictedError
-from airflow_batch_jobs.task import execution_timeout, stop
-from airflow_batch_jobs.task.log import TaskLog
+from airflow_batch_jobs.task import execution_timeout, log, stop
 from airflow_batch_jobs.task.submitting import RECORD_KEY
 from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS
 from airflow_batch_jobs.task.wait import JobWait, Outcome, WaitPlan
@@ -51,7 +50,6 @@ class WorkerWait:
         self, plan: WaitPlan, connection: AwsConnection, key: TaskKey, *, retry_left: bool, recorded_as: Any = None
     ) -> None:
         self.plan = plan
-        self.log = TaskLog()
         self._connection = connection
         self._key = key
         self._retry_left = retry_left
@@ -82,7 +80,7 @@ class WorkerWait:
             killed_event.set()
         options = replace(Settings.read().watch_options(), log_lines_per_second=LINES_PER_SECOND)
         watcher = JobWatcher(self._connection.clients(), options)
-        async with JobWait(self.plan, watcher, log=self.log, is_current=self._is_current) as wait:
+        async with JobWait(self.plan, watcher, is_current=self._is_current) as wait:
             waiting = asyncio.create_task(wait.outcome())
             killed = asyncio.create_task(killed_event.wait())
             await asyncio.wait({waiting, killed}, return_when=asyncio.FIRST_COMPLETED)
@@ -166,7 +164,7 @@ def stopped(job_id: str, state: str | None, verdict: stop.Verdict) -> BaseExcept
     return TaskEvictedError(job_id, runs_on=verdict is stop.Verdict.LEAVE)
 
 
-def copy_rest(outcome: Outcome, clients: ClientFactory, log: TaskLog) -> None:
+def copy_rest(outcome: Outcome, clients: ClientFactory) -> None:
     """Copy the log lines that the line budget left over, up to `log_max_lines` a stream.
 
     A log that cannot be read is a line of its own and no failure: the job has ended as it has.

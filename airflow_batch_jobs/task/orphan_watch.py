@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep, in_question
-from airflow_batch_jobs.task import task_states
+from airflow_batch_jobs.task import log, task_states
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.orphans import Finding, SweepReport
     from airflow_batch_jobs.batch.watch import JobWatcher
-    from airflow_batch_jobs.task.log import TaskLog
 
 #: Seconds from the end of one sweep to the beginning of the next.
 PERIOD_SECONDS = 60.0
@@ -32,16 +31,12 @@ class OrphanWatch:
         watcher: Whose queues.
         deployment: The Airflow whose jobs are looked at.
         gate: To be held while the API server is asked.
-        log: The triggerer's own, since no task is concerned.
     """
 
-    def __init__(
-        self, watcher: JobWatcher, deployment: str, gate: AbstractAsyncContextManager[Any], log: TaskLog
-    ) -> None:
+    def __init__(self, watcher: JobWatcher, deployment: str, gate: AbstractAsyncContextManager[Any]) -> None:
         self._watcher = watcher
         self._deployment = deployment
         self._gate = gate
-        self._log = log
 
     def start(self) -> asyncio.Task[None]:
         """Begin, in the running event loop; the task ends by itself when the watcher does."""
@@ -53,11 +48,11 @@ class OrphanWatch:
             try:
                 report = await self._sweep()
             except Exception as error:  # noqa: BLE001 - whatever is wrong, no trigger may end for it
-                self._log.problem(f"The sweep for orphans has failed and is tried again: {error!r}")
+                log.problem(f"The sweep for orphans has failed and is tried again: {error!r}")
                 continue
             for finding, line in zip(report.findings, report.lines(), strict=True):
                 if finding.decision is Decision.ORPHAN:
-                    self._log.problem(line)
+                    log.problem(line)
 
     async def _sweep(self) -> SweepReport:
         queues = self._watcher.queues()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.supervisor import CURSOR_XCOM
 from airflow_batch_jobs.task.wait import WaitListener
 
@@ -55,13 +56,13 @@ class SavedLog(WaitListener):
         try:
             saved = await self._fetch()
         except Exception as error:  # noqa: BLE001 - without it lines come twice, which is better than not at all
-            self._triggerer.log.problem(f"Where the log was left is not known, lines may come twice: {error!r}")
+            log.problem(f"Where the log was left is not known, lines may come twice: {error!r}")
             return {}
         self._is_stored = saved is not None
         if not saved or saved.get("job_id") != self._job_id:
             return {}
         if _are_logs_remote():
-            self._triggerer.log.note(
+            log.note(
                 "The log is copied from its beginning: what an earlier triggerer wrote is not in the remote log store."
             )
             return {}
@@ -125,9 +126,7 @@ class SavedLog(WaitListener):
     def _note_gap(self, saved_at: str | None) -> None:
         """Say that the earlier triggerer did not end as it should: it may have copied lines after it last saved."""
         ago = f" {(_now() - datetime.fromisoformat(saved_at)).total_seconds():.0f} s ago" if saved_at else ""
-        self._triggerer.log.note(
-            f"The log goes on where an earlier triggerer saved its place{ago}; lines since then may come twice."
-        )
+        log.note(f"The log goes on where an earlier triggerer saved its place{ago}; lines since then may come twice.")
 
 
 def _are_logs_remote() -> bool:

@@ -12,8 +12,7 @@ from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.submission import Record, Submission, Submitted
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
-from airflow_batch_jobs.task import execution_timeout
-from airflow_batch_jobs.task.log import TaskLog
+from airflow_batch_jobs.task import execution_timeout, log
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -100,7 +99,7 @@ def submission_for(operator: BatchJobOperator, context: Context, clients: Client
         request=operator.request(new_job_name(prefix), task_tags(identity, is_detached=_is_detached(operator))),
         prefix=prefix,
         store=TaskStateRecords(context["task_state_store"]),
-        note=TaskLog().note,
+        note=log.note,
     )
 
 
@@ -113,7 +112,7 @@ def submit(operator: BatchJobOperator, submission: Submission) -> tuple[Submitte
     Raises:
         BatchJobsError: See `airflow_batch_jobs.errors`.
     """
-    log, request, clients = TaskLog(), submission.request, submission.clients
+    request, clients = submission.request, submission.clients
     definition_arn = check_request(clients, request, note=log.problem)
     submitted = submission.run()
     if submitted.found is not None:

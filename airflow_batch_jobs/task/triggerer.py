@@ -1,4 +1,4 @@
-"""Triggerer: what the triggers of one event loop share: watchers, the way into the log, a bound on what they ask."""
+"""Triggerer: what the triggers of one event loop share: watchers, the lines these copy, a bound on what they ask."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow_batch_jobs.batch.aws.pacing import LineBudget
+from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.heap import freeze_after, freezing
-from airflow_batch_jobs.task.log import TaskLog
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch import JobWatcher
@@ -30,14 +30,12 @@ class Triggerer:
     """One event loop of triggers.
 
     Attributes:
-        log: Writes into the log of the task whose trigger calls it.
         questions: To be held while the API server is asked for something that can wait.
         cursor_writes: Bounds how often cursors are saved.
         link_writes: Bounds how often links are.
     """
 
     def __init__(self) -> None:
-        self.log = TaskLog()
         self.questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self.cursor_writes = WriteRate(WRITES_PER_SECOND)
         self.link_writes = WriteRate(WRITES_PER_SECOND)
@@ -104,9 +102,9 @@ class Triggerer:
         from airflow_batch_jobs.task.orphan_watch import OrphanWatch
 
         if not deployment:
-            self.log.problem(str(NoDeploymentError()))
+            log.problem(str(NoDeploymentError()))
             return
-        task = OrphanWatch(watcher, deployment, self.questions, self.log).start()
+        task = OrphanWatch(watcher, deployment, self.questions).start()
         self._sweeps.add(task)
         task.add_done_callback(self._sweeps.discard)
 

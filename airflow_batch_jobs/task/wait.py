@@ -15,7 +15,7 @@ from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, diagnose, summarize, why_waiting
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import Ended, LogLines, NoAnswer, Problem, StatusChange
-from airflow_batch_jobs.task.log import TaskLog
+from airflow_batch_jobs.task import log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -177,7 +177,6 @@ class JobWait:
     Args:
         plan: What to wait for.
         watcher: Who follows the job.
-        log: The task log.
         listener: Who is told what the log does not need.
         is_current: Asks whether the task instance still waits for the job by this wait; no answer is a no. Asked when
             time is up, since the job may be that of a newer attempt by then.
@@ -192,12 +191,10 @@ class JobWait:
         plan: WaitPlan,
         watcher: JobWatcher,
         *,
-        log: TaskLog | None = None,
         listener: WaitListener | None = None,
         is_current: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.plan = plan
-        self.log = log or TaskLog()
         self.ended = False
         self.is_open = False
         self._listener: WaitListener = listener or _NOBODY
@@ -260,13 +257,13 @@ class JobWait:
         if self._detail is not None and self._detail.is_final:
             return True
         if self._detail is not None and self._detail.status_reason:
-            self.log.note(f"Its status reason before the termination: {self._detail.status_reason}")
+            log.note(f"Its status reason before the termination: {self._detail.status_reason}")
         try:
             await self._follower.terminate(reason)
         except errors.AwsError as error:
-            self.log.problem(f"Job {self.plan.job_id} could not be terminated and may run on. {error}")
+            log.problem(f"Job {self.plan.job_id} could not be terminated and may run on. {error}")
             return False
-        self.log.note(f"Terminated job {self.plan.job_id}: {reason}")
+        log.note(f"Terminated job {self.plan.job_id}: {reason}")
         return True
 
     async def _next(self) -> Outcome | None:
@@ -283,21 +280,21 @@ class JobWait:
             case StatusChange(detail=detail):
                 await self._on_status(detail)
             case LogLines(stream=stream, events=events):
-                self.log.lines(stream, events)
+                log.lines(stream, events)
                 await self._show_streams()
                 await self._listener.on_lines(self)
             case NoAnswer(problem=""):
-                self.log.note("AWS answers again.")
+                log.note("AWS answers again.")
             case NoAnswer(problem=text) | Problem(message=text):
-                self.log.problem(text)
+                log.problem(text)
             case Ended():
                 return self._end(update)
         return None
 
     async def _on_status(self, detail: JobDetail) -> None:
-        self.log.status(detail)
+        log.status(detail)
         if self._detail is None and self.plan.copy_logs and (elsewhere := detail.logs_elsewhere()):
-            self.log.note(elsewhere)
+            log.note(elsewhere)
         if self._detail is None or self._detail.status is not detail.status:
             self._since = detail.created_at if self._detail is None and detail.created_at else self._clock.now()
         self._detail = detail
@@ -345,7 +342,7 @@ class JobWait:
             self._give_up_at = self._clock.now() + timedelta(seconds=ASK_AGAIN_SECONDS)
             return False
         self._timed_out = True
-        self.log.problem(f"The task's time is up at {self.plan.deadline}; job {self.plan.job_id} has not ended.")
+        log.problem(f"The task's time is up at {self.plan.deadline}; job {self.plan.job_id} has not ended.")
         if not await self.terminate(TIMED_OUT):
             return True
         self._give_up_at = self._clock.now() + timedelta(seconds=AFTERMATH_SECONDS)
@@ -359,7 +356,7 @@ class JobWait:
         # The words count the minutes, so they are no measure of what is new.
         if worry is not None and (worry.cause, detail.status_reason) != self._worry:
             self._worry = worry.cause, detail.status_reason
-            self.log.problem(f"Job {detail.job_id}: {worry}")
+            log.problem(f"Job {detail.job_id}: {worry}")
 
 
 _NOBODY = WaitListener()

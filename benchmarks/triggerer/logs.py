@@ -7,16 +7,18 @@ import re
 import time
 from array import array
 from collections import Counter
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, MutableMapping
     from pathlib import Path
 
-    from airflow_batch_jobs.batch.log_stream import LogStream
-    from airflow_batch_jobs.batch.logs import LogEvent
 
 _JOB_SOURCE = "batch.job"
 _LINE = re.compile(r"^(?P<job>\S+) line (?P<number>\d+)$")
@@ -65,26 +67,35 @@ class JobLines:
         return self.strange + beyond + sum(self.numbers.values()) - len(self.numbers)
 
 
-class CountingLog:
-    """A task log that only counts the lines of a job.
+#: Where the lines are counted that a thread copies, and the problems kept that it tells.
+_COUNTED: ContextVar[tuple[JobLines, list[str]]] = ContextVar("_COUNTED")
+
+
+@contextmanager
+def counted_lines(lines: JobLines) -> Iterator[list[str]]:
+    """Count what this thread writes of a job's lines into the task log, in place of writing it.
 
     Args:
         lines: Where they are counted.
+
+    Yields:
+        A list that gets what somebody should read.
     """
+    problems: list[str] = []
 
-    def __init__(self, lines: JobLines) -> None:
-        self._lines = lines
-        self.problems: list[str] = []
+    def count(_logger: Any, method: str, entry: MutableMapping[str, Any]) -> NoReturn:
+        if "timestamp" in entry:
+            _COUNTED.get()[0].take(entry["event"])
+        elif method == "warning":
+            _COUNTED.get()[1].append(entry["event"])
+        raise structlog.DropEvent
 
-    def lines(self, stream: LogStream, events: Iterable[LogEvent]) -> None:
-        """Count lines."""
-        del stream
-        for event in events:
-            self._lines.take(event.text())
-
-    def problem(self, text: str) -> None:
-        """Keep what somebody should read."""
-        self.problems.append(text)
+    structlog.configure(processors=[count])
+    token = _COUNTED.set((lines, problems))
+    try:
+        yield problems
+    finally:
+        _COUNTED.reset(token)
 
 
 class TaskLogs:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.local import start_process
 from benchmarks.triggerer.case import Figures, ProcessUse, Stalls
-from benchmarks.triggerer.logs import LINE_TEXT, CountingLog, TaskLogs, stalls
+from benchmarks.triggerer.logs import LINE_TEXT, TaskLogs, counted_lines, stalls
 from benchmarks.triggerer.own_airflow import Resumed, TriggererAirflow
 from benchmarks.waiting.case import Spread
 
@@ -108,10 +108,9 @@ class Run:
         from airflow_batch_jobs.task.wait import Outcome
 
         def copy(index: int) -> list[str]:
-            log = CountingLog(logs.jobs[index])
-            # It has the two methods of a task log that are called.
-            copy_rest(Outcome.from_event(resumed[index].event), aws.clients(), log)  # type: ignore[arg-type]
-            return log.problems
+            with counted_lines(logs.jobs[index]) as problems:
+                copy_rest(Outcome.from_event(resumed[index].event), aws.clients())
+            return problems
 
         left = [index for index, each in resumed.items() if each.event.get("unread")]
         with ThreadPoolExecutor(_READERS) as readers:

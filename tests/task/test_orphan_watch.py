@@ -10,7 +10,6 @@ from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.identity import Owner, TaskIdentity, new_job_name, task_tags
 from airflow_batch_jobs.task.connection import AwsConnection
-from airflow_batch_jobs.task.log import TaskLog
 from airflow_batch_jobs.task.orphan_watch import OrphanWatch
 from airflow_batch_jobs.task.triggerer import Triggerer
 from tests.batch.watch.virtual import VirtualAws, run
@@ -82,7 +81,7 @@ def watched(
 
     async def main() -> asyncio.Task[None]:
         watcher = VirtualAws(aws).watcher()
-        sweeping = OrphanWatch(watcher, "here", asyncio.Semaphore(1), TaskLog()).start()
+        sweeping = OrphanWatch(watcher, "here", asyncio.Semaphore(1)).start()
         async with watcher.follow(followed, copy_logs=False):
             await asyncio.sleep(seconds / 2)
             happen()

@@ -280,12 +280,14 @@ def test_a_watcher_ends_with_its_last_follower(frozen_aws: LocalAws) -> None:
     async def main() -> None:
         watcher = VirtualAws(frozen_aws).watcher()
         for _ in range(2):
+            ended = []
             async with watcher.follow(ids[0]) as first:
                 async with watcher.follow(ids[1]) as second:
                     await anext(second)
                 await anext(first)
-                assert not watcher.has_ended
-            assert watcher.has_ended
+                ended.append(watcher.has_ended)
+            ended.append(watcher.has_ended)
+            assert ended == [False, True]
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run(main())
