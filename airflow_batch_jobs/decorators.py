@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk.bases.decorator import TaskDecorator
 
     from airflow_batch_jobs.batch.submission import Submitted
-    from airflow_batch_jobs.task.wait import WaitPlan
+    from airflow_batch_jobs.task.handover import WaitPlan
 
 
 class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):

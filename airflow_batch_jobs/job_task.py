@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.task import execution_timeout
 from airflow_batch_jobs.task.connection import AwsConnection
-from airflow_batch_jobs.task.supervisor import JOB_XCOM, TaskKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_batch_jobs.task.handover import Outcome, WaitPlan
     from airflow_batch_jobs.task.on_worker import WorkerWait
-    from airflow_batch_jobs.task.wait import Outcome, WaitPlan
 
 
 class JobTask:
@@ -90,7 +89,9 @@ class JobTask:
         return wanted and not has_more_to_do
 
     def _wait_here(self, ti: Any, plan: WaitPlan) -> Outcome:
-        from airflow_batch_jobs.task.on_worker import WorkerWait, retry_left
+        from airflow_batch_jobs.batch.identity import TaskKey
+        from airflow_batch_jobs.task.on_worker import WorkerWait
+        from airflow_batch_jobs.task.stop import retry_left
 
         self._waiting = WorkerWait(
             plan,
@@ -121,5 +122,7 @@ class JobTask:
 
     def _push(self, ti: Any, job: Mapping[str, Any]) -> None:
         """Push the `batch_job` XCom, marked with the attempt that wrote it: XComs are not fenced."""
+        from airflow_batch_jobs.batch.detail import JOB_XCOM
+
         with execution_timeout.held():
             ti.xcom_push(JOB_XCOM, {**job, "try_number": ti.try_number, "max_tries": ti.max_tries})

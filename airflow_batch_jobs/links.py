@@ -12,8 +12,6 @@ from urllib.parse import quote
 import attrs
 from airflow.sdk import BaseOperatorLink
 
-from airflow_batch_jobs.task.supervisor import JOB_XCOM
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -67,6 +65,8 @@ class _JobLink(BaseOperatorLink):
         """Return the address, or an empty text."""
         del operator
         from airflow.sdk.execution_time.xcom import XCom
+
+        from airflow_batch_jobs.batch.detail import JOB_XCOM
 
         job = XCom.get_value(ti_key=ti_key, key=JOB_XCOM)
         return self.url(job) if isinstance(job, dict) and job.get("region") else ""

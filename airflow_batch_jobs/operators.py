@@ -14,7 +14,6 @@ from airflow_batch_jobs.errors import DefinitionError, NotPinnedError
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
 from airflow_batch_jobs.task.masking import mask_secrets
-from airflow_batch_jobs.task.supervisor import JOB_XCOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.request import SubmitRequest
     from airflow_batch_jobs.batch.submission import Submission, Submitted
-    from airflow_batch_jobs.task.wait import Outcome, WaitPlan
+    from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 
 
 class BatchJobOperator(JobTask, BaseOperator):
@@ -160,7 +159,7 @@ class BatchJobOperator(JobTask, BaseOperator):
             AirflowTaskTimeout: `execution_timeout` has passed.
             BatchJobsError: See `airflow_batch_jobs.errors`.
         """
-        from airflow_batch_jobs.task.wait import Outcome
+        from airflow_batch_jobs.task.handover import Outcome
 
         return self._conclude(context, Outcome.from_event(event))
 
@@ -243,7 +242,7 @@ class BatchJobOperator(JobTask, BaseOperator):
 
     def _plan(self, submitted: Submitted) -> WaitPlan:
         from airflow_batch_jobs.config import Settings
-        from airflow_batch_jobs.task.wait import WaitPlan
+        from airflow_batch_jobs.task.handover import WaitPlan
 
         now = datetime.now(tz=UTC)
         return WaitPlan(
@@ -276,7 +275,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         """
         from airflow_batch_jobs.errors import AwsError
         from airflow_batch_jobs.task import log
-        from airflow_batch_jobs.task.on_worker import retry_left
+        from airflow_batch_jobs.task.stop import retry_left
 
         if retry_left(ti) or not self.terminate_on_kill:
             return None
@@ -293,19 +292,18 @@ class BatchJobOperator(JobTask, BaseOperator):
 
     def _abandon(self, context: Context) -> None:
         """Terminate the job of a trigger that has crashed, unless a retry is left, or at work, that adopts it."""
+        from airflow_batch_jobs.batch.detail import JOB_XCOM
         from airflow_batch_jobs.batch.operations import terminate
-        from airflow_batch_jobs.task import log
-        from airflow_batch_jobs.task.on_worker import retry_left
-        from airflow_batch_jobs.task.submitting import TaskStateRecords
+        from airflow_batch_jobs.task import log, stop
+        from airflow_batch_jobs.task.record import TaskStateRecords
 
         ti = context["ti"]
         job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
-        if not job or retry_left(ti) or not self.terminate_on_kill:
+        if not job or stop.retry_left(ti) or not self.terminate_on_kill:
             return
         try:
             if TaskStateRecords(context["task_state_store"]).read() is not None:
-                reason = "The Airflow trigger that waited for it has crashed"
-                terminate(self._connection.clients(), job["job_id"], reason)
+                terminate(self._connection.clients(), job["job_id"], stop.TRIGGER_CRASHED)
         except Exception as error:  # noqa: BLE001 - what has ended the wait is what must be reported
             log.problem(f"Job {job['job_id']} may run on: {error}")
 

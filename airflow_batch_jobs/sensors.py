@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, XComArg
 
-    from airflow_batch_jobs.task.wait import Outcome, WaitPlan
+    from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 
 
 class BatchJobSensor(JobTask, BaseSensorOperator):
@@ -96,7 +96,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
             AirflowSkipException: Any of these, with `soft_fail` or `never_fail`.
             BatchJobsError: See `airflow_batch_jobs.errors`.
         """
-        from airflow_batch_jobs.task.wait import Outcome
+        from airflow_batch_jobs.task.handover import Outcome
 
         return self._conclude(context, Outcome.from_event(event))
 
@@ -108,7 +108,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
 
     def _plan(self) -> WaitPlan:
         from airflow_batch_jobs.config import Settings
-        from airflow_batch_jobs.task.wait import WaitPlan
+        from airflow_batch_jobs.task.handover import WaitPlan
 
         return WaitPlan(
             job_id=self.job_id,

@@ -72,7 +72,7 @@ class BatchOrphanSweepOperator(BaseOperator):
         from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep
         from airflow_batch_jobs.config import Settings
         from airflow_batch_jobs.task import log
-        from airflow_batch_jobs.task.task_states import ask_on_worker
+        from airflow_batch_jobs.task.supervisor import states_on_worker
 
         connection = AwsConnection(self.aws_conn_id or None, self.region_name, self.verify, self.botocore_config)
         report = OrphanSweep(
@@ -81,7 +81,7 @@ class BatchOrphanSweepOperator(BaseOperator):
             job_queues=[self.job_queues] if isinstance(self.job_queues, str) else list(self.job_queues),
             grace_seconds=self.grace_seconds,
             dry_run=not self.terminates,
-        ).run(ask_on_worker)
+        ).run(states_on_worker)
         for finding, line in zip(report.findings, report.lines(), strict=True):
             write = log.note if finding.decision is Decision.LEFT else log.problem
             write(line)

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["Attempt", "ContainerResult", "ContainerSpec", "JobDetail", "JobKind", "LogStream", "Pod"]
 
 
+#: The name of the XCom that `JobDetail.to_xcom` makes; links and the UI read it.
+JOB_XCOM = "batch_job"
+
+
 class JobKind(Enum):
     """The shapes of a Batch job."""
 

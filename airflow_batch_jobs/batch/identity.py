@@ -1,4 +1,4 @@
-"""TaskIdentity: whose job it is. Names make a task instance's jobs findable, tags decide which of them count."""
+"""Whose job it is: `TaskKey` and `TaskIdentity`. Names make a task instance's jobs findable, tags tell which count."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 import json
 import re
 import secrets
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_batch_jobs.batch.definition.reference import NAME_LIMIT, legal_name
 
@@ -36,25 +36,55 @@ _SERIES_DIGITS = 6
 _TEXT_LIMIT = NAME_LIMIT - _INSTANCE_DIGITS - _SERIES_DIGITS - len("--")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskIdentity:
-    """One attempt of one task instance.
+class HasTaskKey(Protocol):
+    """Whatever names a task instance as Airflow does: a worker's, a trigger's, a link's key."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKey:
+    """The name of a task instance, without the attempt.
 
     Attributes:
         dag_id: The DAG.
         run_id: The DAG run.
         task_id: The task.
         map_index: Of a mapped task; -1 of another.
-        try_number: Which attempt, from 1.
-        max_tries: How many are allowed; changes when a user clears the task instance.
-        traceparent: Of the task instance's trace; changes when a user clears it, not at a retry. None where unknown.
-        deployment: Names this Airflow among those that share an AWS account.
     """
 
     dag_id: str
     run_id: str
     task_id: str
     map_index: int = -1
+
+    def __str__(self) -> str:
+        mapped = "" if self.map_index < 0 else f"[{self.map_index}]"
+        return f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}"
+
+    @classmethod
+    def of(cls, ti: HasTaskKey) -> TaskKey:
+        """Take the name from whatever has it."""
+        return cls(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskIdentity:
+    """One attempt of one task instance.
+
+    Attributes:
+        key: The task instance.
+        try_number: Which attempt, from 1.
+        max_tries: How many are allowed; changes when a user clears the task instance.
+        traceparent: Of the task instance's trace; changes when a user clears it, not at a retry. None where unknown.
+        deployment: Names this Airflow among those that share an AWS account.
+    """
+
+    key: TaskKey
+    _: KW_ONLY
     try_number: int = 1
     max_tries: int = 0
     traceparent: str | None = None
@@ -63,7 +93,7 @@ class TaskIdentity:
     @property
     def generation(self) -> str:
         """The same for all attempts that a user wants as one run of the task instance; another after a clear."""
-        return _digest(16, *self._instance, self.traceparent or "", self.max_tries)
+        return _digest(16, *_instance(self.key, self.deployment), self.traceparent or "", self.max_tries)
 
     def job_name_prefix(self, job_name: str | None = None) -> str:
         """Return how the names of all jobs of this task instance begin: `<dag>-<task>-<hash>`.
@@ -71,17 +101,8 @@ class TaskIdentity:
         Args:
             job_name: Replaces `<dag>-<task>`.
         """
-        text = legal_name(job_name or f"{self.dag_id}-{self.task_id}", _TEXT_LIMIT)
-        return f"{text}-{self.instance_digest}"
-
-    @property
-    def instance_digest(self) -> str:
-        """What tells the jobs of this task instance from others by their names, whatever was cut from those."""
-        return _digest(_INSTANCE_DIGITS, *self._instance)
-
-    @property
-    def _instance(self) -> tuple[str, str, str, str, int]:
-        return self.deployment, self.dag_id, self.run_id, self.task_id, self.map_index
+        text = legal_name(job_name or f"{self.key.dag_id}-{self.key.task_id}", _TEXT_LIMIT)
+        return f"{text}-{_instance_digest(self.key, self.deployment)}"
 
 
 def new_job_name(prefix: str, suffix: str | None = None) -> str:
@@ -102,10 +123,10 @@ def task_tags(identity: TaskIdentity, *, is_detached: bool = False) -> dict[str,
         is_detached: Whether the job may outlive its task instance.
     """
     values = {
-        DAG_TAG: identity.dag_id,
-        RUN_TAG: identity.run_id,
-        TASK_TAG: identity.task_id,
-        MAP_INDEX_TAG: str(identity.map_index),
+        DAG_TAG: identity.key.dag_id,
+        RUN_TAG: identity.key.run_id,
+        TASK_TAG: identity.key.task_id,
+        MAP_INDEX_TAG: str(identity.key.map_index),
         TRY_NUMBER_TAG: str(identity.try_number),
         GENERATION_TAG: identity.generation,
         DEPLOYMENT_TAG: identity.deployment,
@@ -115,21 +136,7 @@ def task_tags(identity: TaskIdentity, *, is_detached: bool = False) -> dict[str,
     return {key: legal_tag_value(value) for key, value in values.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The task instance that a job was submitted for, without the attempt."""
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int = -1
-
-    def __str__(self) -> str:
-        mapped = "" if self.map_index < 0 else f"[{self.map_index}]"
-        return f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}"
-
-
-def owner_of(tags: Mapping[str, str], job_name: str, deployment: str) -> Owner | None:
+def owner_of(tags: Mapping[str, str], job_name: str, deployment: str) -> TaskKey | None:
     """Read from a job whose it is; None where that cannot be told exactly.
 
     A tag tells what AWS accepts of a value, not always the value itself: a run id may contain a `~`. The hash in the
@@ -144,20 +151,22 @@ def owner_of(tags: Mapping[str, str], job_name: str, deployment: str) -> Owner |
     map_index = tags.get(MAP_INDEX_TAG, "")
     if named is None or not re.fullmatch(r"-1|[0-9]+", map_index):
         return None
-    owner = Owner(tags.get(DAG_TAG, ""), tags.get(RUN_TAG, ""), tags.get(TASK_TAG, ""), int(map_index))
-    identity = TaskIdentity(
-        dag_id=owner.dag_id,
-        run_id=owner.run_id,
-        task_id=owner.task_id,
-        map_index=owner.map_index,
-        deployment=deployment,
-    )
-    return owner if identity.instance_digest == named[1] else None
+    owner = TaskKey(tags.get(DAG_TAG, ""), tags.get(RUN_TAG, ""), tags.get(TASK_TAG, ""), int(map_index))
+    return owner if _instance_digest(owner, deployment) == named[1] else None
 
 
 def legal_tag_value(text: str) -> str:
     """Replace what AWS does not accept in a tag's value by `_`, and cut it to the length that AWS accepts."""
     return re.sub(rf"[^{TAG_SIGNS}]", "_", text)[:TAG_VALUE_LIMIT]
+
+
+def _instance_digest(key: TaskKey, deployment: str) -> str:
+    """Return what tells the jobs of a task instance from others by their names, whatever was cut from those."""
+    return _digest(_INSTANCE_DIGITS, *_instance(key, deployment))
+
+
+def _instance(key: TaskKey, deployment: str) -> tuple[str, str, str, str, int]:
+    return deployment, key.dag_id, key.run_id, key.task_id, key.map_index
 
 
 def _digest(digits: int, *parts: str | int) -> str:

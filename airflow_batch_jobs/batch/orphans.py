@@ -21,7 +21,7 @@ from airflow_batch_jobs.batch.identity import (
     DEPLOYMENT_TAG,
     DETACHED,
     DETACHED_TAG,
-    Owner,
+    TaskKey,
     legal_tag_value,
     owner_of,
 )
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     #: Asks for the states of task instances: as Airflow writes them, None for one that has none at the moment, `GONE`.
     #: One that is missing from the answer counts as unknown.
-    AskStates = Callable[[Sequence[Owner]], Mapping[Owner, str | None]]
+    AskStates = Callable[[Sequence[TaskKey]], Mapping[TaskKey, str | None]]
 
 #: A job younger than this is left alone, in seconds since it was submitted.
 GRACE_SECONDS = 600.0
@@ -79,7 +79,7 @@ class Finding:
     """
 
     job: JobDetail
-    owner: Owner | None
+    owner: TaskKey | None
     decision: Decision = Decision.OPEN
     why: str = ""
     error: AwsError | None = None
@@ -178,7 +178,7 @@ class OrphanSweep:
             self._look(job, now) for job in jobs if job.status.is_active and job.tags.get(DEPLOYMENT_TAG) == tag
         )
 
-    def settle(self, found: Iterable[Finding], states: Mapping[Owner, str | None]) -> SweepReport:
+    def settle(self, found: Iterable[Finding], states: Mapping[TaskKey, str | None]) -> SweepReport:
         """Decide the rest, and terminate the orphans unless it is a dry run.
 
         Args:
@@ -213,7 +213,7 @@ class OrphanSweep:
         return finding
 
 
-def in_question(found: Iterable[Finding]) -> tuple[Owner, ...]:
+def in_question(found: Iterable[Finding]) -> tuple[TaskKey, ...]:
     """Return the task instances whose states decide, each once."""
     return tuple(dict.fromkeys(one.owner for one in found if one.owner and one.decision is Decision.OPEN))
 
@@ -229,7 +229,7 @@ def detach(clients: ClientFactory, job: JobDetail) -> None:
             clients("batch").tag_resource(resourceArn=job.job_arn, tags={DETACHED_TAG: DETACHED})
 
 
-def _judge(finding: Finding, states: Mapping[Owner, str | None]) -> Finding:
+def _judge(finding: Finding, states: Mapping[TaskKey, str | None]) -> Finding:
     if finding.decision is not Decision.OPEN or finding.owner is None:
         return finding
     if finding.owner not in states:

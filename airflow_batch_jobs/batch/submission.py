@@ -181,18 +181,18 @@ class Submission:
             max_tries=self.identity.max_tries,
             sent_at=self.clock.now().isoformat(),
         )
-        reach("before-record", self.identity.run_id)
+        reach("before-record", self.identity.key.run_id)
         try:
             record = self._lease(record)
         except RecordUnavailableError as error:
             self.note(f"{error} Asking AWS instead which jobs there are.")
             if found := self._look(earlier):
                 return found
-        reach("before-send", self.identity.run_id)
+        reach("before-send", self.identity.key.run_id)
         sent = self.clock.now()
         self._is_sent = True
         job_id = send(self.clients, self.request, clock=self.clock, before_repeat=lambda: self._renew(record))
-        reach("after-send", self.identity.run_id)
+        reach("after-send", self.identity.key.run_id)
         # With the time of now: a throttled request may have gone out long after its record was made.
         self._remember(replace(record, job_id=job_id, sent_at=self.clock.now().isoformat()))
         return Submitted(job_id, self.request, sent, is_recorded=self._is_recorded)

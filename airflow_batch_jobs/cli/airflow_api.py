@@ -11,7 +11,7 @@ from airflow_batch_jobs.errors import AirflowUnansweredError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from airflow_batch_jobs.batch.identity import Owner
+    from airflow_batch_jobs.batch.identity import TaskKey
 
 #: How long one answer may take.
 ANSWER_SECONDS = 30.0
@@ -55,7 +55,7 @@ class AirflowApi:
             raise AirflowUnansweredError(f"Airflow at {url} gives no token for user {username!r}: {error}") from error
         return cls(url, token)
 
-    def states(self, owners: Iterable[Owner]) -> dict[Owner, str | None]:
+    def states(self, owners: Iterable[TaskKey]) -> dict[TaskKey, str | None]:
         """Return the states of task instances, asked for one by one.
 
         A list would leave out what the user may not see, and that must not look as if it were gone.
@@ -68,7 +68,7 @@ class AirflowApi:
         """
         from airflow_client.client.exceptions import ForbiddenException, NotFoundException
 
-        states: dict[Owner, str | None] = {}
+        states: dict[TaskKey, str | None] = {}
         for owner in owners:
             with self._told():
                 try:
@@ -80,14 +80,14 @@ class AirflowApi:
                     states[owner] = GONE
         return states
 
-    def _state(self, owner: Owner) -> str | None:
+    def _state(self, owner: TaskKey) -> str | None:
         # This finds an instance that is not mapped, too; the other way mistakes a mapped task's for one.
         found = self._api.get_mapped_task_instance(
             owner.dag_id, owner.run_id, owner.task_id, owner.map_index, _request_timeout=ANSWER_SECONDS
         )
         return None if found.state is None else str(found.state.value)
 
-    def _require_named(self, owner: Owner, said: Any) -> None:
+    def _require_named(self, owner: TaskKey, said: Any) -> None:
         """Believe a 404 only where it names what was not found: a wrong address or a proxy answers 404 to everything.
 
         Raises:

@@ -8,22 +8,25 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowTaskTerminated
+
 from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.logs import LogCursor, read_on
 from airflow_batch_jobs.batch.watch import JobWatcher
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import AwsError, TaskEvictedError
-from airflow_batch_jobs.task import execution_timeout, log, stop
-from airflow_batch_jobs.task.submitting import RECORD_KEY
-from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS
-from airflow_batch_jobs.task.wait import JobWait, Outcome, WaitPlan
+from airflow_batch_jobs.task import execution_timeout, log, stop, supervisor
+from airflow_batch_jobs.task.record import has_record
+from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance, UnansweredError
+from airflow_batch_jobs.task.wait import JobWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.identity import TaskKey
     from airflow_batch_jobs.task.connection import AwsConnection
-    from airflow_batch_jobs.task.supervisor import TaskKey
+    from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 
 #: How long the API server is asked for the task's state after SIGTERM.
 STATE_SECONDS = 1.0
@@ -51,7 +54,7 @@ class WorkerWait:
     ) -> None:
         self.plan = plan
         self._connection = connection
-        self._key = key
+        self._task = TaskInstance(key)
         self._retry_left = retry_left
         self._recorded_as = recorded_as
         self._is_killed = False
@@ -92,30 +95,28 @@ class WorkerWait:
 
     async def _is_current(self) -> bool:
         """Ask whether this attempt is still its task instance's; no answer is a no."""
-        from airflow.sdk.execution_time import task_runner
-
-        if not hasattr(task_runner.SUPERVISOR_COMMS, "asend"):
-            return True  # `dag.test()`: no supervisor that could be asked, and no other attempt
+        if not supervisor.is_here():
+            return True  # nor is there another attempt
         try:
-            if await self._key.state() != "running":
+            if await self._task.state() != "running":
                 return False
-            return self._recorded_as is None or await asyncio.wait_for(has_record(self._recorded_as), ANSWER_SECONDS)
-        except Exception:  # noqa: BLE001 - whatever is wrong with the API server, the supervisor will end this process
+            return self._recorded_as is None or await has_record(self._recorded_as)
+        except UnansweredError:  # if it stays so, the supervisor will end this process
             return False
 
     async def _stop(self, wait: JobWait, waiting: asyncio.Task[Outcome]) -> Outcome:
-        state, verdict = await verdict_on_worker(self._key, retry_left=self._retry_left, recorded_as=self._recorded_as)
+        state, verdict = await verdict_on_worker(self._task, retry_left=self._retry_left, recorded_as=self._recorded_as)
         if not self.plan.terminate_on_kill:
             verdict = stop.Verdict.LEAVE
         if verdict is stop.Verdict.TERMINATE:
-            await wait.terminate(stop_reason(state))
+            await wait.terminate(stop.reason(state) if state in stop.STOPPED_STATES else stop.WORKER_STOPPED)
             await asyncio.wait({waiting}, timeout=LAST_LINES_SECONDS)
         waiting.cancel()
         raise stopped(self.plan.job_id, state, verdict)
 
 
 async def verdict_on_worker(
-    key: TaskKey, *, retry_left: bool, recorded_as: Any = None
+    task: TaskInstance, *, retry_left: bool, recorded_as: Any = None
 ) -> tuple[str | None, stop.Verdict]:
     """Ask the API server what SIGTERM means. No answer means that it is lost, which is no user's stop.
 
@@ -123,42 +124,17 @@ async def verdict_on_worker(
     have adopted its job: a scheduler that starts after another's death resets the tasks of workers that live on.
     """
     try:
-        state = await asyncio.wait_for(key.state(), STATE_SECONDS)
+        state = await task.state(STATE_SECONDS)
         may_be_replaced = state not in stop.STOPPED_STATES and recorded_as is not None
-        if may_be_replaced and not await asyncio.wait_for(has_record(recorded_as), STATE_SECONDS):
+        if may_be_replaced and not await has_record(recorded_as, STATE_SECONDS):
             return state, stop.Verdict.LEAVE
-    except Exception:  # noqa: BLE001 - whatever is wrong with the API server
-        state = "unknown"
+    except UnansweredError:
+        state = UNANSWERED
     return state, stop.on_worker(state, retry_left=retry_left)
-
-
-async def has_record(ti_id: Any) -> bool:
-    """Ask whether this attempt may still read its record; Airflow shows none to one that has been replaced.
-
-    Raises:
-        AirflowRuntimeError: The API server answered with an error.
-    """
-    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
-    from airflow.sdk.execution_time import task_runner
-    from airflow.sdk.execution_time.comms import ErrorResponse, GetTaskStateStore
-
-    answer = await task_runner.SUPERVISOR_COMMS.asend(GetTaskStateStore(ti_id=ti_id, key=RECORD_KEY))
-    if isinstance(answer, ErrorResponse) and answer.error is not ErrorType.TASK_STORE_NOT_FOUND:
-        raise AirflowRuntimeError(answer)
-    return not isinstance(answer, ErrorResponse)
-
-
-def stop_reason(state: str | None) -> str:
-    """Return what becomes the job's statusReason."""
-    if state in stop.STOPPED_STATES:
-        return f"Airflow task stopped by a user: now {state}"
-    return "The Airflow worker was told to stop and no retry is left"
 
 
 def stopped(job_id: str, state: str | None, verdict: stop.Verdict) -> BaseException:
     """Return what ends the task: an `execute` that returns after a kill would be recorded as a success."""
-    from airflow.sdk.exceptions import AirflowTaskTerminated
-
     if state in stop.STOPPED_STATES:
         return AirflowTaskTerminated(f"Batch job {job_id}: the task was stopped by a user")
     return TaskEvictedError(job_id, runs_on=verdict is stop.Verdict.LEAVE)
@@ -186,8 +162,3 @@ def copy_rest(outcome: Outcome, clients: ClientFactory) -> None:
                 log.lines(stream, batch)
         except AwsError as error:
             log.problem(f"The log is not complete; the rest is in {stream.group}, stream {stream.stream}. {error}")
-
-
-def retry_left(ti: Any) -> bool:
-    """Tell whether Airflow will try a task instance again if this attempt fails."""
-    return bool(ti.try_number <= ti.max_tries)

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep, in_question
-from airflow_batch_jobs.task import log, task_states
+from airflow_batch_jobs.task import log
+from airflow_batch_jobs.task.supervisor import states_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ class OrphanWatch:
     async def _sweep(self) -> SweepReport:
         queues = self._watcher.queues()
         found = await self._watcher.use_client(lambda client: self._of(client, queues).find())
-        states = await task_states.ask(in_question(found), self._gate)
+        states = await states_of(in_question(found), self._gate)
         return await self._watcher.use_client(partial(self._settle, found=found, states=states))
 
     def _settle(self, client: Any, found: Sequence[Finding], states: dict[Any, str | None]) -> SweepReport:

@@ -7,18 +7,22 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.configuration import conf
+
+from airflow_batch_jobs.links import BatchJobLogLink, log_stream_url
 from airflow_batch_jobs.task import log
-from airflow_batch_jobs.task.supervisor import CURSOR_XCOM
+from airflow_batch_jobs.task.supervisor import UnansweredError
 from airflow_batch_jobs.task.wait import WaitListener
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from airflow_batch_jobs.batch.log_stream import LogStream
-    from airflow_batch_jobs.task.supervisor import TaskKey
+    from airflow_batch_jobs.task.supervisor import TaskInstance
     from airflow_batch_jobs.task.triggerer import Triggerer
-    from airflow_batch_jobs.task.wait import JobWait
 
+#: The name of the XCom with where the log of a running job has been copied to.
+CURSOR_XCOM = "batch_job_log_cursor"
 #: The longest time between two saved cursors while lines flow.
 CURSOR_SECONDS = 30.0
 
@@ -28,13 +32,13 @@ class SavedLog(WaitListener):
 
     Args:
         job_id: The job.
-        key: Its task instance.
-        triggerer: Whose questions and writes are bounded together.
+        task: Its task instance.
+        triggerer: Bounds the questions and writes of all its triggers together.
     """
 
-    def __init__(self, job_id: str, key: TaskKey, triggerer: Triggerer) -> None:
+    def __init__(self, job_id: str, task: TaskInstance, triggerer: Triggerer) -> None:
         self._job_id = job_id
-        self._key = key
+        self._task = task
         self._triggerer = triggerer
         self._fetched: asyncio.Task[Any] | None = None
         self._is_stored = False
@@ -44,7 +48,7 @@ class SavedLog(WaitListener):
         """Ask before it is needed. A failure says nothing: it is asked again when it is."""
         try:
             await self._fetch()
-        except Exception:  # noqa: BLE001 - whatever is wrong, `load_cursors` will tell
+        except UnansweredError:  # `load_cursors` will tell
             self._fetched = None
 
     async def load_cursors(self) -> Mapping[str, Any]:
@@ -55,8 +59,8 @@ class SavedLog(WaitListener):
         """
         try:
             saved = await self._fetch()
-        except Exception as error:  # noqa: BLE001 - without it lines come twice, which is better than not at all
-            log.problem(f"Where the log was left is not known, lines may come twice: {error!r}")
+        except UnansweredError as error:  # lines that come twice are better than none
+            log.problem(f"Where the log was left is not known, lines may come twice: {error}")
             return {}
         self._is_stored = saved is not None
         if not saved or saved.get("job_id") != self._job_id:
@@ -78,50 +82,58 @@ class SavedLog(WaitListener):
 
     async def _ask(self) -> Any:
         async with self._triggerer.questions:
-            return await self._key.get_xcom(CURSOR_XCOM)
+            return await self._task.get_xcom(CURSOR_XCOM)
 
-    async def on_lines(self, wait: JobWait) -> None:
+    async def on_lines(self, cursors: Callable[[], Mapping[str, Any]]) -> None:
         """Save how far the log is copied if that was long ago; the rate of all triggers together is bounded.
 
         The first lines count as such, so that a run that goes on after a crash knows that there was one before it.
+
+        Args:
+            cursors: Tells where the copy of the log stands now, by stream.
         """
         now = asyncio.get_running_loop().time()
         if now - self._saved_at < CURSOR_SECONDS or not self._triggerer.cursor_writes.allows(now):
             return
         self._saved_at = now
-        with suppress(Exception):  # the next one will do
+        with suppress(UnansweredError):  # the next one will do
             async with self._triggerer.questions:
-                await self.save(wait)
+                await self.save(cursors())
 
     async def on_streams(self, streams: tuple[LogStream, ...]) -> bool:
         """Let the UI's link lead to the newest stream while the job runs, as soon as the common rate allows."""
-        from airflow_batch_jobs.links import BatchJobLogLink, log_stream_url
-
         if not self._triggerer.link_writes.allows(asyncio.get_running_loop().time()):
             return False
         newest = streams[-1]
-        with suppress(Exception):  # a link is not worth a job
+        with suppress(UnansweredError):  # a link is not worth a job
             async with self._triggerer.questions:
-                await self._key.set_xcom(BatchJobLogLink().xcom_key, log_stream_url(newest.to_dict()))
+                await self._task.set_xcom(BatchJobLogLink().xcom_key, log_stream_url(newest.to_dict()))
         return True
 
-    async def save(self, wait: JobWait, *, left: bool = False) -> None:
+    async def save(self, cursors: Mapping[str, Any], *, left: bool = False) -> None:
         """Save how far the log is copied, at once.
 
         Args:
-            wait: Whose log it is.
-            left: Whether nothing will be copied here any more, so that whoever goes on from there loses and doubles
-                nothing.
+            cursors: Where the copy of the log stands, by stream.
+            left: Whether nothing will be copied here any more, so that the next triggerer neither loses a line nor
+                copies one twice.
+
+        Raises:
+            UnansweredError: It may not be saved.
         """
-        if streams := wait.cursors():
+        if cursors:
             self._is_stored = True
-            saved = {"job_id": self._job_id, "streams": streams, "saved_at": _now().isoformat(), "left": left}
-            await self._key.set_xcom(CURSOR_XCOM, saved)
+            saved = {"job_id": self._job_id, "streams": cursors, "saved_at": _now().isoformat(), "left": left}
+            await self._task.set_xcom(CURSOR_XCOM, saved)
 
     async def forget(self) -> None:
-        """Forget it: the job has ended."""
+        """Forget it: the job has ended.
+
+        Raises:
+            UnansweredError: It may still be there.
+        """
         if self._is_stored:
-            await self._key.delete_xcom(CURSOR_XCOM)
+            await self._task.delete_xcom(CURSOR_XCOM)
 
     def _note_gap(self, saved_at: str | None) -> None:
         """Say that the earlier triggerer did not end as it should: it may have copied lines after it last saved."""
@@ -130,8 +142,6 @@ class SavedLog(WaitListener):
 
 
 def _are_logs_remote() -> bool:
-    from airflow.sdk.configuration import conf
-
     return bool(conf.getboolean("logging", "remote_logging", fallback=False))
 
 

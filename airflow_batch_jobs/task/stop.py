@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 #: What a user does to a task that runs on a worker: `restarting` is a clear.
 STOPPED_STATES = ENDED_STATES | {"restarting"}
 
+#: The statusReasons of jobs that are terminated although no user stopped their task.
+TIME_IS_UP = "The Airflow task's execution_timeout has passed"
+WORKER_STOPPED = "The Airflow worker was told to stop and no retry is left"
+TRIGGER_CRASHED = "The Airflow trigger that waited for it has crashed"
+
 
 class Verdict(Enum):
     """What to do with the job of a task that is being stopped."""
@@ -72,3 +77,17 @@ def on_worker(state: str | None, *, retry_left: bool) -> Verdict:
     if state in STOPPED_STATES:
         return Verdict.TERMINATE
     return Verdict.LEAVE if retry_left else Verdict.TERMINATE
+
+
+def reason(state: str | None) -> str:
+    """Return the statusReason of a job whose task a user stopped.
+
+    Args:
+        state: The task instance's state since then.
+    """
+    return f"Airflow task stopped by a user: now {state or 'cleared'}"
+
+
+def retry_left(ti: Any) -> bool:
+    """Tell whether Airflow will try a task instance again if this attempt fails."""
+    return bool(ti.try_number <= ti.max_tries)

@@ -1,96 +1,204 @@
-"""What a task instance can be asked and told while it runs, alike on a worker and in a triggerer.
+"""What the API server is asked and told about task instances, alike on a worker and in a triggerer.
 
-All of it goes through the supervisor of the process to the API server. Nothing here touches Airflow's database.
+All of it goes through the supervisor of the process. Nothing here touches Airflow's database.
+
+Airflow answers a question about states with what it finds: it says nothing of a DAG, a run or a task instance that does
+not exist, and None of one that has no state. It names the instances of a mapped task `<task>_<index>`, so each question
+is about one task.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeVar
 
-#: The XCom with what is known of the job; links and the UI read it.
-JOB_XCOM = "batch_job"
-#: The XCom with where the log of a running job has been copied to.
-CURSOR_XCOM = "batch_job_log_cursor"
+from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import DeleteXCom, ErrorResponse, GetTaskStates, TaskStatesResult
+from airflow.sdk.execution_time.xcom import XCom
+
+from airflow_batch_jobs.batch.orphans import GONE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from airflow_batch_jobs.batch.identity import TaskKey
 
 #: How long one question to the API server may take before it counts as unanswered. A triggerer's first one takes some
 #: seconds, since its supervisor loads the API then.
 ANSWER_SECONDS = 20.0
+#: In place of a state: the API server was asked, and did not answer.
+UNANSWERED = "unknown"
+#: The runs that are asked about at a time. They are written into the question's URL.
+_RUNS_A_QUESTION = 20
+
+Answer = TypeVar("Answer")
 
 
-class HasTaskKey(Protocol):
-    """Whatever names a task instance: a worker's, a trigger's, a link's key."""
+class UnansweredError(Exception):
+    """The API server did not answer, or with an error. Reads as what was wrong does."""
 
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int | None
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(repr(cause))
 
 
-@dataclass(frozen=True, slots=True)
-class TaskKey:
-    """The name of a task instance, without the attempt."""
+class TaskInstance:
+    """A task instance, as the supervisor of this process can be asked about it and told.
 
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int
+    Args:
+        key: Its name.
+    """
 
-    @classmethod
-    def of(cls, ti: HasTaskKey) -> TaskKey:
-        """Take the name from whatever has it."""
-        return cls(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+    def __init__(self, key: TaskKey) -> None:
+        self.key = key
 
-    async def state(self) -> str | None:
-        """Ask the API server for the state, as Airflow writes it; None for none at the moment, `GONE` for no such task.
-
-        Raises:
-            TimeoutError: No answer within `ANSWER_SECONDS`.
-            AirflowRuntimeError: The API server answered with an error.
-        """
-        from airflow_batch_jobs.batch.identity import Owner
-        from airflow_batch_jobs.task.task_states import ask
-
-        owner = Owner(self.dag_id, self.run_id, self.task_id, self.map_index)
-        return (await ask([owner]))[owner]
-
-    async def get_xcom(self, key: str) -> Any:
-        """Return the task instance's own XCom, None where there is none.
+    async def state(self, seconds: float = ANSWER_SECONDS) -> str | None:
+        """Ask for the state, as Airflow writes it; None for none at the moment, `GONE` for no such task instance.
 
         Raises:
-            TimeoutError: No answer within `ANSWER_SECONDS`.
+            UnansweredError: No answer within so many seconds.
         """
-        from airflow.sdk.execution_time.xcom import XCom
+        return (await answered(states_of([self.key]), seconds))[self.key]
 
-        question = XCom.aget_one(
-            key=key, dag_id=self.dag_id, run_id=self.run_id, task_id=self.task_id, map_index=self.map_index
-        )
-        return await asyncio.wait_for(question, ANSWER_SECONDS)
+    async def get_xcom(self, name: str) -> Any:
+        """Return an XCom of the task instance, None where there is none.
 
-    async def set_xcom(self, key: str, value: Any) -> None:
+        Raises:
+            UnansweredError: No answer within `ANSWER_SECONDS`.
+        """
+        return await answered(XCom.aget_one(key=name, **self._arguments()))
+
+    async def set_xcom(self, name: str, value: Any) -> None:
         """Write an XCom of the task instance.
 
         Raises:
-            TimeoutError: No answer within `ANSWER_SECONDS`; it may be written nevertheless.
+            UnansweredError: No answer within `ANSWER_SECONDS`; it may be written nevertheless.
         """
-        from airflow.sdk.execution_time.xcom import XCom
+        await answered(XCom.aset(name, value, **self._arguments()))
 
-        order = XCom.aset(
-            key, value, dag_id=self.dag_id, run_id=self.run_id, task_id=self.task_id, map_index=self.map_index
-        )
-        await asyncio.wait_for(order, ANSWER_SECONDS)
-
-    async def delete_xcom(self, key: str) -> None:
+    async def delete_xcom(self, name: str) -> None:
         """Delete an XCom of the task instance.
 
         Raises:
-            TimeoutError: No answer within `ANSWER_SECONDS`; it may be deleted nevertheless.
+            UnansweredError: No answer within `ANSWER_SECONDS`; it may be deleted nevertheless.
         """
-        from airflow.sdk.execution_time import task_runner
-        from airflow.sdk.execution_time.comms import DeleteXCom
+        await answered(_ask(DeleteXCom(key=name, **self._arguments())))
 
-        order = DeleteXCom(
-            key=key, dag_id=self.dag_id, run_id=self.run_id, task_id=self.task_id, map_index=self.map_index
-        )
-        await asyncio.wait_for(task_runner.SUPERVISOR_COMMS.asend(order), ANSWER_SECONDS)
+    def _arguments(self) -> dict[str, Any]:
+        key = self.key
+        return {"dag_id": key.dag_id, "run_id": key.run_id, "task_id": key.task_id, "map_index": key.map_index}
+
+
+async def answered(question: Awaitable[Answer], seconds: float = ANSWER_SECONDS) -> Answer:
+    """Wait for the answer to a question, whatever may be wrong with the API server.
+
+    Raises:
+        UnansweredError: No answer within so many seconds, or an error.
+    """
+    try:
+        return await asyncio.wait_for(question, seconds)
+    except Exception as error:
+        raise UnansweredError(error) from error
+
+
+def is_here() -> bool:
+    """Tell whether this process has a supervisor that an event loop can ask: there is none under `dag.test()`."""
+    return hasattr(task_runner.SUPERVISOR_COMMS, "asend")
+
+
+@dataclass(frozen=True, slots=True)
+class StatesQuestion:
+    """A question about instances of one task.
+
+    Attributes:
+        dag_id: The DAG.
+        task_id: The task.
+        keys: The task instances.
+    """
+
+    dag_id: str
+    task_id: str
+    keys: tuple[TaskKey, ...]
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what identifies them to Airflow."""
+        runs = list(dict.fromkeys(key.run_id for key in self.keys))
+        arguments: dict[str, Any] = {"dag_id": self.dag_id, "task_ids": [self.task_id], "run_ids": runs}
+        if len(self.keys) == 1 and self.keys[0].map_index >= 0:
+            arguments["map_index"] = self.keys[0].map_index
+        return arguments
+
+    def read(self, answer: Mapping[str, Mapping[str, Any]]) -> dict[TaskKey, str | None]:
+        """Read Airflow's answer.
+
+        Args:
+            answer: By run id and by the name of the task instance, its state.
+        """
+        return {key: _state(answer.get(key.run_id, {}), key) for key in self.keys}
+
+
+def questions(keys: Iterable[TaskKey]) -> Iterator[StatesQuestion]:
+    """Yield the questions that together are about all of some task instances.
+
+    The answer to one about a mapped task tells of all of its instances, so it is about one run alone.
+    """
+    by_task: dict[tuple[str, str, str], list[TaskKey]] = {}
+    for key in keys:
+        run = key.run_id if key.map_index >= 0 else ""
+        by_task.setdefault((key.dag_id, key.task_id, run), []).append(key)
+    for (dag_id, task_id, run), each in by_task.items():
+        size = len(each) if run else _RUNS_A_QUESTION
+        for start in range(0, len(each), size):
+            yield StatesQuestion(dag_id, task_id, tuple(each[start : start + size]))
+
+
+def states_on_worker(keys: Iterable[TaskKey]) -> dict[TaskKey, str | None]:
+    """Ask for the states of task instances in a task's own process.
+
+    Raises:
+        AirflowRuntimeError: The API server answered with an error.
+    """
+    states: dict[TaskKey, str | None] = {}
+    for question in questions(keys):
+        states |= question.read(task_runner.RuntimeTaskInstance.get_task_states(**question.arguments()))
+    return states
+
+
+async def states_of(
+    keys: Iterable[TaskKey], gate: AbstractAsyncContextManager[Any] | None = None
+) -> dict[TaskKey, str | None]:
+    """Ask for the states of task instances in an event loop, that of a triggerer or of a waiting task.
+
+    Args:
+        keys: The task instances.
+        gate: To be held while a question is open.
+
+    Raises:
+        TimeoutError: No answer within `ANSWER_SECONDS`.
+        AirflowRuntimeError: The API server answered with an error.
+        TypeError: The API server answered something else.
+    """
+    states: dict[TaskKey, str | None] = {}
+    for question in questions(keys):
+        async with gate or nullcontext():
+            answer = await asyncio.wait_for(_ask(GetTaskStates(**question.arguments())), ANSWER_SECONDS)
+        if not isinstance(answer, TaskStatesResult):
+            raise TypeError(f"Expected the states of tasks, received {answer!r}")
+        states |= question.read(answer.task_states)
+    return states
+
+
+async def _ask(message: Any) -> Any:
+    answer = await task_runner.SUPERVISOR_COMMS.asend(message)
+    if isinstance(answer, ErrorResponse):
+        raise AirflowRuntimeError(answer)
+    return answer
+
+
+def _state(of_run: Mapping[str, Any], key: TaskKey) -> str | None:
+    name = key.task_id if key.map_index < 0 else f"{key.task_id}_{key.map_index}"
+    state = of_run.get(name, GONE)
+    return None if state is None else str(getattr(state, "value", state))

@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow_batch_jobs.batch.aws.pacing import LineBudget
+from airflow_batch_jobs.batch.watch import JobWatcher
+from airflow_batch_jobs.config import Settings
+from airflow_batch_jobs.errors import NoDeploymentError
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.heap import freeze_after, freezing
+from airflow_batch_jobs.task.orphan_watch import OrphanWatch
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.watch import JobWatcher
+    from collections.abc import Awaitable, Callable
+
     from airflow_batch_jobs.task.connection import AwsConnection
-    from airflow_batch_jobs.task.saved_log import SavedLog
+
+    #: Asks the API server something.
+    Question = Callable[[], Awaitable[None]]
 
 #: A supervisor answers some 50 questions a second, one after the other. What can wait is asked by so many at a time, so
 #: that what cannot, whether a user stopped a task above all, comes next.
@@ -41,7 +48,7 @@ class Triggerer:
         self.link_writes = WriteRate(WRITES_PER_SECOND)
         self._watchers: dict[str, JobWatcher] = {}
         self._budgets: dict[float, LineBudget] = {}
-        self._ahead: deque[SavedLog] = deque()
+        self._ahead: deque[Question] = deque()
         self._askers: set[asyncio.Task[None]] = set()
         self._sweeps: set[asyncio.Task[None]] = set()  # a loop alone does not keep its tasks alive
 
@@ -55,13 +62,13 @@ class Triggerer:
             _TRIGGERERS[loop] = cls()
         return _TRIGGERERS[loop]
 
-    def ask_ahead(self, saved_log: SavedLog) -> None:
-        """Find out where a log was left before its first lines are there, when nothing more urgent is asked.
+    def ask_ahead(self, question: Question) -> None:
+        """Ask what will be needed later, when nothing more urgent is asked.
 
         The first question of all must come early: Airflow's supervisor loads its API for it, some seconds in which it
         takes no log lines, and the event loop would be held by those as soon as a socket's buffer is full.
         """
-        self._ahead.append(saved_log)
+        self._ahead.append(question)
         if len(self._askers) < QUESTIONS_AT_ONCE // 2:
             # The context of the trigger that happens to run is no asker's.
             asker = asyncio.get_running_loop().create_task(self._ask_ahead(), context=Context())
@@ -76,9 +83,6 @@ class Triggerer:
         return found
 
     def _new_watcher(self, connection: AwsConnection) -> JobWatcher:
-        from airflow_batch_jobs.batch.watch import JobWatcher
-        from airflow_batch_jobs.config import Settings
-
         freeze_after("Airflow")
         settings = Settings.read()
         rate = settings.log_lines_per_second
@@ -94,13 +98,10 @@ class Triggerer:
 
     async def _ask_ahead(self) -> None:
         while self._ahead:
-            await self._ahead.popleft().ask_ahead()
+            await self._ahead.popleft()()
 
     def _sweep_beside(self, watcher: JobWatcher, deployment: str) -> None:
         """Sweep for orphans as long as the watcher works; say why where that cannot be done."""
-        from airflow_batch_jobs.errors import NoDeploymentError
-        from airflow_batch_jobs.task.orphan_watch import OrphanWatch
-
         if not deployment:
             log.problem(str(NoDeploymentError()))
             return

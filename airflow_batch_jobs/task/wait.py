@@ -1,21 +1,18 @@
-"""Waiting for a job: the one path, which triggerer and worker share.
-
-`WaitPlan` says what to wait for, `JobWait` waits and writes the task log, `Outcome` is what came of it. Plan and
-outcome cross the border between worker and triggerer as the trigger's kwargs and its event: stored formats.
-"""
+"""JobWait: waits for a job and writes the task log, alike on a worker and in a triggerer."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs import errors
-from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, diagnose, summarize, why_waiting
+from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, summarize, why_waiting
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import Ended, LogLines, NoAnswer, Problem, StatusChange
-from airflow_batch_jobs.task import log
+from airflow_batch_jobs.task import log, stop
+from airflow_batch_jobs.task.handover import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -24,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.watch import JobFollower, JobWatcher
+    from airflow_batch_jobs.task.handover import WaitPlan
 
 #: How long the wait goes on after it had a job terminated: AWS lets a job 30 s before it kills it, and its last log
 #: events come some seconds later.
@@ -32,137 +30,21 @@ AFTERMATH_SECONDS = 120.0
 WORRY_SECONDS = 30.0
 #: How long it takes until a wait whose time is up asks again whether it may terminate its job.
 ASK_AGAIN_SECONDS = 5.0
-#: The statusReason of a job whose task's time is up.
-TIMED_OUT = "The Airflow task's execution_timeout has passed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitPlan:
-    """What is waited for, and how.
-
-    Attributes:
-        job_id: The job.
-        poll_interval: Seconds between two looks at it.
-        copy_logs: Whether its log lines go into the task log.
-        terminate_on_kill: Whether a user's stop of the task, and its timeout, terminate the job.
-        deadline: When the wait ends, aware UTC; None for no end.
-        submitted_at: When the job was submitted, aware UTC: for a minute after it AWS may not know it yet.
-        rendered: Handed back in the outcome, untouched: what the resumed task would otherwise have forgotten.
-    """
-
-    job_id: str
-    poll_interval: float = 5.0
-    copy_logs: bool = True
-    terminate_on_kill: bool = True
-    deadline: datetime | None = None
-    submitted_at: datetime | None = None
-    rendered: dict[str, Any] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form: times as ISO 8601."""
-        return {name: _to_json(getattr(self, name)) for name in _PLAN_FIELDS}
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> WaitPlan:
-        """Read the JSON form, passing over what it does not know."""
-        known = {name: stored[name] for name in _PLAN_FIELDS if name in stored}
-        for name in ("deadline", "submitted_at"):
-            if isinstance(known.get(name), str):
-                known[name] = datetime.fromisoformat(known[name])
-        return cls(**known)
-
-
-_PLAN_FIELDS = tuple(each.name for each in fields(WaitPlan))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What came of a wait.
-
-    Attributes:
-        job: The job as the `batch_job` XCom has it; at least `job_id` and `status`.
-        summary: One line about the job that has ended.
-        diagnosis: Why it failed, as `Diagnosis.to_dict` has it; None for any other end.
-        unread: The streams whose log is not fully copied, each with where to read on.
-        timed_out: Whether the deadline ended the wait.
-        error: What made waiting impossible: the class's name and its arguments.
-        rendered: The plan's.
-    """
-
-    job: dict[str, Any]
-    summary: str = ""
-    diagnosis: dict[str, str] | None = None
-    unread: list[dict[str, Any]] = field(default_factory=list)
-    timed_out: bool = False
-    error: dict[str, str] | None = None
-    rendered: dict[str, Any] | None = None
-
-    @property
-    def job_id(self) -> str:
-        """The job's id."""
-        return str(self.job["job_id"])
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether the job has ended well."""
-        return bool(self.job.get("status") == JobStatus.SUCCEEDED.value)
-
-    @property
-    def failed(self) -> bool:
-        """Whether the job has ended badly."""
-        return bool(self.job.get("status") == JobStatus.FAILED.value)
-
-    def to_event(self) -> dict[str, Any]:
-        """Return the payload of the trigger's event."""
-        return asdict(self)
-
-    @classmethod
-    def from_event(cls, payload: Mapping[str, Any]) -> Outcome:
-        """Read the payload of a trigger's event, passing over what it does not know."""
-        known = {each.name for each in fields(cls)}
-        return cls(**{name: value for name, value in payload.items() if name in known})
-
-    @classmethod
-    def of_error(cls, job_id: str, error: errors.JobNotFoundError | errors.AwsError) -> Outcome:
-        """Return the outcome of a wait that an error made impossible."""
-        told = {"type": type(error).__name__, "message": str(error)}
-        if isinstance(error, errors.AwsError):
-            told |= {"action": error.action, "code": error.code}
-        return cls(job={"job_id": job_id}, error=told)
-
-    def raise_for_error(self) -> None:
-        """Raise the error that made waiting impossible, if one did.
-
-        Raises:
-            JobNotFoundError: AWS does not know the job.
-            AwsError: AWS refused to tell about it.
-        """
-        if self.error is None:
-            return
-        if self.error["type"] == "JobNotFoundError":
-            raise errors.JobNotFoundError(self.job_id)
-        kind = getattr(errors, self.error["type"], errors.AwsError)
-        raise kind(self.error["message"], action=self.error.get("action", ""), code=self.error.get("code", ""))
-
-    def raise_for_status(self) -> None:
-        """Raise if the job has failed.
-
-        Raises:
-            JobFailedError: It has; says why and what to do.
-        """
-        if self.failed:
-            raise errors.JobFailedError(self.job, Diagnosis.from_dict(self.diagnosis or {}))
 
 
 class WaitListener:
-    """Whoever keeps what a wait finds out beside the task log; this one keeps nothing."""
+    """Keeps what a wait finds out beside the task log; this one keeps nothing."""
 
     async def load_cursors(self) -> Mapping[str, Any]:
         """Return where an earlier wait's copy of the log ended, by stream; asked once there is a log."""
         return {}
 
-    async def on_lines(self, wait: JobWait) -> None:
-        """Take note that lines were written, so that `wait.cursors()` have changed."""
+    async def on_lines(self, cursors: Callable[[], Mapping[str, Any]]) -> None:
+        """Take note that lines were written.
+
+        Args:
+            cursors: Tells where the copy of the log stands now, by stream.
+        """
 
     async def on_streams(self, streams: tuple[LogStream, ...]) -> bool:
         """Take the job's streams when there are new ones; return whether that is enough until there are others."""
@@ -176,8 +58,8 @@ class JobWait:
 
     Args:
         plan: What to wait for.
-        watcher: Who follows the job.
-        listener: Who is told what the log does not need.
+        watcher: Follows the job.
+        listener: Is told what does not stand in the log.
         is_current: Asks whether the task instance still waits for the job by this wait; no answer is a no. Asked when
             time is up, since the job may be that of a newer attempt by then.
 
@@ -221,7 +103,7 @@ class JobWait:
 
     async def __aexit__(self, *error: object) -> None:
         self.is_open = False
-        self._is_current = None  # it leads to whoever holds this wait, and such a ring outlives a heap that is frozen
+        self._is_current = None  # it leads to what holds this wait, and such a ring outlives a heap that is frozen
         await self._follower.__aexit__(None, None, None)
 
     def cursors(self) -> dict[str, Any]:
@@ -246,7 +128,7 @@ class JobWait:
     async def terminate(self, reason: str) -> bool:
         """Have AWS terminate the job, and say in the log whether it accepted.
 
-        Does not wait for the job's end: `run` goes on meanwhile and copies its last lines.
+        Does not wait for the job's end: `outcome` goes on meanwhile and copies its last lines.
 
         Args:
             reason: Becomes the job's statusReason.
@@ -282,7 +164,7 @@ class JobWait:
             case LogLines(stream=stream, events=events):
                 log.lines(stream, events)
                 await self._show_streams()
-                await self._listener.on_lines(self)
+                await self._listener.on_lines(self.cursors)
             case NoAnswer(problem=""):
                 log.note("AWS answers again.")
             case NoAnswer(problem=text) | Problem(message=text):
@@ -338,12 +220,12 @@ class JobWait:
             self._timed_out = True
             return True
         if self._is_current is not None and not await self._is_current():
-            # Whoever waits here will be told to stop, or the API server will answer again.
+            # This wait will be told to stop, or the API server will answer again.
             self._give_up_at = self._clock.now() + timedelta(seconds=ASK_AGAIN_SECONDS)
             return False
         self._timed_out = True
         log.problem(f"The task's time is up at {self.plan.deadline}; job {self.plan.job_id} has not ended.")
-        if not await self.terminate(TIMED_OUT):
+        if not await self.terminate(stop.TIME_IS_UP):
             return True
         self._give_up_at = self._clock.now() + timedelta(seconds=AFTERMATH_SECONDS)
         return False
@@ -360,7 +242,3 @@ class JobWait:
 
 
 _NOBODY = WaitListener()
-
-
-def _to_json(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value

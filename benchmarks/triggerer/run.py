@@ -104,8 +104,8 @@ class Run:
     ) -> None:
         """Do what a worker does with what the triggerer left over of the logs."""
         os.environ |= airflow.environment
+        from airflow_batch_jobs.task.handover import Outcome
         from airflow_batch_jobs.task.on_worker import copy_rest
-        from airflow_batch_jobs.task.wait import Outcome
 
         def copy(index: int) -> list[str]:
             with counted_lines(logs.jobs[index]) as problems:

@@ -9,10 +9,9 @@ import pytest
 
 from airflow_batch_jobs.batch.identity import (
     DETACHED_TAG,
-    Owner,
     TaskIdentity,
+    TaskKey,
     new_job_name,
-    owner_of,
     task_tags,
 )
 from airflow_batch_jobs.batch.operations import describe_jobs
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.local.server import LocalAws
 
-TASK = TaskIdentity(dag_id="d", run_id="r", task_id="t", traceparent="trace-1", deployment="here")
-OWNER = Owner("d", "r", "t")
+OWNER = TaskKey("d", "r", "t")
+TASK = TaskIdentity(OWNER, traceparent="trace-1", deployment="here")
 
 
 class World:
@@ -34,8 +33,8 @@ class World:
 
     def __init__(self, aws: LocalAws) -> None:
         self.aws = aws
-        self.states: dict[Owner, str | None] = {}
-        self.asked: list[Owner] = []
+        self.states: dict[TaskKey, str | None] = {}
+        self.asked: list[TaskKey] = []
         aws.register("job")
         aws.script(definition="job", running=36_000)
 
@@ -58,7 +57,7 @@ class World:
         defaults: dict[str, Any] = {"deployment": "here", "job_queues": ["default"], "dry_run": False}
         return OrphanSweep(clients=self.aws.clients(), clock=FrozenClock(self.aws), **defaults | options)
 
-    def tell(self, owners: Sequence[Owner]) -> Mapping[Owner, str | None]:
+    def tell(self, owners: Sequence[TaskKey]) -> Mapping[TaskKey, str | None]:
         """Tell the states of task instances; those of which nothing is known are gone."""
         self.asked += owners
         return {owner: self.states.get(owner, GONE) for owner in owners}
@@ -147,8 +146,8 @@ def test_jobs_of_others_are_not_even_told_of(world: World) -> None:
 @pytest.mark.parametrize(
     "altered",
     [
-        pytest.param({"run_id": "a~b"}, id="a character that AWS does not take"),
-        pytest.param({"dag_id": "d" * 300}, id="a value that is too long for AWS"),
+        pytest.param({"key": replace(OWNER, run_id="a~b")}, id="a character that AWS does not take"),
+        pytest.param({"key": replace(OWNER, dag_id="d" * 300)}, id="a value that is too long for AWS"),
         pytest.param({"deployment": "he;re"}, id="a deployment that AWS does not take"),
     ],
 )
@@ -202,7 +201,7 @@ def test_states_are_asked_for_after_the_jobs_are_listed(world: World) -> None:
     world.job()
     calls: list[set[str]] = []
 
-    def tell(owners: Sequence[Owner]) -> Mapping[Owner, str | None]:
+    def tell(owners: Sequence[TaskKey]) -> Mapping[TaskKey, str | None]:
         calls.append(set(world.aws.counts()))
         return dict.fromkeys(owners, "running")
 
@@ -219,8 +218,8 @@ def test_each_task_instance_is_asked_about_once(world: World) -> None:
 
 def test_mapped_task_instances_are_told_apart(world: World) -> None:
     """One that runs keeps its job, its neighbour that is final does not."""
-    jobs = [world.job(replace(TASK, map_index=index)) for index in range(2)]
-    world.states = {Owner("d", "r", "t", 0): "running", Owner("d", "r", "t", 1): "failed"}
+    jobs = [world.job(replace(TASK, key=replace(OWNER, map_index=index))) for index in range(2)]
+    world.states = {TaskKey("d", "r", "t", 0): "running", TaskKey("d", "r", "t", 1): "failed"}
     report = world.sweep()
     assert report.ended == (jobs[1],)
     assert any("d.t[0] of run r is running" in line for line in report.lines())
@@ -287,7 +286,7 @@ def test_only_the_queues_given_are_looked_into(world: World) -> None:
 def test_many_jobs_are_listed_and_described_by_the_hundred(world: World) -> None:
     """250 jobs are three pages and three descriptions."""
     for index in range(250):
-        world.job(replace(TASK, map_index=index))
+        world.job(replace(TASK, key=replace(OWNER, map_index=index)))
     report = world.sweep(dry_run=True)
     assert len(report.ended) == 250
     assert world.aws.counts()["DescribeJobs"] == 3
@@ -296,7 +295,7 @@ def test_many_jobs_are_listed_and_described_by_the_hundred(world: World) -> None
 
 def test_an_orphan_that_cannot_be_terminated_does_not_keep_the_others(world: World) -> None:
     """The report says which, and why."""
-    jobs = [world.job(replace(TASK, map_index=index)) for index in range(3)]
+    jobs = [world.job(replace(TASK, key=replace(OWNER, map_index=index))) for index in range(3)]
     world.aws.fault("TerminateJob", "denied", times=1)
     report = world.sweep()
     assert len(report.ended) == 2
@@ -322,9 +321,9 @@ def test_without_a_deployment_nothing_is_looked_at(world: World) -> None:
 def test_what_is_decided_before_needs_no_state(world: World) -> None:
     """Airflow is asked only about what depends on it."""
     world.job(is_detached=True)
-    world.job(replace(TASK, run_id="a~b"))
-    world.job(replace(TASK, task_id="u"))
-    assert in_question(world.make().find()) == (Owner("d", "r", "u"),)
+    world.job(replace(TASK, key=replace(OWNER, run_id="a~b")))
+    world.job(replace(TASK, key=replace(OWNER, task_id="u")))
+    assert in_question(world.make().find()) == (TaskKey("d", "r", "u"),)
 
 
 def test_an_adopted_job_can_be_detached_afterwards(world: World) -> None:
@@ -337,19 +336,3 @@ def test_an_adopted_job_can_be_detached_afterwards(world: World) -> None:
     assert world.aws.job(job_id)["tags"][DETACHED_TAG] == "true"
     assert world.aws.counts()["TagResource"] == 1
     assert world.sweep().ended == ()
-
-
-@pytest.mark.parametrize(
-    "identity",
-    [
-        TASK,
-        replace(TASK, map_index=7),
-        replace(TASK, dag_id="a" * 250, task_id="group.task", run_id="manual__2026-11-23T12:00:00.123456+00:00"),
-        replace(TASK, dag_id="dag-mit-Ümlaut", run_id="лот 1"),
-    ],
-)
-def test_a_job_names_its_owner(identity: TaskIdentity) -> None:
-    """What is read back is exactly what was written, whatever the name is cut to."""
-    name = new_job_name(identity.job_name_prefix("the user's own name for it"))
-    owner = owner_of(task_tags(identity), name, "here")
-    assert owner == Owner(identity.dag_id, identity.run_id, identity.task_id, identity.map_index)

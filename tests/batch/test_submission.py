@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_batch_jobs.batch.identity import TaskIdentity, new_job_name, task_tags
+from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, new_job_name, task_tags
 from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.batch.submission import Record, Submission, Submitted
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
@@ -17,7 +17,7 @@ from tests.clocks import FrozenClock
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
 
-FIRST = TaskIdentity(dag_id="d", run_id="r", task_id="t", max_tries=1, traceparent="trace-1", deployment="here")
+FIRST = TaskIdentity(TaskKey("d", "r", "t"), max_tries=1, traceparent="trace-1", deployment="here")
 RETRY = replace(FIRST, try_number=2)
 CLEARED = replace(FIRST, try_number=2, max_tries=2, traceparent="trace-2")
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from airflow_batch_jobs.batch.identity import TaskIdentity, new_job_name, task_tags
+from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, new_job_name, task_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., Any]
 
-TASK = TaskIdentity(dag_id="d", run_id="manual__2026-11-23T12:00:00+00:00", task_id="t", deployment="here")
+TASK = TaskIdentity(TaskKey("d", "manual__2026-11-23T12:00:00+00:00", "t"), deployment="here")
 TOKEN = "a-secret-token"
 PASSWORD = "a-secret-password"
 
@@ -50,7 +50,7 @@ class Airflow:
         if self.status != 200:
             return self.status, {"detail": "Not Found"}
         if self.state == "gone":
-            names = f"dag_id: `{TASK.dag_id}`, run_id: `{TASK.run_id}`, task_id: `{TASK.task_id}`"
+            names = f"dag_id: `{TASK.key.dag_id}`, run_id: `{TASK.key.run_id}`, task_id: `{TASK.key.task_id}`"
             return 404, {"detail": f"The Mapped Task Instance with {names}, and map_index: `-1` was not found"}
         return 200, {**_TASK_INSTANCE, "state": self.state}
 
@@ -63,7 +63,7 @@ class Airflow:
 _TASK_INSTANCE = {
     "dag_display_name": "d",
     "dag_id": "d",
-    "dag_run_id": TASK.run_id,
+    "dag_run_id": TASK.key.run_id,
     "executor_config": "{}",
     "id": "0199f0c0-0000-7000-8000-000000000000",
     "map_index": -1,
@@ -134,7 +134,7 @@ def test_it_tells_a_line_a_job_and_terminates_nothing_by_itself(sweep: Run, aws:
     result = sweep()
 
     assert result.exit_code == 0
-    why = f"d.t of run {TASK.run_id} is success"
+    why = f"d.t of run {TASK.key.run_id} is success"
     assert result.stdout.splitlines() == [f"{job_id}\twould be terminated\tRUNNING\tdefault\t{why}"]
     assert result.stderr == "1 active job of this deployment: 1 would be terminated\n"
     assert not aws.job(job_id)["isTerminated"]
@@ -152,7 +152,7 @@ def test_with_terminate_it_ends_the_orphans(
     assert result.stdout.split("\t")[1] == "terminated"
     assert aws.wait_for_status(job_id)["statusReason"].endswith(f" is {state}")
     assert airflow.tokens == [TOKEN]
-    assert airflow.paths == [f"/api/v2/dags/d/dagRuns/{TASK.run_id}/taskInstances/t/-1"]
+    assert airflow.paths == [f"/api/v2/dags/d/dagRuns/{TASK.key.run_id}/taskInstances/t/-1"]
 
 
 @pytest.mark.parametrize("state", ["running", None])

@@ -15,6 +15,7 @@ import pytest
 from airflow_batch_jobs.batch.identity import (
     DEPLOYMENT_TAG,
     TaskIdentity,
+    TaskKey,
     legal_tag_value,
     new_job_name,
     task_tags,
@@ -63,7 +64,7 @@ BESIDE = {
 }
 #: These have no resources: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
 FOR_ALL = {"batch:DescribeJobs", "batch:ListJobs", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues"}
-TASK = TaskIdentity(dag_id="d", run_id="r", task_id="t", deployment="here")
+TASK = TaskIdentity(TaskKey("d", "r", "t"), deployment="here")
 
 
 @cache

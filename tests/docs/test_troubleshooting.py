@@ -37,6 +37,7 @@ CLASSES = {name for name, kind in vars(errors).items() if isinstance(kind, type)
 MADE = {name for name in CLASSES if "__init__" in vars(getattr(errors, name))} - {"AwsError"}
 #: Lines whose text is made elsewhere, by where they are written. The text itself is looked for below.
 MADE_ELSEWHERE = {
+    "task/in_triggerer:TriggererWait.has_finished: outcome.summary",
     "task/orphan_watch:OrphanWatch._run: line",
     "task/triggerer:Triggerer._sweep_beside: str(NoDeploymentError())",
     "task/wait:JobWait._next: text",
@@ -44,7 +45,6 @@ MADE_ELSEWHERE = {
     "operators:BatchJobOperator._conclude: outcome.summary",
     "sensors:BatchJobSensor._finish: outcome.summary",
     "sweep:BatchOrphanSweepOperator.execute: report.summary()",
-    "triggers:BatchJobTrigger._has_finished: outcome.summary",
 }
 #: What tells of the usual course of things.
 USUAL = {

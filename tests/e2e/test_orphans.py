@@ -9,7 +9,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from airflow_batch_jobs.batch.identity import TaskIdentity, new_job_name, task_tags
+from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, new_job_name, task_tags
 from airflow_batch_jobs.cli import app
 from tests.e2e.runs import Run, until
 
@@ -65,10 +65,10 @@ class Jobs:
             client.terminate_job(jobId=job_id, reason="the test is over")
 
 
-def identity_of(run: Run, **changes: object) -> TaskIdentity:
+def identity_of(run: Run, deployment: str = "e2e", **changes: object) -> TaskIdentity:
     """Return the identity of a run's task instance in this Airflow."""
-    identity = TaskIdentity(dag_id=run.dag_id, run_id=run.run_id, task_id=run.task_id, deployment="e2e")
-    return replace(identity, **changes)  # type: ignore[arg-type]  # as the test says
+    key = TaskKey(run.dag_id, run.run_id, run.task_id)
+    return TaskIdentity(replace(key, **changes), deployment=deployment)  # type: ignore[arg-type]  # as the test says
 
 
 def test_the_orphans_are_found_from_a_shell_and_ended_by_a_dag(

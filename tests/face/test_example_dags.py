@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.definition_files import register_folder
-from airflow_batch_jobs.batch.identity import TaskIdentity, new_job_name, task_tags
+from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, new_job_name, task_tags
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.demo.examples import example_dags, example_definitions
 
@@ -137,7 +137,7 @@ def test_orphan_sweep_tells_what_it_would_terminate(
 ) -> None:
     """A job of a DAG that does not exist is young, and left: the sweep is a dry run with the usual grace time."""
     monkeypatch.setenv("AIRFLOW__BATCH_JOBS__DEPLOYMENT", "examples")
-    identity = TaskIdentity(dag_id="deleted", run_id="r", task_id="t", deployment="examples")
+    identity = TaskIdentity(TaskKey("deleted", "r", "t"), deployment="examples")
     airflow_aws.script(definition="count-seconds", running=3600)
     airflow_aws.submit("count-seconds:1", jobName=new_job_name(identity.job_name_prefix()), tags=task_tags(identity))
     run = run_example("orphan_sweep")

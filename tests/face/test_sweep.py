@@ -1,8 +1,7 @@
-"""BatchOrphanSweepOperator at work, by `dag.test()`, and the questions by which it asks for states."""
+"""BatchOrphanSweepOperator at work, by `dag.test()`."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk import DAG, get_current_context, task
 
-from airflow_batch_jobs.batch.identity import DETACHED_TAG, Owner, TaskIdentity, new_job_name, task_tags
+from airflow_batch_jobs.batch.identity import DETACHED_TAG, TaskIdentity, TaskKey, new_job_name, task_tags
 from airflow_batch_jobs.batch.orphans import GONE
 from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.sweep import BatchOrphanSweepOperator
-from airflow_batch_jobs.task import task_states
-from airflow_batch_jobs.task.task_states import ask_on_worker, questions
+from airflow_batch_jobs.task.supervisor import states_on_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
     RunDag = Callable[[DAG], FinishedRun]
 
-NOWHERE = TaskIdentity(dag_id="no_such_dag", run_id="no_such_run", task_id="job", deployment="tests")
+NOWHERE = TaskIdentity(TaskKey("no_such_dag", "no_such_run", "job"), deployment="tests")
 
 
 @pytest.fixture
@@ -90,7 +88,7 @@ def test_the_orphans_alone_are_ended_and_returned(run_dag: RunDag, cloud: LocalA
 def _job_of(cloud: LocalAws, task_id: str) -> str:
     """Submit a job for a task of the run that asks."""
     ti = get_current_context()["ti"]
-    return submit(cloud, replace(NOWHERE, dag_id=ti.dag_id, run_id=ti.run_id, task_id=task_id))
+    return submit(cloud, replace(NOWHERE, key=TaskKey(ti.dag_id, ti.run_id, task_id)))
 
 
 def test_airflow_tells_what_it_finds_and_nothing_of_the_rest(run_dag: RunDag, cloud: LocalAws) -> None:
@@ -106,7 +104,7 @@ def test_airflow_tells_what_it_finds_and_nothing_of_the_rest(run_dag: RunDag, cl
         @task
         def ask() -> None:
             ti = get_current_context()["ti"]
-            here = Owner(ti.dag_id, ti.run_id, "number", 1)
+            here = TaskKey(ti.dag_id, ti.run_id, "number", 1)
             owners = {
                 "mapped": here,
                 "index": replace(here, map_index=7),
@@ -117,7 +115,7 @@ def test_airflow_tells_what_it_finds_and_nothing_of_the_rest(run_dag: RunDag, cl
                 "run": replace(here, run_id="manual__2026-11-23T12:00:00+00:00"),
                 "dag": replace(here, dag_id="no_such_dag"),
             }
-            states = ask_on_worker(owners.values())
+            states = states_on_worker(owners.values())
             told.update({name: states[owner] for name, owner in owners.items()})
 
         @task
@@ -151,7 +149,7 @@ def test_without_a_deployment_the_task_fails(run_dag: RunDag, airflow_aws: Local
 def test_an_orphan_that_cannot_be_terminated_fails_the_task(run_dag: RunDag, cloud: LocalAws) -> None:
     """The others are terminated, and the missing permission is named."""
     submit(cloud, NOWHERE)
-    submit(cloud, replace(NOWHERE, map_index=3))
+    submit(cloud, replace(NOWHERE, key=replace(NOWHERE.key, map_index=3)))
     cloud.fault("TerminateJob", "denied", times=1)
     with DAG("denied", schedule=None) as dag:
         sweep(dry_run=False)
@@ -207,49 +205,3 @@ def test_an_adopted_job_is_tagged_when_its_task_does_not_wait_any_more(run_dag: 
     assert run_dag(dag).run.state == "success"
     [job] = cloud.jobs()
     assert job["tags"][DETACHED_TAG] == "true"
-
-
-def test_runs_of_one_task_are_one_question_and_mapped_ones_one_a_run() -> None:
-    """What Airflow answers about a mapped task tells of all of its instances."""
-    plain = [Owner("d", f"r{number}", "t") for number in range(25)]
-    mapped = [Owner("d", run, "m", index) for run in ("r1", "r2") for index in range(30)]
-    asked = [(each.task_id, len(each.owners), each.arguments()["run_ids"]) for each in questions([*plain, *mapped])]
-    runs = [f"r{number}" for number in range(25)]
-    assert asked == [("t", 20, runs[:20]), ("t", 5, runs[20:]), ("m", 30, ["r1"]), ("m", 30, ["r2"])]
-
-
-@pytest.mark.parametrize("is_gated", [True, False])
-def test_a_triggerer_asks_through_its_supervisor(monkeypatch: pytest.MonkeyPatch, *, is_gated: bool) -> None:
-    """One question after the other, each while it holds the gate."""
-    from airflow.sdk.execution_time import task_runner
-    from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
-
-    gate = asyncio.Semaphore(1)
-
-    class Comms:
-        async def asend(self, question: GetTaskStates) -> TaskStatesResult:
-            assert gate.locked() is is_gated
-            assert question.run_ids
-            return TaskStatesResult(task_states={run: {"t": "success", "t_1": None} for run in question.run_ids})
-
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Comms(), raising=False)
-    owners = [Owner("d", "r", "t"), Owner("d", "r", "t", 1), Owner("d", "r", "t", 2)]
-    states = asyncio.run(task_states.ask(owners, gate if is_gated else None))
-    assert states == dict(zip(owners, ("success", None, GONE), strict=True))
-
-
-def test_an_error_of_the_api_server_is_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else comes than states ends the sweep."""
-    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
-    from airflow.sdk.execution_time import task_runner
-    from airflow.sdk.execution_time.comms import ErrorResponse
-
-    class Comms:
-        async def asend(self, _question: Any) -> Any:
-            return answers.pop()
-
-    answers: list[Any] = [None, ErrorResponse(error=ErrorType.GENERIC_ERROR)]
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Comms(), raising=False)
-    for kind in (AirflowRuntimeError, TypeError):
-        with pytest.raises(kind):
-            asyncio.run(task_states.ask([Owner("d", "r", "t")]))

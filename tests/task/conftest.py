@@ -1,3 +1,24 @@
 """What stands in this folder imports Airflow, which then has a home of its own."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
 import tests.airflow_home  # noqa: F401 - sets it
+
+if TYPE_CHECKING:
+    from tests.task.api_server import ApiServer
+
+
+@pytest.fixture
+def api_server(monkeypatch: pytest.MonkeyPatch) -> ApiServer:
+    """What this process asks through its supervisor."""
+    from airflow.sdk.execution_time import task_runner
+
+    from tests.task.api_server import ApiServer
+
+    server = ApiServer()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", server, raising=False)
+    return server

@@ -4,46 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
-from airflow.sdk.exceptions import ErrorType
-from airflow.sdk.execution_time import task_runner
-from airflow.sdk.execution_time.comms import (
-    ErrorResponse,
-    GetTaskStates,
-    GetTaskStateStore,
-    TaskStatesResult,
-    TaskStateStoreResult,
-)
 
-from airflow_batch_jobs.task.on_worker import verdict_on_worker
+from airflow_batch_jobs.batch.identity import TaskKey
+from airflow_batch_jobs.task.on_worker import STATE_SECONDS, verdict_on_worker
 from airflow_batch_jobs.task.stop import Verdict
-from airflow_batch_jobs.task.supervisor import TaskKey
+from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance
+from tests.batch.watch.virtual import run
 
-KEY = TaskKey("d", "r", "t", -1)
+if TYPE_CHECKING:
+    from tests.task.api_server import ApiServer
+
+TASK = TaskInstance(TaskKey("d", "r", "t"))
 ATTEMPT = uuid.uuid4()
 
 
-class Supervisor:
-    """Tells the states of a run's tasks, and the record to those that may read it."""
-
-    def __init__(self, tasks: dict[str, str | None], *, is_replaced: bool) -> None:
-        self._tasks = tasks
-        self._is_replaced = is_replaced
-
-    async def asend(self, question: object) -> Any:
-        """Answer a question."""
-        if isinstance(question, GetTaskStates):
-            return TaskStatesResult(task_states={"r": self._tasks})
-        assert isinstance(question, GetTaskStateStore)
-        if self._is_replaced:
-            return ErrorResponse(error=ErrorType.TASK_STORE_NOT_FOUND)
-        return TaskStateStoreResult(value={"job_id": None})
-
-
 @pytest.mark.parametrize(
-    ("tasks", "is_replaced", "verdict"),
+    ("states", "is_replaced", "verdict"),
     [
         ({"t": "running"}, False, Verdict.TERMINATE),
         ({"t": "running"}, True, Verdict.LEAVE),
@@ -55,9 +34,27 @@ class Supervisor:
     ],
 )
 def test_an_attempt_that_was_replaced_leaves_the_job_to_the_next(
-    tasks: dict[str, str | None], verdict: Verdict, monkeypatch: pytest.MonkeyPatch, *, is_replaced: bool
+    api_server: ApiServer, states: dict[str, str | None], verdict: Verdict, *, is_replaced: bool
 ) -> None:
     """Without a retry left, too; a task that a user has stopped or deleted takes its job with it."""
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(tasks, is_replaced=is_replaced), raising=False)
-    _, found = asyncio.run(verdict_on_worker(KEY, retry_left=False, recorded_as=ATTEMPT))
+    api_server.states, api_server.is_replaced = states, is_replaced
+    _, found = asyncio.run(verdict_on_worker(TASK, retry_left=False, recorded_as=ATTEMPT))
     assert found is verdict
+
+
+@pytest.mark.parametrize(("retry_left", "verdict"), [(True, Verdict.LEAVE), (False, Verdict.TERMINATE)])
+@pytest.mark.parametrize(("seconds", "failures"), [(60.0, 0), (0.0, 1)])
+def test_a_worker_that_gets_no_answer_is_lost(
+    api_server: ApiServer, seconds: float, failures: int, verdict: Verdict, *, retry_left: bool
+) -> None:
+    """Which is no user's stop; Airflow sends SIGKILL 5 s after SIGTERM, so the answer is not waited for."""
+    api_server.states, api_server.seconds, api_server.failures = {"t": "failed"}, seconds, failures
+
+    async def main() -> tuple[tuple[str | None, Verdict], float]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        return await verdict_on_worker(TASK, retry_left=retry_left, recorded_as=ATTEMPT), loop.time() - began
+
+    found, took = run(main())
+    assert found == (UNANSWERED, verdict)
+    assert took <= STATE_SECONDS + 0.1

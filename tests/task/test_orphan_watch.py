@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
 
-from airflow_batch_jobs.batch.identity import Owner, TaskIdentity, new_job_name, task_tags
+from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, new_job_name, task_tags
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.orphan_watch import OrphanWatch
 from airflow_batch_jobs.task.triggerer import Triggerer
@@ -18,36 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_batch_jobs.local.server import LocalAws
+    from tests.task.api_server import ApiServer
 
-GONE_TASK = TaskIdentity(dag_id="d", run_id="r", task_id="t", deployment="here")
-
-
-class Supervisor:
-    """Answers for the API server: nothing exists, unless it is out of order."""
-
-    def __init__(self) -> None:
-        self.asked: list[Any] = []
-        self.failures = 0
-
-    async def asend(self, question: Any) -> Any:
-        """Answer a question about states."""
-        from airflow.sdk.execution_time.comms import TaskStatesResult
-
-        self.asked.append(question)
-        if self.failures:
-            self.failures -= 1
-            raise OSError("the API server is down")
-        return TaskStatesResult(task_states={})
-
-
-@pytest.fixture
-def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
-    """What a triggerer asks."""
-    from airflow.sdk.execution_time import task_runner
-
-    supervisor = Supervisor()
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
-    return supervisor
+GONE_TASK = TaskIdentity(TaskKey("d", "r", "t"), deployment="here")
 
 
 @pytest.fixture
@@ -94,7 +67,7 @@ def watched(
     return [str(entry["event"]) for entry in entries], task
 
 
-def test_an_orphan_is_ended_once_its_grace_time_is_over(aws: LocalAws, supervisor: Supervisor) -> None:
+def test_an_orphan_is_ended_once_its_grace_time_is_over(aws: LocalAws, api_server: ApiServer) -> None:
     """In a queue whose jobs are followed, with a line in the triggerer's log; the sweep ends with its watcher."""
     job_id, elsewhere = orphan(aws), orphan(aws, "other")
     lines, task = watched(aws, 900)
@@ -103,24 +76,24 @@ def test_an_orphan_is_ended_once_its_grace_time_is_over(aws: LocalAws, superviso
     [line] = lines
     assert line.startswith(f"Job {job_id} (d-t-")
     assert line.endswith("terminated: d.t of run r is gone")
-    assert len(supervisor.asked) == 1
+    assert len(api_server.asked) == 1
     assert task.done()
     assert task.exception() is None
 
 
-def test_a_sweep_comes_once_a_minute(aws: LocalAws, supervisor: Supervisor) -> None:
+def test_a_sweep_comes_once_a_minute(aws: LocalAws, api_server: ApiServer) -> None:
     """Five listings a queue, one for each active state."""
     watched(aws, 290)
     assert aws.counts()["ListJobs"] == 4 * 5
-    assert not supervisor.asked
+    assert not api_server.asked
 
 
-def test_a_sweep_that_fails_is_tried_again(aws: LocalAws, supervisor: Supervisor) -> None:
+def test_a_sweep_that_fails_is_tried_again(aws: LocalAws, api_server: ApiServer) -> None:
     """Neither AWS nor the API server being out of order ends it, or terminates anything meanwhile."""
     aws.advance(900)
     job_id = orphan(aws)
     aws.advance(900)
-    supervisor.failures = 2
+    api_server.failures = 2
     aws.fault("ListJobs", "throttle", times=1)
     lines, _ = watched(aws, 280)
     assert [line.partition(":")[0] for line in lines[:3]] == ["The sweep for orphans has failed and is tried again"] * 3
@@ -153,10 +126,10 @@ def test_a_triggerer_sweeps_where_that_is_configured(
     assert [str(entry["event"]).partition(",")[0] for entry in entries] == said
 
 
-def test_an_owner_is_asked_about_by_its_run(aws: LocalAws, supervisor: Supervisor) -> None:
+def test_an_owner_is_asked_about_by_its_run(aws: LocalAws, api_server: ApiServer) -> None:
     """The question names the DAG, the task and the run of the tags."""
     orphan(aws)
     watched(aws, 700)
-    owner = Owner("d", "r", "t")
-    [question] = supervisor.asked
+    owner = TaskKey("d", "r", "t")
+    [question] = api_server.asked
     assert (question.dag_id, question.task_ids, question.run_ids) == (owner.dag_id, [owner.task_id], [owner.run_id])

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from airflow_batch_jobs.task.wait import ASK_AGAIN_SECONDS, JobWait, Outcome, WaitListener, WaitPlan
+from airflow_batch_jobs.task.handover import Outcome, WaitPlan
+from airflow_batch_jobs.task.wait import ASK_AGAIN_SECONDS, JobWait, WaitListener
 from tests.batch.watch.virtual import VirtualAws, run, run_beside
 
 if TYPE_CHECKING:

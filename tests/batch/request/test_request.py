@@ -1,4 +1,4 @@
-"""SubmitRequest: what AWS is told, whose job it is, and every limit that is checked before AWS is asked."""
+"""SubmitRequest: what AWS is told, and every limit that is checked before AWS is asked."""
 
 from __future__ import annotations
 
@@ -11,21 +11,13 @@ import pytest
 from botocore.validate import ParamValidator
 from pydantic import SecretStr
 
-from airflow_batch_jobs.batch.request import (
-    SubmitRequest,
-    TaskIdentity,
-    new_job_name,
-    task_tags,
-    unfilled_placeholders,
-)
+from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, task_tags
+from airflow_batch_jobs.batch.request import SubmitRequest, unfilled_placeholders
 from airflow_batch_jobs.batch.request.conform import submit_job_shape
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
 
 IDENTITY = TaskIdentity(
-    dag_id="genomes.daily",
-    run_id="manual__2026-01-31T12:00:00+00:00",
-    task_id="prepare.align",
-    map_index=3,
+    TaskKey("genomes.daily", "manual__2026-01-31T12:00:00+00:00", "prepare.align", 3),
     try_number=2,
     max_tries=4,
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
@@ -321,54 +313,9 @@ def test_the_digest_differs_with_what_is_to_run(changes: dict[str, Any]) -> None
     assert request(**changes).digest() != request().digest()
 
 
-def test_stored_digests_and_names_stay_readable() -> None:
-    """They are stored in Airflow and in AWS: a running job must be found after an update of this package."""
-    assert IDENTITY.generation == "3c0db79ac8e2f767"
-    assert IDENTITY.job_name_prefix() == "genomes-daily-prepare-align-325435ff0acd"
+def test_stored_digests_stay_readable() -> None:
+    """They are stored in Airflow: a running job must be found after an update of this package."""
     assert request().digest() == "5d8411cfca6dedda"
-
-
-def test_a_generation_lasts_until_a_user_clears_the_task() -> None:
-    """A retry changes the try number alone."""
-    assert replace(IDENTITY, try_number=3).generation == IDENTITY.generation
-    for change in ({"max_tries": 5}, {"traceparent": "00-other"}, {"map_index": 4}, {"deployment": "test"}):
-        assert replace(IDENTITY, **change).generation != IDENTITY.generation
-
-
-def test_one_prefix_finds_every_job_of_a_task_instance() -> None:
-    """Whatever the generation; and no job of another task instance."""
-    prefix = IDENTITY.job_name_prefix()
-    assert replace(IDENTITY, try_number=3, max_tries=9, traceparent=None).job_name_prefix() == prefix
-    assert IDENTITY.job_name_prefix("my name") == f"my-name-{prefix[-12:]}"
-    for change in ({"dag_id": "d"}, {"run_id": "r"}, {"task_id": "t"}, {"map_index": 4}, {"deployment": "test"}):
-        assert replace(IDENTITY, **change).job_name_prefix("x") != IDENTITY.job_name_prefix("x")
-
-
-def test_each_series_of_sends_has_a_name_of_its_own() -> None:
-    """Legal, and cut in the text part only."""
-    prefix = replace(IDENTITY, dag_id="d" * 250).job_name_prefix()
-    name = new_job_name(prefix)
-    assert re.fullmatch(r"d{108}-[0-9a-f]{12}-[0-9a-f]{6}", name)
-    assert len(name) == 128
-    assert new_job_name(prefix) != name
-    assert new_job_name("p", "abc123") == "p-abc123"
-
-
-def test_tags_tell_whose_job_it_is() -> None:
-    """Seven of them, with values that AWS accepts."""
-    assert task_tags(IDENTITY) == {
-        "airflow-dag-id": "genomes.daily",
-        "airflow-run-id": "manual__2026-01-31T12:00:00+00:00",
-        "airflow-task-id": "prepare.align",
-        "airflow-map-index": "3",
-        "airflow-try-number": "2",
-        "airflow-generation": IDENTITY.generation,
-        "airflow-deployment": "prod",
-    }
-    odd = task_tags(replace(IDENTITY, run_id="a;b\tc" + "x" * 300, deployment=""))
-    assert odd["airflow-run-id"] == "a_b_c" + "x" * 251
-    assert odd["airflow-deployment"] == ""
-    request(tags=odd).validate()
 
 
 def test_placeholders_that_nothing_fills_are_found() -> None:

@@ -1,0 +1,139 @@
+"""What a worker and a triggerer hand each other: `WaitPlan` on the way out, `Outcome` on the way back.
+
+They cross as the trigger's kwargs and as its event: stored formats, which outlive restarts and upgrades.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs import errors
+from airflow_batch_jobs.batch.diagnosis import Diagnosis
+from airflow_batch_jobs.batch.status import JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitPlan:
+    """What is waited for, and how.
+
+    Attributes:
+        job_id: The job.
+        poll_interval: Seconds between two looks at it.
+        copy_logs: Whether its log lines go into the task log.
+        terminate_on_kill: Whether a user's stop of the task, and its timeout, terminate the job.
+        deadline: When the wait ends, aware UTC; None for no end.
+        submitted_at: When the job was submitted, aware UTC: for a minute after it AWS may not know it yet.
+        rendered: Handed back in the outcome, untouched: what the resumed task would otherwise have forgotten.
+    """
+
+    job_id: str
+    poll_interval: float = 5.0
+    copy_logs: bool = True
+    terminate_on_kill: bool = True
+    deadline: datetime | None = None
+    submitted_at: datetime | None = None
+    rendered: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form: times as ISO 8601."""
+        return {name: _to_json(getattr(self, name)) for name in _PLAN_FIELDS}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> WaitPlan:
+        """Read the JSON form, passing over what it does not know."""
+        known = {name: stored[name] for name in _PLAN_FIELDS if name in stored}
+        for name in ("deadline", "submitted_at"):
+            if isinstance(known.get(name), str):
+                known[name] = datetime.fromisoformat(known[name])
+        return cls(**known)
+
+
+_PLAN_FIELDS = tuple(each.name for each in fields(WaitPlan))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a wait.
+
+    Attributes:
+        job: The job as the `batch_job` XCom has it; at least `job_id` and `status`.
+        summary: One line about the job that has ended.
+        diagnosis: Why it failed, as `Diagnosis.to_dict` has it; None for any other end.
+        unread: The streams whose log is not fully copied, each with where to read on.
+        timed_out: Whether the deadline ended the wait.
+        error: What made waiting impossible: the class's name and its arguments.
+        rendered: The plan's.
+    """
+
+    job: dict[str, Any]
+    summary: str = ""
+    diagnosis: dict[str, str] | None = None
+    unread: list[dict[str, Any]] = field(default_factory=list)
+    timed_out: bool = False
+    error: dict[str, str] | None = None
+    rendered: dict[str, Any] | None = None
+
+    @property
+    def job_id(self) -> str:
+        """The job's id."""
+        return str(self.job["job_id"])
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the job has ended well."""
+        return bool(self.job.get("status") == JobStatus.SUCCEEDED.value)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the job has ended badly."""
+        return bool(self.job.get("status") == JobStatus.FAILED.value)
+
+    def to_event(self) -> dict[str, Any]:
+        """Return the payload of the trigger's event."""
+        return asdict(self)
+
+    @classmethod
+    def from_event(cls, payload: Mapping[str, Any]) -> Outcome:
+        """Read the payload of a trigger's event, passing over what it does not know."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in payload.items() if name in known})
+
+    @classmethod
+    def of_error(cls, job_id: str, error: errors.JobNotFoundError | errors.AwsError) -> Outcome:
+        """Return the outcome of a wait that an error made impossible."""
+        told = {"type": type(error).__name__, "message": str(error)}
+        if isinstance(error, errors.AwsError):
+            told |= {"action": error.action, "code": error.code}
+        return cls(job={"job_id": job_id}, error=told)
+
+    def raise_for_error(self) -> None:
+        """Raise the error that made waiting impossible, if one did.
+
+        Raises:
+            JobNotFoundError: AWS does not know the job.
+            AwsError: AWS refused to tell about it.
+        """
+        if self.error is None:
+            return
+        if self.error["type"] == "JobNotFoundError":
+            raise errors.JobNotFoundError(self.job_id)
+        kind = getattr(errors, self.error["type"], errors.AwsError)
+        raise kind(self.error["message"], action=self.error.get("action", ""), code=self.error.get("code", ""))
+
+    def raise_for_status(self) -> None:
+        """Raise if the job has failed.
+
+        Raises:
+            JobFailedError: It has; says why and what to do.
+        """
+        if self.failed:
+            raise errors.JobFailedError(self.job, Diagnosis.from_dict(self.diagnosis or {}))
+
+
+def _to_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

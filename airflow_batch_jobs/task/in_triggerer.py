@@ -1,0 +1,213 @@
+"""TriggererWait: the wait in a triggerer, and what a cancellation means there."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from airflow.sdk.configuration import conf
+
+from airflow_batch_jobs.batch.detail import JOB_XCOM
+from airflow_batch_jobs.task import log, stop
+from airflow_batch_jobs.task.saved_log import SavedLog
+from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance, UnansweredError
+from airflow_batch_jobs.task.triggerer import Triggerer
+from airflow_batch_jobs.task.wait import JobWait
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from airflow_batch_jobs.batch.identity import TaskKey
+    from airflow_batch_jobs.task.connection import AwsConnection
+    from airflow_batch_jobs.task.handover import Outcome, WaitPlan
+
+#: How long a stopped task's state may stay undecided: scheduled, queued, running.
+UNDECIDED_SECONDS = 20.0
+#: How long the last lines of a stopped job are waited for.
+LAST_LINES_SECONDS = 20.0
+#: How long the scheduler may take to hear that a worker's process has ended.
+SCHEDULER_SECONDS = 2.0
+#: How long a triggerer that is shutting down waits for a cursor to be saved.
+GOODBYE_SECONDS = 1.0
+
+
+class TriggererWait:
+    """Waits for one job in the event loop of a triggerer, for the attempt that deferred.
+
+    Args:
+        plan: What to wait for.
+        connection: The AWS settings.
+        key: The task instance; None under `dag.test()`, where the API server cannot be asked.
+        try_number: The attempt.
+        max_tries: Its task instance's, which tells a retry from a clear.
+        may_finish: Whether to end the task here when the job has succeeded and all of its log is copied.
+    """
+
+    def __init__(
+        self,
+        plan: WaitPlan,
+        connection: AwsConnection,
+        key: TaskKey | None,
+        *,
+        try_number: int,
+        max_tries: int,
+        may_finish: bool,
+    ) -> None:
+        self.plan = plan
+        self._task = None if key is None else TaskInstance(key)
+        self._attempt = {"try_number": try_number, "max_tries": max_tries}
+        self._may_finish = may_finish
+        self._triggerer = Triggerer.here()
+        self._saved_log: SavedLog | None = None
+        if self._task is not None and plan.copy_logs:
+            self._saved_log = SavedLog(plan.job_id, self._task, self._triggerer)
+        self._wait = JobWait(
+            plan,
+            self._triggerer.watcher(connection),
+            listener=self._saved_log,
+            is_current=self._is_current,
+        )
+        self._is_settled = False
+
+    async def run(self) -> Outcome:
+        """Wait for the job, and see to it when Airflow cancels the wait.
+
+        A task has to stay deferred for a while: the supervisor of the worker that deferred may notice the end of its
+        process one heartbeat late. If the task runs again by then, the scheduler takes that worker's end for the end of
+        the task and marks it failed.
+        """
+        begun = asyncio.get_running_loop().time()
+        if self._saved_log is not None:
+            self._triggerer.ask_ahead(self._saved_log.ask_ahead)
+        async with self._wait:
+            try:
+                outcome = await self._wait.outcome()
+                if self._task is not None and not self._can_finish(outcome):
+                    early = begun + _shortest_deferral_seconds() - asyncio.get_running_loop().time()
+                    await asyncio.sleep(max(0.0, early))
+            except asyncio.CancelledError as cancelled:
+                # Airflow gives the reason only to what it calls a user action; without one the triggerer is shutting
+                # down.
+                if cancelled.args:
+                    await undisturbed(self._stop_if_wanted())
+                raise
+        return outcome
+
+    async def has_finished(self, outcome: Outcome) -> bool:
+        """Do what the worker would do at the end, if all of it can be done here.
+
+        The event could carry XComs, but Airflow 3.3 encodes those twice: what reads them would get a text of JSON.
+        """
+        if self._task is None or not self._can_finish(outcome):
+            return False
+        try:
+            async with self._triggerer.questions:
+                await self._task.set_xcom(JOB_XCOM, {**outcome.job, **self._attempt})
+                await self._task.set_xcom("return_value", outcome.job_id)
+        except UnansweredError as error:
+            why = f"its XComs could not be written: {error}"
+            log.problem(f"The task is ended by a worker, since {why}")
+            return False
+        log.note(outcome.summary)
+        return True
+
+    async def kill(self) -> None:
+        """Terminate the job if `run` had no chance to find out whether it is wanted; Airflow gives this a second."""
+        if not self._is_settled:
+            await self._stop_if_wanted()
+
+    async def leave(self) -> None:
+        """Save where the log stands, or forget it when the job has ended. Never stops the job."""
+        if self._saved_log is None:
+            return
+        with suppress(UnansweredError, TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                if self._wait.ended or self._is_settled:
+                    await self._saved_log.forget()
+                else:
+                    await self._saved_log.save(self._wait.cursors(), left=True)
+
+    def _can_finish(self, outcome: Outcome) -> bool:
+        return (
+            self._may_finish
+            and self._task is not None
+            and outcome.succeeded
+            and not outcome.unread
+            and not outcome.timed_out
+        )
+
+    async def _stop_if_wanted(self) -> None:
+        """Find out whether a user wants the job gone; then terminate it and copy its last lines."""
+        state, verdict = await self._verdict()
+        if verdict is not stop.Verdict.TERMINATE or not self.plan.terminate_on_kill:
+            self._is_settled = True
+            self._saved_log = None  # it is another's now
+            log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
+            return
+        # A wait that has not begun yet can stop its job all the same; there is no log to wait for then.
+        self._is_settled = await self._wait.terminate(stop.reason(state))
+        if self._wait.is_open and not self._wait.ended:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wait.outcome(), LAST_LINES_SECONDS)
+
+    async def _is_current(self) -> bool:
+        """Ask whether the task is still deferred by this very attempt; no answer is a no.
+
+        A triggerer that stalled may wake up when a later attempt has long adopted the job.
+        """
+        if self._task is None:
+            return True
+        try:
+            if await self._task.state() != "deferred":
+                return False
+            return not stop.is_newer(await self._task.get_xcom(JOB_XCOM), self._attempt["try_number"])
+        except UnansweredError:  # it is asked again
+            return False
+
+    async def _verdict(self) -> tuple[str | None, stop.Verdict]:
+        """Ask the API server until the task instance's state is one that decides; no answer means: leave the job."""
+        if self._task is None:
+            return None, stop.Verdict.TERMINATE
+        loop = asyncio.get_running_loop()
+        until = loop.time() + UNDECIDED_SECONDS
+        while True:
+            try:
+                state = await self._task.state()
+                stored = await self._task.get_xcom(JOB_XCOM) if state == "deferred" else None
+            except UnansweredError as error:
+                log.problem(
+                    f"The API server does not say whether a user stopped this task ({error}); job "
+                    f"{self.plan.job_id} is left running. Terminate it by hand if it is not wanted."
+                )
+                return UNANSWERED, stop.Verdict.LEAVE
+            verdict = stop.in_triggerer(state, stored, self.plan.job_id, self._attempt["try_number"])
+            if verdict is not stop.Verdict.ASK_AGAIN:
+                return state, verdict
+            if loop.time() >= until:
+                return state, stop.Verdict.LEAVE
+            await asyncio.sleep(1)
+
+
+async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
+    """Do work to its end although Airflow repeats its cancellation at every sync, about once a second.
+
+    A cancellation without a reason is the triggerer's shutdown: then the work is dropped at once.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.create_task(work)
+    until = loop.time() + UNDECIDED_SECONDS + LAST_LINES_SECONDS + 5
+    while not task.done() and (left := until - loop.time()) > 0:
+        try:
+            await asyncio.wait({task}, timeout=left)
+        except asyncio.CancelledError as again:
+            if not again.args:
+                task.cancel()
+                raise
+    if task.done() and not task.cancelled() and (error := task.exception()):
+        raise error
+
+
+def _shortest_deferral_seconds() -> float:
+    """Return how long a task has to stay deferred before it can safely run again."""
+    return float(conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)) + SCHEDULER_SECONDS

@@ -1,0 +1,86 @@
+"""The record of a submit in Airflow's task state store, which lives across the attempts of a task instance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import ErrorResponse, GetTaskStateStore
+
+from airflow_batch_jobs.batch.submission import Record
+from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
+from airflow_batch_jobs.task import execution_timeout
+from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, answered
+
+if TYPE_CHECKING:
+    from airflow.sdk.execution_time.context import TaskStateStoreAccessor
+
+#: The key of the record in the task state store.
+RECORD_KEY = "batch_job"
+#: With these the API server says that the attempt is over: a token that is frozen or of another attempt, an id that is
+#: gone. Anything else is a failure of the server or of the way to it.
+_OVER = frozenset({401, 403, 404, 410})
+
+
+class TaskStateRecords:
+    """Reads and writes a task instance's record.
+
+    Does not tell a missing record from one that a replaced attempt may not read: Airflow answers None to both.
+    """
+
+    def __init__(self, store: TaskStateStoreAccessor) -> None:
+        self._store = store
+
+    def read(self) -> Record | None:
+        """Return the record; None where there is none.
+
+        Raises:
+            RecordUnavailableError: The API server does not answer.
+        """
+        try:
+            with execution_timeout.held():
+                stored = self._store.get(RECORD_KEY)
+        except AirflowRuntimeError as error:
+            raise _store_error(error) from error
+        return Record.from_dict(stored) if isinstance(stored, dict) else None
+
+    def write(self, record: Record) -> None:
+        """Write the record.
+
+        Raises:
+            StaleAttemptError: Another attempt has taken over.
+            RecordUnavailableError: The API server does not answer.
+        """
+        try:
+            with execution_timeout.held():
+                self._store.set(RECORD_KEY, record.to_dict())
+        except AirflowRuntimeError as error:
+            raise _store_error(error) from error
+
+
+async def has_record(ti_id: Any, seconds: float = ANSWER_SECONDS) -> bool:
+    """Ask whether this attempt may still read its record; Airflow shows none to one that has been replaced.
+
+    Args:
+        ti_id: The attempt's id.
+        seconds: How long the answer may take.
+
+    Raises:
+        UnansweredError: The API server did not answer, or with another error.
+    """
+    return await answered(_is_readable(ti_id), seconds)
+
+
+async def _is_readable(ti_id: Any) -> bool:
+    answer = await task_runner.SUPERVISOR_COMMS.asend(GetTaskStateStore(ti_id=ti_id, key=RECORD_KEY))
+    if isinstance(answer, ErrorResponse) and answer.error is not ErrorType.TASK_STORE_NOT_FOUND:
+        raise AirflowRuntimeError(answer)
+    return not isinstance(answer, ErrorResponse)
+
+
+def _store_error(error: Any) -> StaleAttemptError | RecordUnavailableError:
+    status = (error.error.detail or {}).get("status_code")
+    if status in _OVER:
+        return StaleAttemptError(f"Airflow refuses this attempt's record ({status}): another attempt has taken over.")
+    return RecordUnavailableError(f"Airflow's task state store does not answer ({error}).")

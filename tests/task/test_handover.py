@@ -1,0 +1,53 @@
+"""What worker and triggerer hand each other: stored formats, which outlive restarts and upgrades."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_batch_jobs import errors
+from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
+from airflow_batch_jobs.task.handover import Outcome, WaitPlan
+
+#: An event as version 0.1.0 fires it.
+EVENT: dict[str, Any] = {
+    "job": {"job_id": "1a2b", "job_name": "align", "status": "FAILED", "exit_code": 3, "status_reason": "why"},
+    "summary": "FAILED in 3 s",
+    "diagnosis": {"cause": "exit code", "summary": "It failed (exit code 3).", "remedy": "Read its log."},
+    "unread": [],
+    "timed_out": False,
+    "error": None,
+    "rendered": None,
+}
+
+
+def test_a_plan_passes_over_what_it_does_not_know() -> None:
+    """A newer version may have stored more."""
+    assert WaitPlan.from_dict({"job_id": "1a2b", "later": 1}) == WaitPlan(job_id="1a2b")
+
+
+def test_an_event_is_read_as_it_was_fired() -> None:
+    """The worker learns from it how the job ended, and why."""
+    outcome = Outcome.from_event({**EVENT, "later": 1})
+    assert outcome.to_event() == EVENT
+    with pytest.raises(errors.JobFailedError) as raised:
+        outcome.raise_for_status()
+    assert raised.value.diagnosis == Diagnosis(Cause.EXIT_CODE, "It failed (exit code 3).", "Read its log.")
+    assert (raised.value.job_id, raised.value.exit_code, raised.value.status_reason) == ("1a2b", 3, "why")
+
+
+def test_a_diagnosis_of_a_newer_version_is_still_told() -> None:
+    """A cause that this version does not know loses its name, not its words."""
+    told = Diagnosis.from_dict({"cause": "meteorite", "summary": "It was hit.", "remedy": "Duck."})
+    assert told == Diagnosis(Cause.UNKNOWN, "It was hit.", "Duck.")
+
+
+def test_an_error_crosses_to_the_worker() -> None:
+    """What made waiting impossible is raised there as it was in the triggerer."""
+    denied = errors.AccessDeniedError("no", action="batch:DescribeJobs", code="AccessDenied")
+    with pytest.raises(errors.AccessDeniedError, match="no") as raised:
+        Outcome.from_event(Outcome.of_error("1a2b", denied).to_event()).raise_for_error()
+    assert (raised.value.action, raised.value.code) == ("batch:DescribeJobs", "AccessDenied")
+    with pytest.raises(errors.JobNotFoundError, match="1a2b"):
+        Outcome.from_event(Outcome.of_error("1a2b", errors.JobNotFoundError("1a2b")).to_event()).raise_for_error()

@@ -1,0 +1,274 @@
+"""The wait in a triggerer: what a cancellation means, which end it may make itself, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.execution_time.comms import SetXCom
+from structlog.testing import capture_logs
+
+from airflow_batch_jobs.batch.detail import JOB_XCOM
+from airflow_batch_jobs.batch.identity import TaskKey
+from airflow_batch_jobs.task.connection import AwsConnection
+from airflow_batch_jobs.task.handover import Outcome, WaitPlan
+from airflow_batch_jobs.task.in_triggerer import SCHEDULER_SECONDS, UNDECIDED_SECONDS, TriggererWait, undisturbed
+from airflow_batch_jobs.task.saved_log import CURSOR_XCOM
+from airflow_batch_jobs.task.triggerer import Triggerer
+from tests.batch.watch.virtual import VirtualAws, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.local.server import LocalAws
+    from tests.task.api_server import ApiServer
+
+KEY = TaskKey("d", "r", "t")
+
+
+@pytest.fixture
+def aws(frozen_aws: LocalAws) -> LocalAws:
+    """The frozen local AWS with a definition of a job that writes a line a second for an hour."""
+    frozen_aws.register("job")
+    frozen_aws.script(definition="job", running=3600, stopping=5, lines={"count": 3600, "rate": 1.0})
+    return frozen_aws
+
+
+@pytest.fixture(autouse=True)
+def _deferred(api_server: ApiServer) -> None:
+    api_server.states = {"t": "deferred"}
+
+
+def new_wait(aws: LocalAws, job_id: str, key: TaskKey | None = KEY, **how: Any) -> TriggererWait:
+    """Return a wait for a job, in virtual time."""
+    connection = AwsConnection()
+    Triggerer.here()._watchers.setdefault(connection.key, VirtualAws(aws).watcher())
+    arguments = {"try_number": 1, "max_tries": 0, "may_finish": False, **how}
+    return TriggererWait(WaitPlan(job_id=job_id), connection, key, **arguments)
+
+
+def cancelled(
+    aws: LocalAws, *reason: str, happen: Callable[[], object] = lambda: None, **how: Any
+) -> tuple[str, list[str], float]:
+    """Wait for a job and cancel that a minute later, again and again as Airflow does.
+
+    Args:
+        aws: The local AWS.
+        reason: What Airflow gives for what it calls a user action.
+        happen: What happens just before.
+        how: More arguments of the wait.
+
+    Returns:
+        The job, the lines of the task log, and how long it took since then.
+    """
+    [job_id] = aws.submit("job:1")
+
+    async def main() -> float:
+        wait = new_wait(aws, job_id, **how)
+        waiting = asyncio.create_task(wait.run())
+        await asyncio.sleep(60)
+        happen()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while not waiting.done():
+            waiting.cancel(*reason)
+            await asyncio.wait({waiting}, timeout=1)
+        await wait.leave()
+        return loop.time() - began
+
+    with capture_logs() as entries:
+        took = run(main())
+    return job_id, [str(entry["event"]) for entry in entries], took
+
+
+def test_a_users_stop_terminates_the_job_and_copies_its_last_lines(aws: LocalAws, api_server: ApiServer) -> None:
+    """The job says who stopped it, and the place in its log is forgotten."""
+    job_id, lines, _ = cancelled(aws, "user", happen=lambda: api_server.states.update(t="failed"))
+    assert aws.job(job_id)["statusReason"] == "Airflow task stopped by a user: now failed"
+    assert any(line.startswith(f"Job {job_id} is FAILED") for line in lines)
+    assert CURSOR_XCOM not in api_server.xcoms
+
+
+def test_a_triggerer_that_shuts_down_leaves_the_job_and_its_place_in_the_log(
+    aws: LocalAws, api_server: ApiServer
+) -> None:
+    """At once, whatever the task's state."""
+    job_id, lines, took = cancelled(aws, happen=lambda: api_server.states.update(t="failed"))
+    assert not aws.job(job_id)["isTerminated"]
+    assert took < 2
+    saved = api_server.xcoms[CURSOR_XCOM]
+    assert (saved["job_id"], saved["left"]) == (job_id, True)
+    assert "line 50" in lines
+
+
+@pytest.mark.parametrize(
+    ("states", "stored", "says"),
+    [
+        pytest.param({"t": "deferred"}, None, "The task is deferred", id="another triggerer took over"),
+        pytest.param({"t": "up_for_retry"}, None, "The task is up_for_retry", id="a retry will adopt the job"),
+        pytest.param({"t": None}, None, "The task is cleared", id="no state for as long as it is asked"),
+    ],
+)
+def test_a_job_that_somebody_else_watches_is_left(
+    aws: LocalAws, api_server: ApiServer, states: dict[str, str | None], stored: Any, says: str
+) -> None:
+    """So is its place in the log, which is another triggerer's now."""
+
+    def happen() -> None:
+        api_server.states = states
+        api_server.xcoms |= {JOB_XCOM: stored}
+
+    job_id, lines, took = cancelled(aws, "user", happen=happen)
+    assert not aws.job(job_id)["isTerminated"]
+    assert f"{says}; job {job_id} is left alone." in lines
+    assert took <= UNDECIDED_SECONDS + 2
+    assert not api_server.xcoms[CURSOR_XCOM]["left"]
+
+
+def test_the_job_of_an_attempt_that_was_replaced_is_terminated(aws: LocalAws, api_server: ApiServer) -> None:
+    """A clear has begun another one."""
+    newer = {"job_id": "another", "try_number": 2}
+    job_id, _, _ = cancelled(aws, "user", happen=lambda: api_server.xcoms.update({JOB_XCOM: newer}))
+    assert aws.job(job_id)["statusReason"] == "Airflow task stopped by a user: now deferred"
+
+
+def test_without_an_answer_the_job_is_left_and_the_log_says_so(aws: LocalAws, api_server: ApiServer) -> None:
+    """The job must not pay for what is wrong with the API server."""
+    job_id, lines, _ = cancelled(aws, "user", happen=lambda: setattr(api_server, "failures", float("inf")))
+    assert not aws.job(job_id)["isTerminated"]
+    assert (
+        "The API server does not say whether a user stopped this task (OSError('the API server is down')); job "
+        f"{job_id} is left running. Terminate it by hand if it is not wanted."
+    ) in lines
+
+
+def test_under_dag_test_a_cancellation_is_the_users(aws: LocalAws, api_server: ApiServer) -> None:
+    """There is no API server to ask."""
+    job_id, _, _ = cancelled(aws, "user", key=None)
+    assert aws.job(job_id)["isTerminated"]
+    assert not api_server.asked
+
+
+def test_a_job_whose_wait_has_not_begun_is_stopped_all_the_same(aws: LocalAws, api_server: ApiServer) -> None:
+    """Airflow may cancel a trigger before its first step."""
+    [job_id] = aws.submit("job:1")
+    api_server.states = {"t": "failed"}
+    run(_killed(aws, job_id))
+    assert aws.job(job_id)["isTerminated"]
+
+
+async def _killed(aws: LocalAws, job_id: str) -> None:
+    await new_wait(aws, job_id).kill()
+
+
+def finished(aws: LocalAws, **how: Any) -> tuple[Outcome, bool, list[str], float]:
+    """Wait for a short job; return the outcome, whether the triggerer ends the task, the log, and how long it took."""
+    aws.script(definition="job", submitted=0, pending=0, runnable=0, starting=0, running=1, lines=["done"])
+    [job_id] = aws.submit("job:1")
+
+    async def main() -> tuple[Outcome, bool, float]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        wait = new_wait(aws, job_id, **how)
+        outcome = await wait.run()
+        took = loop.time() - began
+        return outcome, await wait.has_finished(outcome), took
+
+    with capture_logs() as entries:
+        outcome, is_finished, took = run(main())
+    return outcome, is_finished, [str(entry["event"]) for entry in entries], took
+
+
+def test_a_success_can_be_ended_here(aws: LocalAws, api_server: ApiServer) -> None:
+    """With the XComs that a worker would push."""
+    outcome, is_finished, lines, _ = finished(aws, may_finish=True)
+    assert is_finished
+    assert api_server.xcoms["return_value"] == outcome.job_id
+    assert api_server.xcoms[JOB_XCOM] == {**outcome.job, "try_number": 1, "max_tries": 0}
+    assert lines[-1] == outcome.summary
+
+
+def test_a_success_whose_xcoms_cannot_be_written_is_ended_by_a_worker(aws: LocalAws, api_server: ApiServer) -> None:
+    """The log says why."""
+    api_server.failures = float("inf")
+    _, is_finished, lines, _ = finished(aws, may_finish=True)
+    assert not is_finished
+    why = "its XComs could not be written: OSError('the API server is down')"
+    assert lines[-1] == f"The task is ended by a worker, since {why}"
+
+
+def test_a_task_that_a_worker_ends_stays_deferred_for_a_while(aws: LocalAws, api_server: ApiServer) -> None:
+    """The scheduler has to hear first that the process which deferred has ended."""
+    _, is_finished, _, took = finished(aws)
+    assert not is_finished
+    assert took >= 5 + SCHEDULER_SECONDS
+    assert not [each for each in api_server.told(SetXCom) if each.key in {JOB_XCOM, "return_value"}]
+
+
+def test_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:
+    """A triggerer leaves what waits out of its collections, so a ring would stay."""
+    aws.script(definition="job", running=60, lines=5)
+    [job_id] = aws.submit("job:1")
+
+    async def main() -> weakref.ref[TriggererWait]:
+        wait = new_wait(aws, job_id)
+        await wait.has_finished(await wait.run())
+        await wait.leave()
+        return weakref.ref(wait)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert run(main())() is None
+    finally:
+        gc.enable()
+
+
+def test_work_goes_on_under_repeated_cancellations() -> None:
+    """Airflow repeats a user's cancellation at every sync, and would cut off the termination by that."""
+
+    async def main() -> list[str]:
+        done: list[str] = []
+
+        async def work() -> None:
+            await asyncio.sleep(0.05)
+            done.append("work")
+
+        async def run() -> None:
+            await undisturbed(work())
+            done.append("run")
+
+        task = asyncio.create_task(run())
+        for _ in range(3):
+            await asyncio.sleep(0)
+            task.cancel("user-action")
+        await task
+        return done
+
+    assert asyncio.run(main()) == ["work", "run"]
+
+
+def test_a_shutdown_ends_the_work_at_once() -> None:
+    """A cancellation without a reason is not a user's: the triggerer must not wait."""
+
+    async def main() -> bool:
+        ended = asyncio.Event()
+
+        async def work() -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                ended.set()
+
+        task = asyncio.create_task(undisturbed(work()))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(ended.wait(), 1)
+        return ended.is_set()
+
+    assert asyncio.run(main())

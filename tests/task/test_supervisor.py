@@ -1,0 +1,109 @@
+"""What the API server is asked about task instances, and how its silence reads."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import ErrorResponse, GetTaskStates, TaskStatesResult
+
+from airflow_batch_jobs.batch.identity import TaskKey
+from airflow_batch_jobs.batch.orphans import GONE
+from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, TaskInstance, UnansweredError, questions, states_of
+from tests.batch.watch.virtual import run
+
+if TYPE_CHECKING:
+    from tests.task.api_server import ApiServer
+
+TASK = TaskInstance(TaskKey("d", "r", "t"))
+
+
+def test_runs_of_one_task_are_one_question_and_mapped_ones_one_a_run() -> None:
+    """What Airflow answers about a mapped task tells of all of its instances."""
+    plain = [TaskKey("d", f"r{number}", "t") for number in range(25)]
+    mapped = [TaskKey("d", run, "m", index) for run in ("r1", "r2") for index in range(30)]
+    asked = [(each.task_id, len(each.keys), each.arguments()["run_ids"]) for each in questions([*plain, *mapped])]
+    runs = [f"r{number}" for number in range(25)]
+    assert asked == [("t", 20, runs[:20]), ("t", 5, runs[20:]), ("m", 30, ["r1"]), ("m", 30, ["r2"])]
+
+
+@pytest.mark.parametrize("is_gated", [True, False])
+def test_a_triggerer_asks_through_its_supervisor(monkeypatch: pytest.MonkeyPatch, *, is_gated: bool) -> None:
+    """One question after the other, each while it holds the gate."""
+    gate = asyncio.Semaphore(1)
+
+    class Comms:
+        async def asend(self, question: GetTaskStates) -> TaskStatesResult:
+            assert gate.locked() is is_gated
+            assert question.run_ids
+            return TaskStatesResult(task_states={run: {"t": "success", "t_1": None} for run in question.run_ids})
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Comms(), raising=False)
+    keys = [TaskKey("d", "r", "t"), TaskKey("d", "r", "t", 1), TaskKey("d", "r", "t", 2)]
+    states = asyncio.run(states_of(keys, gate if is_gated else None))
+    assert states == dict(zip(keys, ("success", None, GONE), strict=True))
+
+
+def test_an_error_of_the_api_server_is_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else comes than states ends the sweep."""
+
+    class Comms:
+        async def asend(self, _question: Any) -> Any:
+            return answers.pop()
+
+    answers: list[Any] = [None, ErrorResponse(error=ErrorType.GENERIC_ERROR)]
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Comms(), raising=False)
+    for kind in (AirflowRuntimeError, TypeError):
+        with pytest.raises(kind):
+            asyncio.run(states_of([TaskKey("d", "r", "t")]))
+
+
+@pytest.mark.parametrize(("states", "state"), [({"t": "running"}, "running"), ({"t": None}, None), ({}, GONE)])
+def test_a_task_instance_is_asked_for_its_state(
+    api_server: ApiServer, states: dict[str, str | None], state: str | None
+) -> None:
+    """One that does not exist is gone."""
+    api_server.states = states
+    assert asyncio.run(TASK.state()) == state
+
+
+def test_an_xcom_is_read_as_it_was_written(api_server: ApiServer) -> None:
+    """Until it is deleted, by its own task instance's name."""
+    value = {"job_id": "1a2b", "streams": [1, None, "x"]}
+
+    async def main() -> list[Any]:
+        found = [await TASK.get_xcom("k")]
+        await TASK.set_xcom("k", value)
+        found.append(await TASK.get_xcom("k"))
+        await TASK.delete_xcom("k")
+        return [*found, await TASK.get_xcom("k")]
+
+    assert asyncio.run(main()) == [None, value, None]
+    assert {(each.dag_id, each.run_id, each.task_id, each.map_index) for each in api_server.asked} == {
+        ("d", "r", "t", -1)
+    }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "failures", "reads"),
+    [(60.0, 0, "TimeoutError()"), (0.0, 1, "OSError('the API server is down')")],
+)
+def test_whatever_is_wrong_with_the_api_server_is_no_answer(
+    api_server: ApiServer, seconds: float, failures: int, reads: str
+) -> None:
+    """One error for those who ask, which reads as what was wrong; in time."""
+
+    async def main() -> list[float]:
+        loop, took = asyncio.get_running_loop(), []
+        for question in (TASK.state, lambda: TASK.get_xcom("k"), lambda: TASK.set_xcom("k", 1)):
+            api_server.seconds, api_server.failures, began = seconds, failures, loop.time()
+            with pytest.raises(UnansweredError) as raised:
+                await question()
+            assert str(raised.value) == reads
+            took.append(loop.time() - began)
+        return took
+
+    assert max(run(main())) <= min(seconds, ANSWER_SECONDS) + 0.1
