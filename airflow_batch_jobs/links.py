@@ -45,6 +45,12 @@ def queue_url(job: Mapping[str, Any]) -> str:
     return console_url(job["region"], path) if job.get("queue") else ""
 
 
+def newest_log_url(job: Mapping[str, Any]) -> str:
+    """Return the console's page of a job's newest log stream; empty while the job has none."""
+    streams = job.get("log_streams") or ()
+    return log_stream_url(streams[-1]) if streams else ""
+
+
 def log_stream_url(stream: Mapping[str, str]) -> str:
     """Return the console's page of a log stream: `{group, region, stream}`."""
     group, name = (_console_quote(stream[part]) for part in ("group", "stream"))
@@ -71,8 +77,9 @@ class _JobLink(BaseOperatorLink):
         job = XCom.get_value(ti_key=ti_key, key=JOB_XCOM)
         return self.url(job) if isinstance(job, dict) and job.get("region") else ""
 
-    def url(self, job: Mapping[str, Any]) -> str:
-        """Return the address for a job."""
+    @staticmethod
+    def url(job: Mapping[str, Any]) -> str:
+        """Return the address for a job as that XCom has it."""
         raise NotImplementedError
 
 
@@ -81,10 +88,7 @@ class BatchJobLink(_JobLink):
     """To the job."""
 
     name: ClassVar[str] = "Batch job"
-
-    def url(self, job: Mapping[str, Any]) -> str:
-        """Return the console's page of the job."""
-        return job_url(job)
+    url = staticmethod(job_url)
 
 
 @attrs.define()
@@ -92,10 +96,7 @@ class BatchJobDefinitionLink(_JobLink):
     """To the definition at the revision that runs."""
 
     name: ClassVar[str] = "Batch job definition"
-
-    def url(self, job: Mapping[str, Any]) -> str:
-        """Return the console's page of the definition."""
-        return definition_url(job)
+    url = staticmethod(definition_url)
 
 
 @attrs.define()
@@ -103,10 +104,7 @@ class BatchJobQueueLink(_JobLink):
     """To the queue."""
 
     name: ClassVar[str] = "Batch job queue"
-
-    def url(self, job: Mapping[str, Any]) -> str:
-        """Return the console's page of the queue."""
-        return queue_url(job)
+    url = staticmethod(queue_url)
 
 
 @attrs.define()
@@ -114,11 +112,7 @@ class BatchJobLogLink(_JobLink):
     """To the newest log stream."""
 
     name: ClassVar[str] = "Batch job log"
-
-    def url(self, job: Mapping[str, Any]) -> str:
-        """Return the console's page of the log stream; empty while the job has none."""
-        streams = job.get("log_streams") or ()
-        return log_stream_url(streams[-1]) if streams else ""
+    url = staticmethod(newest_log_url)
 
 
 #: The links of every task that runs a job.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_batch_jobs.links import definition_url, job_url, log_stream_url, queue_url
+from airflow_batch_jobs.links import JOB_LINKS, definition_url, job_url, log_stream_url, queue_url
 
 JOB = {
     "job_id": "1a2b",
@@ -37,3 +37,12 @@ def test_a_log_stream_is_quoted_as_the_console_wants_it() -> None:
 def test_other_partitions_have_consoles_of_their_own(region: str, host: str) -> None:
     """China and GovCloud are not reached through the common console."""
     assert job_url({**JOB, "region": region}).startswith(f"https://{host}/")
+
+
+def test_each_link_leads_to_its_page_and_the_log_to_the_newest_stream() -> None:
+    """A job that has no log yet has no address for it."""
+    streams = [{"group": "g", "region": "eu-central-1", "stream": name} for name in ("old", "new")]
+    job, definition, queue, log = JOB_LINKS
+    assert [job.url(JOB), definition.url(JOB), queue.url(JOB)] == [job_url(JOB), definition_url(JOB), queue_url(JOB)]
+    assert log.url({**JOB, "log_streams": streams}) == log_stream_url(streams[1])
+    assert log.url(JOB) == ""
