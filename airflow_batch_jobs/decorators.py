@@ -12,16 +12,15 @@ from airflow.sdk.definitions.context import context_merge
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.errors import DefinitionError
 from airflow_batch_jobs.operators import BatchJobOperator
-from airflow_batch_jobs.task.masking import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
     from typing import ClassVar
 
     from airflow.sdk import Context
     from airflow.sdk.bases.decorator import TaskDecorator
 
-    from airflow_batch_jobs.batch.submission import Submitted
     from airflow_batch_jobs.task.handover import WaitPlan
 
 
@@ -64,6 +63,8 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
 
     def _complete(self, render: Callable[[Any], Any]) -> None:
         """Leave the parameters open as well."""
+        from airflow_batch_jobs.task.masking import mask_secrets
+
         del render
         mask_secrets(self.container_overrides, self.submit_options)
 
@@ -74,6 +75,8 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
             DefinitionError: The function returned no JobDefinition.
             BatchJobsError: See `airflow_batch_jobs.errors`.
         """
+        from airflow_batch_jobs.task.masking import mask_secrets
+
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
         definition = self.python_callable(*self.op_args, **kwargs)
@@ -93,9 +96,10 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         self._show(event.get("rendered") or {})
         return super().execute_complete(context, event)
 
-    def _plan(self, submitted: Submitted) -> WaitPlan:
+    def _plan(self, job_id: str, submitted_at: datetime | None = None) -> WaitPlan:
         fields = self._rendered_fields()
-        return replace(super()._plan(submitted), rendered={name: fields[name] for name in ("definition", "parameters")})
+        plan = super()._plan(job_id, submitted_at)
+        return replace(plan, rendered={name: fields[name] for name in ("definition", "parameters")})
 
     def _send_rendered_fields(self) -> None:
         """Let the UI show the request while the task is deferred; Airflow itself sends it after the task's end."""

@@ -1,7 +1,8 @@
-"""What the operator and the sensor share: the AWS settings, the wait, and how it is concluded."""
+"""What the operator and the sensor share: the AWS settings, the wait, and how it ends."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.task import execution_timeout
@@ -9,6 +10,9 @@ from airflow_batch_jobs.task.connection import AwsConnection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
+
+    from airflow.sdk import Context
 
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
     from airflow_batch_jobs.task.on_worker import WorkerWait
@@ -21,6 +25,10 @@ class JobTask:
     """
 
     deferrable: bool
+    poll_interval: float | None
+    copy_logs: bool
+    terminate_on_kill: bool
+    execution_timeout: timedelta | None
     aws_conn_id: str | None
     region_name: str | None
     verify: bool | str | None
@@ -34,13 +42,48 @@ class JobTask:
 
     @property
     def _connection(self) -> AwsConnection:
-        return AwsConnection(self.aws_conn_id or None, self.region_name, self.verify, self.botocore_config)
+        return AwsConnection.of(self)
+
+    @property
+    def _limit(self) -> timedelta | None:
+        """How long the task may wait; None for no end."""
+        return self.execution_timeout
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Take over from the trigger: copy what its line budget left over of the log, then end as the job did.
+
+        Raises:
+            BatchJobsError: As from `execute`.
+            AirflowException: As from `execute`.
+        """
+        from airflow_batch_jobs.task.handover import Outcome
+
+        return self._conclude(context["ti"], Outcome.from_event(event))
 
     def on_kill(self) -> None:
         """Note that the task is being stopped. Runs in a signal's handler, so what that means is decided elsewhere."""
         self._killed = True
         if self._waiting is not None:
             self._waiting.kill()
+
+    def _plan(self, job_id: str, submitted_at: datetime | None = None) -> WaitPlan:
+        """Return what to wait for.
+
+        Args:
+            job_id: The job.
+            submitted_at: When it was submitted, where that was just now: AWS may not know it yet.
+        """
+        from airflow_batch_jobs.config import Settings
+        from airflow_batch_jobs.task.handover import WaitPlan
+
+        return WaitPlan(
+            job_id=job_id,
+            poll_interval=self.poll_interval or Settings.read().poll_interval,
+            copy_logs=self.copy_logs,
+            terminate_on_kill=self.terminate_on_kill,
+            deadline=None if self._limit is None else datetime.now(tz=UTC) + self._limit,
+            submitted_at=submitted_at,
+        )
 
     def _wait_for_job(self, ti: Any, plan: WaitPlan) -> Outcome:
         """Wait in the triggerer, which ends this process, or here.
@@ -107,18 +150,30 @@ class JobTask:
         finally:
             self._waiting = None
 
-    def _take_over(self, ti: Any, outcome: Outcome) -> None:
-        """Copy what the triggerer's line budget left over of the log, and push what is known of the job.
+    def _conclude(self, ti: Any, outcome: Outcome) -> str:
+        """Copy what is left over of the log, push what is known of the job, and end as it did.
 
         Raises:
+            JobFailedError: The job has failed.
             JobNotFoundError: AWS does not know the job.
             AwsError: AWS refused to tell about it.
+            BaseException: The deadline has passed, see `_time_is_up`.
         """
+        from airflow_batch_jobs.task import log
         from airflow_batch_jobs.task.on_worker import copy_rest
 
         outcome.raise_for_error()
         copy_rest(outcome, self._connection.clients())
         self._push(ti, outcome.job)
+        if outcome.timed_out and not outcome.succeeded:
+            raise self._time_is_up(outcome.job_id)
+        outcome.raise_for_status()
+        log.note(outcome.summary)
+        return outcome.job_id
+
+    def _time_is_up(self, job_id: str) -> BaseException:
+        """Return what ends the task when its deadline has passed before the job's end."""
+        raise NotImplementedError
 
     def _push(self, ti: Any, job: Mapping[str, Any]) -> None:
         """Push the `batch_job` XCom, marked with the attempt that wrote it: XComs are not fenced."""

@@ -13,7 +13,6 @@ from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
-from airflow_batch_jobs.task.masking import mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_batch_jobs.batch.request import SubmitRequest
-    from airflow_batch_jobs.batch.submission import Submission, Submitted
+    from airflow_batch_jobs.batch.submission import Submission
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 
 
@@ -136,32 +135,26 @@ class BatchJobOperator(JobTask, BaseOperator):
         from airflow_batch_jobs.task.submitting import submission_for, submit
 
         ti = context["ti"]
-        submission = submission_for(self, context, kept_clients(self._connection.clients()))
+        submission = submission_for(
+            context,
+            self._request(),
+            kept_clients(self._connection.clients()),
+            job_name=self.job_name,
+            is_detached=not (self.wait and self.terminate_on_kill),
+        )
         try:
-            submitted, job = submit(self, submission)
+            submitted, job = submit(submission)
             self._is_recorded = submitted.is_recorded
             self._push(ti, job.to_xcom())
             reach("before-deferral", ti.run_id)
             if not self.wait and not self._killed:
                 return submitted.job_id
-            outcome = self._wait_for_job(ti, self._plan(submitted))
+            outcome = self._wait_for_job(ti, self._plan(submitted.job_id, submitted.submitted_at))
         except AirflowTaskTimeout:
             if (ended := self._end_late(ti, submission)) is None:
                 raise
             outcome = ended
-        return self._conclude(context, outcome)
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Take over from the trigger: copy what its line budget left over, then end as the job did.
-
-        Raises:
-            JobFailedError: The job has failed.
-            AirflowTaskTimeout: `execution_timeout` has passed.
-            BatchJobsError: See `airflow_batch_jobs.errors`.
-        """
-        from airflow_batch_jobs.task.handover import Outcome
-
-        return self._conclude(context, Outcome.from_event(event))
+        return self._conclude(ti, outcome)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after the trigger. When that has crashed and no retry will adopt the job, terminate it."""
@@ -207,6 +200,8 @@ class BatchJobOperator(JobTask, BaseOperator):
 
     def _complete(self, render: Any) -> None:
         """Make the typed definition of the rendered values, and show it in `definition` and `parameters`."""
+        from airflow_batch_jobs.task.masking import mask_secrets
+
         given = dict(self.parameters or {})
         if self._typed is not None:
             own = self._typed.to_data() if isinstance(self._typed, JobDefinition) else self._typed.defaults()
@@ -221,51 +216,25 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.definition = typed.pinned_reference
         self.parameters = typed.to_dict()
 
-    def request(self, job_name: str, tags: Mapping[str, str]) -> SubmitRequest:
-        """Return the SubmitJob request of the rendered fields.
-
-        Args:
-            job_name: The job's full name.
-            tags: The tags that tell whose job it is; the user's own come from `submit_options`.
-        """
+    def _request(self) -> SubmitRequest:
+        """Return the SubmitJob request of the rendered fields, which does not say whose job it is."""
         from airflow_batch_jobs.batch.request import SubmitRequest
 
         return SubmitRequest(
-            job_name=job_name,
             job_queue=self.job_queue,
             job_definition=self.definition,
             parameters=dict(self.parameters or {}),
             container_overrides=dict(self.container_overrides or {}),
             options=dict(self.submit_options or {}),
-            tags=tags,
         )
 
-    def _plan(self, submitted: Submitted) -> WaitPlan:
-        from airflow_batch_jobs.config import Settings
-        from airflow_batch_jobs.task.handover import WaitPlan
+    def _plan(self, job_id: str, submitted_at: datetime | None = None) -> WaitPlan:
+        return super()._plan(job_id, submitted_at or datetime.now(tz=UTC))
 
-        now = datetime.now(tz=UTC)
-        return WaitPlan(
-            job_id=submitted.job_id,
-            poll_interval=self.poll_interval or Settings.read().poll_interval,
-            copy_logs=self.copy_logs,
-            terminate_on_kill=self.terminate_on_kill,
-            deadline=now + self.execution_timeout if self.execution_timeout else None,
-            submitted_at=submitted.submitted_at or now,
-        )
-
-    def _conclude(self, context: Context, outcome: Outcome) -> str:
-        """End as the job did."""
+    def _time_is_up(self, job_id: str) -> BaseException:
         from airflow.sdk.exceptions import AirflowTaskTimeout
 
-        from airflow_batch_jobs.task import log
-
-        self._take_over(context["ti"], outcome)
-        if outcome.timed_out and not outcome.succeeded:
-            raise AirflowTaskTimeout(f"Batch job {outcome.job_id} ran longer than the task's execution_timeout")
-        outcome.raise_for_status()
-        log.note(outcome.summary)
-        return outcome.job_id
+        return AirflowTaskTimeout(f"Batch job {job_id} ran longer than the task's execution_timeout")
 
     def _end_late(self, ti: Any, submission: Submission) -> Outcome | None:
         """End a job whose task's time was up before the wait for it began, unless a retry is left that will adopt it.
@@ -287,7 +256,8 @@ class BatchJobOperator(JobTask, BaseOperator):
         outcome = None
         for job in jobs:
             self._is_recorded = job.is_recorded
-            outcome = self._wait_here(ti, replace(self._plan(job), deadline=datetime.now(tz=UTC)))
+            plan = self._plan(job.job_id, job.submitted_at)
+            outcome = self._wait_here(ti, replace(plan, deadline=datetime.now(tz=UTC)))
         return outcome
 
     def _abandon(self, context: Context) -> None:

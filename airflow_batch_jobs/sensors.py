@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, XComArg
 
-    from airflow_batch_jobs.task.handover import Outcome, WaitPlan
+    from airflow_batch_jobs.task.handover import Outcome
 
 
 class BatchJobSensor(JobTask, BaseSensorOperator):
@@ -82,23 +82,14 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         """Wait for the job.
 
         Raises:
-            BatchJobsError: See `airflow_batch_jobs.errors`.
-        """
-        return self._conclude(context, self._wait_for_job(context["ti"], self._plan()))
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Take over from the trigger, and end as the job did.
-
-        Raises:
             JobFailedError: The job has failed.
             AirflowSensorTimeout: The sensor's `timeout` has passed.
             AirflowTaskTimeout: `execution_timeout` has passed.
             AirflowSkipException: Any of these, with `soft_fail` or `never_fail`.
             BatchJobsError: See `airflow_batch_jobs.errors`.
         """
-        from airflow_batch_jobs.task.handover import Outcome
-
-        return self._conclude(context, Outcome.from_event(event))
+        ti = context["ti"]
+        return self._conclude(ti, self._wait_for_job(ti, self._plan(self.job_id)))
 
     @property
     def _limit(self) -> timedelta:
@@ -106,40 +97,22 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         timeout = timedelta(seconds=self.timeout)
         return min(timeout, self.execution_timeout) if self.execution_timeout else timeout
 
-    def _plan(self) -> WaitPlan:
-        from airflow_batch_jobs.config import Settings
-        from airflow_batch_jobs.task.handover import WaitPlan
-
-        return WaitPlan(
-            job_id=self.job_id,
-            poll_interval=self.poll_interval or Settings.read().poll_interval,
-            copy_logs=self.copy_logs,
-            terminate_on_kill=self.terminate_on_kill,
-            deadline=datetime.now(tz=UTC) + self._limit,
-        )
-
-    def _conclude(self, context: Context, outcome: Outcome) -> str:
+    def _conclude(self, ti: Any, outcome: Outcome) -> str:
+        """End as the job did; with `soft_fail` or `never_fail`, any failure is a skip."""
         from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
 
         from airflow_batch_jobs.errors import BatchJobsError
 
         try:
-            return self._finish(context, outcome)
+            return super()._conclude(ti, outcome)
         except (BatchJobsError, AirflowSensorTimeout, AirflowTaskTimeout) as error:
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(str(error)) from error
             raise
 
-    def _finish(self, context: Context, outcome: Outcome) -> str:
+    def _time_is_up(self, job_id: str) -> BaseException:
         from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowTaskTimeout
 
-        from airflow_batch_jobs.task import log
-
-        self._take_over(context["ti"], outcome)
-        if outcome.timed_out and not outcome.succeeded:
-            bounded = self.execution_timeout is not None and self._limit == self.execution_timeout
-            kind = AirflowTaskTimeout if bounded else AirflowSensorTimeout
-            raise kind(f"Batch job {outcome.job_id} had not ended after {self._limit}")
-        outcome.raise_for_status()
-        log.note(outcome.summary)
-        return outcome.job_id
+        bounded = self.execution_timeout is not None and self._limit == self.execution_timeout
+        kind = AirflowTaskTimeout if bounded else AirflowSensorTimeout
+        return kind(f"Batch job {job_id} had not ended after {self._limit}")

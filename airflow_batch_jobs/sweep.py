@@ -74,7 +74,7 @@ class BatchOrphanSweepOperator(BaseOperator):
         from airflow_batch_jobs.task import log
         from airflow_batch_jobs.task.supervisor import states_on_worker
 
-        connection = AwsConnection(self.aws_conn_id or None, self.region_name, self.verify, self.botocore_config)
+        connection = AwsConnection.of(self)
         report = OrphanSweep(
             clients=kept_clients(connection.clients()),
             deployment=Settings.read().deployment,

@@ -21,14 +21,15 @@ and a job that was sent while the store was out of order and whose task instance
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import InitVar, asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
+from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.fault_points import reach
-from airflow_batch_jobs.batch.identity import DEPLOYMENT_TAG, GENERATION_TAG, TRY_NUMBER_TAG
+from airflow_batch_jobs.batch.identity import DEPLOYMENT_TAG, GENERATION_TAG, TRY_NUMBER_TAG, new_job_name, task_tags
 from airflow_batch_jobs.batch.operations import describe_jobs, find_by_name, send, terminate
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.errors import RecordUnavailableError
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_batch_jobs.batch.aws import ClientFactory
-    from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.identity import TaskIdentity
     from airflow_batch_jobs.batch.request import SubmitRequest
 
@@ -47,6 +47,8 @@ LEASE_SECONDS = 20.0
 #: How long the end of an older generation's job is awaited.
 END_SECONDS = 120.0
 LOOK_AGAIN_SECONDS = 2.0
+#: The statusReason of an older generation's job.
+REPLACED = "Replaced by a newer run of the same Airflow task"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,23 @@ class Submitted:
     found: JobDetail | None = None
     is_recorded: bool = True
 
+    def to_detail(self, *, definition: str, region: str) -> JobDetail:
+        """Return the job as far as it is known without asking AWS about it again.
+
+        Args:
+            definition: The ARN of the definition with its revision.
+            region: The region it was submitted in.
+        """
+        return self.found or JobDetail(
+            job_id=self.job_id,
+            job_name=self.request.job_name,
+            job_queue=self.request.job_queue,
+            job_definition=definition,
+            region=region,
+            status=JobStatus.SUBMITTED,
+            created_at=self.submitted_at,
+        )
+
 
 @dataclass(slots=True, kw_only=True)
 class Submission:
@@ -124,22 +143,30 @@ class Submission:
     Attributes:
         clients: Makes the clients.
         identity: Whose job it is.
-        request: What to submit, under a name that begins with `identity.job_name_prefix(…)`.
-        prefix: That prefix.
+        request: What to submit; it gets its name and the tags that tell whose job it is here.
         store: Where the record lives.
         note: Told in one line what was found.
+        job_name: The readable part of the job's name; None for `<dag>-<task>`.
+        is_detached: Whether the job may outlive its task instance.
         clock: Time and sleep.
     """
 
     clients: ClientFactory
     identity: TaskIdentity
     request: SubmitRequest
-    prefix: str
     store: RecordStore
     note: Callable[[str], None]
+    job_name: InitVar[str | None] = None
+    is_detached: bool = False
     clock: Clock = field(default_factory=SystemClock)
+    _prefix: str = field(init=False)
     _is_recorded: bool = field(default=False, init=False)
     _is_sent: bool = field(default=False, init=False)
+
+    def __post_init__(self, job_name: str | None) -> None:
+        self._prefix = self.identity.job_name_prefix(job_name)
+        tags = task_tags(self.identity, is_detached=self.is_detached)
+        self.request = replace(self.request, job_name=new_job_name(self._prefix), tags=tags)
 
     def run(self) -> Submitted:
         """Return the job: an earlier attempt's where there is one, else a new one.
@@ -172,15 +199,7 @@ class Submission:
             self.clock.sleep(LOOK_AGAIN_SECONDS)
 
     def _send(self, earlier: Record | None) -> Submitted:
-        record = Record(
-            job_name=self.request.job_name,
-            job_queue=self.request.job_queue,
-            generation=self.identity.generation,
-            request_digest=self.request.digest(),
-            try_number=self.identity.try_number,
-            max_tries=self.identity.max_tries,
-            sent_at=self.clock.now().isoformat(),
-        )
+        record = self._record(self.request.job_name, self.request.job_queue, self.clock.now())
         reach("before-record", self.identity.key.run_id)
         try:
             record = self._lease(record)
@@ -196,6 +215,19 @@ class Submission:
         # With the time of now: a throttled request may have gone out long after its record was made.
         self._remember(replace(record, job_id=job_id, sent_at=self.clock.now().isoformat()))
         return Submitted(job_id, self.request, sent, is_recorded=self._is_recorded)
+
+    def _record(self, job_name: str, job_queue: str, sent_at: datetime, job_id: str | None = None) -> Record:
+        """Return this attempt's record of a job."""
+        return Record(
+            job_name=job_name,
+            job_queue=job_queue,
+            generation=self.identity.generation,
+            request_digest=self.request.digest(),
+            try_number=self.identity.try_number,
+            max_tries=self.identity.max_tries,
+            sent_at=sent_at.isoformat(),
+            job_id=job_id,
+        )
 
     def _write(self, record: Record) -> None:
         self.store.write(record)
@@ -269,18 +301,7 @@ class Submission:
     def _adopt(self, job: JobDetail) -> Submitted:
         """Go on with a job, and remember that: where listings lag, the next attempt knows its id."""
         self.note(f"Job {job.job_id} of an earlier attempt is {job.status}; this attempt goes on with it.")
-        self._remember(
-            Record(
-                job_id=job.job_id,
-                job_name=job.job_name,
-                job_queue=job.job_queue,
-                generation=self.identity.generation,
-                request_digest=self.request.digest(),
-                try_number=self.identity.try_number,
-                max_tries=self.identity.max_tries,
-                sent_at=(job.created_at or self.clock.now()).isoformat(),
-            )
-        )
+        self._remember(self._record(job.job_name, job.job_queue, job.created_at or self.clock.now(), job.job_id))
         return self._submitted(job)
 
     def _submitted(self, job: JobDetail) -> Submitted:
@@ -304,7 +325,7 @@ class Submission:
         ids = dict.fromkeys(
             [
                 *([record.job_id] if record and record.job_id else []),
-                *(each for queue in queues for each in find_by_name(self.clients, queue, f"{self.prefix}*")),
+                *(each for queue in queues for each in find_by_name(self.clients, queue, f"{self._prefix}*")),
             ]
         )
         for job in describe_jobs(self.clients, list(ids)):
@@ -315,7 +336,7 @@ class Submission:
         """Terminate jobs and wait until they have ended, so that two runs of one task never overlap."""
         for job in jobs:
             self.note(f"Terminating job {job.job_id} of an earlier run of this task; it is {job.status}.")
-            terminate(self.clients, job.job_id, "Replaced by a newer run of the same Airflow task")
+            terminate(self.clients, job.job_id, REPLACED)
         until = self.clock.monotonic() + END_SECONDS
         active = [job.job_id for job in jobs]
         while active and self.clock.monotonic() < until:

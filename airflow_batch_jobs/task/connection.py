@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
     from airflow_batch_jobs.batch.aws import ClientFactory
+
+
+class HasAwsParameters(Protocol):
+    """An operator with the AWS parameters of the Amazon provider's."""
+
+    aws_conn_id: str | None
+    region_name: str | None
+    verify: bool | str | None
+    botocore_config: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,11 @@ class AwsConnection:
     region_name: str | None = None
     verify: bool | str | None = None
     botocore_config: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, task: HasAwsParameters) -> AwsConnection:
+        """Take the settings from an operator; an empty connection id means none."""
+        return cls(task.aws_conn_id or None, task.region_name, task.verify, task.botocore_config)
 
     @property
     def key(self) -> str:

@@ -1,15 +1,13 @@
-"""Submitting for a task instance: who it is, where its record lives, what goes into its `batch_job` XCom."""
+"""Submitting for a task instance: whose job it is, where its record lives, what is told of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.detail import JobDetail
-from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, new_job_name, task_tags
+from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey
 from airflow_batch_jobs.batch.operations import check_request
 from airflow_batch_jobs.batch.orphans import detach
-from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.submission import Submission, Submitted
+from airflow_batch_jobs.batch.submission import Submission
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.record import TaskStateRecords
@@ -18,7 +16,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_batch_jobs.batch.aws import ClientFactory
-    from airflow_batch_jobs.operators import BatchJobOperator
+    from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.request import SubmitRequest
+    from airflow_batch_jobs.batch.submission import Submitted
 
 
 def identity_of(ti: Any) -> TaskIdentity:
@@ -32,21 +32,31 @@ def identity_of(ti: Any) -> TaskIdentity:
     )
 
 
-def submission_for(operator: BatchJobOperator, context: Context, clients: ClientFactory) -> Submission:
-    """Return what submits the operator's request once for a task instance."""
-    identity = identity_of(context["ti"])
-    prefix = identity.job_name_prefix(operator.job_name)
+def submission_for(
+    context: Context, request: SubmitRequest, clients: ClientFactory, *, job_name: str | None, is_detached: bool
+) -> Submission:
+    """Return what submits a request once for a task instance.
+
+    Args:
+        context: The task instance's.
+        request: What to submit, without a name.
+        clients: Makes the clients.
+        job_name: The readable part of the job's name; None for `<dag>-<task>`.
+        is_detached: Whether the job may outlive its task, so that the sweep for orphans leaves it: nobody waits for it,
+            or it is not stopped with its task.
+    """
     return Submission(
         clients=clients,
-        identity=identity,
-        request=operator.request(new_job_name(prefix), task_tags(identity, is_detached=_is_detached(operator))),
-        prefix=prefix,
+        identity=identity_of(context["ti"]),
+        request=request,
         store=TaskStateRecords(context["task_state_store"]),
         note=log.note,
+        job_name=job_name,
+        is_detached=is_detached,
     )
 
 
-def submit(operator: BatchJobOperator, submission: Submission) -> tuple[Submitted, JobDetail]:
+def submit(submission: Submission) -> tuple[Submitted, JobDetail]:
     """Check the request and submit it, or go on with an earlier attempt's job.
 
     Returns:
@@ -56,25 +66,11 @@ def submit(operator: BatchJobOperator, submission: Submission) -> tuple[Submitte
         BatchJobsError: See `airflow_batch_jobs.errors`.
     """
     request, clients = submission.request, submission.clients
-    definition_arn = check_request(clients, request, note=log.problem)
+    definition = check_request(clients, request, note=log.problem)
     submitted = submission.run()
-    if submitted.found is not None:
-        if _is_detached(operator):
-            detach(clients, submitted.found)
-        return submitted, submitted.found
-    log.note(f"Submitted job {submitted.job_id} ({request.job_name}): {operator.definition} to {operator.job_queue}")
-    job = JobDetail(
-        job_id=submitted.job_id,
-        job_name=request.job_name,
-        job_queue=request.job_queue,
-        job_definition=definition_arn,
-        region=clients("batch").meta.region_name,
-        status=JobStatus.SUBMITTED,
-        created_at=submitted.submitted_at,
-    )
-    return submitted, job
-
-
-def _is_detached(operator: BatchJobOperator) -> bool:
-    """Tell whether nobody waits for the job, or it shall survive its task: the sweep for orphans must leave it."""
-    return not (operator.wait and operator.terminate_on_kill)
+    if submitted.found is None:
+        name, queue = request.job_name, request.job_queue
+        log.note(f"Submitted job {submitted.job_id} ({name}): {request.job_definition} to {queue}")
+    elif submission.is_detached:
+        detach(clients, submitted.found)
+    return submitted, submitted.to_detail(definition=definition, region=clients("batch").meta.region_name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, new_job_name, task_tags
+from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, task_tags
 from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.batch.submission import Record, Submission, Submitted
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
@@ -70,19 +70,11 @@ class World:
 
     def submission(self, identity: TaskIdentity, command: str = "true") -> Submission:
         """Return what submits for one attempt."""
-        prefix = identity.job_name_prefix()
-        request = SubmitRequest(
-            job_name=new_job_name(prefix),
-            job_queue="default",
-            job_definition="job:1",
-            container_overrides={"command": [command]},
-            tags=task_tags(identity),
-        )
+        request = SubmitRequest(job_queue="default", job_definition="job:1", container_overrides={"command": [command]})
         return Submission(
             clients=self.aws.clients(),
             identity=identity,
             request=request,
-            prefix=prefix,
             store=self.store,
             note=self.notes.append,
             clock=FrozenClock(self.aws),

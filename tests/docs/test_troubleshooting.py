@@ -42,8 +42,7 @@ MADE_ELSEWHERE = {
     "task/triggerer:Triggerer._sweep_beside: str(NoDeploymentError())",
     "task/wait:JobWait._next: text",
     "task/wait:JobWait._on_status: elsewhere",
-    "operators:BatchJobOperator._conclude: outcome.summary",
-    "sensors:BatchJobSensor._finish: outcome.summary",
+    "job_task:JobTask._conclude: outcome.summary",
     "sweep:BatchOrphanSweepOperator.execute: report.summary()",
 }
 #: What tells of the usual course of things.

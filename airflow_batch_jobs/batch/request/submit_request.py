@@ -33,7 +33,7 @@ class SubmitRequest:
     """A SubmitJob request.
 
     Attributes:
-        job_name: The job's full name.
+        job_name: The job's full name; empty until it has one.
         job_queue: The queue's name or ARN.
         job_definition: `name:revision`, or an ARN with the revision.
         parameters: AWS's map of text to text.
@@ -42,7 +42,7 @@ class SubmitRequest:
         tags: The tags that tell whose job it is.
     """
 
-    job_name: str
+    job_name: str = ""
     job_queue: str
     job_definition: str
     parameters: Mapping[str, str] = field(default_factory=dict)
