@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk._shared.secrets_masker import should_hide_value_for_key  # it has no public name
+from airflow.sdk.log import mask_secret
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,9 +24,6 @@ def mask_secrets(*parts: Any) -> None:
     Args:
         parts: What the request is made of.
     """
-    from airflow.sdk._shared.secrets_masker import should_hide_value_for_key  # it has no public name
-    from airflow.sdk.log import mask_secret
-
     for name, value in named_values(parts):
         if should_hide_value_for_key(name):  # type: ignore[no-untyped-call]  # Airflow's, untyped
             mask_secret(value)
