@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.identity import TaskIdentity
     from airflow_batch_jobs.batch.request import SubmitRequest
 
-#: A record older than this when the request goes out is written again first: whoever paused between the two may have
-#: been replaced meanwhile.
+#: A record older than this when the request goes out is written again first: an attempt that paused between the two
+#: may have been replaced meanwhile.
 LEASE_SECONDS = 20.0
 #: How long the end of an older generation's job is awaited.
 END_SECONDS = 120.0
@@ -241,7 +241,7 @@ class Submission:
             self.note(f"{error} Job {record.job_id} can be found by its name {record.job_name}.")
 
     def _lease(self, record: Record) -> Record:
-        """Write the record; again if that took long, since whoever pauses may be replaced meanwhile."""
+        """Write the record; again if that took long, since an attempt that pauses may be replaced meanwhile."""
         begun = self.clock.monotonic()
         self._write(record)
         if self.clock.monotonic() - begun > LEASE_SECONDS:
@@ -280,7 +280,7 @@ class Submission:
         ]
         if unwanted:
             if record is not None:
-                # As it was read: whoever paused since may have been replaced, and these would be another's then.
+                # As it was read: if this attempt paused since, it may have been replaced, and these be another's.
                 self.store.write(record)
             self._end(unwanted)
             # What was active may have succeeded meanwhile, and what was to be adopted may have ended.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def identity_of(ti: Any) -> TaskIdentity:
-    """Return who a task instance is."""
+    """Return whose job that of a task instance is."""
     return TaskIdentity(
         TaskKey.of(ti),
         try_number=ti.try_number,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -40,7 +40,7 @@ class Store:
     def __init__(self) -> None:
         self.record: Record | None = None
         self.writes: list[Record] = []
-        self.refuses: list[Exception | None] = []
+        self.refuses: list[BaseException | None] = []
 
     def read(self) -> Record | None:
         """Return the record."""
@@ -52,6 +52,10 @@ class Store:
             raise error
         self.writes.append(record)
         self.record = record
+
+
+class TimeIsUp(BaseException):
+    """What Airflow raises in the middle of a task; no Exception, either."""
 
 
 class World:
@@ -68,7 +72,7 @@ class World:
         """Submit for one attempt, as the operator does."""
         return self.submission(identity, command).run()
 
-    def submission(self, identity: TaskIdentity, command: str = "true") -> Submission:
+    def submission(self, identity: TaskIdentity, command: str = "true", **how: Any) -> Submission:
         """Return what submits for one attempt."""
         request = SubmitRequest(job_queue="default", job_definition="job:1", container_overrides={"command": [command]})
         return Submission(
@@ -78,6 +82,7 @@ class World:
             store=self.store,
             note=self.notes.append,
             clock=FrozenClock(self.aws),
+            **how,
         )
 
     @property
@@ -350,3 +355,45 @@ def test_a_stored_record_is_read_and_what_it_does_not_know_is_passed_over() -> N
     """Records outlive the version that wrote them."""
     assert Record.from_dict(STORED).to_dict() == STORED
     assert Record.from_dict({**STORED, "later": 1}).to_dict() == STORED
+
+
+def test_a_job_whose_submit_was_broken_off_is_found(world: World) -> None:
+    """Also when AWS lists it only some time after it was started."""
+    world.aws.fault("ListJobs", "lag", seconds=30)
+    world.store.refuses = [None, TimeIsUp()]
+    submission = world.submission(FIRST)
+    with pytest.raises(TimeIsUp):
+        submission.run()
+    began = world.aws.now()
+    [found] = submission.unfinished()
+    assert ([found.job_id], found.is_recorded) == (world.active, True)
+    assert 25 < world.aws.now() - began < 40
+
+
+def test_a_send_that_started_nothing_is_looked_for_for_a_minute(world: World) -> None:
+    """Then it is certain that there is no job."""
+    submission = world.submission(FIRST)
+    world.aws.fault("SubmitJob", "denied")
+    with pytest.raises(Exception, match="SubmitJob"):
+        submission.run()
+    began = world.aws.now()
+    assert (submission.unfinished(), world.aws.jobs()) == ([], [])
+    assert 60 <= world.aws.now() - began < 65
+
+
+def test_nothing_is_waited_for_where_nothing_was_sent(world: World) -> None:
+    """An earlier attempt's job is found at once, one of another generation is not this one's."""
+    first = world.submit(FIRST)
+    began = world.aws.now()
+    assert world.submission(CLEARED).unfinished() == []
+    assert [job.job_id for job in world.submission(RETRY).unfinished()] == [first.job_id]
+    assert world.aws.now() - began < 5
+
+
+def test_a_job_is_named_and_tagged_for_its_task_instance(world: World) -> None:
+    """With the author's text before the hash, and the mark of one that may outlive its task."""
+    submission = world.submission(FIRST, job_name="nightly run", is_detached=True)
+    job = world.aws.job(submission.run().job_id)
+    assert job["jobName"].startswith(FIRST.job_name_prefix("nightly run"))
+    assert job["tags"] == task_tags(FIRST, is_detached=True)
+    assert submission.request.digest() == world.submission(CLEARED).request.digest()
