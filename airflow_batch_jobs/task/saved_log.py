@@ -63,7 +63,7 @@ class SavedLog(WaitListener):
             log.problem(f"Where the log was left is not known, lines may come twice: {error}")
             return {}
         self._is_stored = saved is not None
-        if not saved or saved.get("job_id") != self._job_id:
+        if not isinstance(saved, dict) or saved.get("job_id") != self._job_id:
             return {}
         if _are_logs_remote():
             log.note(

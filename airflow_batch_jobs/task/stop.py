@@ -8,13 +8,11 @@ a clear or the death of its scheduler: the next one ends the job or adopts it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_batch_jobs.batch.orphans import ENDED_STATES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: What a user does to a task that runs on a worker: `restarting` is a clear.
 STOPPED_STATES = ENDED_STATES | {"restarting"}
@@ -36,7 +34,7 @@ class Verdict(Enum):
     ASK_AGAIN = "ask again"
 
 
-def in_triggerer(state: str | None, stored: Mapping[str, Any] | None, job_id: str, try_number: int) -> Verdict:
+def in_triggerer(state: str | None, stored: Any, job_id: str, try_number: int) -> Verdict:
     """Decide for a trigger that was cancelled by what Airflow calls a user action.
 
     A triggerer that stalled gets the same cancellation for triggers that another one has taken over, so `deferred` with
@@ -45,7 +43,7 @@ def in_triggerer(state: str | None, stored: Mapping[str, Any] | None, job_id: st
 
     Args:
         state: The task instance's state; None where it has none at the moment, `GONE` where there is no such task.
-        stored: Its `batch_job` XCom.
+        stored: Its `batch_job` XCom, whatever that holds.
         job_id: The trigger's job.
         try_number: The trigger's attempt. Unlike `max_tries` it never falls: a clear after `retries` was lowered makes
             that smaller.
@@ -53,15 +51,16 @@ def in_triggerer(state: str | None, stored: Mapping[str, Any] | None, job_id: st
     if state in ENDED_STATES:
         return Verdict.TERMINATE
     if state == "deferred":
-        if not stored or stored.get("job_id") == job_id:
+        if not isinstance(stored, Mapping) or stored.get("job_id") == job_id:
             return Verdict.LEAVE
         return Verdict.TERMINATE if is_newer(stored, try_number) else Verdict.LEAVE
     return Verdict.LEAVE if state == "up_for_retry" else Verdict.ASK_AGAIN
 
 
-def is_newer(stored: Mapping[str, Any] | None, try_number: int) -> bool:
+def is_newer(stored: Any, try_number: int) -> bool:
     """Tell whether a `batch_job` XCom is that of a later attempt than a trigger's, whichever job it names."""
-    return bool(stored and (stored.get("try_number") or 0) > try_number)
+    number = stored.get("try_number") if isinstance(stored, Mapping) else None
+    return isinstance(number, int) and number > try_number
 
 
 def on_worker(state: str | None, *, retry_left: bool) -> Verdict:

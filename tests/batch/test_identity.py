@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.identity import (
     TAG_SIGNS,
@@ -98,6 +100,33 @@ def test_a_job_names_its_owner(key: TaskKey) -> None:
     identity = TaskIdentity(key, deployment="here")
     name = new_job_name(identity.job_name_prefix("the user's own name for it"))
     assert owner_of(task_tags(identity), name, "here") == key
+
+
+TEXTS = st.text(max_size=300)
+KEYS = st.builds(TaskKey, TEXTS, TEXTS, TEXTS, st.integers(-1, 1_000_000))
+
+
+@given(key=KEYS, deployment=TEXTS, job_name=st.none() | TEXTS)
+def test_names_and_tags_are_legal_and_lead_to_their_owner_or_to_nobody(
+    key: TaskKey, deployment: str, job_name: str | None
+) -> None:
+    """Whatever a DAG, a run and a task are called; never to another task instance."""
+    identity = TaskIdentity(key, deployment=deployment)
+    name, tags = new_job_name(identity.job_name_prefix(job_name)), task_tags(identity)
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", name)
+    assert all(re.fullmatch(rf"[{TAG_SIGNS}]{{0,{TAG_VALUE_LIMIT}}}", value) for value in tags.values())
+    is_exact = (tags["airflow-dag-id"], tags["airflow-run-id"], tags["airflow-task-id"]) == (
+        key.dag_id,
+        key.run_id,
+        key.task_id,
+    )
+    assert owner_of(tags, name, deployment) == (key if is_exact else None)
+
+
+@given(tags=st.dictionaries(st.sampled_from(sorted(task_tags(IDENTITY))), TEXTS), job_name=TEXTS)
+def test_a_job_of_somebody_elses_has_no_owner(tags: dict[str, str], job_name: str) -> None:
+    """Its tags may hold anything."""
+    assert owner_of(tags, job_name, "here") is None
 
 
 def test_a_task_instance_is_named_as_airflow_shows_it() -> None:

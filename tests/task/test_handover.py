@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
@@ -51,3 +55,29 @@ def test_an_error_crosses_to_the_worker() -> None:
     assert (raised.value.action, raised.value.code) == ("batch:DescribeJobs", "AccessDenied")
     with pytest.raises(errors.JobNotFoundError, match="1a2b"):
         Outcome.from_event(Outcome.of_error("1a2b", errors.JobNotFoundError("1a2b")).to_event()).raise_for_error()
+
+
+@given(
+    plan=st.builds(
+        WaitPlan,
+        job_id=st.text(),
+        poll_interval=st.floats(allow_nan=False, allow_infinity=False),
+        copy_logs=st.booleans(),
+        terminate_on_kill=st.booleans(),
+        deadline=st.none() | st.datetimes(timezones=st.just(UTC)),
+        submitted_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+        rendered=st.none() | st.dictionaries(st.text(), st.text()),
+    )
+)
+def test_a_plan_is_read_as_it_was_stored(plan: WaitPlan) -> None:
+    """By way of JSON, as Airflow's database has it."""
+    assert WaitPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+@given(summary=st.text(), status=st.text(), later=st.dictionaries(st.text(min_size=12), st.integers()))
+def test_whatever_a_newer_version_adds_an_event_is_read(summary: str, status: str, later: dict[str, int]) -> None:
+    """And neither good nor bad is a state that this version does not know."""
+    outcome = Outcome(job={"job_id": "1a2b", "status": status}, summary=summary)
+    read = Outcome.from_event(json.loads(json.dumps({**later, **outcome.to_event()})))
+    assert read == outcome
+    assert (read.succeeded, read.failed) == (status == "SUCCEEDED", status == "FAILED")

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.orphans import GONE
-from airflow_batch_jobs.task.stop import Verdict, in_triggerer, on_worker
+from airflow_batch_jobs.task.stop import Verdict, in_triggerer, is_newer, on_worker
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda each: st.lists(each) | st.dictionaries(st.text() | st.sampled_from(["job_id", "try_number"]), each),
+)
 MINE = {"job_id": "mine", "max_tries": 1, "try_number": 1}
 
 
@@ -34,6 +40,15 @@ def test_a_deferred_task_loses_its_job_only_to_a_newer_attempts(
 ) -> None:
     """A triggerer that stalled gets the same cancellation as a user's stop, and must leave a healthy job alone."""
     assert in_triggerer("deferred", stored, "mine", 1) is verdict
+
+
+@given(stored=JSON)
+def test_an_xcom_that_nobody_of_us_wrote_terminates_nothing_unless_it_names_a_later_attempt(stored: object) -> None:
+    """XComs are not fenced, and their key is free to all."""
+    is_later = isinstance(stored, dict) and isinstance(stored.get("try_number"), int) and stored["try_number"] > 1
+    verdict = in_triggerer("deferred", stored, "mine", 1)
+    assert verdict is Verdict.LEAVE or is_later
+    assert is_newer(stored, 1) is is_later
 
 
 def test_a_retry_keeps_its_job() -> None:

@@ -9,6 +9,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import ErrorResponse, GetTaskStates, TaskStatesResult
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.batch.orphans import GONE
@@ -59,6 +61,27 @@ def test_an_error_of_the_api_server_is_no_state(monkeypatch: pytest.MonkeyPatch)
     for kind in (AirflowRuntimeError, TypeError):
         with pytest.raises(kind):
             asyncio.run(states_of([TaskKey("d", "r", "t")]))
+
+
+NAMES = st.sampled_from(["a", "b", "a_1", "a_1_2"])
+KEYS = st.builds(TaskKey, NAMES, NAMES, NAMES, st.integers(-1, 3))
+
+
+@given(keys=st.lists(KEYS, max_size=60, unique=True), states=st.dictionaries(NAMES, st.none() | st.text()))
+def test_every_task_instance_is_asked_about_once_whatever_the_answer(
+    keys: list[TaskKey], states: dict[str, str | None]
+) -> None:
+    """Its state is the one under its own name; without one it is gone."""
+    found: dict[TaskKey, str | None] = {}
+    for question in questions(keys):
+        answer = question.read(dict.fromkeys(question.arguments()["run_ids"], states))
+        assert not answer.keys() & found.keys()
+        found |= answer
+    assert found == {key: states.get(_name(key), GONE) for key in keys}
+
+
+def _name(key: TaskKey) -> str:
+    return key.task_id if key.map_index < 0 else f"{key.task_id}_{key.map_index}"
 
 
 @pytest.mark.parametrize(("states", "state"), [({"t": "running"}, "running"), ({"t": None}, None), ({}, GONE)])
