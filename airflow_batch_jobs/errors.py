@@ -6,11 +6,11 @@
     ├── DefinitionError (ValueError)      a definition that cannot be what was meant
     │   ├── NotPinnedError                no revision where one is needed
     │   └── ParameterError                a parameter missing, unknown or of the wrong type
-    ├── RequestError (ValueError)         a SubmitJob request outside of AWS's limits
-    ├── CallOrderError (RuntimeError)     a BatchJob asked for what it does not have yet
+    ├── RequestError (ValueError)         a SubmitJob request that AWS would refuse
+    ├── CallOrderError (RuntimeError)     calls in the wrong order, such as wait() before submit()
     ├── AwsError                          AWS, or the way to it, refused
     │   ├── AccessDeniedError             the role lacks a permission
-    │   ├── CredentialsError              no credentials, or none that hold
+    │   ├── CredentialsError              no credentials, or none that are valid
     │   ├── EndpointError                 nothing answers, or it answers nonsense
     │   ├── ThrottledError                the account's request rate is used up
     │   ├── QueueNotFoundError            no such job queue
@@ -19,11 +19,11 @@
     │   └── RequestRefusedError           AWS understood the request and refused it
     ├── SubmitUnansweredError             it is unknown whether a job was started
     ├── StaleAttemptError                 another attempt of the task has taken over
-    ├── RecordUnavailableError            what was submitted cannot be remembered at the moment
+    ├── RecordUnavailableError            the store of submit records does not answer
     ├── TaskEvictedError                  the worker was told to stop, not the task
     ├── NoDeploymentError                 this Airflow's jobs cannot be told from another's
-    ├── AirflowUnansweredError            Airflow does not tell the states of its task instances
-    ├── JobNotFoundError (LookupError)    AWS knows no job of this id
+    ├── AirflowUnansweredError            Airflow does not give the states of its task instances
+    ├── JobNotFoundError (LookupError)    AWS has no job with this id
     ├── JobFailedError                    the job ended as FAILED
     └── JobTimeoutError (TimeoutError)    the wait ended before the job did
 
@@ -114,7 +114,7 @@ class AccessDeniedError(AwsError):
 
 
 class CredentialsError(AwsError):
-    """There are no credentials, or AWS accepts them no longer."""
+    """There are no credentials, or AWS no longer accepts them."""
 
 
 class EndpointError(AwsError):
@@ -162,7 +162,7 @@ class RecordUnavailableError(BatchJobsError):
 
 
 class TaskEvictedError(BatchJobsError):
-    """The worker was told to stop while no user stopped the task: a deployment, an eviction, a lost API server.
+    """The worker was told to stop, but no user stopped the task: a deployment, an eviction, a lost API server.
 
     Attributes:
         job_id: The job that was waited for.
@@ -170,7 +170,10 @@ class TaskEvictedError(BatchJobsError):
 
     def __init__(self, job_id: str, *, runs_on: bool) -> None:
         self.job_id = job_id
-        end = "The job runs on for the next attempt." if runs_on else "No retry is left, so the job was terminated."
+        if runs_on:
+            end = "The job keeps running for the next attempt."
+        else:
+            end = "No retry is left, so the job was terminated."
         super().__init__(f"The worker that waited for batch job {job_id} was told to stop. {end}")
 
 
@@ -180,17 +183,17 @@ class NoDeploymentError(BatchJobsError):
     def __init__(self) -> None:
         super().__init__(
             "[batch_jobs] deployment is empty, so this Airflow's jobs cannot be told from those of another one in the "
-            "same AWS account. Set it (AIRFLOW__BATCH_JOBS__DEPLOYMENT) to a name that no other Airflow has, alike for "
-            "all of its components; jobs that were submitted before are not swept."
+            "same AWS account. Set it (AIRFLOW__BATCH_JOBS__DEPLOYMENT) to a name that no other Airflow has, the same "
+            "for all of its components; jobs that were submitted before are not swept."
         )
 
 
 class AirflowUnansweredError(BatchJobsError):
-    """Airflow's REST API does not tell the states of its task instances."""
+    """Airflow's REST API does not give the states of its task instances."""
 
 
 class JobNotFoundError(BatchJobsError, LookupError):
-    """AWS knows no job of this id.
+    """AWS has no job with this id.
 
     Attributes:
         job_id: The id asked for.
@@ -199,8 +202,8 @@ class JobNotFoundError(BatchJobsError, LookupError):
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         super().__init__(
-            f"AWS Batch knows no job {job_id} in this account and region. It forgets finished jobs after some days; "
-            "otherwise check the connection's account and region."
+            f"AWS Batch has no job {job_id} in this account and region. It forgets finished jobs after some days; "
+            "otherwise, check the connection's account and region."
         )
 
 
@@ -208,7 +211,7 @@ class JobFailedError(BatchJobsError):
     """The job ended as FAILED.
 
     Attributes:
-        job: The job in its last state, as `JobDetail.to_xcom` has it.
+        job: The job in its last state, as `JobDetail.to_xcom` returns it.
         diagnosis: Why it failed and what to do.
     """
 
@@ -229,7 +232,7 @@ class JobFailedError(BatchJobsError):
 
     @property
     def status_reason(self) -> str:
-        """Why the job ended, as AWS says."""
+        """Why the job ended, according to AWS."""
         return str(self.job.get("status_reason") or "")
 
 

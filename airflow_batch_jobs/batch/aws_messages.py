@@ -1,6 +1,6 @@
-"""The words AWS uses for what went wrong, and what each means; first match wins, so the surer sign stands first.
+"""The words AWS uses for what went wrong, and what each means; the first match wins, so the surer sign comes first.
 
-A text is looked for in a container's `reason` and in the job's `statusReason`. AWS documents few of them: they were
+They are looked for in a container's `reason` and in the job's `statusReason`. AWS documents few of them: they were
 collected from its user guides and from what people report, and a text that is not listed is shown as it is.
 """
 
@@ -24,7 +24,7 @@ class Cause(Enum):
     SIGNAL = "signal"
     #: The container needed more memory than it has.
     OUT_OF_MEMORY = "out of memory"
-    #: Ended by SIGKILL and AWS does not say why.
+    #: The container was ended by SIGKILL, and AWS does not say why.
     KILLED = "killed"
     #: An attempt took longer than its timeout.
     TIMEOUT = "timeout"
@@ -38,7 +38,7 @@ class Cause(Enum):
     IMAGE_NOT_FOUND = "image not found"
     #: The registry did not give the image to this role.
     IMAGE_ACCESS_DENIED = "image access denied"
-    #: The registry gives no more images for now.
+    #: The registry's rate limit is used up.
     IMAGE_RATE_LIMIT = "image rate limit"
     #: The registry could not be reached.
     IMAGE_NETWORK = "image network"
@@ -46,7 +46,7 @@ class Cause(Enum):
     IMAGE_PULL = "image pull"
     #: The command does not exist in the image.
     COMMAND_NOT_FOUND = "command not found"
-    #: The command exists and may not be executed.
+    #: The command exists but is not executable.
     NOT_EXECUTABLE = "not executable"
     #: The image or command was built for another processor architecture.
     WRONG_ARCHITECTURE = "wrong architecture"
@@ -64,17 +64,17 @@ class Cause(Enum):
     HOST_LOST = "host lost"
     #: An essential container ended, and no exit code says why.
     ESSENTIAL_EXITED = "essential container exited"
-    #: No instance of the types wanted is to be had.
+    #: No instance of the types wanted is available.
     CAPACITY = "capacity"
     #: Queue, compute environment and job do not fit together.
     MISCONFIGURATION = "misconfiguration"
-    #: Somebody has to mend the compute environment.
+    #: The compute environment has to be fixed.
     ACTION_REQUIRED = "action required"
     #: AWS sees that the job is blocked and does not know why.
     UNDETERMINED = "undetermined"
-    #: It waits, and AWS gives no reason.
+    #: It is waiting, and AWS gives no reason.
     WAITING = "waiting"
-    #: It waits for jobs it depends on.
+    #: It is waiting for jobs it depends on.
     DEPENDENCY_PENDING = "dependency pending"
     #: AWS says nothing that is known here.
     UNKNOWN = "unknown"
@@ -82,12 +82,14 @@ class Cause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a sign says to a person on call. Both sentences may name `{container}`, `{image}`, `{memory}`, `{timeout}`.
+    """What a sign tells an engineer on call.
+
+    Both sentences may contain `{container}`, `{image}`, `{memory}` and `{timeout}`.
 
     Attributes:
         cause: The kind of cause.
         summary: What happened, without a full stop.
-        remedy: One sentence of what to do.
+        remedy: One sentence on what to do.
     """
 
     cause: Cause
@@ -97,14 +99,14 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A text of AWS and its meaning."""
+    """A text of AWS's and its meaning."""
 
     pattern: re.Pattern[str]
     meaning: Meaning
 
 
 def meaning_of(signs: Iterable[Sign], text: str) -> Meaning | None:
-    """Return what the first of the signs that the text bears means; None where it bears none."""
+    """Return the meaning of the first sign found in the text; None where there is none."""
     return next((sign.meaning for sign in signs if sign.pattern.search(text)), None) if text else None
 
 
@@ -124,7 +126,7 @@ FATES = (
         Cause.DEPENDENCY_FAILED,
         r"dependent job failed",
         "A job that it depends on failed",
-        "See why that job failed and mend it first; this one never ran.",
+        "See why that job failed and fix it first; this one never ran.",
     ),
     _sign(
         Cause.HOST_LOST,
@@ -137,7 +139,7 @@ FATES = (
 
 _PULL = r"CannotPull(?:Container|Image|ECRContainer)?Error.*|(?:ErrImagePull|ImagePullBackOff).*"
 
-#: Signs in the reason of a container, or in the statusReason where no container came to be.
+#: Signs in the reason of a container, or in the statusReason if no container was created.
 REASONS = (
     _sign(
         Cause.OUT_OF_MEMORY,
@@ -161,7 +163,7 @@ REASONS = (
     _sign(
         Cause.WRONG_ARCHITECTURE,
         r"no matching manifest|image manifest does not contain descriptor matching platform|exec format error",
-        "The image{image} is built for another processor architecture than the host's",
+        "The image{image} is built for a processor architecture other than the host's",
         "Build it for the host's architecture, or set `runtimePlatform.cpuArchitecture` and a matching compute "
         "environment.",
     ),
@@ -176,13 +178,13 @@ REASONS = (
         Cause.IMAGE_NOT_FOUND,
         rf"(?:{_PULL})(?:not found|manifest unknown|does not exist|invalid reference|name unknown|\b404\b)",
         "The image{image} does not exist",
-        "Push it, or register a revision of the definition that names an image which exists.",
+        "Push it, or register a revision of the definition that names an image that exists.",
     ),
     _sign(
         Cause.IMAGE_NETWORK,
         rf"(?:{_PULL})(?:timeout|timed out|deadline exceeded|no such host|connection|request canceled|dial tcp|i/o)",
         "The registry could not be reached to pull the image{image}",
-        "Give the subnet a way to the registry: a NAT gateway, a public IP (Fargate: `assignPublicIp`), or VPC "
+        "Give the subnet a route to the registry: a NAT gateway, a public IP (Fargate: `assignPublicIp`), or VPC "
         "endpoints for ECR and S3.",
     ),
     _sign(
@@ -209,12 +211,12 @@ REASONS = (
         Cause.COMMAND_NOT_FOUND,
         r"executable file not found|Cannot(?:Start|Create)ContainerError.*no such file or directory",
         "The command of {container} does not exist in its image{image}",
-        "Check the first word of `command` against the image, and that the image is the one meant.",
+        "Check the first word of `command` against the image, and that it is the image you meant.",
     ),
     _sign(
         Cause.NOT_EXECUTABLE,
         r"Cannot(?:Start|Create)ContainerError.*permission denied",
-        "The command of {container} may not be executed",
+        "The command of {container} is not executable",
         "Make it executable in the image (`chmod +x`), or run it through its interpreter.",
     ),
     _sign(
@@ -222,55 +224,55 @@ REASONS = (
         r"Cannot(?:Start|Create|Inspect)ContainerError|DockerTimeoutError|ContainerCannotRun|CreateContainerError|"
         r"OCI runtime",
         "{container} could not be started",
-        "Check command, mounts, user and devices of the definition; run it again if the host was only slow.",
+        "Check the definition's command, mounts, user and devices; run the job again if the host was only slow.",
     ),
     _sign(
         Cause.RESOURCE_SETUP,
         r"ResourceInitializationError|network interface|unable to assume the role|\bEFS\b",
         "What the job needs could not be set up, so it never started",
-        "Check the execution role and its trust in ecs-tasks.amazonaws.com, the file systems, and the subnet's way to "
-        "ECR, Secrets Manager and CloudWatch Logs.",
+        "Check the execution role and its trust in ecs-tasks.amazonaws.com, the file systems, and the subnet's route "
+        "to ECR, Secrets Manager and CloudWatch Logs.",
     ),
 )
 
-#: Signs in the statusReason of a job that stays RUNNABLE, and of one that AWS took out of the queue for it.
+#: Signs in the statusReason of a job that stays RUNNABLE, or that AWS took out of the queue for that.
 BLOCKS = (
     _sign(
         Cause.CAPACITY,
         r"CAPACITY:",
-        "No instance of the types that its compute environments allow is to be had",
-        "Allow more instance types and availability zones, or on-demand beside spot; else only time helps.",
+        "No instance of the types that its compute environments allow is available",
+        "Allow more instance types and availability zones, or on-demand as well as spot; otherwise wait.",
     ),
     _sign(
         Cause.MISCONFIGURATION,
         r"MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
-        "It wants more vCPUs than its compute environments may ever have",
+        "It asks for more vCPUs than its compute environments may ever have",
         "Raise `maxvCpus` of a compute environment of the queue, or ask for fewer vCPUs.",
     ),
     _sign(
         Cause.MISCONFIGURATION,
         r"MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
-        "No instance type of its compute environments has the vCPUs, memory or GPUs it wants, or no instance joined",
-        "Ask for less, leaving some memory of the instance to its own system, or allow larger instance types; "
+        "No instance type of its compute environments has the vCPUs, memory or GPUs it needs, or no instance joined",
+        "Ask for less, leaving some of the instance's memory to its own system, or allow larger instance types; "
         "otherwise check that instances reach the ECS service.",
     ),
     _sign(
         Cause.MISCONFIGURATION,
         r"MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS",
         "The service role of its compute environments lacks permissions",
-        "Give the compute environments the AWSServiceRoleForBatch role, or mend the policy of their own.",
+        "Give the compute environments the AWSServiceRoleForBatch role, or fix the policy of the role they have.",
     ),
     _sign(
         Cause.MISCONFIGURATION,
         r"MISCONFIGURATION:",
         "Queue, compute environments and job do not fit together",
-        "Mend what the reason names.",
+        "Fix what the reason names.",
     ),
     _sign(
         Cause.ACTION_REQUIRED,
         r"ACTION_REQUIRED",
-        "Its compute environments are out of order",
-        "Look at the status reason of the queue's compute environments (INVALID ones come first) and mend them.",
+        "Its compute environments need to be fixed",
+        "Look at the status reason of the queue's compute environments, INVALID ones first, and fix them.",
     ),
     _sign(
         Cause.UNDETERMINED,
@@ -281,7 +283,7 @@ BLOCKS = (
     ),
 )
 
-#: Exit codes that mean something by themselves, where AWS gives no reason: a shell's two, and 128 + a signal.
+#: Exit codes that mean something by themselves if AWS gives no reason: two of the shell's, and 128 + a signal.
 EXIT_CODES = {
     126: Meaning(
         Cause.NOT_EXECUTABLE,
@@ -291,23 +293,23 @@ EXIT_CODES = {
     127: Meaning(
         Cause.COMMAND_NOT_FOUND,
         "The shell of {container} did not find a command",
-        "Check the command, and the scripts it calls, against what the image{image} has; the log names the one.",
+        "Check the command, and the scripts it calls, against what is in the image{image}; the log names the command.",
     ),
     137: Meaning(
         Cause.KILLED,
         "{container} was killed (SIGKILL), and AWS does not say why",
-        "Most often it had too little memory{memory}: give it more; else its host went away, or it was being stopped "
-        "and did not heed SIGTERM.",
+        "Most often it had too little memory{memory}: give it more; otherwise its host went away, or it was being "
+        "stopped and ignored SIGTERM.",
     ),
     139: Meaning(
         Cause.SIGNAL,
         "{container} crashed with a memory access violation (SIGSEGV)",
-        "Look for a fault in native code, or for libraries built for another processor than the host's.",
+        "Look for a bug in native code, or for libraries built for a processor other than the host's.",
     ),
     143: Meaning(
         Cause.SIGNAL,
         "{container} was asked to stop (SIGTERM), and AWS does not say by whom",
-        "Look for a spot interruption, a scale-in of the compute environment, or a program that signals itself; run "
-        "it again otherwise.",
+        "Look for a spot interruption, a scale-in of the compute environment, or a program that signals itself; "
+        "otherwise run it again.",
     ),
 }

@@ -1,4 +1,4 @@
-"""Why a job failed, why one does not start, and how one went: pure functions of `JobDetail`, one line each.
+"""Why a job failed, why it does not start, and how it went: pure functions of `JobDetail`, one line each.
 
 Evidence is weighed in this order: what was done to the job (timeout, dependency, lost host, cancelled, terminated),
 which of its parts failed, what AWS says about the container, and only then the bare exit code.
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Cause", "Diagnosis", "diagnose", "in_words", "summarize", "why_waiting"]
 
-#: A block that AWS reports counts after this many seconds: one sighting proves nothing, for a healthy queue was seen
-#: to report one while its first instance still booted (nextflow#7479, after 188 s).
+#: A block that AWS reports counts after this many seconds: one report proves nothing, since a healthy queue was seen to
+#: report one while its first instance was still booting (nextflow#7479, after 188 s).
 DWELL_SECONDS = 600.0
-#: To wait for its turn is no news; without a reason from AWS it is after this many seconds.
+#: Waiting without a reason from AWS is worth a line only after this many seconds: mostly it is just the queue.
 SILENT_DWELL_SECONDS = 1800.0
 
-#: Longer reasons are cut, so that the line stays readable.
+#: Longer reasons are cut to this many characters, so that the line stays readable.
 _REASON_LENGTH = 300
 _PARTS_NAMED = 5
-#: Enough to find a part that failed by itself; an array may have 10,000.
+#: Enough to find a part that failed by itself; an array may have 10,000 children.
 _PARTS_WEIGHED = 100
-#: What happens to a part because of something else.
+#: Causes that follow from something else.
 _SECONDARY = frozenset({Cause.DEPENDENCY_FAILED, Cause.CANCELLED, Cause.TERMINATED})
 
 
@@ -45,8 +45,8 @@ class Diagnosis:
 
     Attributes:
         cause: The kind of cause.
-        summary: One sentence of what happened, with exit code and reasons.
-        remedy: One sentence of what to do.
+        summary: One sentence on what happened, with exit code and reasons.
+        remedy: One sentence on what to do.
     """
 
     cause: Cause
@@ -54,12 +54,12 @@ class Diagnosis:
     remedy: str
 
     def to_dict(self) -> dict[str, str]:
-        """Return the JSON form, in which a diagnosis crosses from the triggerer to a worker."""
+        """Return the JSON form, in which the triggerer passes a diagnosis to a worker."""
         return {"cause": self.cause.value, "summary": self.summary, "remedy": self.remedy}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, str]) -> Diagnosis:
-        """Read the JSON form; a cause that this version does not know is unknown."""
+        """Read the JSON form; a cause that this version does not know becomes UNKNOWN."""
         cause = stored.get("cause", "")
         known = Cause(cause) if cause in {each.value for each in Cause} else Cause.UNKNOWN
         return cls(known, stored.get("summary", ""), stored.get("remedy", ""))
@@ -74,7 +74,7 @@ def diagnose(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> Diagnosis:
     Args:
         detail: The job.
         parts: The children of an array or the nodes of a multi-node job, as far as they were described; those that
-            did not fail are passed over.
+            did not fail are ignored.
     """
     failed = [part for part in parts if part.status is JobStatus.FAILED]
     return (
@@ -95,14 +95,14 @@ def why_waiting(detail: JobDetail, waited_seconds: float) -> Diagnosis | None:
         waited_seconds: How long it has been in this state.
 
     Returns:
-        None for a job that runs, that has only begun to wait, or that waits as it should: an array's parent stays
+        None for a job that is running, that has only begun to wait, or that waits as it should: an array's parent stays
         PENDING until its children end.
     """
     if waited_seconds < DWELL_SECONDS:
         return None
     waited = f"{detail.status.value} for {in_words(waited_seconds)}"
     if detail.status is JobStatus.PENDING and detail.depends_on and not _has_begun(detail):
-        facts = f"{waited}; it waits for {', '.join(detail.depends_on)}"
+        facts = f"{waited}; it is waiting for {', '.join(detail.depends_on)}"
         return _tell(detail, _DEPENDENCY_PENDING, facts)
     if detail.status is not JobStatus.RUNNABLE:
         return None
@@ -149,7 +149,7 @@ _TERMINATED = Meaning(Cause.TERMINATED, "It was terminated", "Submit it again if
 _ESSENTIAL_EXITED = Meaning(
     Cause.ESSENTIAL_EXITED,
     "{container} ended, and the job with it",
-    "Read the end of its log; a container whose end is no failure can be marked as not essential.",
+    "Read the end of its log; a container whose end is not a failure can be marked as not essential.",
 )
 _FAILED_BY_ITSELF = Meaning(Cause.EXIT_CODE, "{container} failed by itself", "Read the end of its log.")
 _UNKNOWN = Meaning(
@@ -157,13 +157,13 @@ _UNKNOWN = Meaning(
 )
 _DEPENDENCY_PENDING = Meaning(
     Cause.DEPENDENCY_PENDING,
-    "It cannot start before the jobs it depends on",
-    "See whether those run; it starts when they have ended well.",
+    "It cannot start until the jobs it depends on have succeeded",
+    "Check whether those are running.",
 )
 _NO_REASON = Meaning(
     Cause.WAITING,
-    "It waits for its turn in the queue, or for a host",
-    "Look at the jobs before it, and at `maxvCpus` and the state of the queue's compute environments.",
+    "It is waiting for its turn in the queue, or for a host",
+    "Look at the jobs ahead of it, and at `maxvCpus` and the state of the queue's compute environments.",
 )
 
 
@@ -171,7 +171,7 @@ def _by_fate(detail: JobDetail) -> Diagnosis | None:
     """Read what was done to the job as a whole."""
     if fate := meaning_of(FATES, detail.status_reason):
         return _tell(detail, fate)
-    # "Canceled by JobStateTimeLimit action due to reason: CAPACITY:…" - the queue's own rule ended the wait.
+    # "Canceled by JobStateTimeLimit action due to reason: CAPACITY:…": the queue's own rule ended the wait.
     if "JobStateTimeLimit" in detail.status_reason and (block := meaning_of(BLOCKS, detail.status_reason)):
         return _tell(detail, block)
     if detail.is_cancelled:
@@ -195,7 +195,7 @@ def _by_child(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | Non
 
 
 def _by_node(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | None:
-    """Name the node that made a multi-node job fail: the main one, or the first that failed by itself."""
+    """Name the node that made a multi-node job fail: the main one or the first that failed by itself."""
     if detail.kind is not JobKind.MULTI_NODE or not failed:
         return None
     main_first = sorted(failed, key=lambda node: (node.node_index != detail.main_node, node.node_index or 0))
@@ -211,7 +211,7 @@ def _first_cause(failed: Iterable[JobDetail]) -> tuple[JobDetail, Diagnosis]:
 
 
 def _by_reason(detail: JobDetail) -> Diagnosis | None:
-    """Read what AWS says about the container, or about the task where no container came to be."""
+    """Read what AWS says about the container, or about the task if no container was created."""
     meaning = meaning_of(REASONS, detail.reason) or meaning_of(REASONS, detail.status_reason)
     return _tell(detail, meaning) if meaning else None
 
@@ -223,7 +223,7 @@ def _by_exit_code(detail: JobDetail) -> Diagnosis | None:
 
 
 def _other_exit(code: int) -> Meaning:
-    """Return the meaning of an exit code that is a signal's, or nobody's but the program's."""
+    """Return the meaning of an exit code that is a signal's or the program's own."""
     try:
         name = signal.Signals(code - 128).name
     except ValueError:
@@ -239,7 +239,7 @@ def _by_status_reason(detail: JobDetail) -> Diagnosis:
 
 
 def _tell(detail: JobDetail, meaning: Meaning, facts: str = "") -> Diagnosis:
-    """Fill a meaning's sentences with the job's own figures."""
+    """Fill in a meaning's sentences from the job."""
     figures = _figures(detail)
     summary = meaning.summary.format_map(figures)
     facts = _one_line(facts) or _facts(detail)
@@ -251,7 +251,7 @@ def _tell(detail: JobDetail, meaning: Meaning, facts: str = "") -> Diagnosis:
 
 
 def _facts(detail: JobDetail) -> str:
-    """List exit code, reasons and attempts, as far as there are any."""
+    """List exit code, reasons and number of attempts, as far as they are known."""
     reason, status_reason, attempts = _one_line(detail.reason), _one_line(detail.status_reason), len(detail.attempts)
     told = (
         "" if detail.exit_code is None else f"exit code {detail.exit_code}",
@@ -263,7 +263,7 @@ def _facts(detail: JobDetail) -> str:
 
 
 def _figures(detail: JobDetail) -> Mapping[str, str]:
-    """Return what a sentence may name of the job; empty where it is not known."""
+    """Return the values for a meaning's placeholders; empty where they are not known."""
     name = most_telling(detail.results or (detail.attempts[-1].containers if detail.attempts else ())).name
     known = defaultdict(str, container=f"container {name}" if name and len(detail.containers) > 1 else "the container")
     spec = next((spec for spec in detail.containers if spec.name == name), None)
@@ -277,18 +277,18 @@ def _figures(detail: JobDetail) -> Mapping[str, str]:
 
 
 def _one_line(text: str) -> str:
-    """Put a reason on one line, without its full stop, and cut it."""
+    """Put a reason on one line, without its full stop, and cut it to length."""
     line = " ".join(text.split()).rstrip(".")
     return line if len(line) <= _REASON_LENGTH else f"{line[: _REASON_LENGTH - 1]}…"
 
 
 def _has_begun(detail: JobDetail) -> bool:
-    """Whether a child of an array has passed the dependencies."""
+    """Tell whether a child of an array has got past its dependencies."""
     return any(not status.is_waiting or status is JobStatus.RUNNABLE for status in detail.children)
 
 
 def _seconds_run(detail: JobDetail) -> float | None:
-    """Return how long the attempts ran together; None where AWS does not say."""
+    """Return how long the attempts ran in total; None where AWS does not say."""
     spans = [(attempt.started_at, attempt.stopped_at) for attempt in detail.attempts]
     spans = spans or [(detail.started_at, detail.stopped_at)]
     known = [(stop - start).total_seconds() for start, stop in spans if start and stop]

@@ -1,4 +1,4 @@
-"""AirflowApi: the states of task instances from Airflow's REST API, by its official client; no Airflow is needed."""
+"""AirflowApi: the states of task instances from Airflow's REST API, by its official client, without Airflow itself."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ANSWER_SECONDS = 30.0
 
 
 class AirflowApi:
-    """An Airflow's REST API, asked in somebody's name.
+    """The REST API of an Airflow, called as one of its users.
 
     Args:
-        url: Of the API server, without `/api/v2`.
-        token: Says in whose name.
+        url: The API server's address, without `/api/v2`.
+        token: The user's token.
 
     Raises:
         ImportError: The official client, `apache-airflow-client`, is not installed.
@@ -36,7 +36,7 @@ class AirflowApi:
 
     @classmethod
     def sign_in(cls, url: str, username: str, password: str) -> AirflowApi:
-        """Get a token for a user, as Airflow's own auth managers give it.
+        """Get a token for a user, as Airflow's own auth managers issue it.
 
         Raises:
             AirflowUnansweredError: Airflow does not know the user, or does not answer.
@@ -52,16 +52,16 @@ class AirflowApi:
             )
             token = str(answer.raise_for_status().json()["access_token"])
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise AirflowUnansweredError(f"Airflow at {url} gives no token for user {username!r}: {error}") from error
+            raise AirflowUnansweredError(f"Airflow at {url} gave no token for user {username!r}: {error}") from error
         return cls(url, token)
 
     def states(self, owners: Iterable[TaskKey]) -> dict[TaskKey, str | None]:
-        """Return the states of task instances, asked for one by one.
+        """Return the states of task instances, asking for them one by one.
 
         A list would leave out what the user may not see, and that must not look as if it were gone.
 
         Returns:
-            The states, without those that the user may not see: as Airflow writes them, None, or `GONE`.
+            The states as Airflow writes them, None, or `GONE`; without those that the user may not see.
 
         Raises:
             AirflowUnansweredError: Airflow refuses, or does not answer.
@@ -81,22 +81,22 @@ class AirflowApi:
         return states
 
     def _state(self, owner: TaskKey) -> str | None:
-        # This finds an instance that is not mapped, too; the other way mistakes a mapped task's for one.
+        # This also finds an instance that is not mapped; the other call takes a mapped task's for one that is not.
         found = self._api.get_mapped_task_instance(
             owner.dag_id, owner.run_id, owner.task_id, owner.map_index, _request_timeout=ANSWER_SECONDS
         )
         return None if found.state is None else str(found.state.value)
 
     def _require_named(self, owner: TaskKey, said: Any) -> None:
-        """Believe a 404 only where it names what was not found: a wrong address or a proxy answers 404 to everything.
+        """Believe a 404 only if it names what was not found: a wrong address or a proxy answers 404 to everything.
 
         Raises:
-            AirflowUnansweredError: It does not.
+            AirflowUnansweredError: It does not name it.
         """
         if any(f"`{name}`" not in str(said) for name in (owner.dag_id, owner.run_id, owner.task_id)):
             raise AirflowUnansweredError(
-                f"What answers at {self._url} does not say that {owner} does not exist, only 404. Give the address of "
-                "Airflow's API server, without /api/v2."
+                f"{self._url} answers 404 without saying that {owner} does not exist. Give the address of Airflow's "
+                "API server, without /api/v2."
             )
 
     @contextmanager
@@ -108,4 +108,4 @@ class AirflowApi:
             yield
         except (OpenApiException, HTTPError, ValueError) as error:
             said = f"{error.status} {error.reason}" if isinstance(error, ApiException) else repr(error)
-            raise AirflowUnansweredError(f"Airflow at {self._url} does not tell the states of tasks: {said}") from error
+            raise AirflowUnansweredError(f"Airflow at {self._url} gave no states of tasks: {said}") from error

@@ -263,7 +263,7 @@ def test_waiting_without_a_reason_is_reported_later(entries: Entries) -> None:
     diagnosis = why_waiting(detail, 1800)
     assert diagnosis is not None
     assert diagnosis.summary == (
-        "It waits for its turn in the queue, or for a host (RUNNABLE for 30 min; AWS gives no reason)."
+        "It is waiting for its turn in the queue, or for a host (RUNNABLE for 30 min; AWS gives no reason)."
     )
 
 
@@ -273,7 +273,7 @@ def test_a_job_that_waits_for_others_names_them(entries: Entries) -> None:
     diagnosis = why_waiting(detail, 700)
     assert diagnosis is not None
     assert diagnosis.cause is Cause.DEPENDENCY_PENDING
-    assert "PENDING for 11 min 40 s; it waits for first, second" in diagnosis.summary
+    assert "PENDING for 11 min 40 s; it is waiting for first, second" in diagnosis.summary
 
 
 def test_an_array_at_work_is_not_waiting(entries: Entries) -> None:

@@ -289,7 +289,8 @@ def test_lines_that_are_made_elsewhere_are_known() -> None:
 
 def test_every_error_of_airflows_is_quoted() -> None:
     """What this package says in them."""
-    quoted = [quote for message, *_ in rows("## Errors of Airflow's, with words of ours") for quote in quotes(message)]
+    table = rows("## Airflow's errors with this package's messages")
+    quoted = [quote for message, *_ in table for quote in quotes(message)]
     assert set(quoted) <= texts()
     raised_here = written("AirflowTaskTimeout", "AirflowSensorTimeout", "AirflowTaskTerminated", "AirflowFailException")
     assert raised_here
