@@ -47,7 +47,7 @@ def main(
 ) -> None:
     """Run pinned AWS Batch jobs, from Airflow or from here.
 
-    Three ways to begin:
+    Three ways to start:
 
         airflow-batch-jobs demo        see the package work, without an AWS account
         airflow-batch-jobs local       a local AWS to develop DAGs against
@@ -57,8 +57,8 @@ def main(
 
         0  success
         1  the job has failed, or AWS refused what was asked for
-        2  the command line, or a definition, is not right
-        3  AWS could not be reached, denies access, or gave no clear answer; so of Airflow
+        2  the command line or a definition is wrong
+        3  AWS or Airflow could not be reached, denied access, or gave no clear answer
         130, 143  ended by Ctrl-C, by SIGTERM
     """
     for stream in (sys.stdout, sys.stderr):
@@ -91,10 +91,10 @@ def demo(
 @app.command()
 def local(
     host: Annotated[
-        str, typer.Option(help="The address to listen on. Whoever reaches it and has the key can run commands here.")
+        str, typer.Option(help="The address to listen on. Whoever can reach it and has the key can run commands here.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 for any that is free.")] = 0,
-    slots: Annotated[int, typer.Option(min=1, help="So many jobs run at once.")] = 4,
+    slots: Annotated[int, typer.Option(min=1, help="How many jobs run at once.")] = 4,
     definitions: Annotated[
         Path | None,
         typer.Option(
@@ -107,9 +107,9 @@ def local(
 ) -> None:
     """Run a local AWS (Batch, CloudWatch Logs, STS) until Ctrl-C.
 
-    It runs the commands of jobs as processes of this machine, in a clean environment; `python3` and the like are
-    looked for on the PATH of this command. Use the lines that it prints in the shells that are to talk to it. Its
-    access key is a random one, or that in LOCAL_AWS_ACCESS_KEY, which is not printed.
+    It runs the commands of jobs as processes on this machine, in a clean environment; `python3` and the like are
+    looked up on the PATH of this command. Run the lines that it prints in each shell that is to use it. Its access
+    key is random, or the one in LOCAL_AWS_ACCESS_KEY, which is not printed.
 
         airflow-batch-jobs local --definitions dags/definitions
         airflow-batch-jobs local --port 4566 --slots 2
@@ -118,7 +118,7 @@ def local(
     from airflow_batch_jobs.demo.interrupt import InterruptedByUserError, Interrupts
     from airflow_batch_jobs.local import LocalAws
 
-    # A job's `python3` is the PATH's; where that has none, it is the one that runs this.
+    # A job's `python3` is the one on the PATH; if there is none, the one that runs this.
     os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
     key = os.environ.get("LOCAL_AWS_ACCESS_KEY", "")
     aws = LocalAws(host=host, port=port, slots=slots, access_key=key)

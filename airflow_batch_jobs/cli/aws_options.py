@@ -1,4 +1,4 @@
-"""The options by which every command of the command line is told where AWS is."""
+"""The options that tell every command where AWS is."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ def _check_url(value: str | None) -> str | None:
     return value
 
 
-Region = Annotated[str | None, typer.Option("--region", help="The region; else boto3's own.", rich_help_panel=_PANEL)]
-Profile = Annotated[str | None, typer.Option("--profile", help="A profile of ~/.aws/config.", rich_help_panel=_PANEL)]
+Region = Annotated[
+    str | None, typer.Option("--region", help="The region; by default, boto3's.", rich_help_panel=_PANEL)
+]
+Profile = Annotated[str | None, typer.Option("--profile", help="A profile in ~/.aws/config.", rich_help_panel=_PANEL)]
 EndpointUrl = Annotated[
     str | None,
     typer.Option(
         "--endpoint-url",
-        help="Another address than AWS's own, such as a local AWS's.",
+        help="An address other than AWS's own, such as that of a local AWS.",
         rich_help_panel=_PANEL,
         callback=_check_url,
     ),

@@ -1,4 +1,4 @@
-"""What the command line shows: results on stdout, everything else on stderr, plain where there is no terminal."""
+"""What the command line shows: results on stdout, everything else on stderr; plain text if that is not a terminal."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _COLOURS = {JobStatus.SUCCEEDED: "green", JobStatus.FAILED: "red", JobStatus.RUN
 
 @contextmanager
 def errors_told() -> Iterator[None]:
-    """Print an error of ours in one line, and end with the exit code that belongs to it.
+    """Print an error of this package in one line, and exit with its exit code.
 
     Raises:
         typer.Exit: There was one.
@@ -80,7 +80,7 @@ def complain(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print what somebody may want to know on stderr."""
+    """Print a remark on stderr."""
     _stderr().print(Text(text, "dim"), soft_wrap=True)
 
 
@@ -121,7 +121,7 @@ def say_access(access: Access, registered: Sequence[str], *, is_key_known: bool 
 
 
 class JobProgress:
-    """Shows on stderr how a job gets on: a spinner with the time on a terminal, else a line a change."""
+    """Shows a job's progress on stderr: a spinner with the time on a terminal, otherwise one line per change."""
 
     def __init__(self) -> None:
         self._console = _stderr()
@@ -150,7 +150,7 @@ class JobProgress:
 
 
 def say_end(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> None:
-    """Print how a job ended on stderr, and end with the exit code that belongs to it.
+    """Print on stderr how a job ended.
 
     Args:
         detail: The job.
@@ -166,7 +166,7 @@ def say_end(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> None:
 
 
 def say_statuses(rows: Sequence[tuple[JobDetail, Sequence[JobDetail]]]) -> None:
-    """Print how jobs stand on stdout: a table on a terminal, else a line a job with tabs between the fields.
+    """Print the state of jobs on stdout: a table on a terminal, otherwise one tab-separated line per job.
 
     Args:
         rows: Each job with its children or nodes, as far as they are known.
@@ -175,18 +175,18 @@ def say_statuses(rows: Sequence[tuple[JobDetail, Sequence[JobDetail]]]) -> None:
 
 
 def say_sweep(report: SweepReport) -> None:
-    """Print what a sweep found on stdout, a table on a terminal, else a line a job with tabs; the sum on stderr."""
+    """Print what a sweep found on stdout, as `say_statuses` does, and its summary on stderr."""
     rows = [(one, report.verdict(one)) for one in report.findings]
     _say_rows(("Job", "Sweep", "Why"), [(_sweep_fields(*row), _sweep_cells(*row)) for row in rows])
     note(report.summary())
 
 
 def _say_rows(headers: Sequence[str], rows: Sequence[tuple[Sequence[str], Sequence[Text]]]) -> None:
-    """Print rows on stdout: a table on a terminal, else a line a row with tabs between the fields.
+    """Print rows on stdout: a table on a terminal, otherwise one tab-separated line per row.
 
     Args:
-        headers: The table's.
-        rows: Each as the fields of a line and as the cells of a table.
+        headers: The headers of the table.
+        rows: Each row as the fields of a line and as the cells of a table.
     """
     console = Console()
     if not console.is_terminal:
@@ -230,7 +230,7 @@ def _sweep_cells(finding: Finding, verdict: str) -> Sequence[Text]:
 
 
 def _story(detail: JobDetail, parts: Sequence[JobDetail]) -> str:
-    """Say what is to be said of a job: why it failed, how it went, why it waits."""
+    """Tell a job's story: why it failed, how it went, or why it is waiting."""
     if detail.status is JobStatus.FAILED:
         return str(diagnose(detail, parts))
     if detail.is_final:
@@ -247,7 +247,7 @@ def _standing(detail: JobDetail) -> str:
 
 
 def _age_seconds(detail: JobDetail) -> float:
-    """Return for how long a job has run, or waited."""
+    """Return how long a job has run, or waited."""
     since = detail.started_at if detail.status is JobStatus.RUNNING else detail.created_at
     return (datetime.now(tz=UTC) - since).total_seconds() if since else 0.0
 
@@ -259,5 +259,5 @@ def _exit_code(error: BatchJobsError) -> int:
 
 
 def _stderr() -> Console:
-    """Return a console on what is stderr now."""
+    """Return a console on the current stderr."""
     return Console(stderr=True, highlight=False)

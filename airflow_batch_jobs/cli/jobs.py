@@ -17,24 +17,22 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.job import BatchJob
 
-#: Of a larger array, a failed child is not looked for.
+#: Failed children are looked for among this many children of an array.
 _MOST_PARTS = 1_000
-#: Somebody sits and waits, so more often than a task would.
+#: More often than a task polls, since a person is waiting.
 _POLL_SECONDS = 2.0
 
-JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="Also of an array's child, id:3, or of a node, id#1.")]
-JobIds = Annotated[
-    list[str], typer.Argument(metavar="JOB_ID...", help="Also of an array's child, id:3, or of a node, id#1.")
-]
+JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="An array's child is id:3, a node is id#1.")]
+JobIds = Annotated[list[str], typer.Argument(metavar="JOB_ID...", help="An array's child is id:3, a node is id#1.")]
 
 
 def submit(
     definition: Annotated[str, typer.Argument(metavar="DEFINITION:REVISION", help="Or an ARN with a revision.")],
     queue: Annotated[str, typer.Option("--queue", "-q", help="The job queue's name or ARN.")],
     parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Repeat it for more.")
+        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Repeat for more.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the job's end; exit 1 when it fails.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job ends; exit with 1 if it fails.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait, and print the job's log lines.")] = False,
     region: Region = None,
     profile: Profile = None,
@@ -42,8 +40,8 @@ def submit(
 ) -> None:
     """Submit a job at a pinned revision, once, and print its id.
 
-    With --follow, stdout gets the job's log lines instead. What AWS would refuse is found before it is asked to run
-    anything: an unknown queue or revision, a placeholder that no parameter fills.
+    With --follow, stdout gets the job's log lines instead. An unknown queue or revision, or a placeholder that no
+    parameter fills, is found before AWS is asked to run anything.
 
         airflow-batch-jobs submit align-reads:7 -q science -p sample=NA12878
         airflow-batch-jobs submit align-reads:7 -q science -p sample=NA12878 --wait && echo done
@@ -66,10 +64,10 @@ def submit(
 
 
 def status(job_ids: JobIds, region: Region = None, profile: Profile = None, endpoint_url: EndpointUrl = None) -> None:
-    """Say how jobs stand: their status, why they failed or do not start, how they went.
+    """Show the state of jobs: their status, why they failed or do not start, how they went.
 
-    Exits with 1 when one of them has failed or is not known. Without a terminal it prints a line a job: id, status,
-    definition, queue, exit code and the rest, with tabs between them.
+    Exits with 1 if one of them has failed or is unknown. Without a terminal it prints one tab-separated line per job:
+    id, status, definition, queue, exit code and the rest.
 
         airflow-batch-jobs status 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e
         airflow-batch-jobs status $ID | cut -f2
@@ -92,15 +90,15 @@ def status(job_ids: JobIds, region: Region = None, profile: Profile = None, endp
 
 def logs(
     job_id: JobId,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep going until the job has ended.")] = False,
     region: Region = None,
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
 ) -> None:
-    """Print the log lines of a job: of all its attempts and containers, children and nodes.
+    """Print the log lines of a job: of all its attempts, containers, children and nodes.
 
-    Where there are several streams, each line begins with its stream's label, such as [attempt 2]. Without --follow
-    the lines that are there now are printed, and nothing is waited for.
+    If there are several streams, each line begins with its stream's label, such as [attempt 2]. Without --follow,
+    prints the lines that are there now and does not wait.
 
         airflow-batch-jobs logs 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e
         airflow-batch-jobs logs $ID --follow
@@ -117,15 +115,15 @@ def logs(
 
 def terminate(
     job_id: JobId,
-    reason: Annotated[str, typer.Option(help="Stays with the job as its status reason.")] = "Terminated by hand",
+    reason: Annotated[str, typer.Option(help="Kept with the job as its status reason.")] = "Terminated by hand",
     region: Region = None,
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
 ) -> None:
-    """Stop a job in whatever state it is.
+    """Stop a job, whatever its state.
 
-    Its processes get SIGTERM, and SIGKILL about 30 s later; the job is FAILED then.
-    One that has ended stays as it is.
+    Its processes get SIGTERM, and SIGKILL about 30 s later; then the job is FAILED. A job that has ended stays as it
+    is.
 
         airflow-batch-jobs terminate 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e --reason "wrong input"
     """
@@ -154,11 +152,11 @@ def _wait(job: BatchJob, *, follow: bool) -> JobDetail:
 
 @contextmanager
 def _left_alone(job_id: str) -> Iterator[None]:
-    """Say at Ctrl-C that the job goes on."""
+    """Say on Ctrl-C that the job keeps running."""
     try:
         yield
     except KeyboardInterrupt:
-        console.note(f"The job goes on; `airflow-batch-jobs terminate {job_id}` stops it.")
+        console.note(f"The job keeps running; `airflow-batch-jobs terminate {job_id}` stops it.")
         raise
 
 
@@ -170,7 +168,7 @@ def _parameters(given: Sequence[str]) -> dict[str, Any]:
 
 
 def _failed_parts(detail: JobDetail, clients: ClientFactory) -> list[JobDetail]:
-    """Return the children or nodes of a job that failed, to say which of them did."""
+    """Return the failed children or nodes of a job that failed."""
     from airflow_batch_jobs.batch.job import BatchJob
     from airflow_batch_jobs.batch.status import JobStatus
 

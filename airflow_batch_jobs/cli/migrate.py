@@ -1,4 +1,4 @@
-"""`airflow-batch-jobs migrate`: rewrite DAG files of the Amazon provider's BatchOperator, as far as that goes."""
+"""`airflow-batch-jobs migrate`: rewrite DAG files that use the Amazon provider's BatchOperator, as far as possible."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def migrate(
         typer.Option(
             _PIN,
             metavar="NAME=REVISION",
-            help="The revision of a definition that is written without one; repeat it for more.",
+            help="The revision of a definition that the files name without one; repeat for more.",
         ),
     ] = None,
 ) -> None:
-    """Rewrite DAGs of the Amazon provider's BatchOperator and BatchSensor for this package.
+    """Rewrite DAGs from the Amazon provider's BatchOperator and BatchSensor to this package.
 
     Prints a unified diff and changes nothing; with --write it changes the files instead. What cannot be decided from a
     file alone is left to you: in a comment that begins with `# TODO(airflow-batch-jobs)`, and on stderr with the line
-    of the rewritten file. Run it again to see what is left. Never runs a DAG, and asks AWS nothing.
+    in the rewritten file. Run it again to see what is left. Never runs a DAG, and asks AWS nothing.
 
-    Exits with 0 when nothing is left for you, with 1 when something is, and with 2 when a file cannot be read.
+    Exits with 0 if nothing is left for you, with 1 if something is, and with 2 if a file cannot be read.
 
         airflow-batch-jobs migrate dags/nightly.py
         airflow-batch-jobs migrate dags/ --pin align-reads=7 --write
@@ -65,7 +65,7 @@ def migrate(
 
 
 def _migrated(path: Path, pins: dict[str, int]) -> Migration | None:
-    """Return what becomes of a file; None, with a word why, where it cannot be read."""
+    """Return what becomes of a file; if it cannot be read, complain and return None."""
     from libcst import ParserSyntaxError
 
     from airflow_batch_jobs.migration import migrate as rewrite
@@ -85,7 +85,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _pins(given: Sequence[str]) -> dict[str, int]:
-    """Read the revisions by the names of definitions.
+    """Return the revision for each name of a definition.
 
     Raises:
         typer.BadParameter: One of them is not NAME=REVISION.

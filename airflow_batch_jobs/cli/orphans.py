@@ -24,17 +24,17 @@ def _check_url(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise typer.BadParameter("it must begin with http:// or https://")
     if "@" in urlsplit(value).netloc:
-        raise typer.BadParameter(f"credentials do not belong into it; set {_TOKEN}, or {_USERNAME} and {_PASSWORD}")
+        raise typer.BadParameter(f"credentials do not belong in it; set {_TOKEN}, or {_USERNAME} and {_PASSWORD}")
     return value
 
 
 def orphans(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    queue: Annotated[list[str], typer.Option("--queue", "-q", help="A job queue's name or ARN; repeat it for more.")],
+    queue: Annotated[list[str], typer.Option("--queue", "-q", help="A job queue's name or ARN; repeat for more.")],
     airflow_url: Annotated[
         str,
         typer.Option(
             "--airflow-url",
-            help="Of Airflow's API server, without /api/v2.",
+            help="The address of Airflow's API server, without /api/v2.",
             rich_help_panel=_PANEL,
             callback=_check_url,
         ),
@@ -42,7 +42,7 @@ def orphans(  # noqa: PLR0913, PLR0917 - each is an option of the command
     deployment: Annotated[
         str,
         typer.Option(
-            help="The Airflow's name, as its option [batch_jobs] deployment has it.",
+            help="The name of that Airflow, as in its option [batch_jobs] deployment.",
             envvar="AIRFLOW__BATCH_JOBS__DEPLOYMENT",
             rich_help_panel=_PANEL,
         ),
@@ -50,27 +50,26 @@ def orphans(  # noqa: PLR0913, PLR0917 - each is an option of the command
     airflow_token: Annotated[
         str,
         typer.Option(
-            help=f"Better given in the environment, where the process list does not show it; or {_USERNAME} and "
-            f"{_PASSWORD} there.",
+            help="A token for it. Better set in the environment, where the process list does not show it; or set "
+            f"{_USERNAME} and {_PASSWORD} there.",
             envvar=_TOKEN,
             show_default=False,
             rich_help_panel=_PANEL,
         ),
     ] = "",
     terminate: Annotated[
-        bool, typer.Option("--terminate", help="Terminate the orphans. Without it, only tell.")
+        bool, typer.Option("--terminate", help="Terminate the orphans. Without it, only show them.")
     ] = False,
-    grace: Annotated[float, typer.Option(min=0, help="Seconds for which a new job is left alone.")] = 600.0,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds after its submit in which a job is left alone.")] = 600.0,
     region: Region = None,
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
 ) -> None:
-    """Find jobs that run on although their task in Airflow is final or gone.
+    """Find jobs that keep running although their task in Airflow is final or gone.
 
-    Looks at the active jobs that are tagged with the deployment, and leaves those whose task goes on, does not wait for
-    them, or cannot be told exactly. Without a terminal it prints a line a job: id, what became of it, status, queue and
-    why, with tabs between them. Needs Airflow's official client:
-    pip install apache-airflow-client.
+    Looks at the active jobs that are tagged with the deployment, and leaves those whose task is still active, does not
+    wait for them, or cannot be identified exactly. Without a terminal it prints one tab-separated line per job: id,
+    what became of it, status, queue and why. Needs Airflow's official client: pip install apache-airflow-client.
 
         export AIRFLOW_CLI_TOKEN=... AIRFLOW__BATCH_JOBS__DEPLOYMENT=prod
         airflow-batch-jobs orphans -q science --airflow-url https://airflow.lab
@@ -93,12 +92,12 @@ def orphans(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
 
 def _airflow(url: str, token: str) -> AirflowApi:
-    """Return the Airflow at an address, with the credentials that are given.
+    """Return the API of the Airflow at an address, with the credentials given.
 
     Raises:
         typer.BadParameter: There are none.
         typer.Exit: The official client is not installed.
-        AirflowUnansweredError: Airflow does not take them.
+        AirflowUnansweredError: Airflow does not accept them.
     """
     from airflow_batch_jobs.cli.airflow_api import AirflowApi
 

@@ -41,10 +41,12 @@ def test_help_of_every_command_has_an_example(command: str) -> None:
 
 
 def test_help_explains_the_exit_codes() -> None:
-    """The exit codes that scripts rely on stand in the help."""
+    """The exit codes that scripts rely on are in the help."""
     text = CliRunner().invoke(app, ["--help"]).stdout
 
-    assert all(each in text for each in ("0  success", "1  the job has failed", "2  the command line", "3  AWS could"))
+    assert all(
+        each in text for each in ("0  success", "1  the job has failed", "2  the command line", "3  AWS or Airflow")
+    )
 
 
 def test_status_is_a_table_on_a_terminal(
