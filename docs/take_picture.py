@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = Path("/usr/bin/chromium")
-#: Chromium asks for nothing outside of this machine.
+#: Chromium connects to nothing outside this machine.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 PICTURE = ROOT / "docs" / "running-job.png"
 
