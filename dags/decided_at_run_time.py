@@ -1,6 +1,6 @@
 """Let a function decide which job to run: `@task.batch_job` runs the definition that it returns.
 
-Here whoever triggers the DAG decides which revision runs.
+Here, whoever triggers the DAG decides which revision runs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class SurveyPackage(JobDefinition, name="survey-package"):
 
 @dag(schedule=None, params={"revision": Param(2, type="integer", minimum=1)})
 def decided_at_run_time() -> None:
-    """Survey two packages with the revision asked for."""
+    """Survey two packages with the chosen revision."""
 
     @task.batch_job(job_queue="default")
     def survey(package: str) -> SurveyPackage:

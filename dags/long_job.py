@@ -11,7 +11,7 @@ from airflow_batch_jobs import BatchJobOperator, JobDefinition
 
 
 class CountSeconds(JobDefinition, name="count-seconds", revision=1):
-    """Print a line each second."""
+    """Print a line every second."""
 
     seconds: int = 600
 

@@ -1,6 +1,6 @@
-"""End the jobs that nobody waits for any more: their task was stopped, or its DAG deleted, while no triggerer ran.
+"""End jobs whose task no longer waits for them: it was stopped, or its DAG deleted, while no triggerer ran.
 
-It needs `[batch_jobs] deployment`, and only tells what it would terminate. Once its log shows what you expect, set
+Needs `[batch_jobs] deployment`, and only says what it would terminate. Once its log shows what you expect, set
 `dry_run=False`.
 """
 

@@ -1,7 +1,7 @@
-"""Try a failing job again, on two levels: AWS Batch makes new attempts of a job, Airflow starts a new job.
+"""Retry a failing job on two levels: AWS Batch makes new attempts of a job, Airflow starts a new job.
 
 Here each job has two attempts, the second only after exit code 75 (a temporary failure), and the task has one retry.
-The first job fails with both attempts, the second job succeeds with its second one.
+The first job fails in both attempts, the second job succeeds in its second one.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Survey the source of Python's standard library: one job a package, then a report over all of them.
+"""Survey the source of Python's standard library: one job per package, then a report on all of them.
 
-Shows a typed definition, pinned; a mapped task; an upstream value as a parameter; a schedule.
+Shows a typed, pinned definition; a mapped task; an upstream value as a parameter; a schedule.
 
-The jobs hand files to one another in the directory `output`. With the local AWS that is a directory of this machine; on
-AWS it would be an EFS file system or a mounted bucket that the job definitions mount.
+The jobs pass files to one another in the directory `output`. With the local AWS that is a directory on this machine; on
+AWS it would be an EFS file system or a bucket that the job definitions mount.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class SurveyPackage(JobDefinition, name="survey-package", revision=1):
 
 
 class SurveyReport(JobDefinition, name="survey-report", revision=1):
-    """Print one table over the surveys in a directory; fails when one of the packages is missing."""
+    """Print one table of the surveys in a directory; fail if one of the packages is missing."""
 
     packages: tuple[str, ...]
     input: str = "{{ params.output }}/{{ run_id }}"

@@ -1,4 +1,4 @@
-"""Submit a job in one task and wait for it in another: whatever stands between them runs beside the job."""
+"""Submit a job in one task and wait for it in another: the tasks between them run while the job does."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from airflow_batch_jobs import BatchJobOperator, BatchJobSensor, JobDefinition
 
 
 class CountSeconds(JobDefinition, name="count-seconds", revision=1):
-    """Print a line each second."""
+    """Print a line every second."""
 
     seconds: int = 600
 
 
 @dag(schedule=None)
 def submit_then_wait() -> None:
-    """Start a job, do something else meanwhile, then wait for the job's end."""
+    """Start a job, do something else meanwhile, then wait for the job to end."""
     submit = BatchJobOperator(task_id="submit", job_queue="default", definition=CountSeconds(seconds=3), wait=False)
 
     @task

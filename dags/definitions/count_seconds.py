@@ -9,7 +9,7 @@ from typing import NoReturn
 
 
 def main() -> None:
-    """Print a line each second, as many as the first argument says."""
+    """Print a line every second, as many as the first argument says."""
     signal.signal(signal.SIGTERM, stop)
     seconds = int(sys.argv[1])
     for second in range(1, seconds + 1):
@@ -19,7 +19,7 @@ def main() -> None:
 
 
 def stop(number: int, _frame: object) -> NoReturn:
-    """End as a program should that AWS Batch terminates: SIGKILL comes 30 s after SIGTERM."""
+    """End in good time, as a program that AWS Batch terminates should: SIGKILL comes 30 s after SIGTERM."""
     print("Got SIGTERM: putting things in order, then ending.")
     sys.exit(128 + number)
 

@@ -1,16 +1,16 @@
-"""Fail until the source is ready: in the first tries of Airflow, and at the first attempt of every other one."""
+"""Fail until the source is ready: in Airflow's first tries, and in AWS Batch's first attempt of every later one."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-#: What sysexits.h calls a temporary failure, after which trying again makes sense.
+#: What sysexits.h calls a temporary failure, which is worth a retry.
 TEMPORARY_FAILURE = 75
 
 
 def main() -> None:
-    """Take Airflow's try and the first good one as arguments."""
+    """Take Airflow's try number, and the first one that succeeds, as arguments."""
     airflow_try, good_try = map(int, sys.argv[1:])
     batch_attempt = int(os.environ["AWS_BATCH_JOB_ATTEMPT"])
     print(f"AWS Batch's attempt {batch_attempt} in Airflow's try {airflow_try}")

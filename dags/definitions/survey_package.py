@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Print one line a module, then write the counts of all into OUTPUT/PACKAGE.json, or print them for `-`."""
+    """Print one line per module, then write the counts of all to OUTPUT/PACKAGE.json, or print them if it is `-`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--docstrings", action="store_true", help="also count what has a docstring")
     parser.add_argument("package")
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def find_modules(package: str) -> dict[str, Path]:
-    """Return the files of a package's modules by the modules' names."""
+    """Return the file of each module of a package, by the module's name."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         sys.exit(f"This Python has no package {package!r} with a source.")

@@ -1,4 +1,4 @@
-"""Merge the surveys of some packages into one table."""
+"""Merge the surveys of several packages into one table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS = ("modules", "lines", "functions", "classes", "documented")
 
 
 def main() -> None:
-    """Read INPUT/PACKAGE.json for each package of a JSON list, and print one line a package and their sum."""
+    """Read INPUT/PACKAGE.json for each package in a JSON list, and print one line per package and their sum."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("packages", type=json.loads)
     parser.add_argument("input", type=Path)
