@@ -131,14 +131,13 @@ class BatchJobOperator(JobTask, BaseOperator):
         """
         from airflow.sdk.exceptions import AirflowTaskTimeout
 
-        from airflow_batch_jobs.batch.aws.clients import kept_clients
         from airflow_batch_jobs.task.submitting import submission_for, submit
 
         ti = context["ti"]
         submission = submission_for(
             context,
             self._request(),
-            kept_clients(self._connection.clients()),
+            self._connection.clients(),
             job_name=self.job_name,
             is_detached=not (self.wait and self.terminate_on_kill),
         )

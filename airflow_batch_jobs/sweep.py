@@ -68,7 +68,6 @@ class BatchOrphanSweepOperator(BaseOperator):
             AwsError: AWS did not list the jobs, or an orphan could not be terminated; the others were.
         """
         del context
-        from airflow_batch_jobs.batch.aws.clients import kept_clients
         from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep
         from airflow_batch_jobs.config import Settings
         from airflow_batch_jobs.task import log
@@ -76,13 +75,13 @@ class BatchOrphanSweepOperator(BaseOperator):
 
         connection = AwsConnection.of(self)
         report = OrphanSweep(
-            clients=kept_clients(connection.clients()),
+            clients=connection.clients(),
             deployment=Settings.read().deployment,
             job_queues=[self.job_queues] if isinstance(self.job_queues, str) else list(self.job_queues),
             grace_seconds=self.grace_seconds,
             dry_run=not self.terminates,
         ).run(states_on_worker)
-        for finding, line in zip(report.findings, report.lines(), strict=True):
+        for finding, line in report.lines():
             write = log.note if finding.decision is Decision.LEFT else log.problem
             write(line)
         log.note(report.summary())

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.operations import explained
+from airflow_batch_jobs.batch.aws import service
 from airflow_batch_jobs.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -103,11 +104,9 @@ def register_folder(clients: ClientFactory, folder: Path) -> list[str]:
     """
     files = read_folder(folder)
     requests = [(each, each.request()) for each in files]
-    with explained("batch:RegisterJobDefinition"):
-        client = clients("batch")
+    batch = service(clients, "batch")
     for each, request in requests:
-        with explained("batch:RegisterJobDefinition"):
-            revision = client.register_job_definition(**request)["revision"]
+        revision = batch.call("register_job_definition", itemgetter("revision"), **request)
         if revision != each.revision:
             raise DefinitionError(f"{each.path} was registered as revision {revision}: it was there before.")
     return [str(each) for each in files]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_batch_jobs.batch.definition.reference import NAME_LIMIT, legal_name
+from airflow_batch_jobs.batch.definition.reference import NAME_LIMIT, RANDOM_DIGITS, legal_name, unique_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +31,7 @@ TAG_SIGNS = r"\w +\-=.:/@"
 TAG_VALUE_LIMIT = 256
 
 _INSTANCE_DIGITS = 12
-_SERIES_DIGITS = 6
-_TEXT_LIMIT = NAME_LIMIT - _INSTANCE_DIGITS - _SERIES_DIGITS - len("--")
+_TEXT_LIMIT = NAME_LIMIT - _INSTANCE_DIGITS - RANDOM_DIGITS - len("--")
 
 
 class HasTaskKey(Protocol):
@@ -112,7 +110,7 @@ def new_job_name(prefix: str, suffix: str | None = None) -> str:
         prefix: From `TaskIdentity.job_name_prefix`.
         suffix: Tells a series of sends from others; six random hexadecimal digits, when None.
     """
-    return f"{prefix}-{suffix or secrets.token_hex(_SERIES_DIGITS // 2)}"
+    return f"{prefix}-{suffix}" if suffix else unique_name(prefix)
 
 
 def task_tags(identity: TaskIdentity, *, is_detached: bool = False) -> dict[str, str]:
@@ -147,7 +145,7 @@ def owner_of(tags: Mapping[str, str], job_name: str, deployment: str) -> TaskKey
         job_name: The job's.
         deployment: The deployment that the job has to be of.
     """
-    named = re.fullmatch(rf".*-([0-9a-f]{{{_INSTANCE_DIGITS}}})-[0-9a-f]{{{_SERIES_DIGITS}}}", job_name)
+    named = re.fullmatch(rf".*-([0-9a-f]{{{_INSTANCE_DIGITS}}})-[0-9a-f]{{{RANDOM_DIGITS}}}", job_name)
     map_index = tags.get(MAP_INDEX_TAG, "")
     if named is None or not re.fullmatch(r"-1|[0-9]+", map_index):
         return None

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-import secrets
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS, session_clients
-from airflow_batch_jobs.batch.aws.clients import kept_clients
-from airflow_batch_jobs.batch.aws.clock import SystemClock
-from airflow_batch_jobs.batch.aws.pacing import Backoff
+from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS, KeptClients, service, session_clients
+from airflow_batch_jobs.batch.aws.clock import SystemClock, look_until
 from airflow_batch_jobs.batch.definition import JobDefinition
-from airflow_batch_jobs.batch.definition.reference import NAME_LIMIT, legal_name
+from airflow_batch_jobs.batch.definition.reference import unique_name
 from airflow_batch_jobs.batch.logs import read_all
-from airflow_batch_jobs.batch.operations import check_request, describe_jobs, explained, send, terminate
+from airflow_batch_jobs.batch.operations import describe_jobs, send, terminate
+from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch.blocking import follow_lines
@@ -38,7 +36,8 @@ if TYPE_CHECKING:
 
 #: How long AWS may be out of reach before a wait gives up.
 OUTAGE_SECONDS = 300.0
-_RANDOM_DIGITS = 6
+#: The longest pause between two looks for a job that AWS does not show yet.
+_LONGEST_PAUSE_SECONDS = 15.0
 
 
 class BatchJob:
@@ -57,23 +56,30 @@ class BatchJob:
 
     def __init__(
         self,
-        definition: JobDefinition,
+        definition: JobDefinition | None,
         *,
         session: boto3.Session | None = None,
         region_name: str | None = None,
         clients: ClientFactory | None = None,
         clock: Clock | None = None,
+        _job_id: str | None = None,
     ) -> None:
         """Prepare a job; AWS is not asked yet.
 
         Args:
-            definition: What to run.
+            definition: What to run; None where `from_id` finds that out later.
             session: The credentials; boto3's default ones when None.
             region_name: The region; the session's own when None.
             clients: Makes the clients, in place of `session` and `region_name`.
             clock: Time and sleep.
         """
-        self._prepare(definition, None, clients or session_clients(session, region_name), clock)
+        self._definition = definition
+        self._job_id = _job_id
+        self._queue: str | None = None
+        self._container_overrides: Mapping[str, Any] = {}
+        self._submitted_at: float | None = None
+        self._clients = KeptClients.of(clients or session_clients(session, region_name))
+        self._clock = clock or SystemClock()
 
     @classmethod
     def from_id(
@@ -96,22 +102,7 @@ class BatchJob:
             clients: Makes the clients, in place of `session` and `region_name`.
             clock: Time and sleep.
         """
-        job = cls.__new__(cls)
-        job._prepare(  # noqa: SLF001 - its own class
-            None, job_id, clients or session_clients(session, region_name), clock
-        )
-        return job
-
-    def _prepare(
-        self, definition: JobDefinition | None, job_id: str | None, clients: ClientFactory, clock: Clock | None
-    ) -> None:
-        self._definition = definition
-        self._job_id = job_id
-        self._queue: str | None = None
-        self._container_overrides: Mapping[str, Any] = {}
-        self._submitted_at: float | None = None
-        self._clients = kept_clients(clients)
-        self._clock = clock or SystemClock()
+        return cls(None, session=session, region_name=region_name, clients=clients, clock=clock, _job_id=job_id)
 
     @property
     def definition(self) -> JobDefinition:
@@ -209,7 +200,7 @@ class BatchJob:
         definition = self.definition
         name = submit_options.pop("jobName", None) or definition.make_job_name(self._clock.now())
         request = SubmitRequest(
-            job_name=_unique(name),
+            job_name=unique_name(name),
             job_queue=queue,
             job_definition=definition.pinned_reference,
             parameters=definition.to_dict(),
@@ -230,13 +221,18 @@ class BatchJob:
             JobNotFoundError: AWS knows no job of this id, also 60 s after the submit.
             AwsError: AWS refused, or could not be reached.
         """
-        job_id, backoff = self._submitted_id(), Backoff()
-        while True:
-            for detail in describe_jobs(self._clients, [job_id]):
-                return detail
-            if self._submitted_at is None or self._clock.monotonic() - self._submitted_at >= UNKNOWN_GRACE_SECONDS:
-                raise JobNotFoundError(job_id)
-            self._clock.sleep(backoff.next_delay())
+        job_id, is_known_after = self._submitted_id(), float("-inf")
+        if self._submitted_at is not None:
+            is_known_after = self._submitted_at + UNKNOWN_GRACE_SECONDS
+        for detail in look_until(
+            lambda: describe_jobs(self._clients, [job_id]),
+            bool,
+            self._clock,
+            is_known_after - self._clock.monotonic(),
+            longest_pause=_LONGEST_PAUSE_SECONDS,
+        ):
+            return detail
+        raise JobNotFoundError(job_id)
 
     def status(self) -> JobStatus:
         """Return the job's status now. Raises as `detail` does."""
@@ -264,9 +260,7 @@ class BatchJob:
             CallOrderError: It has not been submitted.
             AwsError: AWS refused, or could not be reached.
         """
-        job_id = self._submitted_id()
-        with explained("batch:CancelJob"):
-            self._clients("batch").cancel_job(jobId=job_id, reason=reason)
+        service(self._clients, "batch").call("cancel_job", dict, jobId=self._submitted_id(), reason=reason)
 
     def terminate(self, reason: str) -> None:
         """Stop the job in whatever state it is; one that has ended stays as it is.
@@ -280,7 +274,7 @@ class BatchJob:
             CallOrderError: It has not been submitted.
             AwsError: AWS refused, or could not be reached.
         """
-        terminate(self._clients, self._submitted_id(), reason)
+        terminate(self._clients, self._submitted_id(), reason, self._clock)
 
     def wait(
         self,
@@ -379,8 +373,3 @@ class BatchJob:
 def _newest(streams: Sequence[LogStream]) -> LogStream | None:
     """Return the stream whose attempt started last; the first of several."""
     return max(streams, key=lambda stream: stream.started_at.timestamp() if stream.started_at else 0, default=None)
-
-
-def _unique(name: str) -> str:
-    """Add six random digits to a name, so that no other job has it."""
-    return f"{legal_name(name, NAME_LIMIT - _RANDOM_DIGITS - 1)}-{secrets.token_hex(_RANDOM_DIGITS // 2)}"

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.aws.clients import kept_clients
+from airflow_batch_jobs.batch.aws import KeptClients, service
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
 from airflow_batch_jobs.batch.identity import (
     DEPLOYMENT_TAG,
@@ -25,7 +26,7 @@ from airflow_batch_jobs.batch.identity import (
     legal_tag_value,
     owner_of,
 )
-from airflow_batch_jobs.batch.operations import ask_all, describe_jobs, explained, terminate
+from airflow_batch_jobs.batch.operations import describe_jobs, terminate
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.errors import AwsError, NoDeploymentError
 
@@ -115,11 +116,11 @@ class SweepReport:
             return "not terminated"
         return "would be terminated" if self.dry_run else "terminated"
 
-    def lines(self) -> Iterator[str]:
-        """Yield one line a job: what became of it, and why."""
+    def lines(self) -> Iterator[tuple[Finding, str]]:
+        """Yield the findings, each with a line: what became of the job, and why."""
         for one in self.findings:
             what = f"Job {one.job.job_id} ({one.job.job_name}), {one.job.status} in {one.job.queue_name}"
-            yield f"{what}: {self.verdict(one)}: {one.why}"
+            yield one, f"{what}: {self.verdict(one)}: {one.why}"
 
     def summary(self) -> str:
         """Return one line over all jobs."""
@@ -172,7 +173,7 @@ class OrphanSweep:
         Raises:
             AwsError: AWS did not list or describe them.
         """
-        clients, tag, now = kept_clients(self.clients), legal_tag_value(self.deployment), self.clock.now()
+        clients, tag, now = KeptClients.of(self.clients), legal_tag_value(self.deployment), self.clock.now()
         jobs = describe_jobs(clients, _active_ids(clients, self.job_queues))
         return tuple(
             self._look(job, now) for job in jobs if job.status.is_active and job.tags.get(DEPLOYMENT_TAG) == tag
@@ -185,7 +186,7 @@ class OrphanSweep:
             found: What `find` returned.
             states: The states of the task instances in question, asked for after that.
         """
-        clients = kept_clients(self.clients)
+        clients = KeptClients.of(self.clients)
         findings = [_judge(one, states) for one in found]
         return SweepReport(tuple(self._end(clients, one) for one in findings), self.dry_run)
 
@@ -207,7 +208,7 @@ class OrphanSweep:
             return finding
         try:
             reason = f"Orphan of an Airflow task: {finding.why}"[:_REASON_LIMIT]
-            terminate(clients, finding.job.job_id, reason)
+            terminate(clients, finding.job.job_id, reason, self.clock)
         except AwsError as error:  # the other orphans cost money too
             return replace(finding, why=f"{finding.why}; {error}", error=error)
         return finding
@@ -225,8 +226,7 @@ def detach(clients: ClientFactory, job: JobDetail) -> None:
         AwsError: AWS refused.
     """
     if job.tags.get(DETACHED_TAG) != DETACHED:
-        with explained("batch:TagResource"):
-            clients("batch").tag_resource(resourceArn=job.job_arn, tags={DETACHED_TAG: DETACHED})
+        service(clients, "batch").call("tag_resource", dict, resourceArn=job.job_arn, tags={DETACHED_TAG: DETACHED})
 
 
 def _judge(finding: Finding, states: Mapping[TaskKey, str | None]) -> Finding:
@@ -244,12 +244,11 @@ def _active_ids(clients: ClientFactory, queues: Iterable[str]) -> list[str]:
 
     The states are asked for in the order of a job's life: one that goes on meanwhile is seen twice and not missed.
     """
-    with explained("batch:ListJobs"):
-        client = clients("batch")
-        return [
-            job["jobId"]
-            for queue in dict.fromkeys(queues)
-            for status in JobStatus
-            if status.is_active
-            for job in ask_all(client, "list_jobs", "jobSummaryList", jobQueue=queue, jobStatus=status.value)
-        ]
+    batch, job_id = service(clients, "batch"), itemgetter("jobId")
+    return [
+        each
+        for queue in dict.fromkeys(queues)
+        for status in JobStatus
+        if status.is_active
+        for each in batch.pages("list_jobs", "jobSummaryList", job_id, jobQueue=queue, jobStatus=status.value)
+    ]

@@ -26,7 +26,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
-from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
+from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock, look_until
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.identity import DEPLOYMENT_TAG, GENERATION_TAG, TRY_NUMBER_TAG, new_job_name, task_tags
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 20.0
 #: How long the end of an older generation's job is awaited.
 END_SECONDS = 120.0
-LOOK_AGAIN_SECONDS = 2.0
 #: The statusReason of an older generation's job.
 REPLACED = "Replaced by a newer run of the same Airflow task"
 
@@ -189,14 +188,14 @@ class Submission:
         Raises:
             AwsError: AWS could not be asked.
         """
-        until = self.clock.monotonic() + UNKNOWN_GRACE_SECONDS
-        while True:
-            own = [job for job in self._listed(None) if job.tags.get(GENERATION_TAG) in self._own_generations(None)]
-            is_known = not self._is_sent or any(job.job_name == self.request.job_name for job in own)
-            if is_known or self.clock.monotonic() > until:
-                active = [job for job in own if job.status.is_active and not job.is_terminated]
-                return [self._submitted(job) for job in active]
-            self.clock.sleep(LOOK_AGAIN_SECONDS)
+        generations = self._own_generations(None)
+        own = look_until(
+            lambda: [job for job in self._listed(None) if job.tags.get(GENERATION_TAG) in generations],
+            lambda found: not self._is_sent or any(job.job_name == self.request.job_name for job in found),
+            self.clock,
+            UNKNOWN_GRACE_SECONDS,
+        )
+        return [self._submitted(job) for job in own if job.status.is_active and not job.is_terminated]
 
     def _send(self, earlier: Record | None) -> Submitted:
         record = self._record(self.request.job_name, self.request.job_queue, self.clock.now())
@@ -312,13 +311,14 @@ class Submission:
 
         AWS may not know yet what was sent just now: until 60 s after a send that was recorded, its job has to be found.
         """
-        while True:
-            found = list(self._listed(record))
-            if record is None or self.clock.now() > _grace_end(record):
-                return found
-            if any(job.job_id == record.job_id or job.job_name == record.job_name for job in found):
-                return found
-            self.clock.sleep(LOOK_AGAIN_SECONDS)
+        if record is None:
+            return list(self._listed(None))
+        return look_until(
+            lambda: list(self._listed(record)),
+            lambda found: any(job.job_id == record.job_id or job.job_name == record.job_name for job in found),
+            self.clock,
+            (_grace_end(record) - self.clock.now()).total_seconds(),
+        )
 
     def _listed(self, record: Record | None) -> Iterator[JobDetail]:
         queues = dict.fromkeys([self.request.job_queue, *([record.job_queue] if record else [])])
@@ -336,13 +336,14 @@ class Submission:
         """Terminate jobs and wait until they have ended, so that two runs of one task never overlap."""
         for job in jobs:
             self.note(f"Terminating job {job.job_id} of an earlier run of this task; it is {job.status}.")
-            terminate(self.clients, job.job_id, REPLACED)
-        until = self.clock.monotonic() + END_SECONDS
-        active = [job.job_id for job in jobs]
-        while active and self.clock.monotonic() < until:
-            active = [job.job_id for job in describe_jobs(self.clients, active) if job.status.is_active]
-            if active:
-                self.clock.sleep(LOOK_AGAIN_SECONDS)
+            terminate(self.clients, job.job_id, REPLACED, self.clock)
+        ids = [job.job_id for job in jobs]
+        look_until(
+            lambda: describe_jobs(self.clients, ids),
+            lambda found: not any(job.status.is_active for job in found),
+            self.clock,
+            END_SECONDS,
+        )
 
 
 def _best(own: list[JobDetail], *, is_same: bool) -> JobDetail | None:

@@ -1,13 +1,17 @@
-"""The AWS connection of a task: what the operator's AWS parameters say, as a factory of boto3 clients."""
+"""The AWS connection of a task: what the operator's AWS parameters say, as boto3 clients of one session."""
 
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_batch_jobs.batch.aws import KeptClients
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from botocore.config import Config
 
@@ -53,24 +57,36 @@ class AwsConnection:
         """Return the fields, as they stand in a trigger's kwargs."""
         return asdict(self)
 
-    def clients(self) -> ClientFactory:
-        """Return a factory of clients with this connection's credentials.
+    def clients(self, on_made: Callable[[str], object] = lambda _: None) -> KeptClients:
+        """Return the clients of this connection.
 
-        The connection is looked up when a client is made, never before, and blocks meanwhile: make clients in threads.
+        The connection is looked up when the first one is made, never before, and blocks meanwhile: call AWS in threads.
+
+        Args:
+            on_made: Told the service of each client that was made.
         """
+        return KeptClients(self._open_session, on_made)
+
+    def _open_session(self) -> ClientFactory:
+        """Look the connection up, and return what makes clients of one session with its credentials."""
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+        from botocore.config import Config as BotocoreConfig
+
+        hook: AwsGenericHook[Any] = AwsGenericHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            client_type="batch",
+            config=BotocoreConfig(**self.botocore_config) if self.botocore_config else None,
+        )
+        base, making = hook.config, threading.Lock()
+        # By itself the hook opens a session for each client, and each session assumes the connection's role anew.
+        hook.get_session = cache(hook.get_session)  # type: ignore[method-assign]  # where the hook itself looks for it
 
         def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
-            from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
-            from botocore.config import Config as BotocoreConfig
-
-            hook: AwsGenericHook[Any] = AwsGenericHook(
-                aws_conn_id=self.aws_conn_id,
-                region_name=region_name or self.region_name,
-                verify=self.verify,
-                client_type=service,
-                config=BotocoreConfig(**self.botocore_config) if self.botocore_config else None,
-            )
-            base = hook.config
-            return hook.get_client_type(config=base.merge(config) if config else base)
+            wanted = base.merge(BotocoreConfig(region_name=region_name)) if region_name else base
+            with making:  # neither the hook nor its session may make two clients at once
+                hook.client_type = service
+                return hook.get_client_type(config=wanted.merge(config) if config else wanted)
 
         return make

@@ -9,26 +9,9 @@ from __future__ import annotations
 
 import gc
 from functools import cache
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from botocore.config import Config
-
-    from airflow_batch_jobs.batch.aws import ClientFactory
 
 
 @cache
 def freeze_after(_loaded: str) -> None:
     """Leave out what exists by now; once for each thing that has been loaded."""
     gc.freeze()
-
-
-def freezing(clients: ClientFactory) -> ClientFactory:
-    """Return a factory of the same clients that leaves out what the first one of each service loads."""
-
-    def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
-        client = clients(service, region_name=region_name, config=config)
-        freeze_after(service)
-        return client
-
-    return make

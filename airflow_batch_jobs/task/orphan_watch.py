@@ -12,10 +12,9 @@ from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.supervisor import states_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from airflow_batch_jobs.batch.orphans import Finding, SweepReport
+    from airflow_batch_jobs.batch.orphans import SweepReport
     from airflow_batch_jobs.batch.watch import JobWatcher
 
 #: Seconds from the end of one sweep to the beginning of the next.
@@ -51,24 +50,18 @@ class OrphanWatch:
             except Exception as error:  # noqa: BLE001 - whatever is wrong, no trigger may end for it
                 log.problem(f"The sweep for orphans has failed and is tried again: {error!r}")
                 continue
-            for finding, line in zip(report.findings, report.lines(), strict=True):
+            for finding, line in report.lines():
                 if finding.decision is Decision.ORPHAN:
                     log.problem(line)
 
     async def _sweep(self) -> SweepReport:
-        queues = self._watcher.queues()
-        found = await self._watcher.use_client(lambda client: self._of(client, queues).find())
-        states = await states_of(in_question(found), self._gate)
-        return await self._watcher.use_client(partial(self._settle, found=found, states=states))
-
-    def _settle(self, client: Any, found: Sequence[Finding], states: dict[Any, str | None]) -> SweepReport:
-        return self._of(client, ()).settle(found, states)
-
-    def _of(self, client: Any, queues: Sequence[str]) -> OrphanSweep:
-        return OrphanSweep(
-            clients=lambda *_args, **_options: client,
+        sweep = OrphanSweep(
+            clients=self._watcher.clients,
             deployment=self._deployment,
-            job_queues=queues,
+            job_queues=self._watcher.queues(),
             dry_run=False,
             clock=self._watcher.clock,
         )
+        found = await self._watcher.beside(sweep.find)
+        states = await states_of(in_question(found), self._gate)
+        return await self._watcher.beside(partial(sweep.settle, found, states))

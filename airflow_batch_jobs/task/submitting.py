@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.aws import service
 from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey
-from airflow_batch_jobs.batch.operations import check_request
 from airflow_batch_jobs.batch.orphans import detach
+from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.submission import Submission
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.task import log
@@ -73,4 +74,4 @@ def submit(submission: Submission) -> tuple[Submitted, JobDetail]:
         log.note(f"Submitted job {submitted.job_id} ({name}): {request.job_definition} to {queue}")
     elif submission.is_detached:
         detach(clients, submitted.found)
-    return submitted, submitted.to_detail(definition=definition, region=clients("batch").meta.region_name)
+    return submitted, submitted.to_detail(definition=definition, region=service(clients, "batch").region_name())

@@ -8,12 +8,12 @@ from contextvars import Context
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from airflow_batch_jobs.batch.aws.pacing import LineBudget
 from airflow_batch_jobs.batch.watch import JobWatcher
+from airflow_batch_jobs.batch.watch.line_budget import LineBudget
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import NoDeploymentError
 from airflow_batch_jobs.task import log
-from airflow_batch_jobs.task.heap import freeze_after, freezing
+from airflow_batch_jobs.task.heap import freeze_after
 from airflow_batch_jobs.task.orphan_watch import OrphanWatch
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Triggerer:
         settings = Settings.read()
         rate = settings.log_lines_per_second
         watcher = JobWatcher(
-            freezing(connection.clients()),
+            connection.clients(freeze_after),
             settings.watch_options(),
             budget=self._budgets.setdefault(rate, LineBudget(rate)),
             on_size=_freeze_at,

@@ -1,4 +1,4 @@
-"""DescribeJobs entries of every shape, as AWS writes them, with overrides; and a clock that tests move."""
+"""DescribeJobs entries of every shape, as AWS writes them, with overrides; a request; and a clock that tests move."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.detail import JobDetail
+from airflow_batch_jobs.batch.request import SubmitRequest
 from tests.clocks import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from airflow_batch_jobs.local.server import LocalAws
 
 REGION = "eu-central-1"
 ACCOUNT = f"arn:aws:batch:{REGION}:123456789012"
@@ -218,3 +221,15 @@ def entries() -> Entries:
 def clock() -> ManualClock:
     """A clock that nothing else moves with."""
     return ManualClock()
+
+
+def request_for(definition: str, **fields: Any) -> SubmitRequest:
+    """A request for a job of the default queue."""
+    return SubmitRequest(**{"job_name": "align-1", "job_queue": "default", "job_definition": definition, **fields})
+
+
+@pytest.fixture
+def align(aws: LocalAws) -> str:
+    """A definition at revision 1 whose jobs end at once."""
+    aws.script(definition="align", running=0)
+    return aws.register("align", ["align", "Ref::sample"], parameters={"sample": "none"})

@@ -1,4 +1,4 @@
-"""A job is submitted with one request, found when the answer is lost, and checked beforehand."""
+"""A job is submitted with one request, found when the answer is lost, described and terminated."""
 
 from __future__ import annotations
 
@@ -10,45 +10,22 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, SSLError
 
 from airflow_batch_jobs.batch.aws import session_clients
-from airflow_batch_jobs.batch.operations import (
-    check_queue,
-    check_request,
-    check_revision,
-    describe_jobs,
-    find_by_name,
-    send,
-    terminate,
-)
-from airflow_batch_jobs.batch.request import SubmitRequest
+from airflow_batch_jobs.batch.operations import describe_jobs, find_by_name, send, terminate
+from airflow_batch_jobs.batch.preflight import check_queue, check_request
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
-    DefinitionNotFoundError,
     EndpointError,
-    NotPinnedError,
-    ParameterError,
     QueueNotFoundError,
     RequestError,
-    RevisionInactiveError,
     SubmitUnansweredError,
     ThrottledError,
 )
-from tests.clocks import FrozenClock
+from tests.batch.conftest import request_for
+from tests.clocks import FrozenClock, ManualClock
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
     from tests.clocks import ManualClock
-
-
-def request_for(definition: str, **fields: Any) -> SubmitRequest:
-    """A request for a job of the default queue."""
-    return SubmitRequest(**{"job_name": "align-1", "job_queue": "default", "job_definition": definition, **fields})
-
-
-@pytest.fixture
-def align(aws: LocalAws) -> str:
-    """A definition at revision 1 whose jobs end at once."""
-    aws.script(definition="align", running=0)
-    return aws.register("align", ["align", "Ref::sample"], parameters={"sample": "none"})
 
 
 def test_a_job_is_submitted_with_one_request(aws: LocalAws, align: str, clock: ManualClock) -> None:
@@ -215,111 +192,7 @@ def test_a_job_is_terminated_with_a_reason(aws: LocalAws) -> None:
     assert (entry["status"], entry["statusReason"]) == ("FAILED", "not needed")
 
 
-def test_a_good_request_passes(aws: LocalAws, align: str) -> None:
-    """The check tells the ARN of the revision that will run."""
-    arn = check_request(aws.clients(), request_for(align))
-    assert arn.startswith("arn:aws:batch:")
-    assert arn.endswith(":job-definition/align:1")
-
-
-def test_an_unknown_queue_is_named_with_those_there_are(aws: LocalAws) -> None:
-    """A typing error in the queue's name is seen at a glance."""
-    with pytest.raises(QueueNotFoundError, match=r"No job queue 'defualt' in region .*There are: default"):
-        check_queue(aws.clients(), "defualt")
-
-
-def test_an_unknown_definition_is_named(aws: LocalAws) -> None:
-    """There is nothing of that name at all."""
-    with pytest.raises(DefinitionNotFoundError, match="No job definition 'algin' is active"):
-        check_revision(aws.clients(), "algin:1")
-
-
-def test_an_unknown_revision_is_told_the_newest(aws: LocalAws) -> None:
-    """The definition exists, and the revision does not."""
-    for _ in range(2):
-        aws.register("align", ["align"])
-    with pytest.raises(DefinitionNotFoundError, match=r"no revision 9\. The newest ACTIVE one is 2"):
-        check_revision(aws.clients(), "align:9")
-
-
-def test_a_deregistered_revision_is_told_the_newest_active_one(aws: LocalAws) -> None:
-    """Infrastructure tools deregister the revision before: the error says which one there is and how to pin it."""
-    arn = check_revision(aws.clients(), aws.register("align", ["align"]))["jobDefinitionArn"]
-    aws.register("align", ["align"])
-    aws.clients()("batch").deregister_job_definition(jobDefinition="align:1")
-    with pytest.raises(RevisionInactiveError, match=r"at_revision\(2\)` or as \"align:2\"") as caught:
-        check_revision(aws.clients(), "align:1")
-    assert caught.value.action == "batch:DescribeJobDefinitions"
-    with pytest.raises(RevisionInactiveError, match=arn[:-1] + "2"):
-        check_revision(aws.clients(), arn)
-
-
-def test_a_definition_without_active_revisions_says_so(aws: LocalAws, align: str) -> None:
-    """There is no other revision to pin."""
-    aws.clients()("batch").deregister_job_definition(jobDefinition=align)
-    with pytest.raises(RevisionInactiveError, match="no ACTIVE revision: register one"):
-        check_revision(aws.clients(), align)
-
-
-def test_a_reference_without_a_revision_is_not_looked_up(aws: LocalAws) -> None:
-    """Which revision it means would change under a running DAG."""
-    with pytest.raises(NotPinnedError):
-        check_revision(aws.clients(), "align")
-
-
-def test_a_placeholder_that_nothing_fills_is_found(aws: LocalAws) -> None:
-    """AWS would hand `Ref::sample` to the program as it stands."""
-    reference = aws.register("align", ["align", "Ref::sample", "Ref::threads"], parameters={"threads": "4"})
-    with pytest.raises(ParameterError, match="align:1: parameter 'sample' is missing") as caught:
-        check_request(aws.clients(), request_for(reference))
-    assert caught.value.field == "sample"
-    check_request(aws.clients(), request_for(reference, parameters={"sample": "s1"}))
-
-
-def test_a_command_that_is_replaced_needs_no_parameters(aws: LocalAws) -> None:
-    """Only the commands that will run count."""
-    reference = aws.register("align", ["align", "Ref::sample"])
-    check_request(aws.clients(), request_for(reference, container_overrides={"command": ["align", "--version"]}))
-
-
-def test_the_placeholders_of_every_container_count(aws: LocalAws) -> None:
-    """Of several containers, those whose command is replaced are left out."""
-    containers = [{"name": name, "image": "i", "command": [f"Ref::{name}"]} for name in ("main", "sidecar")]
-    aws.clients()("batch").register_job_definition(
-        jobDefinitionName="pair", type="container", ecsProperties={"taskProperties": [{"containers": containers}]}
-    )
-    with pytest.raises(ParameterError, match="'sidecar'"):
-        check_request(aws.clients(), request_for("pair:1", parameters={"main": "x"}))
-    override = {"taskProperties": [{"containers": [{"name": "sidecar", "command": ["true"]}]}]}
-    check_request(
-        aws.clients(), request_for("pair:1", parameters={"main": "x"}, options={"ecsPropertiesOverride": override})
-    )
-
-
-def test_the_placeholders_of_nodes_count(aws: LocalAws) -> None:
-    """A range of nodes has its own command."""
-    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
-    container = {"image": "i", "command": ["Ref::rank"], "resourceRequirements": needs}
-    nodes = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:1", "container": container}]}
-    aws.clients()("batch").register_job_definition(jobDefinitionName="mpi", type="multinode", nodeProperties=nodes)
-    with pytest.raises(ParameterError, match="'rank'"):
-        check_request(aws.clients(), request_for("mpi:1"))
-    override = {"nodePropertyOverrides": [{"targetNodes": "0:1", "containerOverrides": {"command": ["true"]}}]}
-    check_request(aws.clients(), request_for("mpi:1", options={"nodeOverrides": override}))
-
-
-@pytest.mark.parametrize("operation", ["DescribeJobQueues", "DescribeJobDefinitions"])
-def test_a_role_that_may_not_look_may_still_submit(aws: LocalAws, align: str, operation: str) -> None:
-    """The check is passed over, with a word about why."""
-    aws.fault(operation, "denied")
-    notes: list[str] = []
-    assert check_request(aws.clients(), request_for(align), note=notes.append) == align
-    assert check_request(aws.clients(), request_for(align)) == align
-    assert len(notes) == 1
-    assert f"batch:{operation}" in notes[0]
-
-
-def test_what_the_checks_ask_is_also_understood_elsewhere() -> None:
+def test_what_is_called_is_also_understood_elsewhere() -> None:
     """moto, as a second opinion, knows the queue, the revision and the job's name in the same way."""
     from moto import mock_aws
 
@@ -334,9 +207,11 @@ def test_what_the_checks_ask_is_also_understood_elsewhere() -> None:
         batch.create_job_queue(jobQueueName="default", state="ENABLED", priority=1, computeEnvironmentOrder=order)
         batch.create_job_queue(jobQueueName="closed", state="DISABLED", priority=1, computeEnvironmentOrder=order)
         container: Any = {"image": "i", "vcpus": 1, "memory": 128, "command": ["align", "Ref::sample"]}
-        batch.register_job_definition(jobDefinitionName="align", type="container", containerProperties=container)
-        request = request_for("align:1", parameters={"sample": "s1"})
-        assert check_request(clients, request).endswith(":job-definition/align:1")
+        arn = batch.register_job_definition(jobDefinitionName="align", type="container", containerProperties=container)[
+            "jobDefinitionArn"
+        ]
+        request = request_for(arn, parameters={"sample": "s1"})  # moto finds no `name:revision`, only names and ARNs
+        assert check_request(clients, request) == arn
         with pytest.raises(QueueNotFoundError, match="There are: closed, default"):
             check_queue(clients, "other")
         with pytest.raises(QueueNotFoundError, match="'closed' is disabled"):

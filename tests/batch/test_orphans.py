@@ -96,7 +96,7 @@ def test_a_job_whose_task_goes_on_is_left(world: World, state: str | None) -> No
     report = world.sweep()
     assert report.ended == ()
     assert not world.is_terminated(job_id)
-    assert f"is {state or 'cleared'}" in next(report.lines())
+    assert f"is {state or 'cleared'}" in next(report.lines())[1]
 
 
 def test_a_dry_run_terminates_nothing_and_says_what_would_be(world: World) -> None:
@@ -107,7 +107,7 @@ def test_a_dry_run_terminates_nothing_and_says_what_would_be(world: World) -> No
     )
     assert report.ended == (job_id,)
     assert not world.is_terminated(job_id)
-    [line] = report.lines()
+    [(_, line)] = report.lines()
     assert line.startswith(f"Job {job_id} (d-t-")
     assert line.endswith("SUBMITTED in default: would be terminated: d.t of run r is gone")
     assert report.summary() == "1 active job of this deployment: 1 would be terminated"
@@ -118,7 +118,7 @@ def test_a_young_job_is_left_until_the_grace_time_is_over(world: World) -> None:
     job_id = world.job()
     report = world.sweep(after_seconds=599)
     assert report.ended == ()
-    assert "599 s old" in next(report.lines())
+    assert "599 s old" in next(report.lines())[1]
     assert not world.asked
     assert world.sweep(after_seconds=2).ended == (job_id,)
 
@@ -158,7 +158,7 @@ def test_a_job_whose_tags_were_altered_is_never_terminated_by_guess(world: World
     report = world.sweep(deployment=deployment)
     assert report.ended == ()
     assert not world.is_terminated(job_id)
-    assert "cannot tell: its tags do not name a task instance exactly" in next(report.lines())
+    assert "cannot tell: its tags do not name a task instance exactly" in next(report.lines())[1]
     assert not world.asked
 
 
@@ -192,7 +192,7 @@ def test_a_task_instance_that_airflow_does_not_tell_of_keeps_its_job(world: Worl
     job_id = world.job()
     report = world.make().run(lambda _owners: {})
     assert report.ended == ()
-    assert "cannot tell: Airflow does not tell how d.t of run r is" in next(report.lines())
+    assert "cannot tell: Airflow does not tell how d.t of run r is" in next(report.lines())[1]
     assert not world.is_terminated(job_id)
 
 
@@ -222,7 +222,7 @@ def test_mapped_task_instances_are_told_apart(world: World) -> None:
     world.states = {TaskKey("d", "r", "t", 0): "running", TaskKey("d", "r", "t", 1): "failed"}
     report = world.sweep()
     assert report.ended == (jobs[1],)
-    assert any("d.t[0] of run r is running" in line for line in report.lines())
+    assert any("d.t[0] of run r is running" in line for _, line in report.lines())
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_an_orphan_that_cannot_be_terminated_does_not_keep_the_others(world: Wor
     assert len(report.ended) == 2
     assert isinstance(report.error, AccessDeniedError)
     assert sum(world.is_terminated(job_id) for job_id in jobs) == 2
-    assert any(": not terminated: d.t[" in line and "batch:TerminateJob" in line for line in report.lines())
+    assert any(": not terminated: d.t[" in line and "batch:TerminateJob" in line for _, line in report.lines())
 
 
 def test_a_queue_that_does_not_exist_is_an_error(world: World) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_batch_jobs.batch.aws import service
 from airflow_batch_jobs.batch.identity import (
     DEPLOYMENT_TAG,
     TaskIdentity,
@@ -46,17 +47,17 @@ ROLES = {
     "batch/orphans:detach": {AIRFLOW},
     "batch/definition_files:register_folder": {REGISTER},
     "batch/logs/page:fetch_page": {AIRFLOW, WATCH_ONLY, BY_HAND},
-    "batch/operations:_active_revisions": {AIRFLOW, BY_HAND},
-    "batch/operations:check_queue": {AIRFLOW, BY_HAND},
-    "batch/operations:check_revision": {AIRFLOW, BY_HAND},
     "batch/operations:describe_jobs": {AIRFLOW, SWEEP, BY_HAND},
     "batch/operations:find_by_name": {AIRFLOW, BY_HAND},
     "batch/operations:send": {AIRFLOW, BY_HAND},
-    "batch/operations:terminate": {AIRFLOW, SWEEP, BY_HAND},
-    "batch/watch/watcher:_terminate": {AIRFLOW},
+    "batch/operations:terminate_once": {AIRFLOW, SWEEP, BY_HAND},
+    "batch/preflight:check_queue": {AIRFLOW, BY_HAND},
+    "batch/preflight:check_revision": {AIRFLOW, BY_HAND},
     "batch/watch/status_poll:Descriptions.ask": {AIRFLOW, WATCH_ONLY, BY_HAND},
     "batch/watch/status_poll:_failed_children": {AIRFLOW, WATCH_ONLY, BY_HAND},
 }
+#: Who beside batch/aws loads boto3 or botocore.
+SESSION_OPENERS = {"cli/aws_options", "task/connection"}
 #: What IAM asks for beside an operation's own action: for tags, and for the role that a definition names.
 BESIDE = {
     "batch:SubmitJob": {"batch:TagResource"},
@@ -75,9 +76,9 @@ def actions() -> dict[str, str]:
     from botocore.model import ServiceModel
 
     found = {}
-    for service in ("sts", "logs", "batch"):  # what several have is meant of Batch: of the others nothing is changed
-        model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
-        found.update({xform_name(name): f"{service}:{name}" for name in model.operation_names})
+    for prefix in ("sts", "logs", "batch"):  # what several have is meant of Batch: of the others nothing is changed
+        model = ServiceModel(Loader().load_service_model(prefix, "service-2"), prefix)
+        found.update({xform_name(name): f"{prefix}:{name}" for name in model.operation_names})
     return found
 
 
@@ -90,7 +91,12 @@ def calls(where: Iterable[tuple[Place, ast.AST]]) -> dict[str, set[str]]:
                 continue  # a class's own method that is called so, as BatchJob.describe_jobs
             case ast.Attribute(attr=name) | ast.Constant(value=str(name)) if name in actions():
                 found.setdefault(str(place), set()).add(actions()[name])
-            case ast.Attribute(attr="get_waiter" | "get_paginator" | "generate_presigned_url"):
+            case ast.Call(func=ast.Attribute(attr="call" | "pages"), args=[ast.Constant(), *_]):
+                continue  # the operation is among what is named
+            case (
+                ast.Attribute(attr="get_waiter" | "get_paginator" | "generate_presigned_url")
+                | ast.Call(func=ast.Attribute(attr="call" | "pages"))
+            ) if place.module != "batch/aws/calls":
                 raise AssertionError(f"{place} calls AWS in a way that this test does not read")
     return found
 
@@ -146,22 +152,47 @@ def test_a_policy_allows_what_its_role_calls_and_nothing_else(name: str) -> None
 def test_a_call_more_would_be_noticed() -> None:
     """Whatever way it is made: directly, by its name, or handed on."""
     source = (
-        "def f(client):\n    client.cancel_job(jobId='1')\n    ask(client, 'list_jobs')\n    g(client.untag_resource)"
+        "def f(batch, client):\n    batch.call('list_jobs', dict)\n    client.cancel_job(jobId='1')\n"
+        "    g(client.untag_resource)"
     )
     found = calls(nodes_of(ast.parse(source), "new"))
     assert found == {"new:f": {"batch:CancelJob", "batch:ListJobs", "batch:UntagResource"}}
 
 
-def test_errors_name_the_actions_that_are_called() -> None:
-    """What a message asks the reader to allow is what the code calls."""
-    named = {
-        node.value
-        for _, node in nodes()
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and re.fullmatch(r"[a-z0-9]+:[A-Z]\w+", node.value)
-    }
-    assert named == set(chain.from_iterable(calls(nodes()).values()))
+@pytest.mark.parametrize(
+    "call", ["batch.call(name, dict)", "batch.pages(name, 'jobs', dict)", "client.get_waiter('x')"]
+)
+def test_a_call_that_does_not_name_its_operation_would_be_noticed(call: str) -> None:
+    """What it needs could not be told."""
+    with pytest.raises(AssertionError, match="new:f calls AWS in a way that this test does not read"):
+        calls(nodes_of(ast.parse(f"def f(batch, name):\n    {call}"), "new"))
+
+
+def test_boto3_is_known_in_one_place() -> None:
+    """What opens sessions beside it makes no calls."""
+    loaded_by = {place.module for place, node in nodes() if place.name and {"boto3", "botocore"} & imported_by(node)}
+    assert loaded_by == {*SESSION_OPENERS, "batch/aws/calls", "batch/aws/clients", "batch/aws/trouble"}
+    assert not {place.partition(":")[0] for place in calls(nodes())} & loaded_by
+
+
+def imported_by(node: ast.AST) -> set[str]:
+    """Return the packages that a statement imports."""
+    match node:
+        case ast.ImportFrom(module=str(module)):
+            return {module.partition(".")[0]}
+        case ast.Import(names=names):
+            return {each.name.partition(".")[0] for each in names}
+    return set()
+
+
+def test_errors_name_the_actions_that_are_called(aws: LocalAws) -> None:
+    """What a message asks the reader to allow comes from botocore's model of the call, and is written nowhere."""
+    texts = {node.value for _, node in nodes() if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert not {text for text in texts if re.fullmatch(r"[a-z0-9]+:[A-Z]\w+", text)}
+    called = set(chain.from_iterable(calls(nodes()).values()))
+    for method, action in actions().items():
+        if action in called:
+            assert service(aws.clients(), action.partition(":")[0]).action_of(method) == action
 
 
 @pytest.mark.parametrize("name", [AIRFLOW, WATCH_ONLY, SWEEP, BY_HAND, REGISTER])

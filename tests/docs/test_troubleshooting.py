@@ -20,8 +20,8 @@ from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REA
 from airflow_batch_jobs.batch.definition import Field, JobDefinition
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
-from airflow_batch_jobs.batch.operations import check_placeholders, check_queue, check_revision
 from airflow_batch_jobs.batch.orphans import Decision, Finding, SweepReport
+from airflow_batch_jobs.batch.preflight import check_placeholders, check_queue, check_revision
 from airflow_batch_jobs.config import OPTIONS, SECTION
 from airflow_batch_jobs.errors import BatchJobsError
 from tests.batch.conftest import Entries
@@ -254,8 +254,8 @@ def sweep_lines() -> Iterator[str]:
     orphan = Finding(job, None, Decision.ORPHAN, "d.t of run r is failed")
     denied = Finding(job, None, Decision.ORPHAN, "d.t of run r is failed", errors.AccessDeniedError("no"))
     unclear = Finding(job, None, Decision.CANNOT_TELL, "its tags do not name a task instance exactly")
-    yield from SweepReport((orphan, denied, unclear), dry_run=False).lines()
-    yield from SweepReport((orphan,), dry_run=True).lines()
+    for report in (SweepReport((orphan, denied, unclear), dry_run=False), SweepReport((orphan,), dry_run=True)):
+        yield from (line for _, line in report.lines())
 
 
 def test_every_warning_is_quoted() -> None:

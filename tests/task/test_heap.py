@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_batch_jobs.task.heap import freeze_after, freezing
+from airflow_batch_jobs.batch.aws import KeptClients
+from airflow_batch_jobs.task.heap import freeze_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from airflow_batch_jobs.local.server import LocalAws
 
 
 @pytest.fixture(autouse=True)
@@ -23,19 +26,15 @@ def _thawed() -> Iterator[None]:
     freeze_after.cache_clear()
 
 
-def test_what_a_services_first_client_loads_is_left_out() -> None:
+def test_what_a_services_first_client_loads_is_left_out(aws: LocalAws) -> None:
     """The second one of a service loads nothing, and what has come between them stays under collection."""
-
-    def clients(service: str, **_how: Any) -> Any:
-        return service
-
-    make = freezing(clients)
-    assert make("batch") == "batch"
+    clients = KeptClients(aws.clients, freeze_after)
+    clients.get("batch")
     first = gc.get_freeze_count()
     assert first > 10_000
     later = [[number] for number in range(1000)]
-    make("batch")
+    clients.get("batch", "eu-west-1")
     assert gc.get_freeze_count() <= first
-    make("logs")
+    clients.get("logs")
     assert gc.get_freeze_count() > first
     assert len(later) == 1000

@@ -1,27 +1,31 @@
-"""How AWS is asked: the clients, the calls, what their errors mean, and how fast."""
+"""How AWS is called: the clients, the calls, what their errors mean, and how fast."""
 
 from __future__ import annotations
 
+from airflow_batch_jobs.batch.aws.calls import Service, service
+from airflow_batch_jobs.batch.aws.clients import ClientFactory, KeptClients, Patience, session_clients
 from airflow_batch_jobs.batch.aws.trouble import (
     UNKNOWN_GRACE_SECONDS,
-    ClientFactory,
     Trouble,
     error_code,
     error_message,
     explain,
     http_status,
-    session_clients,
     trouble,
 )
 
 __all__ = [
     "UNKNOWN_GRACE_SECONDS",
     "ClientFactory",
+    "KeptClients",
+    "Patience",
+    "Service",
     "Trouble",
     "error_code",
     "error_message",
     "explain",
     "http_status",
+    "service",
     "session_clients",
     "trouble",
 ]

@@ -1,173 +1,162 @@
-"""AwsCalls: boto3 clients, built and called in threads so that the event loop never waits for them."""
+"""Service: the one way to call AWS, and botocore's description of what can be called."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import threading
-from contextlib import contextmanager, suppress
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from airflow_batch_jobs.batch.aws import Trouble, error_code, trouble
+from airflow_batch_jobs.batch.aws.clients import KeptClients, Patience
+from airflow_batch_jobs.batch.aws.trouble import Trouble, error_code, explain, trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from botocore.config import Config
+    from botocore.model import ServiceModel, Shape
 
-    from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.aws.clients import ClientFactory
 
 Answer = TypeVar("Answer")
 
-#: What goes away when one asks again, later or with other credentials.
-PASSING = frozenset({Trouble.THROTTLED, Trouble.TRANSIENT, Trouble.EXPIRED})
 
-
-class Runner(Protocol):
-    """Runs blocking work beside the event loop."""
-
-    async def __call__(self, work: Callable[[], Answer]) -> Answer:
-        """Do the work and return what it returns, or raise what it raises."""
-
-
-def call_config(*, urgent: bool = False) -> Config:
-    """Return how to connect, and that nothing is repeated: who calls does that, knowing how fast he may.
+def service(clients: ClientFactory, name: str, region: str | None = None, patience: Patience | None = None) -> Service:
+    """Return a service of AWS. Makes no client yet.
 
     Args:
-        urgent: Give up after seconds, since somebody waits for the call.
+        clients: Makes the clients.
+        name: `batch` or `logs`.
+        region: The region; None for the clients' own.
+        patience: How long to wait for an answer; the clients' own when None.
     """
-    from botocore.config import Config
-
-    connect, read = (2, 4) if urgent else (5, 20)
-    return Config(connect_timeout=connect, read_timeout=read, retries={"mode": "standard", "total_max_attempts": 1})
+    return Service(KeptClients.of(clients), name, region, patience)
 
 
-def ask(client: Any, operation: str, field: str | None = None, **request: Any) -> dict[str, Any]:
-    """Make one call, in the calling thread, and see that it is AWS that answers.
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service of AWS in one region, called in the calling thread.
 
-    Args:
-        client: A boto3 client.
-        operation: The client's method.
-        field: What every answer of the operation contains, if there is such a thing.
-        request: The request's fields, as AWS names them.
+    Whatever goes wrong on the way to the service, or with its answer, is an error of ours; its cause, and
+    `trouble`, tell what botocore said. A bug travels on as itself. After an answer that the credentials have expired
+    the next call is made with new ones.
+    """
+
+    clients: KeptClients
+    name: str
+    region: str | None = None
+    patience: Patience | None = None
+
+    def call(self, operation: str, read: Callable[[dict[str, Any]], Answer], /, **request: Any) -> Answer:
+        """Make one call.
+
+        Args:
+            operation: The client's method: `describe_jobs`.
+            read: Gets the answer, and returns what is wanted of it. What it stumbles over is not AWS's.
+            request: The request's fields, as AWS names them.
+
+        Raises:
+            AwsError: AWS refused, or something in between answered, or nobody.
+        """
+        client = None
+        try:
+            client = self.clients.get(self.name, self.region, self.patience)
+            return _answer(getattr(client, operation), read, request)
+        except Exception as error:
+            if trouble(error).renew:
+                self.clients.renew(client)
+            raise explain(error, self.action_of(operation)) from error
+
+    def pages(
+        self, operation: str, field: str, read: Callable[[dict[str, Any]], Answer], /, **request: Any
+    ) -> Iterator[Answer]:
+        """Yield what stands in a list of an operation's answers, from all pages.
+
+        Args:
+            operation: The client's method.
+            field: The list, which every answer contains.
+            read: Gets an entry, and returns what is wanted of it.
+            request: The request's fields, as AWS names them.
+
+        Raises:
+            AwsError: As `call`.
+        """
+
+        def read_page(answer: dict[str, Any]) -> tuple[list[Answer], str | None]:
+            return [read(entry) for entry in answer[field]], answer.get("nextToken")
+
+        token: str | None = None
+        while True:
+            entries, token = self.call(operation, read_page, **request, **({"nextToken": token} if token else {}))
+            yield from entries
+            if not token:
+                return
+
+    def action_of(self, operation: str) -> str:
+        """Return the permission that a call needs, as IAM writes it: `batch:DescribeJobs`."""
+        return f"{_model(self.name).signing_name}:{_operations(self.name)[operation]}"
+
+    def region_name(self) -> str:
+        """Return the region that the calls go to; the client is made for that.
+
+        Raises:
+            AwsError: No client can be made.
+        """
+        try:
+            return str(self.clients.get(self.name, self.region, self.patience).meta.region_name)
+        except Exception as error:
+            raise explain(error, self.name) from error
+
+
+def submit_job_shape() -> Shape:
+    """Return botocore's description of what SubmitJob takes. Loads botocore, not boto3."""
+    return cast("Shape", _model("batch").operation_model("SubmitJob").input_shape)
+
+
+@cache
+def _model(name: str) -> ServiceModel:
+    """Return the model of a service that its clients are made of; reads no configuration."""
+    from botocore.loaders import Loader
+    from botocore.model import ServiceModel
+
+    return ServiceModel(Loader().load_service_model(name, "service-2"), name)
+
+
+@cache
+def _operations(name: str) -> Mapping[str, str]:
+    """Return the operations of a service by the clients' methods."""
+    from botocore import xform_name
+
+    return {xform_name(operation): operation for operation in _model(name).operation_names}
+
+
+def _answer(
+    method: Callable[..., dict[str, Any]], read: Callable[[dict[str, Any]], Answer], request: Mapping[str, Any]
+) -> Answer:
+    """Call a client's method, and see that it is AWS that answers.
 
     Raises:
-        botocore.exceptions.HTTPClientError: Something in between answered, or nobody that speaks AWS's JSON. botocore
-            takes an HTML page for an empty answer, and stumbles over other JSON.
+        botocore.exceptions.HTTPClientError: Something in between answered, or nobody that speaks AWS's JSON.
     """
     from botocore.exceptions import ClientError, HTTPClientError
+    from botocore.parsers import ResponseParserError
 
-    method = getattr(client, operation)
     try:
-        with aws_answers():
-            answer: dict[str, Any] = method(**request)
+        return read(_not_a_web_page(method(**request)))
     except ClientError as error:
         code = error_code(error)
         if trouble(error) is Trouble.REFUSED and code.isdecimal():
             raise HTTPClientError(error=f"HTTP status {code}, and not from AWS") from error
         raise
-    if field is not None and field not in answer:
-        raise HTTPClientError(error=f"the answer has no {field}")
-    return answer
-
-
-@contextmanager
-def aws_answers() -> Iterator[None]:
-    """Take what stumbles over an answer for a sign that it is not AWS's.
-
-    Raises:
-        botocore.exceptions.HTTPClientError: It is not.
-    """
-    from botocore.exceptions import HTTPClientError
-    from botocore.parsers import ResponseParserError
-
-    try:
-        yield
-    except (ResponseParserError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ResponseParserError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise HTTPClientError(error=f"the answer is not AWS's ({error!r})") from error
 
 
-def pass_json_on(*, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_rest: Any) -> None:
-    """Give botocore's parser nothing to do where the answer is used as the JSON that it is, as a before-parse handler.
+def _not_a_web_page(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer, unless it is the web page that botocore takes for an empty one.
 
-    The parser walks its model through every member of every job, which takes eight times as long as reading the JSON.
-    Errors, and whatever is no JSON object, are left to it.
+    Raises:
+        ValueError: It is.
     """
-    if response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
-        return
-    with suppress(ValueError):
-        answer = json.loads(response_dict["body"])
-        if isinstance(answer, dict):
-            customized_response_dict.update(answer)
-            response_dict["body"] = b"{}"
-
-
-async def in_thread(work: Callable[[], Answer]) -> Answer:
-    """Do blocking work in a thread of its own, and wait for it without holding the event loop.
-
-    The thread is a daemon and belongs to no pool: a call that hangs delays neither the loop's end nor the process's.
-    Its context is empty, so nothing it logs goes to the task that happens to be running.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Answer] = loop.create_future()
-
-    def run() -> None:
-        try:
-            answer = work()
-        except BaseException as error:  # noqa: BLE001 - it travels on where the work is awaited
-            settle(done.set_exception, error)
-        else:
-            settle(done.set_result, answer)
-
-    def settle(set_it: Callable[[Any], None], outcome: Any) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle_now, set_it, outcome)
-
-    def settle_now(set_it: Callable[[Any], None], outcome: Any) -> None:
-        if not done.done():
-            set_it(outcome)
-
-    threading.Thread(target=run, name="airflow-batch-jobs", daemon=True).start()
-    return await done
-
-
-class AwsCalls:
-    """Calls AWS with clients that are built once for each service and region.
-
-    Args:
-        clients: Makes the clients.
-        run: Runs blocking work; in a thread of its own when None.
-    """
-
-    def __init__(self, clients: ClientFactory, run: Runner | None = None) -> None:
-        self._clients = clients
-        self._run: Runner = run or in_thread
-        self._made: dict[tuple[str, str | None, bool], Any] = {}
-        self._making = threading.Lock()
-
-    async def call(
-        self, service: str, region: str | None, work: Callable[[Any], Answer], *, urgent: bool = False
-    ) -> Answer:
-        """Let work use a client, in a thread.
-
-        Args:
-            service: `batch` or `logs`.
-            region: The client's region; None for the factory's own.
-            work: Gets the client; its parsing of the answer is done in the thread as well.
-            urgent: Give up after seconds, for what somebody waits for.
-        """
-        return await self._run(lambda: work(self._client(service, region, urgent=urgent)))
-
-    def renew(self) -> None:
-        """Build new clients from now on: the credentials of the old ones have expired."""
-        self._made = {}
-
-    def _client(self, service: str, region: str | None, *, urgent: bool) -> Any:
-        with self._making:  # boto3 sessions may not make two clients at once
-            made, key = self._made, (service, region, urgent)
-            if key not in made:
-                client = self._clients(service, region_name=region, config=call_config(urgent=urgent))
-                client.meta.events.register("before-parse.batch.DescribeJobs", pass_json_on)
-                made[key] = client
-            return made[key]
+    metadata = answer.get("ResponseMetadata", {})
+    if "RequestId" not in metadata and "html" in metadata.get("HTTPHeaders", {}).get("content-type", ""):
+        raise ValueError("a web page")
+    return answer

@@ -1,27 +1,201 @@
-"""Clients made once: making one takes longer than most calls, and with some credentials a call of its own."""
+"""KeptClients: the boto3 clients of one connection, each made once; and what makes clients of a boto3 session."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+import threading
+from contextlib import suppress
+from copy import copy
+from enum import Enum
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import boto3
     from botocore.config import Config
 
-    from airflow_batch_jobs.batch.aws.trouble import ClientFactory
+Made = TypeVar("Made")
 
 
-def kept_clients(clients: ClientFactory) -> ClientFactory:
-    """Return a factory that makes each client once, as long as no configuration is asked for.
+class ClientFactory(Protocol):
+    """Makes boto3 clients with one set of credentials; passed in by whoever knows where those come from."""
 
-    For one thread, and for no longer than the credentials hold: it never makes a client anew.
+    def __call__(self, service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
+        """Make a client.
+
+        Args:
+            service: `batch`, `logs` or `sts`.
+            region_name: The region; None for the credentials' own.
+            config: Merged over the factory's own botocore configuration.
+        """
+
+
+class Patience(Enum):
+    """How long a client waits for an answer, and whether it asks again by itself."""
+
+    #: As the connection says, or botocore.
+    CONFIGURED = "configured"
+    #: As long, and once: whoever calls knows whether the call may be repeated.
+    ONCE = "once"
+    #: Once, for seconds: whoever calls keeps a pace, and asks again.
+    PACED = "paced"
+    #: Once, for a few seconds, since somebody waits.
+    URGENT = "urgent"
+
+    def config(self) -> Config | None:
+        """Return botocore's configuration; None for the factory's own."""
+        from botocore.config import Config
+
+        if self is Patience.CONFIGURED:
+            return None
+        once = Config(retries={"mode": "standard", "total_max_attempts": 1})
+        timeouts = {Patience.PACED: (5, 20), Patience.URGENT: (2, 4)}
+        if self not in timeouts:
+            return once
+        connect, read = timeouts[self]
+        return once.merge(Config(connect_timeout=connect, read_timeout=read))
+
+
+class KeptClients:
+    """The clients of one connection to AWS, each made once for all threads, from one session.
+
+    Is a `ClientFactory` itself. A client that takes long to be made holds up those who want the same one, and nobody
+    who uses another.
+
+    Args:
+        open_session: Opens a session and returns what makes its clients; called again once credentials have expired.
+        on_made: Told the service of each client that was made.
+
+    Attributes:
+        patience: Of the clients that are asked for without one.
     """
-    made: dict[tuple[str, str | None], Any] = {}
 
-    def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
-        if config is not None:
-            return clients(service, region_name=region_name, config=config)
-        if (service, region_name) not in made:
-            made[service, region_name] = clients(service, region_name=region_name)
-        return made[service, region_name]
+    def __init__(
+        self, open_session: Callable[[], ClientFactory], on_made: Callable[[str], object] = lambda _: None
+    ) -> None:
+        self._newest = _Newest(open_session)
+        self._on_made = on_made
+        self.patience = Patience.CONFIGURED
 
-    return make
+    @classmethod
+    def of(cls, clients: ClientFactory) -> KeptClients:
+        """Return kept clients as they are, and those of another factory kept from now on."""
+        return clients if isinstance(clients, cls) else cls(lambda: clients)
+
+    def with_patience(self, patience: Patience) -> KeptClients:
+        """Return the same clients with another patience where none is asked for."""
+        others = copy(self)
+        others.patience = patience
+        return others
+
+    def __call__(self, service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
+        """Return the kept client; a new one where a configuration is asked for."""
+        if config is None:
+            return self.get(service, region_name)
+        return self._newest.session.make.get()(service, region_name=region_name, config=config)
+
+    def get(self, service: str, region: str | None = None, patience: Patience | None = None) -> Any:
+        """Return a client; the first time it is made, in the calling thread."""
+        session, key = self._newest.session, (service, region, patience or self.patience)
+        return session.clients.setdefault(key, _Once(partial(self._make, session, *key))).get()
+
+    def renew(self, expired: Any = None) -> None:
+        """Make clients of a new session from now on.
+
+        Args:
+            expired: The client whose credentials have expired: nothing happens where it has been replaced already.
+        """
+        self._newest.renew(expired)
+
+    def _make(self, session: _Session, service: str, region: str | None, patience: Patience) -> Any:
+        client = session.make.get()(service, region_name=region, config=patience.config())
+        if patience is Patience.PACED:
+            client.meta.events.register("before-parse.batch.DescribeJobs", pass_json_on)
+        self._on_made(service)
+        return client
+
+
+class _Once(Generic[Made]):
+    """Something that is made when it is first asked for; whoever asks meanwhile waits."""
+
+    def __init__(self, make: Callable[[], Made]) -> None:
+        self._make = make
+        self._making = threading.Lock()
+        self.made: Made | None = None
+
+    def get(self) -> Made:
+        with self._making:
+            if self.made is None:
+                self.made = self._make()
+            return self.made
+
+
+class _Session:
+    """A session and its clients."""
+
+    def __init__(self, open_session: Callable[[], ClientFactory]) -> None:
+        self.make = _Once(open_session)
+        self.clients: dict[tuple[str, str | None, Patience], _Once[Any]] = {}
+
+    def has(self, client: Any) -> bool:
+        return any(once.made is client for once in list(self.clients.values()))
+
+
+class _Newest:
+    """The session that is used at the moment."""
+
+    def __init__(self, open_session: Callable[[], ClientFactory]) -> None:
+        self._open_session = open_session
+        self._renewing = threading.Lock()
+        self.session = _Session(open_session)
+
+    def renew(self, expired: Any) -> None:
+        with self._renewing:
+            if expired is None or self.session.has(expired):
+                self.session = _Session(self._open_session)
+
+
+def session_clients(
+    session: boto3.Session | None = None, region_name: str | None = None, endpoint_url: str | None = None
+) -> KeptClients:
+    """Return the clients of a boto3 session.
+
+    Args:
+        session: A new default session when None.
+        region_name: The region; the session's own when None.
+        endpoint_url: Where all services are, in place of AWS's own addresses.
+    """
+    own_region, making = region_name, threading.Lock()
+
+    def open_session() -> ClientFactory:
+        import boto3
+
+        opened = session or boto3.Session()
+
+        def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
+            with making:  # a session may not make two clients at once
+                return opened.client(  # type: ignore[call-overload]
+                    service, region_name=region_name or own_region, endpoint_url=endpoint_url, config=config
+                )
+
+        return make
+
+    return KeptClients(open_session)
+
+
+def pass_json_on(*, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_rest: Any) -> None:
+    """Give botocore's parser nothing to do where the answer is used as the JSON that it is, as a before-parse handler.
+
+    The parser walks its model through every member of every job, which takes eight times as long as reading the JSON.
+    Errors, and whatever is no JSON object, are left to it.
+    """
+    if response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
+        return
+    with suppress(ValueError):
+        answer = json.loads(response_dict["body"])
+        if isinstance(answer, dict):
+            customized_response_dict.update(answer)
+            response_dict["body"] = b"{}"

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from airflow_batch_jobs.batch.aws.pacing import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Found = TypeVar("Found")
 
 
 class Clock(Protocol):
@@ -34,3 +41,29 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Block the calling thread for a number of seconds."""
         time.sleep(seconds)
+
+
+def look_until(
+    look: Callable[[], Found],
+    is_enough: Callable[[Found], bool],
+    clock: Clock,
+    seconds: float,
+    *,
+    longest_pause: float = 2.0,
+) -> Found:
+    """Look again and again, until what is found is enough or the time is up.
+
+    Args:
+        look: Finds something, at least once.
+        is_enough: Whether that is enough.
+        clock: Time and sleep.
+        seconds: How long to look; the last look is at the end.
+        longest_pause: The most seconds between two looks; the first pause is a second at most.
+
+    Returns:
+        What was found last.
+    """
+    until, backoff = clock.monotonic() + seconds, Backoff(longest=longest_pause)
+    while not is_enough(found := look()) and (left := until - clock.monotonic()) > 0:
+        clock.sleep(min(backoff.next_delay(), left))
+    return found

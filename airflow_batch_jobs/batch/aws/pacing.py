@@ -1,4 +1,4 @@
-"""How fast to ask and to copy: a call rate that adapts to throttling, growing delays, a shared line budget.
+"""How fast to call AWS: a call rate that adapts to throttling, growing delays, and a few tries.
 
 Time is passed in as seconds of a clock that never runs backwards; nothing here sleeps.
 """
@@ -6,10 +6,14 @@ Time is passed in as seconds of a clock that never runs backwards; nothing here 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from airflow_batch_jobs.batch.aws.trouble import trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.errors import AwsError
 
 #: However often AWS throttles, the rate stays above this share of the limit: a limit that several processes share is
 #: then still divided among a handful of them, and nobody stands still.
@@ -79,54 +83,18 @@ class Backoff:
         self._failures = 0
 
 
-class LineQueue(Protocol):
-    """A queue of log lines that wait for their share of a `LineBudget`."""
+class Tries:
+    """The tries of a call that somebody waits for: a few, half a second and more apart."""
 
-    @property
-    def waiting(self) -> int:
-        """How many lines have no share yet."""
+    _MOST = 3
 
-    def grant(self, lines: int) -> None:
-        """Let so many lines of those waiting pass."""
+    def __init__(self) -> None:
+        self._backoff = Backoff(first=0.5)
+        self._failures = 0
 
-
-class LineBudget:
-    """The log lines per second that all watchers of a process may hand out together.
-
-    The smallest queues come first, and what one does not use goes to the larger ones, so a silent stream never waits
-    behind a busy one and two busy ones get the same.
-    """
-
-    #: The lines that may pass at once after a silence, as seconds of the rate.
-    _BURST_SECONDS = 0.5
-
-    def __init__(self, lines_per_second: float) -> None:
-        self.lines_per_second = lines_per_second
-        self._sources: list[Callable[[], Iterable[LineQueue]]] = []
-        self._lines = 0.0
-        self._shared_at: float | None = None
-
-    def join(self, source: Callable[[], Iterable[LineQueue]]) -> None:
-        """Count the queues of a source in, until it leaves."""
-        self._sources.append(source)
-
-    def leave(self, source: Callable[[], Iterable[LineQueue]]) -> None:
-        """Count the queues of a source no longer."""
-        self._sources.remove(source)
-
-    def share(self, now: float) -> None:
-        """Grant what the time since the last call allows."""
-        since = self._BURST_SECONDS if self._shared_at is None else max(0.0, now - self._shared_at)
-        self._shared_at = now
-        burst = max(1.0, self.lines_per_second * self._BURST_SECONDS)
-        self._lines = min(burst, self._lines + since * self.lines_per_second)
-        queues = [(queue.waiting, queue) for source in self._sources for queue in source()]
-        queues = sorted((entry for entry in queues if entry[0]), key=lambda entry: entry[0])
-        left = int(self._lines)
-        for place, (waiting, queue) in enumerate(queues):
-            lines = min(waiting, max(1, left // (len(queues) - place)), left)
-            if not lines:
-                break
-            queue.grant(lines)
-            left -= lines
-            self._lines -= lines
+    def next_delay(self, error: AwsError) -> float | None:
+        """Count a failure and return the seconds until the next try; None where there is to be none."""
+        self._failures += 1
+        if self._failures == self._MOST or not trouble(error).retry:
+            return None
+        return self._backoff.next_delay()

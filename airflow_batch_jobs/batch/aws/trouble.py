@@ -1,9 +1,9 @@
-"""Clients and errors of AWS: the one place that knows botocore's exceptions."""
+"""Trouble: what the errors of botocore mean, to the code that asked AWS and to the people who read about it."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
@@ -15,25 +15,11 @@ from airflow_batch_jobs.errors import (
 )
 
 if TYPE_CHECKING:
-    import boto3
-    from botocore.config import Config
+    from collections.abc import Mapping
 
 #: AWS forgets nothing so fast as its own eventual consistency: an id unknown for less than this many seconds after
 #: the submit means "not yet" (metaflow#543, airflow#37552, nextflow#7301).
 UNKNOWN_GRACE_SECONDS = 60.0
-
-
-class ClientFactory(Protocol):
-    """Makes boto3 clients with one set of credentials; passed in by whoever knows where those come from."""
-
-    def __call__(self, service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
-        """Make a client.
-
-        Args:
-            service: `batch`, `logs` or `sts`.
-            region_name: The region; None for the credentials' own.
-            config: Merged over the factory's own botocore configuration.
-        """
 
 
 class Trouble(Enum):
@@ -52,7 +38,42 @@ class Trouble(Enum):
     #: AWS refused the request itself: asking again does not help.
     REFUSED = "refused"
 
+    @property
+    def retry(self) -> bool:
+        """Whether the same request may succeed later."""
+        return _MEANINGS[self].retry
 
+    @property
+    def renew(self) -> bool:
+        """Whether it takes a client with new credentials."""
+        return _MEANINGS[self].renew
+
+    @property
+    def give_up(self) -> bool:
+        """Whether no other request of the same kind fares better."""
+        return _MEANINGS[self].give_up
+
+
+class _Meaning(NamedTuple):
+    """What follows from a trouble; `cure` may name the `{action}`."""
+
+    error: type[AwsError]
+    cure: str
+    retry: bool = False
+    renew: bool = False
+    give_up: bool = False
+
+
+_MEANINGS: Mapping[Trouble, _Meaning] = {
+    Trouble.THROTTLED: _Meaning(ThrottledError, "The account's request rate is used up; try again later.", retry=True),
+    Trouble.TRANSIENT: _Meaning(EndpointError, "Check the network and the endpoint of the AWS connection.", retry=True),
+    Trouble.EXPIRED: _Meaning(CredentialsError, "The credentials have expired; renew them.", retry=True, renew=True),
+    Trouble.DENIED: _Meaning(AccessDeniedError, "Allow the role of the AWS connection {action}.", give_up=True),
+    Trouble.NO_CREDENTIALS: _Meaning(
+        CredentialsError, "Give the AWS connection credentials that hold, and a region.", give_up=True
+    ),
+    Trouble.REFUSED: _Meaning(RequestRefusedError, "Mend the request."),
+}
 _THROTTLING = frozenset(
     {
         "TooManyRequestsException",
@@ -65,76 +86,45 @@ _THROTTLING = frozenset(
         "LimitExceededException",
     }
 )
-_EXPIRED = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "RequestExpired",
-        "TokenRefreshRequired",
-    }
-)
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 _BAD_CREDENTIALS = frozenset(
     {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch"}
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
-def session_clients(
-    session: boto3.Session | None = None, region_name: str | None = None, endpoint_url: str | None = None
-) -> ClientFactory:
-    """Return a factory over a boto3 session.
-
-    Args:
-        session: A new default session when None.
-        region_name: The region; the session's own when None.
-        endpoint_url: Where all services are, in place of AWS's own addresses.
-    """
-
-    def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
-        return made().client(  # type: ignore[call-overload]
-            service, region_name=region_name or own_region, endpoint_url=endpoint_url, config=config
-        )
-
-    def made() -> boto3.Session:
-        nonlocal session
-        if session is None:
-            import boto3
-
-            session = boto3.Session()
-        return session
-
-    own_region = region_name
-    return make
-
-
 def error_code(error: BaseException) -> str:
     """Return AWS's error code, or an empty text where the error carries none."""
+    if isinstance(error, AwsError):
+        return error.code
     response = getattr(error, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
 def error_message(error: BaseException) -> str:
     """Return AWS's own message, or the error's text."""
-    response = getattr(error, "response", None)
-    return str(response.get("Error", {}).get("Message", "") if isinstance(response, dict) else "") or str(error)
+    response = getattr(_origin(error), "response", None)
+    message = response.get("Error", {}).get("Message", "") if isinstance(response, dict) else ""
+    return str(message) or str(_origin(error))
 
 
 def http_status(error: BaseException) -> int:
     """Return the HTTP status of AWS's answer, 0 where there was none."""
-    response = getattr(error, "response", None)
+    response = getattr(_origin(error), "response", None)
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) if isinstance(response, dict) else 0
 
 
-def trouble(error: Exception) -> Trouble:
-    """Tell what a botocore exception means.
+def trouble(error: BaseException) -> Trouble:
+    """Tell what an exception of botocore's means, or an error of ours that explains one.
 
     Raises:
-        Exception: The error itself, when it does not come from botocore: that is a bug, not AWS.
+        BaseException: The error itself, when it does not come from botocore: that is a bug, not AWS.
     """
     from botocore import exceptions as boto
 
-    if isinstance(error, boto.ClientError):
-        code, status = error_code(error), http_status(error)
+    origin = _origin(error)
+    if isinstance(origin, boto.ClientError):
+        code, status = error_code(origin), http_status(origin)
         if code in _THROTTLING or status == 429:  # noqa: PLR2004 - HTTP's Too Many Requests
             return Trouble.THROTTLED
         if code in _EXPIRED:
@@ -144,16 +134,16 @@ def trouble(error: Exception) -> Trouble:
         if code in _DENIED or status == 403:  # noqa: PLR2004 - HTTP's Forbidden
             return Trouble.DENIED
         return Trouble.TRANSIENT if status >= 500 or not code else Trouble.REFUSED  # noqa: PLR2004 - HTTP's 5xx
-    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.NoRegionError)):
+    if isinstance(origin, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.NoRegionError)):
         return Trouble.NO_CREDENTIALS
-    if isinstance(error, boto.ParamValidationError):
+    if isinstance(origin, boto.ParamValidationError):
         return Trouble.REFUSED
-    if isinstance(error, (boto.BotoCoreError, boto.HTTPClientError)):
+    if isinstance(origin, (boto.BotoCoreError, boto.HTTPClientError)):
         return Trouble.TRANSIENT
     raise error
 
 
-def explain(error: Exception, action: str) -> AwsError:
+def explain(error: BaseException, action: str) -> AwsError:
     """Turn a botocore exception into ours, with one sentence of what to do.
 
     Args:
@@ -161,17 +151,28 @@ def explain(error: Exception, action: str) -> AwsError:
         action: The permission the call needs: `batch:DescribeJobs`.
 
     Raises:
-        Exception: The error itself, when it does not come from botocore.
+        BaseException: The error itself, when it does not come from botocore.
     """
-    code, message = error_code(error), error_message(error)
-    kinds: dict[Trouble, tuple[type[AwsError], str]] = {
-        Trouble.THROTTLED: (ThrottledError, "The account's request rate is used up; try again later."),
-        Trouble.TRANSIENT: (EndpointError, "Check the network and the endpoint of the AWS connection."),
-        Trouble.EXPIRED: (CredentialsError, "The credentials have expired; renew them."),
-        Trouble.DENIED: (AccessDeniedError, f"Allow the role of the AWS connection {action}."),
-        Trouble.NO_CREDENTIALS: (CredentialsError, "Give the AWS connection credentials that hold, and a region."),
-        Trouble.REFUSED: (RequestRefusedError, "Mend the request."),
-    }
-    kind, cure = kinds[trouble(error)]
+    meaning, code, message = _MEANINGS[trouble(error)], error_code(error), error_message(error)
     said = f"{code}: {message}" if code else message
-    return kind(f"{action} failed: {said.rstrip('.')}. {cure}", action=action, code=code)
+    cure = meaning.cure.format(action=action)
+    return meaning.error(f"{action} failed: {said.rstrip('.')}. {cure}", action=action, code=code)
+
+
+def is_doubtful(error: AwsError) -> bool:
+    """Tell whether AWS may have taken a request although it ended in this error."""
+    from botocore import exceptions as boto
+
+    origin = _origin(error)
+    if isinstance(origin, (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)):
+        return False  # it never left
+    if isinstance(origin, boto.SSLError):
+        return "CERTIFICATE_VERIFY_FAILED" not in str(origin)
+    if isinstance(origin, boto.ClientError):
+        return trouble(origin) is Trouble.TRANSIENT
+    return isinstance(origin, boto.HTTPClientError)
+
+
+def _origin(error: BaseException) -> BaseException:
+    """Return what an error of ours explains; any other error is its own origin."""
+    return error.__cause__ if isinstance(error, AwsError) and error.__cause__ is not None else error

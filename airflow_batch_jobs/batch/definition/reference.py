@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass
 
 from airflow_batch_jobs.errors import DefinitionError
@@ -11,9 +12,11 @@ from airflow_batch_jobs.errors import DefinitionError
 NAME_LIMIT = 128
 #: The same in words, for errors.
 NAME_RULE = f"a name has 1 to {NAME_LIMIT} letters, digits, hyphens and underscores and begins with a letter or digit"
+#: So many random digits stand behind a name that is to be unique.
+RANDOM_DIGITS = 6
 _NAME = rf"[0-9A-Za-z][0-9A-Za-z_-]{{0,{NAME_LIMIT - 1}}}"
 _ARN = re.compile(
-    rf"(?P<base>arn:aws[a-z-]*:batch:(?P<region>[a-z0-9-]+):[0-9]{{12}}:job-definition/(?P<name>{_NAME}))"
+    rf"(?P<base>arn:aws[a-z-]*:batch:[a-z0-9-]+:[0-9]{{12}}:job-definition/(?P<name>{_NAME}))"
     r"(?::(?P<revision>.*))?",
     re.DOTALL,
 )
@@ -28,13 +31,11 @@ class Reference:
         name: The definition's name.
         revision: The pinned revision, a whole number from 1; None where the text has none.
         arn: The text itself where it is an ARN.
-        region: The ARN's region.
     """
 
     name: str
     revision: int | None = None
     arn: str | None = None
-    region: str | None = None
 
     @property
     def base(self) -> str:
@@ -53,17 +54,17 @@ def parse_reference(text: str) -> Reference:
     Raises:
         DefinitionError: The text is none of these, or its revision is not a whole number from 1.
     """
-    match = _ARN.fullmatch(text) or _REFERENCE.fullmatch(text)
+    as_arn = _ARN.fullmatch(text)
+    match = as_arn or _REFERENCE.fullmatch(text)
     if match is None:
         raise DefinitionError(
             f"{text!r} names no job definition. Write `name:revision`, or the ARN with its revision; {NAME_RULE}."
         )
     found = match.groupdict()
     revision = None if found["revision"] is None else as_revision(found["revision"], of=found["name"])
-    if "region" not in found:
+    if as_arn is None:
         return Reference(found["name"], revision)
-    arn = found["base"] if revision is None else f"{found['base']}:{revision}"
-    return Reference(found["name"], revision, arn, found["region"])
+    return Reference(found["name"], revision, found["base"] if revision is None else f"{found['base']}:{revision}")
 
 
 def as_revision(value: object, *, of: str) -> int:
@@ -93,6 +94,11 @@ def legal_name(text: str, limit: int = NAME_LIMIT) -> str:
     characters. `job` where nothing is left.
     """
     return re.sub(r"[^0-9A-Za-z_-]", "-", text).lstrip("-_")[:limit] or "job"[:limit]
+
+
+def unique_name(text: str) -> str:
+    """Add six random hexadecimal digits to a name, so that no other job has it; what is too long for them is cut."""
+    return f"{legal_name(text, NAME_LIMIT - RANDOM_DIGITS - 1)}-{secrets.token_hex(RANDOM_DIGITS // 2)}"
 
 
 def require_legal_name(text: str) -> str:

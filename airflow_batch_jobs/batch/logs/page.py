@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.aws import error_code, error_message
-from airflow_batch_jobs.batch.aws.calls import ask
+from airflow_batch_jobs.batch.aws import error_message
 from airflow_batch_jobs.batch.logs.cursor import event_key
 from airflow_batch_jobs.batch.logs.event import LogEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The permission that reading needs.
-ACTION = "logs:FilterLogEvents"
+    from airflow_batch_jobs.batch.aws import Service
+    from airflow_batch_jobs.errors import AwsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +34,36 @@ class LogPage:
         return self.events[-1][1].timestamp if self.events else None
 
 
-def fetch_page(client: Any, request: Mapping[str, Any]) -> LogPage:
-    """Ask FilterLogEvents once, in the calling thread.
+def fetch_page(logs: Service, request: Mapping[str, Any]) -> LogPage:
+    """Call FilterLogEvents once, in the calling thread.
 
     Args:
-        client: A boto3 `logs` client.
+        logs: CloudWatch Logs in the streams' region.
         request: The request's fields, as AWS names them.
+
+    Raises:
+        AwsError: The call failed.
     """
-    answer = ask(client, "filter_log_events", "events", **request)
-    return LogPage(events=tuple(map(_read, answer["events"])), token=answer.get("nextToken") or None)
+    return logs.call("filter_log_events", _read_page, **request)
 
 
-def is_missing(error: Exception) -> bool:
+def is_missing(error: AwsError) -> bool:
     """Tell whether CloudWatch knows the group or the stream not, which means that nothing was written yet."""
-    return error_code(error) == "ResourceNotFoundException"
+    return error.code == "ResourceNotFoundException"
 
 
-def is_group_missing(error: Exception) -> bool:
+def is_group_missing(error: AwsError) -> bool:
     """Tell whether it is the whole group that CloudWatch does not know."""
     return is_missing(error) and "log group" in error_message(error).lower()
 
 
-def is_stale_token(error: Exception) -> bool:
+def is_stale_token(error: AwsError) -> bool:
     """Tell whether a page's token may be what CloudWatch refuses; it forgets them after 24 h."""
-    return error_code(error) == "InvalidParameterException"
+    return error.code == "InvalidParameterException"
+
+
+def _read_page(answer: Mapping[str, Any]) -> LogPage:
+    return LogPage(events=tuple(map(_read, answer["events"])), token=answer.get("nextToken") or None)
 
 
 def _read(event: Mapping[str, Any]) -> tuple[str, LogEvent, int]:

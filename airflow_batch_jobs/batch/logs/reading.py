@@ -1,6 +1,6 @@
 """Log streams of AWS Batch jobs, read to their end in the calling thread.
 
-`streams.log_follower.LogFollower` follows many streams while their jobs run; `read_all` and `read_on` read one. All ask
+`log_follower.LogFollower` follows many streams while their jobs run; `read_all` and `read_on` read one. All ask
 FilterLogEvents only, since its events carry an id.
 
 **What is guaranteed.** CloudWatch makes an event readable some time after it was written, and nothing bounds that time.
@@ -22,14 +22,14 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
-from airflow_batch_jobs.batch.aws.calls import PASSING, call_config
+from airflow_batch_jobs.batch.aws import Patience, Trouble, service, trouble
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
 from airflow_batch_jobs.batch.aws.pacing import Backoff, Pace
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.cursor import EventKeys, LogCursor
 from airflow_batch_jobs.batch.logs.event import LogEvent, Numbering
-from airflow_batch_jobs.batch.logs.page import ACTION, LogPage, fetch_page, is_missing, is_stale_token
+from airflow_batch_jobs.batch.logs.page import LogPage, fetch_page, is_missing, is_stale_token
+from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,8 +158,7 @@ class _Reader:
         lookback_ms: int = 120_000,
     ) -> None:
         self.stream = stream
-        self._clients = clients
-        self._client: Any = None
+        self._logs = service(clients, "logs", stream.region, Patience.PACED)
         self._pace = pace
         self._clock = clock
         self._lookback_ms = lookback_ms
@@ -223,31 +222,21 @@ class _Reader:
             self._clock.sleep(self._pace.delay(self._clock.monotonic()))
             self._pace.spend(self._clock.monotonic())
             try:
-                page = fetch_page(self._logs(), {**self._names, **request})
-            except Exception as error:
+                page = fetch_page(self._logs, {**self._names, **request})
+            except AwsError as error:
                 kind = trouble(error)
                 if is_missing(error):
                     return LogPage()
                 if "nextToken" in request and is_stale_token(error):
                     raise _StaleTokenError from error
-                if kind not in PASSING or self._clock.monotonic() - asked_since > PATIENCE_SECONDS:
-                    raise explain(error, ACTION) from error
-                self._recover(kind)
+                if not kind.retry or self._clock.monotonic() - asked_since > PATIENCE_SECONDS:
+                    raise
+                if kind is Trouble.THROTTLED:
+                    self._pace.throttled(self._clock.monotonic())
                 self._clock.sleep(backoff.next_delay())
             else:
                 self._pace.succeeded()
                 return page
-
-    def _recover(self, kind: Trouble) -> None:
-        if kind is Trouble.EXPIRED:
-            self._client = None
-        elif kind is Trouble.THROTTLED:
-            self._pace.throttled(self._clock.monotonic())
-
-    def _logs(self) -> Any:
-        if self._client is None:
-            self._client = self._clients("logs", region_name=self.stream.region, config=call_config())
-        return self._client
 
     @property
     def _names(self) -> dict[str, Any]:

@@ -5,27 +5,13 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from airflow_batch_jobs.batch.definition.problems import did_you_mean
 from airflow_batch_jobs.batch.definition.values import to_text
 from airflow_batch_jobs.errors import RequestError
 
-if TYPE_CHECKING:
-    from botocore.model import Shape
-
 _WORDS = {"true": True, "false": False}
-
-
-@cache
-def submit_job_shape() -> Shape:
-    """Return botocore's description of what SubmitJob takes. Loads botocore, not boto3; reads no configuration."""
-    from botocore.loaders import Loader
-    from botocore.model import ServiceModel
-
-    model = Loader().load_service_model("batch", "service-2")
-    return cast("Shape", ServiceModel(model, "batch").operation_model("SubmitJob").input_shape)
 
 
 def conform(value: Any, shape: Any, path: str = "") -> Any:

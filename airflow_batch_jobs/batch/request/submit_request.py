@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.identity import (
-    TAG_PREFIX,
-)
-from airflow_batch_jobs.batch.request.conform import conform, submit_job_shape
+from airflow_batch_jobs.batch.aws.calls import submit_job_shape
+from airflow_batch_jobs.batch.identity import TAG_PREFIX
+from airflow_batch_jobs.batch.request.conform import conform
 from airflow_batch_jobs.batch.request.limits import check_limits
 from airflow_batch_jobs.errors import RequestError
 
@@ -28,9 +28,9 @@ _ELSEWHERE = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SubmitRequest:
-    """A SubmitJob request.
+    """A SubmitJob request; it is conformed to AWS's types, and checked, once.
 
     Attributes:
         job_name: The job's full name; empty until it has one.
@@ -56,6 +56,27 @@ class SubmitRequest:
         Raises:
             RequestError: A field is unknown, is None or has the wrong type, or `options` has what belongs elsewhere.
         """
+        return dict(self._conformed)
+
+    def validate(self) -> None:
+        """Check every limit that AWS sets and botocore does not check.
+
+        Raises:
+            RequestError: AWS would refuse the request; the message names the field, the limit and the value.
+            NotPinnedError: The job definition has no revision.
+            DefinitionError: The job definition is malformed.
+        """
+        _ = self._is_within_limits
+
+    def digest(self) -> str:
+        """Return a short hash of what is to run: the same for all attempts, whatever the job's name and tags."""
+        request = self.to_api()
+        del request["jobName"]
+        request["tags"] = {key: value for key, value in request.get("tags", {}).items() if key not in self.tags}
+        return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
+
+    @cached_property
+    def _conformed(self) -> Mapping[str, Any]:
         self._check_options()
         named = {
             "jobName": self.job_name,
@@ -70,22 +91,10 @@ class SubmitRequest:
         request = conform({**named, **self.options, "tags": tags}, submit_job_shape())
         return {name: value for name, value in request.items() if value != {}}
 
-    def validate(self) -> None:
-        """Check every limit that AWS sets and botocore does not check.
-
-        Raises:
-            RequestError: AWS would refuse the request; the message names the field, the limit and the value.
-            NotPinnedError: The job definition has no revision.
-            DefinitionError: The job definition is malformed.
-        """
-        check_limits(self.to_api())
-
-    def digest(self) -> str:
-        """Return a short hash of what is to run: the same for all attempts, whatever the job's name and tags."""
-        request = self.to_api()
-        del request["jobName"]
-        request["tags"] = {key: value for key, value in request.get("tags", {}).items() if key not in self.tags}
-        return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
+    @cached_property
+    def _is_within_limits(self) -> bool:
+        check_limits(self._conformed)
+        return True
 
     def _check_options(self) -> None:
         for name in self.options:

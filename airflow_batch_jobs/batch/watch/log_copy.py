@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
-from airflow_batch_jobs.batch.aws.calls import PASSING
-from airflow_batch_jobs.batch.logs.page import ACTION, fetch_page, is_group_missing, is_missing, is_stale_token
+from airflow_batch_jobs.batch.aws import trouble
+from airflow_batch_jobs.batch.logs.page import fetch_page, is_group_missing, is_missing, is_stale_token
 from airflow_batch_jobs.batch.watch.alarm import Alarm
+from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ class LogCopy:
     async def _read(self, channel: Channel, scan: Scan) -> None:
         try:
             page = await channel.ask(partial(fetch_page, request=scan.request(self._moment())))
-        except Exception as error:  # noqa: BLE001 - `trouble` lets all travel on that does not come from botocore
+        except AwsError as error:
             self._failed(scan, error)
         else:
             await self._feed(scan, page)
@@ -85,20 +85,20 @@ class LogCopy:
             await asyncio.sleep(0)
         self._logs.feed(scan, page, self._moment())
 
-    def _failed(self, scan: Scan, error: Exception) -> None:
+    def _failed(self, scan: Scan, error: AwsError) -> None:
         now, kind = self._moment(), trouble(error)
-        if kind in PASSING:
+        if kind.retry:
             self._logs.retry(scan)
         elif is_missing(error):
             self._logs.missing(scan, now, whole_group=is_group_missing(error))
         elif scan.token and is_stale_token(error):
             self._logs.retry(scan, stale_token=True)
-        elif kind in {Trouble.DENIED, Trouble.NO_CREDENTIALS}:
+        elif kind.give_up:
             self._logs.denied(scan, _unreadable(scan, error), now)
         else:
             self._logs.refused(scan, _unreadable(scan, error), now)
 
 
-def _unreadable(scan: Scan, error: Exception) -> str:
+def _unreadable(scan: Scan, error: AwsError) -> str:
     where = f"log group {scan.group.name} ({scan.group.region})"
-    return f"The job's log lines are not copied, {where} cannot be read. {explain(error, ACTION)}"
+    return f"The job's log lines are not copied, {where} cannot be read. {error}"

@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.followed_stream import Moment
 from airflow_batch_jobs.batch.logs.log_follower import LogFollower
-from airflow_batch_jobs.batch.logs.page import ACTION as READ_LOGS
 from airflow_batch_jobs.batch.watch.log_copy import LogCopy
 from airflow_batch_jobs.batch.watch.paced_calls import Channel
-from airflow_batch_jobs.batch.watch.status_poll import ACTION as DESCRIBE_JOBS
 from airflow_batch_jobs.batch.watch.status_poll import StatusPoll
 from airflow_batch_jobs.errors import BatchJobsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_batch_jobs.batch.aws.calls import AwsCalls
     from airflow_batch_jobs.batch.aws.clock import Clock
-    from airflow_batch_jobs.batch.aws.pacing import LineBudget
     from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
+    from airflow_batch_jobs.batch.watch.line_budget import LineBudget
+    from airflow_batch_jobs.batch.watch.threads import AwsCalls
 
 #: How often lines are shared out, ends are looked for, and it is seen whether AWS still answers.
 _TICK_SECONDS = 0.25
@@ -78,9 +76,7 @@ class WatchLoop:
         self._on_size = on_size or (lambda _: None)
         self._jobs: set[FollowedJob] = set()
         self._problem = ""
-        self._status_channel = Channel(
-            calls, "batch", None, DESCRIBE_JOBS, options.status_calls_per_second, _STATUS_CALLS_AT_ONCE
-        )
+        self._status_channel = Channel(calls, "batch", None, options.status_calls_per_second, _STATUS_CALLS_AT_ONCE)
         self._poll = StatusPoll(self._status_channel)
         self._logs = LogFollower(
             settle_seconds=options.log_settle_seconds,
@@ -132,7 +128,7 @@ class WatchLoop:
                 tasks.create_task(self._tick())
         finally:
             self._budget.leave(self._logs.streams)
-            self._calls.renew()
+            self._calls.clients.renew()
 
     async def _tick(self) -> None:
         while True:
@@ -168,7 +164,7 @@ class WatchLoop:
         return Moment(asyncio.get_running_loop().time(), milliseconds(self._clock.now()))
 
     def _open_log_channel(self, region: str, *, calls_per_second: float) -> Channel:
-        return Channel(self._calls, "logs", region, READ_LOGS, calls_per_second, _LOG_CALLS_AT_ONCE)
+        return Channel(self._calls, "logs", region, calls_per_second, _LOG_CALLS_AT_ONCE)
 
 
 def _first(error: BaseException) -> Exception:

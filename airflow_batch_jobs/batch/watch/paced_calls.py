@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
-from airflow_batch_jobs.batch.aws.calls import PASSING
+from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.pacing import Backoff, Pace
+from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_batch_jobs.batch.aws.calls import Answer, AwsCalls
+    from airflow_batch_jobs.batch.aws import Service
+    from airflow_batch_jobs.batch.watch.threads import AwsCalls
+
+Answer = TypeVar("Answer")
 
 #: How long a service may fail before its followers are told that they wait for it.
 PATIENCE_SECONDS = 30.0
@@ -23,22 +26,20 @@ LONGEST_DELAY_SECONDS = 5.0
 class Channel:
     """One AWS service in one region.
 
-    Keeps the pace, holds all calls back after a failure, a little longer each time, and has the clients built anew
-    when their credentials have expired. What a failed call was about, its caller asks again.
+    Keeps the pace, and holds all calls back after a failure, a little longer each time. What a failed call was about,
+    its caller asks again.
 
     Args:
         calls: Makes the calls.
         service: `batch` or `logs`.
-        region: The region; None for the factory's own.
-        action: The permission that the calls need: `batch:DescribeJobs`.
+        region: The region; None for the clients' own.
         calls_per_second: The most calls a second.
         most_at_once: The most calls under way at the same time.
     """
 
     def __init__(
-        self, calls: AwsCalls, service: str, region: str | None, action: str, calls_per_second: float, most_at_once: int
+        self, calls: AwsCalls, service: str, region: str | None, calls_per_second: float, most_at_once: int
     ) -> None:
-        self.action = action
         self._calls = calls
         self._service = service
         self._region = region
@@ -48,7 +49,7 @@ class Channel:
         self._held_until = float("-inf")
         self._under_way = 0
         self._failing_since: float | None = None
-        self._last_error: Exception | None = None
+        self._last_error: AwsError | None = None
 
     def delay(self) -> float:
         """Return the seconds until another call may go out; infinite while enough are under way."""
@@ -62,15 +63,15 @@ class Channel:
         self._pace.spend(asyncio.get_running_loop().time())
         self._under_way += 1
 
-    async def ask(self, work: Callable[[Any], Answer]) -> Answer:
+    async def ask(self, work: Callable[[Service], Answer]) -> Answer:
         """Make the call that `spend` counted.
 
         Raises:
-            Exception: What botocore raised; `aws.trouble` tells what it means. Anything else is a bug.
+            AwsError: The call failed; `trouble` tells what that means.
         """
         try:
-            answer = await self._calls.call(self._service, self._region, work)
-        except Exception as error:
+            answer = await self._calls.use(self._service, self._region, work)
+        except AwsError as error:
             self._failed(error)
             raise
         else:
@@ -87,19 +88,17 @@ class Channel:
         failing = asyncio.get_running_loop().time() - self._failing_since
         if failing < PATIENCE_SECONDS:
             return ""
-        return f"No answer for {failing:.0f} s, asking on. {explain(self._last_error, self.action)}"
+        return f"No answer for {failing:.0f} s, asking on. {self._last_error}"
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: AwsError) -> None:
         kind = trouble(error)
-        if kind not in PASSING:
+        if not kind.retry:
             self._answered()
             return
         now = asyncio.get_running_loop().time()
         if self._failing_since is None:
             self._failing_since = now
         self._last_error = error
-        if kind is Trouble.EXPIRED:
-            self._calls.renew()
         if kind is Trouble.THROTTLED:
             self._pace.throttled(now)
         # Calls that were under way together fail together: that is one failure.

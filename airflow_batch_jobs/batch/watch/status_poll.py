@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
-from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
-from airflow_batch_jobs.batch.aws.calls import PASSING, ask, aws_answers
+from airflow_batch_jobs.batch.aws import trouble
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.ask_queue import MOST_IDS, AskQueue
+from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from airflow_batch_jobs.batch.aws import Service
     from airflow_batch_jobs.batch.watch.ask_queue import Asker, Question
     from airflow_batch_jobs.batch.watch.paced_calls import Channel
-
-
-#: The permission that asking needs.
-ACTION = "batch:DescribeJobs"
 
 
 class PartLister(Protocol):
@@ -88,7 +86,7 @@ class StatusPoll:
         job_ids = [question.job_id for question in questions]
         try:
             details = await self._channel.ask(partial(self._descriptions.ask, job_ids=job_ids))
-        except Exception as error:  # noqa: BLE001 - `trouble` lets all travel on that does not come from botocore
+        except AwsError as error:
             self._failed(questions, error, asked_at)
         else:
             for question in questions:
@@ -97,25 +95,25 @@ class StatusPoll:
         finally:
             self._alarm.ring()
 
-    def _failed(self, questions: list[Question], error: Exception, asked_at: float) -> None:
+    def _failed(self, questions: list[Question], error: AwsError, asked_at: float) -> None:
         kind = trouble(error)
-        if kind in PASSING:
+        if kind.retry:
             for question in questions:
                 self._queue.ask(question.job_id, question.askers, asked_at, is_part=question.is_part)
-        elif kind is Trouble.REFUSED and len(questions) > 1:
+        elif kind.give_up:
+            _fail([*questions, *self._queue], error)
+        elif len(questions) > 1:
             # One id that AWS takes offence at must not end the rest.
             middle = len(questions) // 2
             self._refused.extend((questions[:middle], questions[middle:]))
-        elif kind is Trouble.REFUSED:
-            _fail(questions, error)
         else:
-            _fail([*questions, *self._queue], error)
+            _fail(questions, error)
 
     async def _list(self, array_id: str, lister: PartLister) -> None:
         try:
             job_ids = await self._channel.ask(partial(_failed_children, array_id=array_id))
-        except Exception as error:  # noqa: BLE001 - as above
-            if trouble(error) in PASSING:
+        except AwsError as error:
+            if trouble(error).retry:
                 self._listings.append((array_id, lister))
             else:
                 lister.listed(())
@@ -135,11 +133,13 @@ class Descriptions:
     def __init__(self) -> None:
         self._held: WeakValueDictionary[tuple[str, int], JobDetail] = WeakValueDictionary()
 
-    def ask(self, client: Any, job_ids: Sequence[str]) -> dict[str, JobDetail]:
+    def ask(self, batch: Service, job_ids: Sequence[str]) -> dict[str, JobDetail]:
         """Describe up to a hundred jobs in one call, in the calling thread; unknown ones are left out."""
-        answer = ask(client, "describe_jobs", "jobs", jobs=list(job_ids))
-        with aws_answers():
-            return {job["jobId"]: self._read(job, client.meta.region_name) for job in answer["jobs"]}
+
+        def read(answer: Mapping[str, Any]) -> dict[str, JobDetail]:
+            return {job["jobId"]: self._read(job, batch.region_name()) for job in answer["jobs"]}
+
+        return batch.call("describe_jobs", read, jobs=list(job_ids))
 
     def _read(self, job: Mapping[str, Any], region: str) -> JobDetail:
         words = job["jobId"], hash(repr(job))
@@ -149,12 +149,16 @@ class Descriptions:
         return detail
 
 
-def _fail(questions: Iterable[Question], error: Exception) -> None:
+def _fail(questions: Iterable[Question], error: AwsError) -> None:
     for asker in {asker for question in questions for asker in question.askers}:
-        asker.fail(explain(error, ACTION))
+        asker.fail(copy(error))  # each is raised somewhere else, and grows a traceback there
 
 
-def _failed_children(client: Any, array_id: str) -> list[str]:
-    request = {"arrayJobId": array_id, "jobStatus": "FAILED", "maxResults": MOST_IDS}
-    answer = ask(client, "list_jobs", "jobSummaryList", **request)
-    return [job["jobId"] for job in answer["jobSummaryList"]][:MOST_IDS]
+def _failed_children(batch: Service, array_id: str) -> list[str]:
+    return batch.call(
+        "list_jobs",
+        lambda answer: [job["jobId"] for job in answer["jobSummaryList"]][:MOST_IDS],
+        arrayJobId=array_id,
+        jobStatus="FAILED",
+        maxResults=MOST_IDS,
+    )

@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_batch_jobs.batch.aws import Trouble, explain, trouble
-from airflow_batch_jobs.batch.aws.calls import PASSING, AwsCalls, ask
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
-from airflow_batch_jobs.batch.aws.pacing import Backoff, LineBudget
+from airflow_batch_jobs.batch.aws.pacing import Tries
+from airflow_batch_jobs.batch.operations import terminate_once
 from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
+from airflow_batch_jobs.batch.watch.line_budget import LineBudget
 from airflow_batch_jobs.batch.watch.loop import WatchLoop, WatchOptions
+from airflow_batch_jobs.batch.watch.threads import AwsCalls
 from airflow_batch_jobs.batch.watch.updates import Ended
-from airflow_batch_jobs.errors import CallOrderError
+from airflow_batch_jobs.errors import AwsError, CallOrderError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,15 +32,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from airflow_batch_jobs.batch.aws import ClientFactory
-    from airflow_batch_jobs.batch.aws.calls import Answer, Runner
+    from airflow_batch_jobs.batch.aws import ClientFactory, KeptClients
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.watch.followed_job import Cursors
+    from airflow_batch_jobs.batch.watch.threads import Runner
     from airflow_batch_jobs.batch.watch.updates import Update
 
-#: A call that somebody waits for is made so often.
-_TRIES = 3
+Answer = TypeVar("Answer")
 
 
 class JobWatcher:
@@ -114,7 +114,14 @@ class JobWatcher:
         Raises:
             AwsError: AWS refused, or did not answer.
         """
-        await self._insist(partial(_terminate, job_id=job_id, reason=reason), "batch:TerminateJob")
+        call, tries = partial(terminate_once, job_id=job_id, reason=reason), Tries()
+        while True:
+            try:
+                return await self._calls.use("batch", None, call, urgent=True)
+            except AwsError as error:
+                if (delay := tries.next_delay(error)) is None:
+                    raise
+            await asyncio.sleep(delay)
 
     @property
     def has_ended(self) -> bool:
@@ -133,30 +140,20 @@ class JobWatcher:
         """Return the queues of the jobs that it follows now, as far as AWS has described those."""
         return () if self._loop is None else self._loop.queues()
 
-    async def use_client(self, work: Callable[[Any], Answer]) -> Answer:
-        """Let blocking work use the Batch client beside the event loop; what it raises travels on."""
-        return await self._calls.call("batch", None, work)
+    @property
+    def clients(self) -> KeptClients:
+        """The clients, for work of others `beside` the event loop."""
+        return self._calls.clients
+
+    async def beside(self, work: Callable[[], Answer]) -> Answer:
+        """Do blocking work in a thread; what it raises travels on."""
+        return await self._calls.run(work)
 
     def start(self) -> WatchLoop:
         """Return what works for all followers, at work."""
         if self._loop is None or self._loop.is_over:
             self._loop = WatchLoop(self._calls, self.options, self._budget, self.clock, self._on_size)
         return self._loop
-
-    async def _insist(self, work: Callable[[Any], Answer], action: str) -> Answer:
-        """Make a call that somebody waits for, more than once if need be."""
-        backoff = Backoff(first=0.5)
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                return await self._calls.call("batch", None, work, urgent=True)
-            except Exception as error:
-                kind = trouble(error)
-                if kind not in PASSING or not tries_left:
-                    raise explain(error, action) from error
-                if kind is Trouble.EXPIRED:
-                    self._calls.renew()
-            await asyncio.sleep(backoff.next_delay())
-        raise AssertionError  # the last try returns or raises
 
 
 class JobFollower:
@@ -250,7 +247,3 @@ class JobFollower:
         if self._job is None:
             raise CallOrderError("Follow a job inside of `async with watcher.follow(…) as follower`.")
         return self._job
-
-
-def _terminate(client: Any, job_id: str, reason: str) -> None:
-    ask(client, "terminate_job", jobId=job_id, reason=reason)

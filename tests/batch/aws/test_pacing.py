@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from airflow_batch_jobs.batch.aws.pacing import Backoff, LineBudget, Pace
+from airflow_batch_jobs.batch.aws.pacing import Backoff, Pace
+from airflow_batch_jobs.batch.watch.line_budget import LineBudget
 
 
 def calls_within(pace: Pace, seconds: float, throttled_share: float = 0.0) -> int:

@@ -15,11 +15,11 @@ ARN = "arn:aws:batch:eu-central-1:123456789012:job-definition/align-reads"
     [
         ("a", Reference("a")),
         ("a:07", Reference("a", 7)),
-        (ARN, Reference("align-reads", None, ARN, "eu-central-1")),
-        (f"{ARN}:12", Reference("align-reads", 12, f"{ARN}:12", "eu-central-1")),
+        (ARN, Reference("align-reads", None, ARN)),
+        (f"{ARN}:12", Reference("align-reads", 12, f"{ARN}:12")),
         (
             "arn:aws-us-gov:batch:us-gov-west-1:123456789012:job-definition/x:1",
-            Reference("x", 1, "arn:aws-us-gov:batch:us-gov-west-1:123456789012:job-definition/x:1", "us-gov-west-1"),
+            Reference("x", 1, "arn:aws-us-gov:batch:us-gov-west-1:123456789012:job-definition/x:1"),
         ),
     ],
 )

@@ -9,13 +9,14 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_batch_jobs.batch.aws.pacing import LineBudget, Pace
+from airflow_batch_jobs.batch.aws.pacing import Pace
 from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.logs.cursor import event_key
 from airflow_batch_jobs.batch.logs.event import LogEvent
 from airflow_batch_jobs.batch.logs.followed_stream import Moment
 from airflow_batch_jobs.batch.logs.log_follower import LogFollower
 from airflow_batch_jobs.batch.logs.page import LogPage
+from airflow_batch_jobs.batch.watch.line_budget import LineBudget
 
 if TYPE_CHECKING:
     import random

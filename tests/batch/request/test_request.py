@@ -11,9 +11,9 @@ import pytest
 from botocore.validate import ParamValidator
 from pydantic import SecretStr
 
+from airflow_batch_jobs.batch.aws.calls import submit_job_shape
 from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, task_tags
 from airflow_batch_jobs.batch.request import SubmitRequest, unfilled_placeholders
-from airflow_batch_jobs.batch.request.conform import submit_job_shape
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
 
 IDENTITY = TaskIdentity(

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.batch.aws.calls import AwsCalls, pass_json_on
+from airflow_batch_jobs.batch.aws import Patience, service
+from airflow_batch_jobs.batch.aws.clients import pass_json_on
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch.status_poll import Descriptions
-from tests.batch.watch.virtual import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_batch_jobs.local.server import LocalAws
 
 
@@ -26,12 +24,12 @@ def test_a_job_that_aws_describes_in_the_same_words_is_the_same_detail(frozen_aw
     frozen_aws.script(definition="talk", starting=0, running=60)
     [job_id] = frozen_aws.submit(frozen_aws.register("talk"))
     frozen_aws.advance(10)
-    client, descriptions = frozen_aws.clients()("batch"), Descriptions()
-    first = descriptions.ask(client, [job_id])[job_id]
+    batch, descriptions = service(frozen_aws.clients(), "batch", patience=Patience.PACED), Descriptions()
+    first = descriptions.ask(batch, [job_id])[job_id]
     frozen_aws.advance(10)
-    assert descriptions.ask(client, [job_id])[job_id] is first
+    assert descriptions.ask(batch, [job_id])[job_id] is first
     frozen_aws.advance(60)
-    last = descriptions.ask(client, [job_id])[job_id]
+    last = descriptions.ask(batch, [job_id])[job_id]
     assert (first.status, last.status) == (JobStatus.RUNNING, JobStatus.SUCCEEDED)
 
 
@@ -39,10 +37,10 @@ def test_an_array_whose_children_move_is_another_detail(frozen_aws: LocalAws) ->
     """Its own status stays PENDING while its children's do not."""
     frozen_aws.script(definition="talk", starting=0, running=60)
     [job_id] = frozen_aws.submit(frozen_aws.register("talk"), arrayProperties={"size": 3})
-    client, descriptions = frozen_aws.clients()("batch"), Descriptions()
-    first = descriptions.ask(client, [job_id])[job_id]
+    batch, descriptions = service(frozen_aws.clients(), "batch", patience=Patience.PACED), Descriptions()
+    first = descriptions.ask(batch, [job_id])[job_id]
     frozen_aws.advance(30)
-    second = descriptions.ask(client, [job_id])[job_id]
+    second = descriptions.ask(batch, [job_id])[job_id]
     assert first.children != second.children
 
 
@@ -50,7 +48,7 @@ def test_nothing_is_kept_of_a_job_that_nobody_follows(frozen_aws: LocalAws) -> N
     """A watcher that lives for months holds the jobs of the day only."""
     [job_id] = frozen_aws.submit(frozen_aws.register("talk"))
     descriptions = Descriptions()
-    detail = weakref.ref(descriptions.ask(frozen_aws.clients()("batch"), [job_id])[job_id])
+    detail = weakref.ref(descriptions.ask(service(frozen_aws.clients(), "batch"), [job_id])[job_id])
     gc.collect()
     assert detail() is None
 
@@ -83,13 +81,11 @@ def test_the_json_that_is_passed_on_says_what_botocores_parser_says(frozen_aws: 
     frozen_aws.advance(seconds)
     parsed = {job["jobId"]: JobDetail.from_response(job, "r") for job in batch.describe_jobs(jobs=ids)["jobs"]}
 
-    def describe(client: Any) -> dict[str, JobDetail]:
-        return {job["jobId"]: JobDetail.from_response(job, "r") for job in client.describe_jobs(jobs=ids)["jobs"]}
+    def read(answer: dict[str, Any]) -> dict[str, JobDetail]:
+        return {job["jobId"]: JobDetail.from_response(job, "r") for job in answer["jobs"]}
 
-    async def at_once(work: Callable[[], Any]) -> Any:
-        return work()
-
-    passed_on = run(AwsCalls(frozen_aws.clients(), at_once).call("batch", None, describe))
+    paced = service(frozen_aws.clients(), "batch", patience=Patience.PACED)
+    passed_on = paced.call("describe_jobs", read, jobs=ids)
     assert len(parsed) == len(ids)
     assert passed_on == parsed
 

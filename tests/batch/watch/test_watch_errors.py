@@ -6,10 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import HTTPClientError
 
-from airflow_batch_jobs.batch.aws import Trouble, trouble
-from airflow_batch_jobs.batch.aws.calls import ask
 from airflow_batch_jobs.batch.watch import JobWatcher, NoAnswer
 from tests.batch.watch.scripted import assert_complete, talking
 from tests.batch.watch.virtual import VirtualAws, follow_to_end, run, run_beside
@@ -52,19 +49,6 @@ def test_an_answer_that_is_not_aws_is_waited_out(frozen_aws: LocalAws) -> None:
         return await follow_to_end(VirtualAws(frozen_aws).watcher().follow(job_id))
 
     assert_complete(run(main()))
-
-
-@pytest.mark.parametrize("stumble", [AttributeError, UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), TypeError])
-def test_what_botocore_stumbles_over_is_no_bug_of_ours(stumble: Any) -> None:
-    """JSON that is not AWS's makes botocore's parser fail; that is an endpoint out of order."""
-
-    class Client:
-        def describe_jobs(self, **_: Any) -> None:
-            raise stumble
-
-    with pytest.raises(HTTPClientError) as raised:
-        ask(Client(), "describe_jobs", "jobs", jobs=[])
-    assert trouble(raised.value) is Trouble.TRANSIENT
 
 
 def test_a_page_token_that_cloudwatch_forgot_costs_no_line(frozen_aws: LocalAws) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.batch.aws.calls import in_thread
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, WatchOptions
+from airflow_batch_jobs.batch.watch.threads import in_thread
 from tests.batch.watch.virtual import follow_to_end, lines_of
 
 if TYPE_CHECKING:

@@ -1,0 +1,64 @@
+"""LineBudget: the log lines that all watchers of a process may hand out together.
+
+Time is passed in as seconds of a clock that never runs backwards.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class LineQueue(Protocol):
+    """A queue of log lines that wait for their share of a `LineBudget`."""
+
+    @property
+    def waiting(self) -> int:
+        """How many lines have no share yet."""
+
+    def grant(self, lines: int) -> None:
+        """Let so many lines of those waiting pass."""
+
+
+class LineBudget:
+    """The log lines per second that all watchers of a process may hand out together.
+
+    The smallest queues come first, and what one does not use goes to the larger ones, so a silent stream never waits
+    behind a busy one and two busy ones get the same.
+    """
+
+    #: The lines that may pass at once after a silence, as seconds of the rate.
+    _BURST_SECONDS = 0.5
+
+    def __init__(self, lines_per_second: float) -> None:
+        self.lines_per_second = lines_per_second
+        self._sources: list[Callable[[], Iterable[LineQueue]]] = []
+        self._lines = 0.0
+        self._shared_at: float | None = None
+
+    def join(self, source: Callable[[], Iterable[LineQueue]]) -> None:
+        """Count the queues of a source in, until it leaves."""
+        self._sources.append(source)
+
+    def leave(self, source: Callable[[], Iterable[LineQueue]]) -> None:
+        """Count the queues of a source no longer."""
+        self._sources.remove(source)
+
+    def share(self, now: float) -> None:
+        """Grant what the time since the last call allows."""
+        since = self._BURST_SECONDS if self._shared_at is None else max(0.0, now - self._shared_at)
+        self._shared_at = now
+        burst = max(1.0, self.lines_per_second * self._BURST_SECONDS)
+        self._lines = min(burst, self._lines + since * self.lines_per_second)
+        queues = [(queue.waiting, queue) for source in self._sources for queue in source()]
+        queues = sorted((entry for entry in queues if entry[0]), key=lambda entry: entry[0])
+        left = int(self._lines)
+        for place, (waiting, queue) in enumerate(queues):
+            lines = min(waiting, max(1, left // (len(queues) - place)), left)
+            if not lines:
+                break
+            queue.grant(lines)
+            left -= lines
+            self._lines -= lines

@@ -1,0 +1,85 @@
+"""AwsCalls: AWS called in threads, so that the event loop never waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from airflow_batch_jobs.batch.aws.calls import Service
+from airflow_batch_jobs.batch.aws.clients import KeptClients, Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.batch.aws.clients import ClientFactory
+
+Answer = TypeVar("Answer")
+
+
+class Runner(Protocol):
+    """Runs blocking work beside the event loop."""
+
+    async def __call__(self, work: Callable[[], Answer]) -> Answer:
+        """Do the work and return what it returns, or raise what it raises."""
+
+
+async def in_thread(work: Callable[[], Answer]) -> Answer:
+    """Do blocking work in a thread of its own, and wait for it without holding the event loop.
+
+    The thread is a daemon and belongs to no pool: a call that hangs delays neither the loop's end nor the process's.
+    Its context is empty, so nothing it logs goes to the task that happens to be running.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Answer] = loop.create_future()
+
+    def run() -> None:
+        try:
+            answer = work()
+        except BaseException as error:  # noqa: BLE001 - it travels on where the work is awaited
+            settle(done.set_exception, error)
+        else:
+            settle(done.set_result, answer)
+
+    def settle(set_it: Callable[[Any], None], outcome: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle_now, set_it, outcome)
+
+    def settle_now(set_it: Callable[[Any], None], outcome: Any) -> None:
+        if not done.done():
+            set_it(outcome)
+
+    threading.Thread(target=run, name="airflow-batch-jobs", daemon=True).start()
+    return await done
+
+
+class AwsCalls:
+    """Lets work call AWS beside the event loop.
+
+    Args:
+        clients: Makes the clients.
+        run: Runs blocking work; in a thread of its own when None.
+
+    Attributes:
+        clients: The same, kept and paced.
+        run: Runs blocking work.
+    """
+
+    def __init__(self, clients: ClientFactory, run: Runner | None = None) -> None:
+        self.clients = KeptClients.of(clients).with_patience(Patience.PACED)
+        self.run: Runner = run or in_thread
+
+    async def use(
+        self, name: str, region: str | None, work: Callable[[Service], Answer], *, urgent: bool = False
+    ) -> Answer:
+        """Let work use a service, in a thread.
+
+        Args:
+            name: `batch` or `logs`.
+            region: The region; None for the clients' own.
+            work: Gets the service; whatever it does is done in the thread.
+            urgent: Give up after seconds, for what somebody waits for.
+        """
+        used = Service(self.clients, name, region, Patience.URGENT if urgent else None)
+        return await self.run(lambda: work(used))
