@@ -7,7 +7,6 @@ because it answered that the account's request rate is used up, is sent again.
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import Patience, error_message, service
@@ -57,7 +56,7 @@ def send(
     backoff, give_up = Backoff(), clock.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return str(batch.call("submit_job", itemgetter("jobId"), **request.to_api()))
+            return batch.call("submit_job", job_id_of, **request.to_api())
         except ThrottledError:
             if clock.monotonic() >= give_up:
                 raise
@@ -84,7 +83,12 @@ def find_by_name(clients: ClientFactory, queue: str, name: str) -> list[str]:
     """
     filters = [{"name": "JOB_NAME", "values": [name]}]
     batch = service(clients, "batch")
-    return list(batch.pages("list_jobs", "jobSummaryList", itemgetter("jobId"), jobQueue=queue, filters=filters))
+    return list(batch.pages("list_jobs", "jobSummaryList", job_id_of, jobQueue=queue, filters=filters))
+
+
+def job_id_of(summary: Mapping[str, Any]) -> str:
+    """Return the id of a job that ListJobs lists, or SubmitJob has started."""
+    return str(summary["jobId"])
 
 
 def describe_jobs(clients: ClientFactory, job_ids: Iterable[str]) -> list[JobDetail]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.aws import KeptClients, service
@@ -26,7 +25,7 @@ from airflow_batch_jobs.batch.identity import (
     legal_tag_value,
     owner_of,
 )
-from airflow_batch_jobs.batch.operations import describe_jobs, terminate
+from airflow_batch_jobs.batch.operations import describe_jobs, job_id_of, terminate
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.errors import AwsError, NoDeploymentError
 
@@ -244,11 +243,11 @@ def _active_ids(clients: ClientFactory, queues: Iterable[str]) -> list[str]:
 
     The states are asked for in the order of a job's life: one that goes on meanwhile is seen twice and not missed.
     """
-    batch, job_id = service(clients, "batch"), itemgetter("jobId")
+    batch = service(clients, "batch")
     return [
-        each
+        job_id
         for queue in dict.fromkeys(queues)
         for status in JobStatus
         if status.is_active
-        for each in batch.pages("list_jobs", "jobSummaryList", job_id, jobQueue=queue, jobStatus=status.value)
+        for job_id in batch.pages("list_jobs", "jobSummaryList", job_id_of, jobQueue=queue, jobStatus=status.value)
     ]

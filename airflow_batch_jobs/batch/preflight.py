@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import service
@@ -57,7 +56,7 @@ def check_request(clients: ClientFactory, request: SubmitRequest, *, note: Calla
             note(f"The request is sent without a look at its queue and definition. {error}")
         return request.job_definition
     check_placeholders(definition, request)
-    return str(definition["jobDefinitionArn"])
+    return str(definition.get("jobDefinitionArn", request.job_definition))
 
 
 def check_queue(clients: ClientFactory, queue: str) -> None:
@@ -75,7 +74,7 @@ def check_queue(clients: ClientFactory, queue: str) -> None:
     action = batch.action_of("describe_job_queues")
     states = batch.call("describe_job_queues", _states, jobQueues=[queue])
     if not states:
-        names = sorted(batch.pages("describe_job_queues", "jobQueues", itemgetter("jobQueueName")))
+        names = sorted(batch.pages("describe_job_queues", "jobQueues", lambda found: str(found["jobQueueName"])))
         more = ", …" if len(names) > _QUEUES_NAMED else ""
         there_are = f"There are: {', '.join(names[:_QUEUES_NAMED])}{more}." if names else "There are none at all."
         problem = f"No job queue {queue!r} in region {batch.region_name()} of this account. {there_are}"
@@ -106,7 +105,7 @@ def check_revision(clients: ClientFactory, reference: str) -> dict[str, Any]:
     if found and found[0].get("status") != "INACTIVE":
         return found[0]
     of_name = {"jobDefinitionName": wanted.name, "status": "ACTIVE"}
-    active = list(batch.pages("describe_job_definitions", "jobDefinitions", itemgetter("revision"), **of_name))
+    active = list(batch.pages("describe_job_definitions", "jobDefinitions", _revision, **of_name))
     if not found and not active:
         place = f"in region {batch.region_name()} of this account"
         raise DefinitionNotFoundError(f"No job definition {wanted.name!r} is active {place}.", action=action)
@@ -153,6 +152,10 @@ def _states(answer: Mapping[str, Any]) -> list[str | None]:
 
 def _definitions(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(definition) for definition in answer["jobDefinitions"]]
+
+
+def _revision(definition: Mapping[str, Any]) -> int:
+    return int(definition["revision"])
 
 
 def _commands(definition: Mapping[str, Any], request: SubmitRequest) -> Iterator[list[str]]:

@@ -81,6 +81,8 @@ class Service:
         """
 
         def read_page(answer: dict[str, Any]) -> tuple[list[Answer], str | None]:
+            if token and answer.get("nextToken") == token:
+                raise ValueError("the next page is this one again")
             return [read(entry) for entry in answer[field]], answer.get("nextToken")
 
         token: str | None = None
@@ -146,7 +148,7 @@ def _answer(
         if trouble(error) is Trouble.REFUSED and code.isdecimal():
             raise HTTPClientError(error=f"HTTP status {code}, and not from AWS") from error
         raise
-    except (ResponseParserError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ResponseParserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise HTTPClientError(error=f"the answer is not AWS's ({error!r})") from error
 
 

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from airflow_batch_jobs.batch.aws import trouble
 from airflow_batch_jobs.batch.detail import JobDetail
+from airflow_batch_jobs.batch.operations import job_id_of
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.ask_queue import MOST_IDS, AskQueue
 from airflow_batch_jobs.errors import AwsError
@@ -157,7 +158,7 @@ def _fail(questions: Iterable[Question], error: AwsError) -> None:
 def _failed_children(batch: Service, array_id: str) -> list[str]:
     return batch.call(
         "list_jobs",
-        lambda answer: [job["jobId"] for job in answer["jobSummaryList"]][:MOST_IDS],
+        lambda answer: [job_id_of(job) for job in answer["jobSummaryList"]][:MOST_IDS],
         arrayJobId=array_id,
         jobStatus="FAILED",
         maxResults=MOST_IDS,

@@ -1,0 +1,215 @@
+"""Service: every call is guarded, whatever answers it, and its errors name what IAM calls it."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_batch_jobs.batch.aws import ClientFactory, KeptClients, Patience, Trouble, explain, service, trouble
+from airflow_batch_jobs.batch.definition_files import register_folder
+from airflow_batch_jobs.batch.detail import JobDetail
+from airflow_batch_jobs.batch.job import BatchJob
+from airflow_batch_jobs.batch.logs.page import fetch_page
+from airflow_batch_jobs.batch.operations import describe_jobs, find_by_name, send, terminate
+from airflow_batch_jobs.batch.orphans import OrphanSweep, detach
+from airflow_batch_jobs.batch.preflight import check_queue, check_request, check_revision
+from airflow_batch_jobs.batch.watch.status_poll import Descriptions
+from airflow_batch_jobs.errors import AccessDeniedError, AwsError, BatchJobsError, EndpointError, RequestRefusedError
+from airflow_batch_jobs.local.access import Access
+from tests.batch.conftest import ManualClock, request_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from airflow_batch_jobs.local.server import LocalAws
+
+JOB = JobDetail.from_response({"jobId": "1", "jobArn": "arn", "jobName": "n", "status": "RUNNING"}, "us-east-1")
+
+
+def stopping(clients: ClientFactory) -> None:
+    """Call TerminateJob, with what is a few tries."""
+    terminate(clients, "1", "enough", ManualClock())
+
+
+def cancelling(clients: ClientFactory) -> None:
+    """Call CancelJob."""
+    BatchJob.from_id("1", clients=clients).cancel("enough")
+
+
+def tagging(clients: ClientFactory) -> None:
+    """Call TagResource."""
+    detach(clients, JOB)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of one definition that AWS would take."""
+    definition = {"jobDefinitionName": "a", "type": "container", "containerProperties": {"image": "i"}}
+    (tmp_path / "a.1.json").write_text(json.dumps(definition))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("change", "operation", "count"),
+    [(stopping, "TerminateJob", 3), (cancelling, "CancelJob", 1), (tagging, "TagResource", 1)],
+)
+def test_a_web_page_is_no_answer_to_what_changes_a_job(
+    aws: LocalAws, change: Callable[[ClientFactory], None], operation: str, count: int
+) -> None:
+    """A proxy's page says nothing about the job, under a status of 200."""
+    aws.fault(operation, "not_json")
+    with pytest.raises(EndpointError, match=f"batch:{operation} failed: .*a web page"):
+        change(aws.clients())
+    assert aws.counts()[operation] == count
+
+
+def test_a_web_page_registers_no_definition(aws: LocalAws, folder: Path) -> None:
+    """It has no revision."""
+    aws.fault("RegisterJobDefinition", "not_json")
+    with pytest.raises(EndpointError, match="batch:RegisterJobDefinition"):
+        register_folder(aws.clients(), folder)
+
+
+@pytest.mark.parametrize("kind", ["throttle", "server_error", "drop", "not_json", "expired"])
+def test_what_passes_does_not_keep_a_job_from_being_terminated(aws: LocalAws, kind: str) -> None:
+    """Two failures are waited out, each a little longer than the one before."""
+    aws.script(definition="long", running=600)
+    [job_id] = aws.submit(aws.register("long", ["long"]))
+    aws.fault("TerminateJob", kind, times=2)
+    clock = ManualClock()
+    terminate(aws.clients(), job_id, "enough", clock)
+    assert aws.wait_for_status(job_id)["statusReason"] == "enough"
+    assert aws.counts()["TerminateJob"] == 3
+    assert 0.75 <= clock.slept <= 1.5
+
+
+def test_what_lasts_is_told_at_once(aws: LocalAws) -> None:
+    """A permission does not come by asking again."""
+    aws.fault("TerminateJob", "denied")
+    with pytest.raises(AccessDeniedError, match="Allow the role of the AWS connection batch:TerminateJob"):
+        stopping(aws.clients())
+    assert aws.counts()["TerminateJob"] == 1
+
+
+def test_an_error_tells_its_trouble_through_its_cause(aws: LocalAws) -> None:
+    """Who paces calls need not know botocore."""
+    aws.fault("DescribeJobs", "throttle")
+    batch = service(aws.clients(), "batch", patience=Patience.PACED)
+    with pytest.raises(AwsError) as caught:
+        batch.call("describe_jobs", dict, jobs=["x"])
+    assert trouble(caught.value) is Trouble.THROTTLED
+    assert str(explain(caught.value, "batch:DescribeJobs")) == str(caught.value)
+    assert [kind for kind in Trouble if kind.retry] == [Trouble.THROTTLED, Trouble.TRANSIENT, Trouble.EXPIRED]
+    assert [kind for kind in Trouble if kind.renew] == [Trouble.EXPIRED]
+    assert [kind for kind in Trouble if kind.give_up] == [Trouble.DENIED, Trouble.NO_CREDENTIALS]
+
+
+def test_a_request_that_botocore_refuses_is_ours(aws: LocalAws) -> None:
+    """It never leaves."""
+    with pytest.raises(RequestRefusedError, match="batch:DescribeJobs failed: Parameter validation failed"):
+        service(aws.clients(), "batch").call("describe_jobs", dict, jobs=7)
+    assert not aws.requests()
+
+
+def test_a_bug_travels_on_as_itself(aws: LocalAws) -> None:
+    """What does not come from AWS, nor from what reads its answer, is not explained away."""
+
+    def broken(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        del service, region_name, config
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stopping(broken)
+    with pytest.raises(AttributeError, match="describe_job_s"):
+        service(aws.clients(), "batch").call("describe_job_s", dict)
+
+
+def test_pages_that_go_on_without_end_are_an_error() -> None:
+    """A page whose next one is the same page."""
+    same = SameAnswer(body=b'{"jobSummaryList": [], "nextToken": "again"}')
+    with pytest.raises(EndpointError, match="batch:ListJobs"):
+        find_by_name(same, "default", "x")
+
+
+class Raw(io.BytesIO):
+    """A body as botocore reads it."""
+
+    def stream(self, **_how: Any) -> Iterator[bytes]:
+        """Yield all of it."""
+        yield self.read()
+
+
+class SameAnswer:
+    """Makes clients that get the same answer to every request, without a wire, and do not ask again."""
+
+    def __init__(self, status: int = 200, body: bytes = b"") -> None:
+        self.status, self.body = status, body
+        self._make = Access("http://127.0.0.1:1", "x", "x", "us-east-1", "1").clients()
+
+    def __call__(self, service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        """Make a client."""
+        once = Config(retries={"total_max_attempts": 1})
+        client = self._make(service, region_name=region_name, config=once.merge(config) if config else once)
+        client.meta.events.register("before-send", self._answer)
+        return client
+
+    def _answer(self, request: Any, **_how: Any) -> AWSResponse:
+        headers: Any = {"content-type": "application/json"}
+        return AWSResponse(request.url, self.status, headers, Raw(self.body))
+
+
+def fetching(clients: ClientFactory) -> None:
+    """Call FilterLogEvents."""
+    fetch_page(service(clients, "logs", patience=Patience.PACED), {"logGroupName": "g"})
+
+
+ANSWER_TO_ALL = SameAnswer()
+KEPT = KeptClients(lambda: ANSWER_TO_ALL)
+CALLS: dict[str, Callable[[ClientFactory], object]] = {
+    "TerminateJob": stopping,
+    "CancelJob": cancelling,
+    "TagResource": tagging,
+    "FilterLogEvents": fetching,
+    "DescribeJobs": lambda clients: describe_jobs(clients, ["1"]),
+    "DescribeJobs, as JSON": lambda clients: Descriptions().ask(service(clients, "batch", None, Patience.PACED), ["1"]),
+    "ListJobs": lambda clients: find_by_name(clients, "default", "x"),
+    "SubmitJob": lambda clients: send(clients, request_for("a:1"), clock=ManualClock()),
+    "DescribeJobQueues": lambda clients: check_queue(clients, "default"),
+    "DescribeJobDefinitions": lambda clients: check_revision(clients, "a:1"),
+    "checks": lambda clients: check_request(clients, request_for("a:1")),
+    "definition": lambda clients: BatchJob.from_id("1", clients=clients, clock=ManualClock()).definition,
+    "sweep": lambda clients: OrphanSweep(clients=clients, deployment="d", job_queues=["q"]).find(),
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=5,
+)
+ENTRY = st.dictionaries(
+    st.sampled_from(["jobId", "jobQueueName", "state", "revision", "status", "eventId", "timestamp", "createdAt"]), JSON
+)
+ANSWER = st.dictionaries(
+    st.sampled_from(
+        ["jobs", "jobId", "jobSummaryList", "jobQueues", "jobDefinitions", "events", "revision", "nextToken"]
+    ),
+    JSON | st.lists(JSON | ENTRY, max_size=2),
+)
+BODY = st.binary(max_size=20) | (JSON | ANSWER).map(lambda answer: json.dumps(answer).encode())
+
+
+@settings(deadline=None, database=None, max_examples=300)
+@given(status=st.sampled_from([200, 200, 200, 204, 302, 400, 403, 404, 429]), body=BODY, data=st.data())
+def test_whatever_answers_a_call_is_read_or_is_an_error_of_ours(status: int, body: bytes, data: st.DataObject) -> None:
+    """Any status, any bytes: a proxy, a captive portal, another program on the port."""
+    ANSWER_TO_ALL.status, ANSWER_TO_ALL.body = status, body
+    with suppress(BatchJobsError):
+        CALLS[data.draw(st.sampled_from(sorted(CALLS)))](KEPT)
