@@ -10,7 +10,6 @@ from airflow.sdk import DAG, task
 
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.operators import BatchJobOperator
-from airflow_batch_jobs.task.masking import named_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,15 +32,6 @@ def load(airflow_aws: LocalAws) -> LocalAws:
     """The local AWS with the definition."""
     airflow_aws.register("load", ["true"], parameters={"api_token": "", "table": ""})
     return airflow_aws
-
-
-def test_every_text_has_a_name() -> None:
-    """Wherever it stands in a request."""
-    request = {
-        "environment": [{"name": "MODE", "value": "fast"}],
-        "nested": {"list": [{"key": "text"}, "unnamed"], "number": 1},
-    }
-    assert set(named_values(request)) == {("MODE", "fast"), ("name", "MODE"), ("value", "fast"), ("key", "text")}
 
 
 @pytest.mark.parametrize("decorated", [True, False])

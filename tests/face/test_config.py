@@ -1,0 +1,73 @@
+"""The options of `[batch_jobs]`: names, types and defaults are what installations rely on."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import pytest
+from airflow.sdk.exceptions import AirflowConfigException
+
+from airflow_batch_jobs.batch.watch import WatchOptions
+from airflow_batch_jobs.config import OPTIONS, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: As version 0.1.0 declares them.
+DECLARED = {
+    "poll_interval": ("float", "5"),
+    "status_calls_per_second": ("float", "10"),
+    "log_calls_per_second": ("float", "4"),
+    "log_lines_per_second": ("float", "400"),
+    "log_settle_seconds": ("float", "5"),
+    "log_lookback_seconds": ("float", "120"),
+    "log_max_lines": ("integer", "1000000"),
+    "finish_in_triggerer": ("boolean", "False"),
+    "deployment": ("string", ""),
+    "sweep_orphans": ("boolean", "False"),
+}
+
+
+def test_options_keep_their_names_types_and_defaults() -> None:
+    """New ones come behind them."""
+    declared = {name: (option["type"], option["default"]) for name, option in OPTIONS.items()}
+    assert dict(list(declared.items())[: len(DECLARED)]) == DECLARED
+    assert all(option["description"] for option in OPTIONS.values())
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, {"poll_interval": 5.0, "log_max_lines": 1_000_000, "finish_in_triggerer": False, "deployment": ""}),
+        (
+            {"POLL_INTERVAL": "2", "LOG_MAX_LINES": "1e3", "FINISH_IN_TRIGGERER": "true", "DEPLOYMENT": "prod"},
+            {"poll_interval": 2.0, "log_max_lines": 1000, "finish_in_triggerer": True, "deployment": "prod"},
+        ),
+    ],
+)
+def test_options_are_read_as_what_they_are(
+    environment: Mapping[str, str], expected: Mapping[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts become numbers and flags."""
+    for name, value in environment.items():
+        monkeypatch.setenv(f"AIRFLOW__BATCH_JOBS__{name}", value)
+    settings = Settings.read()
+    found = {name: getattr(settings, name) for name in expected}
+    assert found == expected
+    assert {name: type(value) for name, value in found.items()} == {name: type(each) for name, each in expected.items()}
+
+
+def test_an_option_of_another_type_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which names it."""
+    monkeypatch.setenv("AIRFLOW__BATCH_JOBS__POLL_INTERVAL", "soon")
+    with pytest.raises(AirflowConfigException, match="poll_interval"):
+        Settings.read()
+
+
+def test_a_watcher_gets_its_options_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them."""
+    for number, each in enumerate(fields(WatchOptions), start=1):
+        monkeypatch.setenv(f"AIRFLOW__BATCH_JOBS__{each.name.upper()}", str(number))
+    options = Settings.read().watch_options()
+    assert [getattr(options, each.name) for each in fields(options)] == list(range(1, len(fields(options)) + 1))

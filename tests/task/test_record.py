@@ -1,0 +1,118 @@
+"""The record in Airflow's task state store, and what its refusals mean."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
+
+from airflow_batch_jobs.batch.submission import Record
+from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
+from airflow_batch_jobs.task.record import RECORD_KEY, TaskStateRecords, has_record
+from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, UnansweredError
+from tests.batch.watch.virtual import run
+
+if TYPE_CHECKING:
+    from tests.task.api_server import ApiServer
+
+RECORD = Record(
+    job_name="d-t-0123456789ab-abcdef",
+    job_queue="default",
+    generation="0123456789abcdef",
+    request_digest="fedcba9876543210",
+    try_number=1,
+    max_tries=0,
+    sent_at="2026-11-23T12:00:00+00:00",
+)
+
+
+class Store:
+    """A task state store, as Airflow hands it to a task."""
+
+    def __init__(self, status: int | None = None) -> None:
+        self.stored: dict[str, Any] = {}
+        self.status = status
+
+    def get(self, key: str) -> Any:
+        """Return what is stored; an error with the status, if there is one."""
+        self._fail()
+        return self.stored.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        """Store a value, likewise."""
+        self._fail()
+        self.stored[key] = value
+
+    def _fail(self) -> None:
+        if self.status is not None:
+            detail = {"status_code": self.status} if self.status else None
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail=detail))
+
+
+def records(store: Store) -> TaskStateRecords:
+    """Return the records in a store."""
+    return TaskStateRecords(store)  # type: ignore[arg-type]  # all that is asked of it
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    """Under the key by which an earlier version finds it."""
+    store = Store()
+    assert records(store).read() is None
+    records(store).write(RECORD)
+    assert store.stored == {"batch_job": RECORD.to_dict()}
+    assert records(store).read() == RECORD
+
+
+def test_what_is_no_record_is_none() -> None:
+    """The key is free to all."""
+    store = Store()
+    store.stored[RECORD_KEY] = "somebody else's"
+    assert records(store).read() is None
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, StaleAttemptError),
+        (403, StaleAttemptError),
+        (404, StaleAttemptError),
+        (410, StaleAttemptError),
+        (409, RecordUnavailableError),
+        (500, RecordUnavailableError),
+        (0, RecordUnavailableError),
+    ],
+)
+def test_a_refusal_means_that_the_attempt_is_over_and_a_failure_does_not(status: int, kind: type[Exception]) -> None:
+    """Of a read as of a write."""
+    with pytest.raises(kind):
+        records(Store(status)).read()
+    with pytest.raises(kind):
+        records(Store(status)).write(RECORD)
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_an_attempt_that_was_replaced_has_no_record(api_server: ApiServer, *, is_replaced: bool) -> None:
+    """Airflow shows it none."""
+    api_server.is_replaced = is_replaced
+    assert asyncio.run(has_record(uuid.uuid4())) is not is_replaced
+
+
+@pytest.mark.parametrize(("seconds", "failures"), [(60.0, 0), (0.0, 1)])
+def test_without_an_answer_nobody_knows_whether_there_is_a_record(
+    api_server: ApiServer, seconds: float, failures: int
+) -> None:
+    """It is no answer that comes too late, or is an error."""
+    api_server.seconds, api_server.failures = seconds, failures
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with pytest.raises(UnansweredError):
+            await has_record(uuid.uuid4())
+        return loop.time() - began
+
+    assert run(main()) <= min(seconds, ANSWER_SECONDS) + 0.1
