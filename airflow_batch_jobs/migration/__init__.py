@@ -1,4 +1,4 @@
-"""DAGs of the Amazon provider's BatchOperator, rewritten for this package as far as a file alone tells how."""
+"""Rewriting DAGs that use the Amazon provider's BatchOperator for this package, as far as a file alone allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CallArguments: the arguments of a call in a DAG file, to be renamed, moved and dropped without losing a comment."""
+"""CallArguments: rename, move and drop the arguments of a call in a DAG file without losing a comment."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _STEP = "    "
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument with what stands around it.
+    """One argument with the whitespace and comments around it.
 
     Attributes:
         node: The argument itself.
-        before: What separates it from the bracket or the comma before it, comments on lines of their own included.
-        comment: The end of its line, where there is a comment.
+        before: What separates it from the bracket or comma before it, including comments on lines of their own.
+        comment: The end of its line, if there is a comment.
     """
 
     node: cst.Arg
@@ -31,7 +31,7 @@ class Argument:
 
     @property
     def name(self) -> str:
-        """The keyword; empty where there is none."""
+        """The keyword; empty if there is none."""
         return self.node.keyword.value if self.node.keyword else ""
 
     def own_lines(self) -> list[cst.EmptyLine]:
@@ -45,7 +45,7 @@ class Argument:
 
 
 class CallArguments:
-    """The arguments of a call, in their order.
+    """The arguments of a call, in order.
 
     Does not format: lines that are kept are kept as they are.
 
@@ -74,14 +74,14 @@ class CallArguments:
         ]
 
     def change(self, name: str, change: Callable[[cst.BaseExpression], cst.BaseExpression]) -> None:
-        """Replace an argument's value by what a function makes of it."""
+        """Replace an argument's value with what a function makes of it."""
         self._items = [
             replace(item, node=item.node.with_changes(value=change(item.node.value))) if item.name == name else item
             for item in self._items
         ]
 
     def drop(self, is_dropped: Callable[[cst.Arg], bool]) -> None:
-        """Leave out arguments. Their comments become lines of their own."""
+        """Drop arguments. Their comments become lines of their own."""
         kept: list[Argument] = []
         lines: list[cst.EmptyLine] = []
         opening: Whitespace | None = None
@@ -96,11 +96,11 @@ class CallArguments:
         self._items, self._closing = kept, _with_lines(self._closing, lines)
 
     def gather(self, into: str, keys: Mapping[str, str]) -> None:
-        """Move arguments into a dictionary, which is an argument where the first of them was.
+        """Move arguments into a dictionary, passed as one argument where the first of them was.
 
         Args:
             into: The dictionary's keyword.
-            keys: The key of each argument.
+            keys: The dictionary's key for each argument, by the argument's name.
         """
         moved = [item for item in self._items if item.name in keys]
         if not moved:
@@ -133,7 +133,7 @@ class CallArguments:
         return self._call.with_changes(args=args, whitespace_before_args=before)
 
     def _indent(self) -> str:
-        """Return how deep the arguments stand in the block, where they stand on lines of their own."""
+        """Return the indentation of the arguments, if they are on lines of their own."""
         return next((_indent(item.before) for item in self._items if _is_line(item.before)), _STEP)
 
     def _dictionary(self, moved: Sequence[Argument], keys: Mapping[str, str]) -> cst.Dict:
@@ -181,7 +181,7 @@ def _indent(whitespace: Whitespace) -> str:
 
 
 def _split(after: Whitespace) -> tuple[cst.TrailingWhitespace | None, Whitespace]:
-    """Take the comment at the end of the line off what follows an argument."""
+    """Split the comment at the end of the line from what follows an argument."""
     if not isinstance(after, cst.ParenthesizedWhitespace) or after.first_line.comment is None:
         return None, after
     return after.first_line, after.with_changes(first_line=cst.TrailingWhitespace(newline=after.first_line.newline))
@@ -197,7 +197,7 @@ def _joined(comment: cst.TrailingWhitespace | None, before: Whitespace, indent: 
 
 
 def _over(opening: Whitespace, own: Whitespace) -> Whitespace:
-    """Return what stands before the first argument now: the bracket's line, and the argument's own comments."""
+    """Return what now comes before the first argument: the bracket's line, and the argument's own comments."""
     if isinstance(opening, cst.ParenthesizedWhitespace):
         lines = own.empty_lines if isinstance(own, cst.ParenthesizedWhitespace) else ()
         return opening.with_changes(empty_lines=lines)

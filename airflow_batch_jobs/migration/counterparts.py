@@ -1,6 +1,6 @@
 """Counterparts: where each parameter of the Amazon provider's BatchOperator and BatchSensor went.
 
-`docs/from-batch-operator.md` says the same in words.
+`docs/from-batch-operator.md` says the same in prose.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counterpart:
-    """What stands for one of the provider's classes here.
+    """This package's counterpart of one of the provider's classes.
 
     Attributes:
         name: Our class.
-        kept: Parameters that are called the same and mean the same here.
+        kept: Parameters with the same name and meaning here.
         renamed: Our name for a parameter.
         options: The field of SubmitJob that a parameter becomes, in `submit_options`.
-        dropped: Parameters that have no counterpart, with what is to be done about a value; empty for nothing.
-        gone: Attributes that our class does not have, beside those of the parameters.
+        dropped: Parameters that have no counterpart, with what to do about a value; empty for nothing.
+        gone: Attributes that our class does not have, besides those of the parameters.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Counterpart:
 
 
 _AWS = frozenset({"aws_conn_id", "region_name", "verify", "botocore_config"})
-_REGION = "region= was dropped: the provider passes over it. If it was meant, write region_name="
+_REGION = "region= was dropped: the provider ignores it. If it was meant, use region_name="
 _MODULES = "airflow.providers.amazon.aws."
 
 #: By the full name of the provider's class.
@@ -65,9 +65,9 @@ COUNTERPARTS = {
             "submit_job_timeout": "timeout",
         },
         dropped={
-            "job_id": "job_id= was dropped, which BatchOperator overwrites. If it made a dependency, write it with >>",
+            "job_id": "job_id=, which BatchOperator overwrites, was dropped. If it made a dependency, write it with >>",
             "waiters": "waiters= was dropped: a custom waiter has no counterpart",
-            "max_retries": "max_retries= was dropped, which bounded the wait. Bound it by execution_timeout=",
+            "max_retries": "max_retries=, which limited the wait, was dropped. Limit it with execution_timeout=",
             "status_retries": "",
             "awslogs_fetch_interval": "",
             "region": _REGION,
@@ -79,12 +79,12 @@ COUNTERPARTS = {
         kept=_AWS | {"job_id", "deferrable"},
         renamed={"poke_interval": "poll_interval"},
         dropped={
-            "max_retries": "max_retries= was dropped, which bounded the deferred wait. Bound it by timeout=",
+            "max_retries": "max_retries=, which limited the deferred wait, was dropped. Limit it with timeout=",
             "region": _REGION,
         },
         gone=frozenset({"hook"}),
     ),
 }
 
-#: The XComs in which the provider keeps its links.
+#: The keys of the XComs in which the provider keeps its links.
 LINK_KEYS = frozenset({"batch_job_details", "batch_job_definition", "batch_job_queue", "cloudwatch_events"})

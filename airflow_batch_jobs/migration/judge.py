@@ -1,4 +1,4 @@
-"""Judge: what a person has to look after in the arguments of the provider's classes."""
+"""Judge: what a person has to check in the arguments of the provider's classes."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.migration.counterparts import Counterpart
 
-#: What belongs after the name of a definition that is a template: digits, or another template.
+#: How a definition that is a template has to end: in a colon and digits, or another template.
 _ENDS_IN_REVISION = re.compile(r":([1-9][0-9]*|\{\{[^{}]*\}\})\Z")
 #: Parameters that are mappings here as well.
 _MAPPINGS = frozenset({"parameters", "container_overrides"})
-#: Parameters that are no mappings there.
+#: Parameters that are not mappings in the provider.
 _SCALARS = frozenset({"share_identifier", "scheduling_priority_override", "submit_job_timeout"})
 
 
 def is_left_out(counterpart: Counterpart, argument: cst.Arg, rest: Mapping[str, cst.BaseExpression]) -> bool:
-    """Whether an argument has nothing that stands for it.
+    """Whether an argument has no counterpart and is left out.
 
     Args:
-        counterpart: Of the class that is called.
+        counterpart: The counterpart of the class that is called.
         argument: The argument.
-        rest: All arguments of the call by their names.
+        rest: All arguments of the call by name.
     """
     name, value = argument.keyword.value if argument.keyword else "", argument.value
     if name in counterpart.options:
         is_no_timeout = name == "submit_job_timeout" and isinstance(value, cst.Integer) and value.value == "0"
         return is_none(value) or is_no_timeout
-    # A sensor that reschedules gives its worker slot back, which deferrable=True does here.
+    # A sensor that reschedules gives back its worker slot, which deferrable=True does here.
     is_about_slot = name == "mode" or (name == "deferrable" and is_word(value, "False"))
     if is_about_slot and not counterpart.options and text_of(rest.get("mode")) == "reschedule":
         return True
@@ -45,7 +45,7 @@ def is_left_out(counterpart: Counterpart, argument: cst.Arg, rest: Mapping[str, 
 
 
 def pinned(node: cst.BaseExpression, pins: Mapping[str, int]) -> cst.BaseExpression:
-    """Return a definition's text, or a list of them, with the revisions to which names are pinned; else the same."""
+    """Return a definition's text, or a list of them, with the revision that its name is pinned to, if there is one."""
     if isinstance(node, (cst.List, cst.Tuple)):
         return node.with_changes(elements=[each.with_changes(value=pinned(each.value, pins)) for each in node.elements])
     text = text_of(node)
@@ -62,11 +62,11 @@ def pinned(node: cst.BaseExpression, pins: Mapping[str, int]) -> cst.BaseExpress
 
 
 class Judge:
-    """Says what a person has to look after in the arguments of a call.
+    """Says what a person has to check in the arguments of a call.
 
     Args:
         pins: Revisions by the names of definitions.
-        constants: What names of the module stand for, as far as that can be seen.
+        constants: What the module's names stand for, as far as can be seen.
     """
 
     def __init__(self, pins: Mapping[str, int], constants: Mapping[str, cst.BaseExpression]) -> None:
@@ -77,8 +77,8 @@ class Judge:
         """Yield what is to be done about a call of one of the provider's classes.
 
         Args:
-            counterpart: Of the class.
-            values: The arguments by their names.
+            counterpart: The counterpart of the class.
+            values: The arguments by name.
         """
         for name, value in values.items():
             if name == "job_definition":
@@ -92,7 +92,7 @@ class Judge:
         if is_word(values.get("wait_for_completion"), "False") and is_word(values.get("deferrable"), "True"):
             yield "wait=False does not wait for the job; BatchOperator did, when it was deferrable"
         if "mode" in values and text_of(values["mode"]) not in {"poke", "reschedule"}:
-            yield 'see that mode= is not "reschedule", which deferrable=True replaces'
+            yield 'make sure that mode= is not "reschedule", which deferrable=True replaces'
 
     def definition(self, node: cst.BaseExpression) -> Iterator[str]:
         """Yield what is to be done about a job definition: each must have its revision."""
@@ -103,14 +103,14 @@ class Judge:
             return
         if isinstance(node, cst.FormattedString):
             if not _ENDS_IN_REVISION.search(_outline(node)):
-                yield f'see that {code(node)} ends in a revision, as in "align:7"'
+                yield f'make sure that {code(node)} ends in a revision, as in "align:7"'
             return
         text = text_of(pinned(node, self._pins))
         if text is None:
-            yield f'see that {code(node)} has a revision, as in "align:7"'
+            yield f'make sure that {code(node)} has a revision, as in "align:7"'
         elif "{{" in text or "{%" in text:
             if not _ENDS_IN_REVISION.search(text):
-                yield f'see that {code(node)} is rendered to a text with a revision, as in "align:7"'
+                yield f'make sure that {code(node)} is rendered to a text with a revision, as in "align:7"'
         else:
             yield from _unpinned(text)
 
@@ -119,19 +119,19 @@ def _unpinned(text: str) -> Iterator[str]:
     try:
         reference = parse_reference(text)
     except DefinitionError:
-        yield f'{text!r} is no definition with a revision, as in "align:7"'
+        yield f'{text!r} is not a definition with a revision, as in "align:7"'
         return
     if reference.revision is None:
         yield f'pin the revision that is to run, as in "{reference.base}:7"'
 
 
 def _outline(node: cst.FormattedString) -> str:
-    """Return an f-string with a template for each of its values."""
+    """Return an f-string's text with a template for each of its values."""
     return "".join(part.value if isinstance(part, cst.FormattedStringText) else "{{ }}" for part in node.parts)
 
 
 def _fields(name: str, value: cst.BaseExpression) -> Iterator[str]:
-    """Yield what our operator refuses in a field of SubmitJob, as far as it is written there."""
+    """Yield what our operator refuses in a field of SubmitJob, as far as the file shows it."""
     if name not in _SCALARS and text_of(value) is not None:
         yield f"{name}: a text that is rendered to a mapping is refused; pass the .output of the task that makes it"
     found = _Nones()
@@ -146,7 +146,7 @@ def _fields(name: str, value: cst.BaseExpression) -> Iterator[str]:
 
 
 class _Nones(cst.CSTVisitor):
-    """Looks for None as a value: not in comparisons."""
+    """Looks for None as a value, not in comparisons."""
 
     def __init__(self) -> None:
         self.any = False

@@ -31,17 +31,17 @@ class ProviderUses(cst.CSTVisitor):
     """Every use of the two classes in a module.
 
     Args:
-        module: The module, as its metadata has it.
+        module: The module that the metadata is about.
         pins: Revisions by the names of definitions.
 
     Attributes:
-        calls: The calls whose arguments can be rewritten, `.partial(…)` among them.
+        calls: The calls whose arguments can be rewritten, including `.partial(…)`.
         expansions: The `.expand(…)` calls of these.
-        renamed: The names and attributes that are to be our class, with the provider's full name of it.
-        left: The classes that are used in a way that has to stay, by their full names.
-        elsewhere: The provider's modules of which something else is used, by `module.name`.
+        renamed: The names and attributes that are to become our class, with the full name of the provider's.
+        left: The full names of the classes that are used in a way that has to stay.
+        elsewhere: What else is used from the provider's modules, as `module.name`.
         ours: What the module imports from this package at its top level.
-        notes: What a person has to do, by the statement above which it is to be said.
+        notes: What a person has to do, by the statement that the comment goes above.
     """
 
     METADATA_DEPENDENCIES = (ParentNodeProvider, QualifiedNameProvider, ScopeProvider)
@@ -57,15 +57,15 @@ class ProviderUses(cst.CSTVisitor):
         self.notes: dict[cst.CSTNode, list[str]] = {}
         self._judge = Judge(pins, constants(module))
         self._annotations: list[tuple[cst.CSTNode, str]] = []
-        #: The names of variables, each with what may be the class of the task in it.
+        #: The names of variables, each with what may be the class of its task.
         self._tasks: list[tuple[str, cst.CSTNode]] = []
         self._attributes: list[cst.Attribute] = []
-        #: What is to be said only where there is a use.
+        #: What is to be said only if there is a use.
         self._asides: list[tuple[cst.CSTNode, str]] = []
         self._imports: dict[str, cst.CSTNode] = {}
 
     def visit_Module(self, node: cst.Module) -> None:  # noqa: N802 - libcst's name
-        """Look for classes of another origin that are called like ours."""
+        """Look for other classes with the same name as ours."""
         scope = self.get_metadata(ScopeProvider, node)
         self._taken = {
             one.name for one in COUNTERPARTS.values() if isinstance(scope, Scope) and _is_taken(scope, one.name)
@@ -82,7 +82,8 @@ class ProviderUses(cst.CSTVisitor):
         for full_name, statement in self._imports.items():
             if full_name not in self.left and full_name not in self.renamed.values():
                 self.left.add(full_name)
-                self._note(statement, f"{_short(full_name)} is imported and not used here: see who takes it from here")
+                finding = f"{_short(full_name)} is imported but not used here: check who imports it from here"
+                self._note(statement, finding)
         if not (self.renamed or self.left):
             return
         for node, finding in self._asides:
@@ -95,26 +96,26 @@ class ProviderUses(cst.CSTVisitor):
                 self._note(attribute, f"{tasks[name].name} has no attribute {attr}{instead}")
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:  # noqa: N802 - libcst's name
-        """Take note of what is imported; names there are no uses."""
+        """Take note of what is imported; names in an import are not uses."""
         module = module_of(node)
         is_at_top = isinstance(self._parent(self._parent(node)), cst.Module)
         if module == "airflow_batch_jobs" and is_at_top and not isinstance(node.names, cst.ImportStar):
             self.ours |= {cst.ensure_type(each.name, cst.Name).value for each in node.names if each.asname is None}
         if module in MODULES:
             if isinstance(node.names, cst.ImportStar):
-                self._note(node, "import by name what you use of this module; then migrate again")
+                self._note(node, "import by name what you use from this module; then migrate again")
             else:
                 names = {f"{module}.{each.evaluated_name}": node for each in node.names}
                 self._imports |= {name: node for name in names if name in COUNTERPARTS}
         return False
 
     def visit_Import(self, node: cst.Import) -> bool:  # noqa: N802 - libcst's name
-        """Pass over imports of modules: names there are no uses."""
+        """Skip imports of modules: names in an import are not uses."""
         del node
         return False
 
     def visit_Arg(self, node: cst.Arg) -> bool:  # noqa: N802 - libcst's name
-        """Look at the value alone: a keyword is no use of what is called like it."""
+        """Look only at the value: a keyword is not a use of the name."""
         name = node.keyword.value if node.keyword else ""
         if name == "default_args":
             self._look_at_defaults(node.value)
@@ -137,7 +138,7 @@ class ProviderUses(cst.CSTVisitor):
         self._look_up(node)
 
     def visit_Assign(self, node: cst.Assign) -> None:  # noqa: N802 - libcst's name
-        """Look for default arguments, and remember the tasks by their names."""
+        """Look for default arguments, and remember the tasks by name."""
         for target in node.targets:
             self._assign(target.target, node.value)
 
@@ -177,7 +178,7 @@ class ProviderUses(cst.CSTVisitor):
             self._annotations.append((node, full_name))
         else:
             is_base = isinstance(parent, cst.Arg) and isinstance(self._parent(parent), cst.ClassDef)
-            self._leave(node, full_name, why or ("a subclass of it" if is_base else "a use of it that is no call"))
+            self._leave(node, full_name, why or ("a subclass of it" if is_base else "a use of it that is not a call"))
 
     def _call(self, node: cst.CSTNode, full_name: str, calls: list[cst.Call], why: str) -> None:
         """Take a call, or a `.partial(…)` with its `.expand(…)`."""
@@ -215,7 +216,7 @@ class ProviderUses(cst.CSTVisitor):
         return calls
 
     def _is_annotation(self, node: cst.CSTNode) -> bool:
-        """Whether a name stands in an annotation, and in no call there."""
+        """Whether a name is in an annotation, but not in a call there."""
         while not isinstance(node, (cst.Annotation, cst.Call, cst.BaseStatement, cst.BaseSmallStatement, cst.Module)):
             node = self._parent(node)
         return isinstance(node, cst.Annotation)
@@ -227,7 +228,7 @@ class ProviderUses(cst.CSTVisitor):
             self._look_at_defaults(value)
         made: cst.CSTNode = value
         while isinstance(made, (cst.Call, cst.Attribute)):
-            # `BatchOperator`, `batch.BatchOperator`, or what stands before `.partial(…).expand(…)`
+            # `BatchOperator`, `batch.BatchOperator`, or what comes before `.partial(…).expand(…)`
             inner = made.func if isinstance(made, cst.Call) else made.value
             if isinstance(inner, (cst.Name, cst.Attribute)):
                 self._tasks.append((target.value, inner))
@@ -252,7 +253,7 @@ class ProviderUses(cst.CSTVisitor):
             self._note_link_key(node)
 
     def _note_link_key(self, node: cst.CSTNode) -> None:
-        finding = "this XCom is gone; the XCom batch_job tells the job, its definition, queue and log"
+        finding = "this XCom is gone; the XCom batch_job has the job, its definition, queue and log"
         self._asides.append((node, finding))
 
     def _leave(self, node: cst.CSTNode, full_name: str, why: str) -> None:
@@ -260,7 +261,7 @@ class ProviderUses(cst.CSTVisitor):
         self._note(node, f"{_short(full_name)} was left here: {why}")
 
     def _note(self, node: cst.CSTNode, finding: str) -> None:
-        """Keep a finding for the statement that a node stands in."""
+        """Keep a finding for the statement that a node is in."""
         while not hasattr(node, "leading_lines"):
             node = self._parent(node)
         findings = self.notes.setdefault(node, [])
@@ -274,12 +275,12 @@ class ProviderUses(cst.CSTVisitor):
 
 
 def _why_left(counterpart: Counterpart, call: cst.Call, *expansions: cst.Call) -> str:
-    """Say why a call cannot be rewritten; empty where it can."""
+    """Say why a call cannot be rewritten; empty if it can."""
     if any(arg.keyword is None for each in (call, *expansions) for arg in each.args):
-        return "not all arguments are written in the call by their names"
+        return "not all arguments are given by name in the call"
     func = call.func
     if isinstance(func, cst.Attribute) and func.attr.value == "partial" and not expansions:
-        return "partial and expand are not written in one expression"
+        return "partial and expand are not in one expression"
     for name in (name for each in expansions for name in values_of(each)):
         if name in counterpart.options:
             return f"it maps {name}; map submit_options with {counterpart.options[name]} in it"

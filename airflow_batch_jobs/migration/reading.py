@@ -1,15 +1,15 @@
-"""Reading: what is read from a DAG file's code, without running it."""
+"""Reading: what can be read from a DAG file's code without running it."""
 
 from __future__ import annotations
 
 import libcst as cst
 
-#: The longest piece of somebody's code that a finding shows, in characters.
+#: The longest piece of code that a finding shows, in characters.
 _SHOWN = 60
 
 
 def code(node: cst.CSTNode) -> str:
-    """Return a node's code in one line, cut to what a finding shows."""
+    """Return a node's code on one line, cut to the length that a finding shows."""
     text = " ".join(cst.Module([]).code_for_node(node).split())
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
@@ -25,7 +25,7 @@ def is_word(node: cst.BaseExpression | None, word: str) -> bool:
 
 
 def text_of(node: cst.BaseExpression | None) -> str | None:
-    """Return what a literal text says; None for anything else."""
+    """Return the value of a literal text; None for anything else."""
     if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
         value = node.evaluated_value
         return value if isinstance(value, str) else None
@@ -40,12 +40,12 @@ def module_of(node: cst.ImportFrom) -> str:
 
 
 def values_of(call: cst.Call) -> dict[str, cst.BaseExpression]:
-    """Return the arguments of a call by their names."""
+    """Return the keyword arguments of a call by name."""
     return {arg.keyword.value: arg.value for arg in call.args if arg.keyword}
 
 
 def constants(module: cst.Module) -> dict[str, cst.BaseExpression]:
-    """Return the names to which a module assigns one text, at its top level."""
+    """Return the names that a module assigns at its top level, once and to a text, with that text."""
     found: dict[str, list[cst.BaseExpression]] = {}
     for statement in module.body:
         for small in statement.body if isinstance(statement, cst.SimpleStatementLine) else ():

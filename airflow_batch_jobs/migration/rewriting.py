@@ -1,7 +1,7 @@
-"""Migration: a DAG file of the Amazon provider's BatchOperator, rewritten for BatchJobOperator as far as that goes.
+"""Migration: a DAG file that uses the Amazon provider's BatchOperator, rewritten as far as possible.
 
-What cannot be decided from the file alone is left to a person, in a comment that begins with `MARK`. Whatever the file
-says beside, its comments and its layout, stays.
+What cannot be decided from the file alone is left to a person, in a comment that begins with `MARK`. Everything else in
+the file, including its comments and layout, stays.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from airflow_batch_jobs.migration.reading import module_of, values_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: How a comment begins that says what a person has to do.
+#: The beginning of a comment that says what a person has to do.
 MARK = "# TODO(airflow-batch-jobs): "
 _PACKAGE = "airflow_batch_jobs"
 
@@ -33,8 +33,8 @@ class Finding(NamedTuple):
     """What a person has to do.
 
     Attributes:
-        line: Where it is said in the rewritten file, from 1.
-        text: What it is.
+        line: The line of the comment in the rewritten file, from 1.
+        text: What is to be done.
     """
 
     line: int
@@ -48,7 +48,7 @@ class Migration:
     Attributes:
         before: Its code.
         after: Its code after the migration.
-        encoding: Of the file.
+        encoding: The file's encoding.
     """
 
     before: str
@@ -61,7 +61,7 @@ class Migration:
         return self.after != self.before
 
     def findings(self) -> list[Finding]:
-        """Return what is left for a person; also what an earlier migration left, as long as its comment stands."""
+        """Return what is left for a person; also what an earlier migration left, as long as its comment is there."""
         lines = enumerate(_lines(self.after), start=1)
         return [Finding(n, line.partition(MARK)[2].rstrip()) for n, line in lines if line.lstrip().startswith(MARK)]
 
@@ -69,7 +69,7 @@ class Migration:
         """Return a unified diff, as `patch -p0` reads it.
 
         Args:
-            name: The file's.
+            name: The file's name.
         """
         lines = difflib.unified_diff(_lines(self.before), _lines(self.after), name, name)
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
@@ -86,8 +86,8 @@ def migrate(source: bytes, pins: Mapping[str, int] | None = None) -> Migration:
         pins: Revisions by the names of definitions, for definitions that are written without one.
 
     Raises:
-        libcst.ParserSyntaxError: It is no Python.
-        SyntaxError: It declares no encoding that there is.
+        libcst.ParserSyntaxError: It is not Python.
+        SyntaxError: It declares an encoding that does not exist.
         UnicodeDecodeError: It is not in the encoding that it declares.
     """
     if not any(path.rpartition(".")[0].encode() in source for path in MODULES):
@@ -114,7 +114,7 @@ class _Rewriting(cst.CSTTransformer):
         self._header: Sequence[cst.EmptyLine] = ()
 
     def visit_Module(self, node: cst.Module) -> None:  # noqa: N802 - libcst's name
-        """Keep the comments at the top of the file, which stand above its first statement."""
+        """Keep the comments at the top of the file, which come before its first statement."""
         self._first, self._header = node.body[0], node.header
 
     def on_leave(self, original_node: Any, updated_node: Any) -> Any:
@@ -130,7 +130,7 @@ class _Rewriting(cst.CSTTransformer):
         return node.with_changes(leading_lines=[*node.leading_lines, *lines])
 
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:  # noqa: N802 - libcst's name
-        """Rename the class, unless the file has a name of its own for it that can stay."""
+        """Rename the class, unless the file imports it under a name of its own, which can stay."""
         full_name = self._uses.renamed.get(original_node)
         if full_name is None or (
             full_name not in self._uses.left and not full_name.endswith(f".{original_node.value}")
@@ -141,7 +141,7 @@ class _Rewriting(cst.CSTTransformer):
     def leave_Attribute(  # noqa: N802 - libcst's name
         self, original_node: cst.Attribute, updated_node: cst.Attribute
     ) -> cst.Attribute | cst.Name:
-        """Replace `batch.BatchOperator` by our class's name."""
+        """Replace `batch.BatchOperator` with our class's name."""
         full_name = self._uses.renamed.get(original_node)
         if full_name is None:
             return updated_node
@@ -167,7 +167,7 @@ class _Rewriting(cst.CSTTransformer):
     def leave_ImportFrom(  # noqa: N802 - libcst's name
         self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom
     ) -> cst.ImportFrom | cst.RemovalSentinel:
-        """Import our classes, and of the provider's what is used still."""
+        """Import our classes, and those of the provider's that are still used."""
         if isinstance(updated_node.names, cst.ImportStar):
             return updated_node
         module, kept, added = module_of(original_node), [], []
@@ -188,7 +188,7 @@ class _Rewriting(cst.CSTTransformer):
     def leave_Import(  # noqa: N802 - libcst's name
         self, original_node: cst.Import, updated_node: cst.Import
     ) -> cst.Import | cst.ImportFrom:
-        """Import our classes beside a module of the provider's, or instead of it where that is not used otherwise."""
+        """Import our classes beside a module of the provider's, or instead of it if nothing else uses it."""
         for alias in original_node.names:
             keep, added = self._imported(alias.evaluated_name, alias)
             if added and not keep and alias.asname and len(original_node.names) == 1:
@@ -198,7 +198,7 @@ class _Rewriting(cst.CSTTransformer):
         return updated_node
 
     def _imported(self, full_name: str, alias: cst.ImportAlias) -> tuple[bool, list[cst.ImportAlias]]:
-        """Return whether an import is still needed, and what is to be imported of ours."""
+        """Return whether an import is still needed, and what is to be imported from this package."""
         uses = self._uses
         if full_name in MODULES:
             others = uses.elsewhere | uses.left
@@ -217,7 +217,7 @@ class _Rewriting(cst.CSTTransformer):
     def leave_SimpleStatementLine(  # noqa: N802 - libcst's name
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
     ) -> cst.SimpleStatementLine | cst.FlattenSentinel[cst.SimpleStatementLine]:
-        """Put our import on a line below."""
+        """Put our import on the line below."""
         del original_node
         pending, self._pending = self._pending, []
         lines = [cst.SimpleStatementLine([each]) for each in pending]
@@ -226,14 +226,14 @@ class _Rewriting(cst.CSTTransformer):
     def leave_SimpleStatementSuite(  # noqa: N802 - libcst's name
         self, original_node: cst.SimpleStatementSuite, updated_node: cst.SimpleStatementSuite
     ) -> cst.SimpleStatementSuite:
-        """Put our import behind what stands on the line of an `if` or a `def`."""
+        """Put our import after the other statements on the line of an `if` or a `def`."""
         del original_node
         pending, self._pending = self._pending, []
         return updated_node.with_changes(body=[*updated_node.body, *pending]) if pending else updated_node
 
 
 def _lines(text: str) -> list[str]:
-    """Return the lines with their ends. Splits at no other sign than the line feed, as patch does."""
+    """Return the lines with their ends. Splits only at line feeds, as patch does."""
     return io.StringIO(text, newline="\n").readlines()
 
 

@@ -175,7 +175,7 @@ def test_what_the_user_may_not_see_is_not_gone(sweep: Run, aws: LocalAws, airflo
     assert not aws.job(job_id)["isTerminated"]
 
 
-@pytest.mark.parametrize(("status", "said"), [(401, "401"), (404, "only 404"), (500, "500"), (418, "418")])
+@pytest.mark.parametrize(("status", "said"), [(401, "401"), (404, "answers 404"), (500, "500"), (418, "418")])
 def test_an_answer_that_is_not_airflows_ends_it_with_3(
     sweep: Run, aws: LocalAws, airflow: Airflow, job_id: str, status: int, said: str
 ) -> None:

@@ -116,4 +116,4 @@ def test_the_help_says_how_and_what_the_exit_codes_mean() -> None:
 
     assert "airflow-batch-jobs migrate dags/nightly.py" in text
     assert "TODO(airflow-batch-jobs)" in text
-    assert "Exits with 0 when nothing is left for you, with 1 when something is, and with 2" in text
+    assert "Exits with 0 if nothing is left for you, with 1 if something is, and with 2" in text

@@ -150,7 +150,7 @@ def test_a_mark_is_as_deep_as_what_it_is_about(rewrite: Rewrite) -> None:
     """Also above the first statement of a block, and below the comments that stand there."""
     statement = "BatchOperator(**x)\n"
     code = f"{IMPORT}with DAG('d'):  # a\n    # b\n    {statement}    if x:\n        {statement}"
-    mark = f"{MARK}BatchOperator was left here: not all arguments are written in the call by their names\n"
+    mark = f"{MARK}BatchOperator was left here: not all arguments are given by name in the call\n"
 
     assert rewrite(code) == (
         f"{IMPORT}with DAG('d'):  # a\n    # b\n    {mark}    {statement}    if x:\n        {mark}        {statement}"

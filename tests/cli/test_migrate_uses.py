@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("statement", "why"),
     [
-        ("BatchOperator(task_id='t', **COMMON)", "not all arguments are written in the call by their names"),
-        ("BatchOperator('t', job_queue='q')", "not all arguments are written in the call by their names"),
+        ("BatchOperator(task_id='t', **COMMON)", "not all arguments are given by name in the call"),
+        ("BatchOperator('t', job_queue='q')", "not all arguments are given by name in the call"),
         (
             "BatchOperator.partial(task_id='t').expand_kwargs(x)",
-            "not all arguments are written in the call by their names",
+            "not all arguments are given by name in the call",
         ),
         ("BatchOperator.partial(task_id='t').expand(tags=x)", "it maps tags; map submit_options with tags in it"),
         (
             "BatchOperator.partial(task_id='t').expand(max_retries=x)",
             "it maps max_retries, which BatchJobOperator does not take",
         ),
-        ("part = BatchOperator.partial(task_id='t')", "partial and expand are not written in one expression"),
+        ("part = BatchOperator.partial(task_id='t')", "partial and expand are not in one expression"),
         ("class Mine(BatchOperator): ...", "a subclass of it"),
-        ("make(BatchOperator)", "a use of it that is no call"),
-        ("isinstance(x, BatchOperator)", "a use of it that is no call"),
+        ("make(BatchOperator)", "a use of it that is not a call"),
+        ("isinstance(x, BatchOperator)", "a use of it that is not a call"),
     ],
 )
 def test_what_cannot_be_rewritten_is_left_and_marked(rewrite: Rewrite, statement: str, why: str) -> None:
@@ -45,7 +45,7 @@ def test_a_file_may_go_on_with_both(rewrite: Rewrite) -> None:
 
     assert rewrite(imported + uses) == (
         f"{imported}{OURS}BatchJobOperator(task_id='a')\n"
-        f"{MARK}BatchOperator was left here: not all arguments are written in the call by their names\nOp(**x)\n"
+        f"{MARK}BatchOperator was left here: not all arguments are given by name in the call\nOp(**x)\n"
     )
 
 
@@ -104,8 +104,8 @@ def test_imports_of_all_kinds(rewrite: Rewrite, before: str, after: str) -> None
 @pytest.mark.parametrize(
     ("code", "finding"),
     [
-        (IMPORT, "BatchOperator is imported and not used here: see who takes it from here"),
-        (IMPORT.replace("BatchOperator", "*"), "import by name what you use of this module; then migrate again"),
+        (IMPORT, "BatchOperator is imported but not used here: check who imports it from here"),
+        (IMPORT.replace("BatchOperator", "*"), "import by name what you use from this module; then migrate again"),
         (
             f"{IMPORT}class BatchJobOperator: ...\nBatchOperator(task_id='t')\n",
             "BatchOperator was left here: another BatchJobOperator is defined in this file",
@@ -139,7 +139,7 @@ def test_imports_of_all_kinds(rewrite: Rewrite, before: str, after: str) -> None
         (f"{IMPORT}op: Any = BatchOperator(task_id='t')\nop.hook\n", "BatchJobOperator has no attribute hook"),
         (f"{IMPORT}op = BatchOperator(**x)\nop.job_id\n", "BatchOperator was left here: not all arguments"),
         (f"{SENSOR_IMPORT}op = BatchSensor(task_id='t')\nop.job_id, op.output\n", None),
-        (f"{SENSOR_IMPORT}BatchSensor(task_id='t', mode=MODE)\n", 'see that mode= is not "reschedule"'),
+        (f"{SENSOR_IMPORT}BatchSensor(task_id='t', mode=MODE)\n", 'make sure that mode= is not "reschedule"'),
         (f"{call()}ti.xcom_pull(task_ids='t', key='batch_job_details')\n", "this XCom is gone"),
         (f"{call()}x = \"{{{{ ti.xcom_pull('t', key='cloudwatch_events') }}}}\"\n", "this XCom is gone"),
         (f"{call()}x = f\"{{y}}{{{{ ti.xcom_pull('t', key='batch_job_queue') }}}}\"\n", "this XCom is gone"),
@@ -160,5 +160,5 @@ def test_an_annotation_beside_what_is_left_is_marked(rewrite: Rewrite) -> None:
 
     assert marked(rewrite(code)) == [
         "BatchOperator is still used in this file, so this annotation was left",
-        "BatchOperator was left here: not all arguments are written in the call by their names",
+        "BatchOperator was left here: not all arguments are given by name in the call",
     ]
