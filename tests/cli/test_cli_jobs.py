@@ -58,7 +58,7 @@ def test_submit_follow_prints_the_lines_on_stdout_and_the_rest_on_stderr(run: Ru
     ("arguments", "exit_code", "said"),
     [
         (("shell", "-q", "default"), 2, "has no revision"),
-        (("shell:latest", "-q", "default"), 2, "'latest' is no revision"),
+        (("shell:latest", "-q", "default"), 2, "'latest' is not a revision"),
         (("shell:1", "-q", "default", "-p", "script"), 2, "NAME=VALUE"),
         (("shell:1", "-q", "default"), 2, "Ref::script"),
         (("shell:9", "-q", "default", "-p", "script=true"), 1, "The newest ACTIVE one is 1"),

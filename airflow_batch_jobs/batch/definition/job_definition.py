@@ -41,8 +41,8 @@ class JobDefinition(Model):
         Align(sample="NA12878")
 
     Values are checked when the definition is made. Only a field that takes text may hold a Jinja template; its checks,
-    and `validate()`, then wait for `with_parameters`. A parameter whose name in AWS is no Python name, or is one that
-    this class uses itself, gets it as an alias: `in_file: str = Field(serialization_alias="in-file")`.
+    and `validate()`, then wait for `with_parameters`. A parameter whose name in AWS is not a Python name, or is used by
+    this class itself, gets that name as an alias: `in_file: str = Field(serialization_alias="in-file")`.
 
     Does not ask AWS for anything, and does not register a definition there.
 
@@ -58,8 +58,8 @@ class JobDefinition(Model):
         """Take the class keywords.
 
         Args:
-            name: The definition's name in AWS; inherited where it is left out.
-            revision: The revision to pin; inherited together with the name. None pins none.
+            name: The definition's name in AWS; inherited if left out.
+            revision: The revision to pin; inherited together with the name. None pins nothing.
 
         Raises:
             DefinitionError: The name or the revision is not legal, or a field has a name that this class uses.
@@ -71,8 +71,8 @@ class JobDefinition(Model):
         if revision is not None:
             cls._declared_revision = as_revision(revision, of=cls._label())
         refuse_taken_names(cls, JobDefinition)
-        # Validators wrap one another in the order of their definition: this one, defined last, is outside of the
-        # class's own, so that none of them sees a template. Its name must differ from the base class's.
+        # Validators wrap one another in the order of their definition: this one, defined last, is outside the class's
+        # own, so that none of them sees a template. Its name must differ from the base class's.
         validator = field_validator("*", mode="wrap", check_fields=False)(read_field)
         setattr(cls, f"_read_field_{len(cls.__mro__)}", validator)
 
@@ -82,7 +82,7 @@ class JobDefinition(Model):
             self._fill(values, Reading(self._declared_revision), self._label(self._declared_revision))
 
     def model_post_init(self, context: Any, /) -> None:
-        """Take in what is no parameter. If all values are known, check the name and call `validate()`."""
+        """Take in what is not a parameter. If all values are known, check the name and call `validate()`."""
         reading = context if isinstance(context, Reading) else Reading(self._declared_revision)
         self._revision, self._base = reading.revision, reading.base
         if reading.rendered or not (reading.late or any(map(is_late, self._by_field().values()))):
@@ -105,12 +105,12 @@ class JobDefinition(Model):
 
     @property
     def revision(self) -> int | None:
-        """The pinned revision, a whole number from 1; None where none is pinned."""
+        """The pinned revision, a whole number from 1; None if none is pinned."""
         return self._revision
 
     @property
     def pinned_reference(self) -> str:
-        """What SubmitJob is told as `jobDefinition`: `name:revision`, or an ARN with the revision.
+        """SubmitJob's `jobDefinition`: `name:revision`, or an ARN with the revision.
 
         Raises:
             NotPinnedError: No revision is pinned.
@@ -121,13 +121,13 @@ class JobDefinition(Model):
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The parameters' names as AWS knows them, in the order of their declaration."""
+        """The parameters' names in AWS, in the order of their declaration."""
         return tuple(self._values())
 
     def validate(self) -> None:
         """Check the values against one another; for subclasses to override.
 
-        Called when all values are known: not while a field holds a template.
+        Called once all values are known: not while a field holds a template.
 
         Raises:
             ValueError: The values do not fit together; the message says why.
@@ -140,7 +140,7 @@ class JobDefinition(Model):
             revision: A whole number from 1, or its digits.
 
         Raises:
-            DefinitionError: It is anything else.
+            DefinitionError: The revision is anything else.
         """
         pinned = copy.copy(self)
         pinned._revision = as_revision(revision, of=self.name)
@@ -149,9 +149,9 @@ class JobDefinition(Model):
     def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
         """Return the same definition with other values for some parameters, all of them checked.
 
-        Nothing is postponed here: what looks like a template is taken for the value itself. Text is accepted where a
+        Nothing is postponed here: what looks like a template is taken as the value itself. Text is accepted where a
         number, a date, a list or a mapping is declared and can be read from it. A class's own validators run again on
-        what they made of the values before.
+        the values that they returned before.
 
         Args:
             parameters: Values by the parameters' names in AWS, or by the fields' names.
@@ -164,7 +164,7 @@ class JobDefinition(Model):
         return self._read(self._over(parameters), reading, str(self))
 
     def check_with(self, parameters: Mapping[str, Any], is_late: Callable[[Any], bool] = is_late) -> None:
-        """Check other values for some parameters as far as they are known already.
+        """Check other values for some parameters as far as they are already known.
 
         Args:
             parameters: Values by the parameters' names in AWS, or by the fields' names.
@@ -180,7 +180,7 @@ class JobDefinition(Model):
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any], revision: int | str | None = None) -> Self:
-        """Make a definition of rendered values, read as `with_parameters` reads them.
+        """Make a definition from rendered values, read as `with_parameters` reads them.
 
         Args:
             parameters: Values by the parameters' names in AWS, or by the fields' names.
@@ -197,7 +197,7 @@ class JobDefinition(Model):
 
     @classmethod
     def check_partial(cls, parameters: Mapping[str, Any], is_late: Callable[[Any], bool] = is_late) -> None:
-        """Check all values of a definition as far as they are known already, and that none is missing.
+        """Check all values of a definition as far as they are already known, and that none is missing.
 
         Args:
             parameters: Values by the parameters' names in AWS, or by the fields' names.
@@ -214,7 +214,7 @@ class JobDefinition(Model):
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
-        """Return the default values as JSON data, by the parameters' names in AWS. There may be templates in them."""
+        """Return the default values as JSON data, by the parameters' names in AWS. They may contain templates."""
         return {
             aws_name(field, info): to_data(info.get_default(call_default_factory=True, validated_data={}))
             for field, info in cls.model_fields.items()
@@ -225,7 +225,7 @@ class JobDefinition(Model):
     def declared_reference(cls) -> str:
         """Return what the class is pinned to, before there are values: `align-reads:7`.
 
-        The class's own name stands in for a name that is a property.
+        If the name is a property, the class's own name is used instead.
 
         Raises:
             NotPinnedError: The class has no revision.
@@ -241,7 +241,7 @@ class JobDefinition(Model):
         Args:
             reference: `name:revision`, or an ARN with a revision.
             parameters: Values by the parameters' names in AWS. They become text as a class's do; only AWS knows which
-                there are.
+                parameters there are.
 
         Raises:
             DefinitionError: The reference is malformed.
@@ -260,7 +260,7 @@ class JobDefinition(Model):
         return legal_name(str(self), NAME_LIMIT - len(ending)) + ending
 
     def to_dict(self) -> dict[str, str]:
-        """Return AWS's map of parameters: text by the parameters' names in AWS, without those that are None.
+        """Return AWS's map of parameters: text by the parameters' names in AWS, without values that are None.
 
         Raises:
             ParameterError: A value has no text that a job could read.
@@ -279,8 +279,8 @@ class JobDefinition(Model):
     def plain(self) -> dict[str, Any]:
         """Return `{"definition": "align-reads:7", "parameters": {…}}`: the form that crosses XCom.
 
-        pydantic's own dumps (`model_dump`, and a definition inside of another model) have this form too, so that no
-        dump loses the revision.
+        pydantic's own dumps (`model_dump`, and a definition inside another model) have this form too, so that no dump
+        loses the revision.
 
         Raises:
             NotPinnedError: No revision is pinned.
@@ -303,7 +303,7 @@ class JobDefinition(Model):
 
     @classmethod
     def _label(cls, revision: int | None = None) -> str:
-        """What errors call the definition while there is no instance."""
+        """What errors call the definition before there is an instance."""
         name = cls._declared_name or cls.__name__
         return name if revision is None else f"{name}:{revision}"
 
@@ -327,15 +327,15 @@ class JobDefinition(Model):
         _convert_all(to_text, self._values(but=reading.late), label)
 
     def _by_field(self) -> dict[str, Any]:
-        """The values by their fields."""
+        """The values by field."""
         return {field: self.__dict__[field] for field in type(self).model_fields} | (self.model_extra or {})
 
     def _over(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """The values by their fields, with others over them."""
+        """The values by field, overridden by others."""
         return self._by_field() | by_field(type(self).model_fields, parameters)
 
     def _values(self, *, but: frozenset[str] = frozenset()) -> dict[str, Any]:
-        """The values by their names in AWS, without those of the fields named."""
+        """The values by their names in AWS, without those of some fields."""
         fields = type(self).model_fields
         return {
             aws_name(field, fields[field]) if field in fields else field: value

@@ -1,4 +1,4 @@
-"""Model: the pydantic model under a job definition, in two forms: as it is, and as type checkers see it."""
+"""Model: the pydantic model under a job definition, in two forms: the real one, and the one for type checkers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 else:
 
     class Model(BaseModel):
-        """What a definition holds beside its parameters; copies, pickles and comparisons keep it."""
+        """What a definition holds besides its parameters; copies, pickles and comparisons keep it."""
 
         model_config = ConfigDict(
             frozen=True,
@@ -49,5 +49,5 @@ else:
         )
 
         _revision: int | None = PrivateAttr(default=None)
-        #: The name or the ARN without the revision, of a definition that no class names.
+        #: For a definition that no class names, its name or ARN without the revision.
         _base: str | None = PrivateAttr(default=None)

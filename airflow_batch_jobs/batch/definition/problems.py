@@ -1,4 +1,4 @@
-"""What is wrong with a definition's values, in one line each."""
+"""What is wrong with a definition's values, one line each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
-#: The type of the error that marks a template where none can stand.
+#: The type of the error for a template in a field that does not take one.
 TEMPLATE_ERROR = "template_refused"
 
 _SHORT = reprlib.Repr()
@@ -25,7 +25,7 @@ _SHORT.maxstring = _SHORT.maxother = 100
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean 'x'?` for the known name nearest to one that is not known; nothing where none is near."""
+    """Return ` Did you mean 'x'?` with the known name nearest to an unknown one; nothing if none is near."""
     plain = {_plain(candidate): candidate for candidate in known}
     near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
     return f" Did you mean {plain[near[0]]!r}?" if near else ""
@@ -36,7 +36,7 @@ def _plain(name: str) -> str:
 
 
 def late_hint(definition: str, parameter: str) -> str:
-    """Say where a value belongs that is known only at run time.
+    """Say where to pass a value that is known only at run time.
 
     Args:
         definition: The definition as Python code: the name of its class, or a text in quotation marks.
@@ -49,12 +49,12 @@ def late_hint(definition: str, parameter: str) -> str:
 
 
 def aws_name(field: str, info: FieldInfo) -> str:
-    """Return a parameter's name as AWS knows it: the field's alias where it has one."""
+    """Return a parameter's name in AWS: the field's alias if it has one."""
     return info.serialization_alias or info.alias or field
 
 
 def explain(error: ValidationError, definition: str, fields: Mapping[str, FieldInfo]) -> DefinitionError:
-    """Turn pydantic's error into ours: all problems in one line, the first one's data in the attributes.
+    """Turn pydantic's error into one of this package: all problems on one line, the first one's data in the attributes.
 
     Args:
         error: What pydantic raised.
@@ -75,7 +75,7 @@ def explain(error: ValidationError, definition: str, fields: Mapping[str, FieldI
 
 
 def _by_parameter(details: Iterable[ErrorDetails], fields: Mapping[str, FieldInfo]) -> dict[str, tuple[str, Any]]:
-    """One problem and its value for each parameter; the branches of a union are one problem."""
+    """Return one problem and its value for each parameter; the branches of a union are one problem."""
     found: dict[str, tuple[str, Any]] = {}
     for detail in details:
         field = str(detail["loc"][0])

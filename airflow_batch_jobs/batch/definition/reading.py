@@ -24,13 +24,13 @@ _TAKES_TEXT = frozenset({str, object, Any})
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How values are to be read; handed through pydantic as its validation context.
+    """How values are to be read; passed through pydantic as its validation context.
 
     Attributes:
         revision: The revision that the new definition is pinned to.
-        base: The definition's name or ARN without the revision, where no class names it.
+        base: The definition's name or ARN without the revision, if no class names it.
         rendered: Templates have been rendered: what looks like one is the value itself.
-        lenient: Text may stand where no text is declared, as a rendered template leaves it.
+        lenient: Text is accepted for types other than text, since a rendered template is text.
         late: The fields whose values come at run time.
     """
 
@@ -56,7 +56,7 @@ def read_field(
         if takes_text:
             return value
         hint = late_hint(cls.__name__, aws_name(field, cls.model_fields[field]))
-        # pydantic reads braces in a message as placeholders: the text goes in as one.
+        # pydantic reads braces in a message as placeholders, so the text is passed as the value of one.
         raise PydanticCustomError(TEMPLATE_ERROR, "{hint}", {"hint": f"only text (str) takes a template. {hint}"})
     if takes_text or not reading.lenient:
         return handler(value)
@@ -73,19 +73,19 @@ def _first_that_fits(text: str, types: tuple[Any, ...], handler: ValidatorFuncti
 
 
 def by_field(fields: Mapping[str, FieldInfo], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values under the names of their fields.
+    """Return values by the names of their fields.
 
     Args:
         fields: The definition's fields.
-        parameters: Values by the parameters' names in AWS, or by the fields' names. Of two values for one field the
-            later counts.
+        parameters: Values by the parameters' names in AWS, or by the fields' names. Of two values for one field, the
+            later one counts.
     """
     names = {aws_name(field, info): field for field, info in fields.items()}
     return {names.get(name, name): value for name, value in parameters.items()}
 
 
 def refuse_taken_names(cls: type, base: type) -> None:
-    """Refuse fields that the base class has as attributes, which pydantic would only warn of.
+    """Refuse fields whose names are attributes of the base class, which pydantic would only warn about.
 
     Raises:
         DefinitionError: There is one; the message names the way out.

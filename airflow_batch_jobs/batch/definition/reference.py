@@ -1,4 +1,4 @@
-"""Reference: the text by which AWS knows a job definition, and names that AWS accepts."""
+"""Reference: how a text refers to a job definition in AWS, and which names AWS accepts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_batch_jobs.errors import DefinitionError
 
 #: The longest name that AWS accepts for a job or a job definition, in characters.
 NAME_LIMIT = 128
-#: The same in words, for errors.
+#: The rule for names in words, for errors.
 NAME_RULE = f"a name has 1 to {NAME_LIMIT} letters, digits, hyphens and underscores and begins with a letter or digit"
 #: So many random digits stand behind a name that is to be unique.
 RANDOM_DIGITS = 6
@@ -25,12 +25,12 @@ _REFERENCE = re.compile(rf"(?P<base>(?P<name>{_NAME}))(?::(?P<revision>.*))?", r
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A job definition as AWS is told of it: `name`, `name:revision`, or an ARN with or without a revision.
+    """A reference to a job definition: `name`, `name:revision`, or an ARN with or without a revision.
 
     Attributes:
         name: The definition's name.
-        revision: The pinned revision, a whole number from 1; None where the text has none.
-        arn: The text itself where it is an ARN.
+        revision: The pinned revision, a whole number from 1; None if the text has none.
+        arn: The text itself if it is an ARN.
     """
 
     name: str
@@ -58,7 +58,8 @@ def parse_reference(text: str) -> Reference:
     match = as_arn or _REFERENCE.fullmatch(text)
     if match is None:
         raise DefinitionError(
-            f"{text!r} names no job definition. Write `name:revision`, or the ARN with its revision; {NAME_RULE}."
+            f"{text!r} does not name a job definition. Write `name:revision`, or the ARN with its revision; "
+            f"{NAME_RULE}."
         )
     found = match.groupdict()
     revision = None if found["revision"] is None else as_revision(found["revision"], of=found["name"])
@@ -81,7 +82,7 @@ def as_revision(value: object, *, of: str) -> int:
     number = int(value) if isinstance(value, str) and digits else value
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise DefinitionError(
-            f"Job definition {of!r}: {value!r} is no revision. A revision is a whole number from 1, such as 7; "
+            f"Job definition {of!r}: {value!r} is not a revision. A revision is a whole number from 1, such as 7; "
             "words like 'latest' are not accepted, since what they mean changes under a running DAG."
         )
     return number
@@ -91,7 +92,7 @@ def legal_name(text: str, limit: int = NAME_LIMIT) -> str:
     """Make a name that AWS accepts for a job from any text.
 
     What AWS does not accept becomes `-`, except at the start, where it is left out. The name has at most `limit`
-    characters. `job` where nothing is left.
+    characters. If nothing is left, it is `job`.
     """
     return re.sub(r"[^0-9A-Za-z_-]", "-", text).lstrip("-_")[:limit] or "job"[:limit]
 
@@ -108,5 +109,5 @@ def require_legal_name(text: str) -> str:
         DefinitionError: AWS does not.
     """
     if re.fullmatch(_NAME, text) is None:
-        raise DefinitionError(f"{text!r} is no job definition's name: {NAME_RULE}.")
+        raise DefinitionError(f"{text!r} is not a legal name for a job definition: {NAME_RULE}.")
     return text

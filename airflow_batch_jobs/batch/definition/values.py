@@ -1,4 +1,4 @@
-"""Parameter values: to AWS's text, back from text, and values that are known only at run time."""
+"""Parameter values: to AWS's text, back from text, and those known only at run time."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def to_data(value: Any) -> Any:
 
 
 def _single(value: Any) -> Any:
-    """What is neither JSON's own nor made of several values."""
+    """Convert what is neither a JSON value nor made of several values."""
     match value:
         case datetime() | date() | time():
             return value.isoformat()
@@ -105,7 +105,7 @@ def _key(key: Any) -> str:
 
 
 def _foreign(value: Any) -> Any:
-    """URLs and whatever else pydantic knows how to write as JSON."""
+    """Convert URLs and whatever else pydantic can write as JSON."""
     try:
         return to_jsonable_python(value)
     except PydanticSerializationError as error:
@@ -113,7 +113,7 @@ def _foreign(value: Any) -> Any:
 
 
 def _duration(value: timedelta) -> str:
-    """ISO 8601: `P1DT3723.5S`; the sign stands before the whole."""
+    """Return the duration in ISO 8601: `P1DT3723.5S`; a minus sign comes first."""
     if value < timedelta(0):
         return f"-{_duration(-value)}"
     fraction = f".{value.microseconds:06}".rstrip("0") if value.microseconds else ""
@@ -123,9 +123,9 @@ def _duration(value: timedelta) -> str:
 
 
 def readings(text: str, types: Iterable[Any]) -> Iterator[Any]:
-    """Yield what a rendered template's text may stand for where no text is declared, the likeliest first.
+    """Yield what a rendered template's text may mean in a field that is not text, the likeliest first.
 
-    A date in figures only (`20260131`) is read as a date here: pydantic would take it for seconds since 1970.
+    A date in digits only (`20260131`) is read as a date: pydantic would take it for seconds since 1970.
 
     Args:
         text: What the template was rendered to.
@@ -146,7 +146,7 @@ def readings(text: str, types: Iterable[Any]) -> Iterator[Any]:
 
 
 def member_types(annotation: Any) -> tuple[Any, ...]:
-    """Return the types that a field's annotation admits: those of `Annotated[int | None, …]` are int and None's."""
+    """Return the types that a field's annotation allows: for `Annotated[int | None, …]`, int and NoneType."""
     if hasattr(annotation, "__value__"):  # a `type` statement's alias
         return member_types(annotation.__value__)
     if isinstance(annotation, NewType):
@@ -165,7 +165,7 @@ def is_template(value: Any) -> bool:
 
 
 def is_airflow_placeholder(value: Any) -> bool:
-    """Whether a value stands for what an Airflow task returns at run time. Does not import Airflow to tell."""
+    """Whether a value is a placeholder for what an Airflow task returns at run time. Does not import Airflow."""
     return any(
         kind.__name__ in _AIRFLOW_LATE and kind.__module__.partition(".")[0] == "airflow"
         for kind in type(value).__mro__
@@ -173,7 +173,7 @@ def is_airflow_placeholder(value: Any) -> bool:
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """Yield the single values inside lists, sets and mappings, however deep; a value that is none of these, itself."""
+    """Yield the single values inside lists, sets and mappings, however deep; any other value itself."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from leaves(key)

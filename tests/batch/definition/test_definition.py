@@ -62,14 +62,14 @@ def test_another_revision_makes_another_definition(revision: int | str) -> None:
 )
 def test_a_revision_is_a_whole_number_from_1(revision: Any) -> None:
     """All else is refused with the definition's name and the value."""
-    with pytest.raises(DefinitionError, match=r"'align-reads'.* is no revision") as caught:
+    with pytest.raises(DefinitionError, match=r"'align-reads'.* is not a revision") as caught:
         Align(sample="x").at_revision(revision)
     assert repr(revision) in str(caught.value)
 
 
 def test_the_class_keyword_takes_what_at_revision_takes() -> None:
     """A malformed revision is found when the class is made."""
-    with pytest.raises(DefinitionError, match="'latest' is no revision"):
+    with pytest.raises(DefinitionError, match="'latest' is not a revision"):
 
         class _Bad(JobDefinition, name="x", revision="latest"):
             """Never made."""
@@ -134,7 +134,7 @@ def test_the_name_may_be_a_property() -> None:
     assert Report.declared_reference() == "Report:1"
     Report.check_partial({"language": object()}, is_late=lambda _: True)
     assert Report(language="{{ params.language }}").with_parameters({"language": "fr"}).name == "report-fr"
-    with pytest.raises(DefinitionError, match="'report-d e' is no job definition's name"):
+    with pytest.raises(DefinitionError, match="'report-d e' is not a legal name for a job definition"):
         Report(language="d e")
 
 

@@ -35,7 +35,7 @@ def test_a_reference_is_read(text: str, reference: Reference) -> None:
 )
 def test_a_malformed_reference_is_refused(text: str) -> None:
     """With the text in the error."""
-    with pytest.raises(DefinitionError, match=r"names no job definition|is no revision"):
+    with pytest.raises(DefinitionError, match=r"does not name a job definition|is not a revision"):
         parse_reference(text)
 
 

@@ -171,7 +171,7 @@ def test_an_unpinned_definition_is_refused() -> None:
     """AWS would run whichever revision is the newest."""
     with pytest.raises(NotPinnedError, match=r"has no revision\. Pin one"):
         request(job_definition="align-reads").validate()
-    with pytest.raises(DefinitionError, match="'latest' is no revision"):
+    with pytest.raises(DefinitionError, match="'latest' is not a revision"):
         request(job_definition="align-reads:latest").validate()
 
 
