@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-#: A cursor remembers so many events of a stream.
+#: A cursor remembers at most this many events of a stream.
 MOST_KEYS = 4_000
 
 
@@ -21,8 +21,8 @@ class LogCursor:
         floor: Everything below this timestamp (ms) counts as done.
         newest: The newest timestamp (ms) fetched.
         keys: `event_key` of events at or above the floor that were handed out.
-        numbered: The millisecond and the number in it of the line that was handed out last: lines of that millisecond
-            go on from there, so that they keep their order where they are sorted by time.
+        numbered: The millisecond of the last line handed out, and its number within it: further lines of that
+            millisecond continue from there, so that they keep their order wherever they are sorted by time.
     """
 
     floor: int
@@ -41,7 +41,7 @@ class LogCursor:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> LogCursor:
-        """Read the stored form; what it lacks reads as the beginning of the stream."""
+        """Read the stored form; whatever is missing means the beginning of the stream."""
         floor = int(stored.get("floor", 0))
         millisecond, number = map(int, stored.get("numbered", (-1, 0)))
         return cls(
@@ -53,7 +53,7 @@ class LogCursor:
 
 
 def event_key(event_id: str) -> int:
-    """Return a hash of an event's id: 53 bits, which every reader of JSON keeps exact."""
+    """Return a hash of an event's id: 53 bits, which every JSON parser keeps exact."""
     return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big") >> 11
 
 
@@ -61,15 +61,15 @@ _NOTHING: frozenset[int] = frozenset()
 
 
 class EventKeys:
-    """The keys of a stream's events, by the second they were written in, so that old ones go by the bucket.
+    """The keys of a stream's events, by the second they were written in, so that old ones are dropped in bulk.
 
     Args:
-        restored: Keys of a cursor, which does not say when their events were written. A key moves to its second when
+        restored: Keys from a cursor, which does not say when their events were written. A key moves to its second when
             its event is met again.
     """
 
     def __init__(self, restored: Iterable[int] = ()) -> None:
-        #: A quiet stream's seconds hold one key each, and ten thousand such sets would be felt in garbage collections.
+        #: A quiet stream's seconds hold one key each; as sets, ten thousand of them would slow garbage collections.
         self._seconds: dict[int, int | set[int]] = {}
         self._restored: set[int] | frozenset[int] = set(restored) or _NOTHING
         self._count = 0
@@ -78,7 +78,7 @@ class EventKeys:
         return self._count + len(self._restored)
 
     def add(self, timestamp: int, key: int) -> bool:
-        """Remember an event; False if it is known already."""
+        """Remember an event; return False if it is already known."""
         second = timestamp // 1000
         keys = self._seconds.get(second)
         if keys is None:
@@ -108,14 +108,14 @@ class EventKeys:
         self._restored = _NOTHING
 
     def newest(self, most: int, without: Collection[int]) -> tuple[int, list[int]]:
-        """Return the newest keys, whole seconds of them.
+        """Return the newest keys, in whole seconds.
 
         Args:
-            most: How many at most, but for those of the newest second and those of a cursor.
+            most: How many at most, not counting those of the newest second and those from a cursor.
             without: Keys to leave out.
 
         Returns:
-            The timestamp (ms) from which on none is missing, 0 if none is at all; and the keys.
+            The timestamp (ms) from which on none is missing, or 0 if none is missing at all; and the keys.
         """
         chosen: list[int] = []
         for second in sorted(self._seconds, reverse=True):

@@ -1,4 +1,4 @@
-"""LogEvent: one line of a job's log, as it is and fit to print."""
+"""LogEvent: one line of a job's log, as it is and in a form fit to print."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-#: `LogEvent.text` shows so many characters of a line: more than anyone reads, and far from CloudWatch's 1 MB.
+#: `LogEvent.text` shows at most this many characters: more than anyone reads, and far below CloudWatch's 1 MB.
 LONGEST_TEXT = 65_536
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_MICROSECONDS = 999
-#: What no line may hold: C0 but tab and newline, DEL, C1, and lone surrogates, which no encoder takes.
+#: What no printed line may contain: C0 except tab and newline, DEL, C1, and lone surrogates, which no encoder accepts.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _ESCAPES = re.compile(
@@ -28,10 +28,10 @@ class LogEvent:
     Attributes:
         timestamp: When it was written, in ms since the epoch.
         message: The line as it is; `text` is fit to print.
-        event_id: CloudWatch's id of it; empty for a line of our own.
-        ingestion_time: When CloudWatch took it in, in ms since the epoch; None when it does not say.
+        event_id: CloudWatch's id for it; empty for a line of this package's own.
+        ingestion_time: When CloudWatch took it in, in ms since the epoch; None if it does not say.
         microsecond: Its number among the neighbouring lines of the same millisecond, at most 999. It keeps equal lines
-            apart and in order where lines are sorted by time.
+            apart and in order wherever lines are sorted by time.
     """
 
     timestamp: int
@@ -53,9 +53,9 @@ class LogEvent:
     def text(self) -> str:
         """Return the line fit to print.
 
-        Escape sequences and control characters are gone; tabs and inner newlines stay; a carriage return, which would
-        overwrite the line, begins a new one; what is no character becomes U+FFFD. A line longer than 65,536 characters
-        is cut and says so.
+        Escape sequences and control characters are removed; tabs and inner newlines stay; a carriage return, which
+        would overwrite the line, begins a new one; what is not a character becomes U+FFFD. A line longer than 65,536
+        characters is cut and says so.
         """
         message = self.message
         missing = len(message) - LONGEST_TEXT
@@ -71,7 +71,7 @@ class Numbering:
     """Numbers lines that share a millisecond, one line after the other.
 
     Args:
-        last: Where an earlier numbering ended: the millisecond and the number in it.
+        last: Where an earlier numbering ended: the millisecond and the number within it.
     """
 
     def __init__(self, last: tuple[int, int] = (-1, 0)) -> None:
@@ -79,7 +79,7 @@ class Numbering:
 
     @property
     def last(self) -> tuple[int, int]:
-        """The millisecond and the number of the line that was numbered last."""
+        """The millisecond and the number of the last line numbered."""
         return self._timestamp, self._number
 
     def number(self, event: LogEvent) -> LogEvent:

@@ -1,6 +1,6 @@
 """FollowedStream: one log stream on its way from CloudWatch to one follower.
 
-Knows what of the stream was fetched and what was handed out. Does no IO and asks no clock.
+Knows what of the stream was fetched and what was handed out. Does no IO and reads no clock.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs.event import LogEvent
 
-#: How far before a stream's newest event a scan begins at first; what comes later than that, the next full scan finds.
+#: How far before a stream's newest event a scan starts at first; the next full scan finds what is later than that.
 _NEAR_MS = 6_000
 _NEAR_MARGIN = 1.25
-#: A scan for fresh lines goes no further back than this, however long a stream has been silent.
+#: A scan for new lines goes no further back than this, however long a stream has been silent.
 _FURTHEST_MS = 15 * 60_000
-#: A long line counts as one for every so many characters of it, where memory is concerned.
+#: When it comes to memory, a long line counts as one line for every this many characters.
 _CHARACTERS_A_LINE = 4_096
 _LONGEST_WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment as both clocks have it.
+    """A moment on both clocks.
 
     Attributes:
-        seconds: Of a clock that never runs backwards, for spans.
+        seconds: On a clock that never runs backwards, for spans.
         ms: Wall-clock time in ms since the epoch, to compare with timestamps.
     """
 
@@ -41,13 +41,13 @@ class Moment:
 
 
 class StreamOwner(Protocol):
-    """Whom a stream is followed for."""
+    """What a stream is followed for."""
 
     def has_lines(self, stream: FollowedStream) -> None:
         """Lines may be taken."""
 
     def cannot_read(self, problem: str) -> None:
-        """The stream cannot be read, and that will not mend itself."""
+        """The stream cannot be read, and that will not resolve itself."""
 
 
 class FollowedStream:
@@ -55,19 +55,19 @@ class FollowedStream:
 
     Args:
         stream: The stream.
-        owner: Whom it is followed for.
+        owner: What it is followed for.
         floor: The timestamp (ms) below which it has no line.
         lookback_ms: How late an event may come.
-        cursor: Where an earlier follower left off; takes the place of the floor.
+        cursor: Where an earlier follower left off; replaces the floor.
 
     Attributes:
         floor: Everything below this timestamp (ms) counts as done.
         newest: The newest timestamp fetched, never beyond the clock.
         is_known: Whether CloudWatch has answered for the stream.
-        is_lagging: Whether there is more of it than passes; it is then read alone, a page at a time.
+        is_lagging: Whether it has more lines than the budget lets through; it is then read alone, a page at a time.
         is_settled: Whether its job has ended and nothing more is to come.
-        problem: Why it cannot be read; empty when it can.
-        asked_again_at: When it is asked for again, in seconds, since it could not be read.
+        problem: Why it cannot be read; empty if it can.
+        asked_again_at: When to ask for it again, in seconds, after it could not be read.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class FollowedStream:
     # What is fetched
 
     def start(self, now: Moment, *, is_full: bool) -> int:
-        """Return the timestamp (ms) from which on the stream wants to be read."""
+        """Return the timestamp (ms) from which the stream is to be read."""
         if is_full or not self._is_scanned_whole:
             return self.floor
         return max(self.newest - self._near_ms, self.floor, now.ms - _FURTHEST_MS)
@@ -118,14 +118,14 @@ class FollowedStream:
         return len(self._keys) / max(1.0, (self.newest - self.floor) / 1000)
 
     def mark(self, now: Moment) -> int:
-        """Return what decides about the floor once a scan that begins now is complete."""
+        """Return what decides the floor once a scan that begins now is complete."""
         return min(self.newest, now.ms)
 
     def accept(self, event: LogEvent, key: int, now: Moment) -> int:
         """Queue an event if it is new.
 
         Returns:
-            How late (ms) it is proven to be; 0 where nothing is proven.
+            How late (ms) it is proven to be; 0 if nothing is proven.
         """
         timestamp = event.timestamp
         if timestamp < self.floor or not self._keys.add(timestamp, key):
@@ -148,10 +148,10 @@ class FollowedStream:
         """Take note of a scan that was paged to its end.
 
         Args:
-            start: Where it began to read (ms).
+            start: The timestamp (ms) it read from.
             began: When it began.
             mark: What `mark` returned then.
-            now: The end of the scan.
+            now: When it ended.
         """
         self._last_scan = (start, began.ms)
         if self._scanned_at is None:
@@ -168,7 +168,7 @@ class FollowedStream:
         self._misses = 0
 
     def missed(self, now: Moment) -> None:
-        """Take note that CloudWatch does not have the stream yet; it is asked for again ever more rarely."""
+        """Take note that CloudWatch does not have the stream yet; it is asked for again less and less often."""
         self.is_known = False
         self._misses += 1
         if self._scanned_at is None:
@@ -192,26 +192,27 @@ class FollowedStream:
 
     @property
     def has_ended(self) -> bool:
-        """Whether its writer has."""
+        """Whether its writer has ended."""
         return self._ended_at is not None
 
     def open(self, seen_at: float) -> None:
-        """Take note that its writer was still there at some time, in seconds."""
+        """Take note that its writer was still running at a time, in seconds."""
         self._open_at = max(self._open_at, seen_at)
 
     def end(self, stopped_at: float) -> None:
         """Take note that its writer has stopped.
 
         Args:
-            stopped_at: When, in seconds, as AWS says; not believed where it is before the writer was last seen.
+            stopped_at: When, in seconds, according to AWS; not believed if that is before the writer was last seen.
         """
         if self._ended_at is None:
             self._ended_at = max(stopped_at, self._open_at)
 
     def settles_at(self, settle_seconds: float) -> float:
-        """Return the time, in seconds, after which a scan that brings nothing new is the last; infinite before the end.
+        """Return the time, in seconds, after which a scan that finds nothing new is the last; infinite before the end.
 
-        The settle time counts from the end and the last new event; where none was ever seen, from the first scan.
+        The settle time counts from the end or the last new event, whichever is later; if there never was an event, the
+        first scan takes its place.
         """
         latest = self._fetched_at if self._fetched_at is not None else self._scanned_at
         if self._ended_at is None or latest is None:
@@ -222,7 +223,7 @@ class FollowedStream:
 
     @property
     def queued(self) -> int:
-        """How many lines are fetched and not handed out."""
+        """How many lines are fetched but not handed out."""
         return len(self._queue)
 
     @property
@@ -232,7 +233,7 @@ class FollowedStream:
 
     @property
     def waiting(self) -> int:
-        """How many lines are queued without a share of the line budget."""
+        """How many queued lines have no share of the line budget yet."""
         return len(self._queue) - self._granted
 
     @property
@@ -241,15 +242,15 @@ class FollowedStream:
         return self._granted
 
     def grant(self, lines: int) -> None:
-        """Let so many more lines be taken."""
+        """Let this many more lines be taken."""
         self._granted += lines
         self._owner.has_lines(self)
 
     def grant_millisecond(self) -> None:
-        """Let the rest of the millisecond pass from which the last line was taken.
+        """Grant the remaining lines of the millisecond from which the last line was taken.
 
-        Whoever reads on writes another file, and Airflow sorts the lines of several files by the millisecond and then
-        by their place in their file.
+        The next reader writes to a different file, and Airflow sorts the lines of several files by the millisecond and
+        then by their place in their file.
         """
         self._sort()
         last, _ = self._numbering.last
@@ -268,7 +269,7 @@ class FollowedStream:
 
     @property
     def key_count(self) -> int:
-        """About how many keys a cursor would hold that had no bound."""
+        """About how many keys a cursor would hold without a limit."""
         return 0 if self._is_done else len(self._keys)
 
     def cursor(self, most_keys: int = MOST_KEYS) -> LogCursor:

@@ -1,4 +1,4 @@
-"""Lateness: how late the events of a log group have been, as far as it is proven."""
+"""Lateness: how late the events of a log group have been, as far as proven."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import heapq
 
 _KEPT_SECONDS = 600.0
 _MARGIN = 1.5
-#: Enough to know the second largest among the others than any one stream.
+#: Enough to know the second largest among all streams but any given one.
 _MOST_LOOKED_AT = 3
 
 
 class Lateness:
     """How late events came in the last ten minutes, by stream.
 
-    An event is proven late when a scan that should have found it did not.
+    An event is proven late if a scan that should have found it did not.
     """
 
     def __init__(self) -> None:
@@ -22,17 +22,17 @@ class Lateness:
         self._holds_until = float("-inf")
 
     def note(self, stream: str, late_ms: int, now: float) -> None:
-        """Take note of a stream's event that came so late."""
+        """Take note that an event of a stream came this late."""
         known_ms, at = self._proven.get(stream, (0, now))
         if late_ms >= known_ms or now - at > _KEPT_SECONDS:
             self._proven[stream] = late_ms, now
             self._holds_until = float("-inf")
 
     def settle_seconds(self, stream: str, *, least: float, most: float, now: float) -> float:
-        """Return for how long to look for late events of a stream.
+        """Return how long to look for late events of a stream.
 
-        Half as long again as what it has shown itself, or what at least two others have: the outage of one stream says
-        nothing about the rest.
+        This is one and a half times the lateness of the stream itself, or of at least two others: an outage of one
+        stream says nothing about the rest.
         """
         if now >= self._holds_until:
             self._forget(now)

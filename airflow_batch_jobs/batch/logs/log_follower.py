@@ -1,12 +1,12 @@
-"""LogFollower: which log streams to ask for next, from where on, and what an answer means.
+"""LogFollower: which log streams to ask for next, from where, and what an answer means.
 
-The algorithm that `logs` gives its guarantee for, without IO: time is passed in, and somebody else makes the calls.
+This is the algorithm behind the guarantee of `logs`, without IO: the caller passes in the time and makes the calls.
 
-- *Rounds*: the streams of a log group are sorted by the time each wants to be read from and cut into calls of 100, each
-  with the oldest start of its streams. So silent and stalled streams share calls, where an old start costs nothing,
-  apart from busy ones, whose lines would be read again and again. Streams that CloudWatch may not have yet are asked
-  for in rounds of their own: one that does not exist makes a whole call fail.
-- *Full scans*: every minute a round reads from each stream's floor, and only then the floor rises.
+- *Rounds*: the streams of a log group are sorted by the time that each is to be read from, and grouped into calls of
+  100, each with the oldest start of its streams. So silent and stalled streams share calls, where an old start costs
+  nothing, and are kept apart from busy ones, whose lines would be read again and again. Streams that CloudWatch may not
+  have yet are asked for in rounds of their own: one that does not exist makes a whole call fail.
+- *Full scans*: every minute a round reads from each stream's floor, and only then does the floor rise.
 - *Lag*: a stream with more lines than the budget lets through leaves the rounds, and is read alone, a page at a time.
   Once it is behind by more than the look-back, and once a minute in any case, it is read from its floor, which then
   rises with each page that is old enough to be complete.
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.followed_stream import StreamOwner
     from airflow_batch_jobs.batch.logs.page import LogPage
 
-#: A stream with more queued lines than the budget lets through in so many seconds lags, but not with fewer than these.
+#: A stream lags if it queues more lines than the budget lets through in this many seconds, and more than this many.
 QUEUE_SECONDS = 10.0
 _LEAST_LIMIT = 4_000
-#: All streams together may queue so many lines; then the limit falls, as far as the second.
+#: All streams together may queue this many lines; beyond that the limit per stream falls, at most to the second figure.
 _MOST_QUEUED = 100_000
 _SMALLEST_LIMIT = 500
-#: How long what may not be read is left alone.
+#: How long a stream or group that may not be read is left alone.
 _DENIED_SECONDS = 300.0
-#: How often it is looked whether a lagging stream has room again.
+#: How often to check whether a lagging stream has room again.
 _LAG_SECONDS = 0.25
 
 
@@ -45,7 +45,7 @@ class LogFollower:
     """Follows many log streams.
 
     Args:
-        settle_seconds: For how long, at least, late events are looked for after a job's end.
+        settle_seconds: How long, at least, late events are looked for after a job's end.
         lookback_seconds: How late an event may come.
         lines_per_second: The line budget, which decides how much is worth queuing.
     """
@@ -66,7 +66,7 @@ class LogFollower:
 
         Args:
             stream: The stream.
-            owner: Whom it is followed for. Each owner follows a stream on its own.
+            owner: What it is followed for. Each owner follows a stream on its own.
             now: The time.
             floor: The timestamp (ms) below which it has no line.
             cursor: Where an earlier follower left off.
@@ -80,14 +80,14 @@ class LogFollower:
         return followed
 
     def end(self, stream: FollowedStream, stopped_ms: int, now: Moment) -> None:
-        """Look for the last lines of a stream, whose writer stopped at a time (ms)."""
+        """Look for the last lines of a stream whose writer stopped at a time (ms)."""
         if stream.has_ended:
             return
         stream.end(now.seconds - max(0, now.ms - stopped_ms) / 1000)
         self._group_of(stream).wake_for_end(now)
 
     def drop(self, stream: FollowedStream) -> None:
-        """Follow a stream no longer."""
+        """Stop following a stream."""
         region = self._region(stream.stream.region)
         group = self._group_of(stream)
         group.streams.pop(stream, None)
@@ -101,13 +101,13 @@ class LogFollower:
         return sum(len(group.streams) for region in self._regions.values() for group in region.groups.values())
 
     def streams(self) -> Iterable[FollowedStream]:
-        """Return all streams; they are what the line budget is shared among."""
+        """Return all streams: the line budget is shared among them."""
         return [s for region in self._regions.values() for group in region.groups.values() for s in group.streams]
 
     # What to ask
 
     def regions(self) -> tuple[str, ...]:
-        """Return the regions that there are streams in."""
+        """Return the regions that have streams."""
         return tuple(name for name, region in self._regions.items() if region.groups)
 
     def due_in(self, region: str, now: Moment) -> float:
@@ -121,7 +121,7 @@ class LogFollower:
     def next_scan(self, region: str, now: Moment) -> Scan | None:
         """Return the scan whose next page is to be asked for; None if there is nothing to ask yet.
 
-        Every scan returned has to be given back to `feed`, `retry`, `missing`, `refused` or `denied`.
+        Every scan returned has to be passed back to `feed`, `retry`, `missing`, `refused` or `denied`.
         """
         mine = self._region(region)
         for group in mine.groups.values():
@@ -136,7 +136,7 @@ class LogFollower:
     # What the answer means
 
     def accept(self, scan: Scan, events: Iterable[tuple[str, LogEvent, int]], now: Moment) -> None:
-        """Take in some events of a page, before it is fed: a page of 10,000 at once takes an event loop long."""
+        """Take in some events of a page before it is fed: 10,000 at once would block the event loop for long."""
         by_name: dict[str, list[FollowedStream]] = {}
         for stream in scan.streams:
             if stream in scan.group.streams:
@@ -159,7 +159,7 @@ class LogFollower:
             self._complete(scan, now)
             self._set_apart(scan, live)
         elif self._set_apart(scan, live):
-            # The names of a call whose pages are under way cannot change: the rest begins anew, at the same start.
+            # A call cannot change its names between pages, so the rest starts again, from the same start time.
             scan.token = None
             if scan.streams:
                 self._go_on(scan)
@@ -170,7 +170,7 @@ class LogFollower:
             self._go_on(scan)
 
     def retry(self, scan: Scan, *, stale_token: bool = False) -> None:
-        """Ask for the same page again, or, when CloudWatch has forgotten it, for the first."""
+        """Ask for the same page again, or, if CloudWatch has forgotten it, for the first one."""
         if stale_token and scan.is_alone:
             self._pause(scan.streams[0], None)
         elif stale_token:
@@ -192,7 +192,7 @@ class LogFollower:
         self._close(scan, now)
 
     def refused(self, scan: Scan, problem: str, now: Moment) -> None:
-        """Take note that CloudWatch refuses a call for what it asks for: one of its streams, if there are several."""
+        """Take note that CloudWatch refuses a call because of what it asks for: of several streams, one."""
         if len(scan.streams) > 1:
             self._split(scan)
             return
@@ -240,7 +240,7 @@ class LogFollower:
                 stream.is_settled = scan.began_at >= scan.group.settles_at(stream, now.seconds)
 
     def _set_apart(self, scan: Scan, live: list[FollowedStream]) -> bool:
-        """Let the streams of which there is too much leave a scan; return whether there were any."""
+        """Take the streams that have too many lines out of a scan; return whether there were any."""
         limit = self._queue_limit()
         lagging = [stream for stream in live if stream.weight > limit]
         for stream in lagging:
@@ -252,7 +252,7 @@ class LogFollower:
         return bool(lagging)
 
     def _resume(self, region: _Region, now: Moment) -> None:
-        """Read on in the lagging streams whose queues are half empty."""
+        """Continue reading the lagging streams whose queues are half empty."""
         room = self._queue_limit() // 2 if region.paused else 0
         for stream, scan in list(region.paused.items()):
             group = self._group_of(stream)
@@ -265,13 +265,13 @@ class LogFollower:
             region.ready.append(scan)
 
     def _is_overtaken(self, scan: Scan, now: Moment) -> bool:
-        """Tell whether a lagging stream's scan raises no floor although it could, or a full scan is overdue."""
+        """Tell whether a lagging stream's scan could raise the floor but does not, or a full scan is overdue."""
         if scan.raises_floor:
             return False
         return self._is_behind(scan.streams[0], now) or now.seconds - scan.began_at > FULL_SCAN_SECONDS
 
     def _is_behind(self, stream: FollowedStream, now: Moment) -> bool:
-        """Tell whether all that comes next of a stream is older than the look-back, and so has all become readable."""
+        """Tell whether a stream's next lines are older than the look-back, so that all of them have become readable."""
         return stream.newest < now.ms - self._lookback_ms
 
     def _alone(self, stream: FollowedStream, group: LogGroup, start: int) -> Scan:
@@ -290,7 +290,7 @@ class LogFollower:
         self._close(scan, now)
 
     def _pause(self, stream: FollowedStream, scan: Scan | None) -> None:
-        """Let a lagging stream wait until there is room in its queue; then its scan goes on, or a new one begins."""
+        """Pause a lagging stream until there is room in its queue; then its scan continues, or a new one begins."""
         region = self._region(stream.stream.region)
         group = region.groups.get(stream.stream.group)
         if group is not None and stream in group.streams:
@@ -319,13 +319,13 @@ class LogFollower:
 
 
 class _Region:
-    """What is under way in a region, whose limit of calls all its groups share.
+    """What is in progress in a region; all its groups share one limit of calls.
 
     Attributes:
         groups: The log groups, by name.
         ready: The scans whose next page can be asked for; pages of different scans take turns.
-        doubtful: Those that may fail for streams that do not exist, so that they get every other call at most.
-        paused: The lagging streams that nothing is asked for at the moment, with the scan that goes on.
+        doubtful: Those that may fail because a stream does not exist, and so get every other call at most.
+        paused: The lagging streams that are not being asked for at the moment, each with the scan to continue.
     """
 
     def __init__(self, name: str) -> None:
@@ -337,7 +337,7 @@ class _Region:
         self._doubtful_next = False
 
     def group(self, name: str, settle_seconds: float, lookback_seconds: float) -> LogGroup:
-        """Return a group, a new one if none of its streams is followed yet."""
+        """Return a group; make it if none of its streams is followed yet."""
         if name not in self.groups:
             self.groups[name] = LogGroup(
                 self._name, name, settle_seconds=settle_seconds, lookback_seconds=lookback_seconds

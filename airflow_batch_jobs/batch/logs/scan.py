@@ -1,4 +1,4 @@
-"""Scan: one read of some streams of a log group, and the rounds of them that a group goes through."""
+"""Scan: one read of some streams of a log group; and Round: the scans of a group that begin together."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
 
-#: AWS takes so many stream names in a call.
+#: AWS takes at most this many stream names in a call.
 MOST_STREAMS = 100
 
 _ROUND_SECONDS = 2.0
-#: The same while the last lines of an ended job are looked for.
+#: The same while looking for the last lines of an ended job.
 _LAST_ROUND_SECONDS = 1.0
 #: How often each stream is read from its floor.
 FULL_SCAN_SECONDS = 60.0
-#: A call may read about so many lines again because another of its streams needs an older start.
+#: A call may read about this many lines again because another of its streams needs an older start.
 _REREAD_LINES = 2_000
 
 
 @dataclass(eq=False, slots=True)
 class Scan:
-    """A read of some streams of a group from one start to the end of what is there, page by page.
+    """A read of some streams of a group from one start time to the end of what is there, page by page.
 
     Attributes:
         round: The round it belongs to.
         streams: What is read.
-        start: From which timestamp (ms) on.
-        limit: The most events of a page; None for AWS's own limit.
+        start: The timestamp (ms) to read from.
+        limit: The most events per page; None for AWS's own limit.
         is_alone: Whether its stream lags, and is read a page at a time.
         raises_floor: Whether every page raises its stream's floor.
-        token: Of the next page.
+        token: The token of the next page.
         asked: When the last page was asked for.
         began: When the first page was asked for.
-        marks: What decides about each stream's floor at the end.
+        marks: What decides each stream's floor at the end.
     """
 
     round: Round
@@ -74,14 +74,14 @@ class Scan:
         return {**request, **{name: value for name, value in optional.items() if value is not None}}
 
     def complete(self, now: Moment) -> None:
-        """Tell the streams that they were read to their end."""
+        """Tell the streams that they were read to the end."""
         for stream in self.streams:
             stream.found()
             if self.began is not None:
                 stream.scanned(self.start, self.began, self.marks[stream], now)
 
     def halves(self) -> tuple[Scan, Scan]:
-        """Return two scans of the same, for a call that one of many streams makes fail."""
+        """Return two scans of half the streams each, for a call that fails because of one of many streams."""
         middle = len(self.streams) // 2
         first, second = self.streams[:middle], self.streams[middle:]
         return Scan(self.round, first, self.start), Scan(self.round, second, self.start)
@@ -89,11 +89,11 @@ class Scan:
 
 @dataclass(eq=False, slots=True)
 class Round:
-    """The rounds of those streams of a group that CloudWatch is known to have, or of those it may not have yet.
+    """The rounds of a group's streams: of those that CloudWatch is known to have, or of those it may not have yet.
 
     Attributes:
         group: The group.
-        of_known: Which of the two.
+        of_known: Whether it is for the known streams.
         open: How many of the round's scans are not complete.
     """
 
@@ -142,11 +142,11 @@ class Round:
         self._due = self._began + min(_ROUND_SECONDS, max(_LAST_ROUND_SECONDS, settled - self._began))
 
     def _is_last(self, stream: FollowedStream, now: Moment) -> bool:
-        """Tell whether a scan that begins now is a stream's last, unless it brings something new."""
+        """Tell whether a scan that begins now is a stream's last one, unless it finds something new."""
         return stream.has_ended and now.seconds >= self.group.settles_at(stream, now.seconds)
 
     def _cut(self, wanted: list[tuple[int, FollowedStream]]) -> Iterator[Scan]:
-        """Cut streams, sorted by their starts, into calls that read little twice."""
+        """Group streams, sorted by their starts, into calls that read little twice."""
         scan: Scan | None = None
         reread = 0.0
         for start, stream in wanted:
@@ -162,18 +162,18 @@ class Round:
 
 
 class LogGroup:
-    """A log group with those of its streams that are followed.
+    """A log group and those of its streams that are followed.
 
     Args:
         region: The region it is in.
         name: The group's name.
-        settle_seconds: For how long, at least, late events are looked for after a job's end.
-        lookback_seconds: For how long at most.
+        settle_seconds: How long, at least, late events are looked for after a job's end.
+        lookback_seconds: How long at most.
 
     Attributes:
         streams: The streams, as the keys.
-        denied_until: Until when, in seconds, it is left alone since it may not be read.
-        problem: Why it may not be read; empty when it may.
+        denied_until: Until when, in seconds, it is left alone because it may not be read.
+        problem: Why it may not be read; empty if it may.
         lateness: How late its events are.
         rounds: The rounds of its streams, those of known streams first.
     """
@@ -189,7 +189,7 @@ class LogGroup:
         self._settle = (settle_seconds, lookback_seconds)
 
     def settles_at(self, stream: FollowedStream, now: float) -> float:
-        """Return the time, in seconds, after which one more scan that brings nothing new is a stream's last."""
+        """Return the time, in seconds, after which one more scan that finds nothing new is a stream's last."""
         least, most = self._settle
         return stream.settles_at(self.lateness.settle_seconds(stream.stream.key, least=least, most=most, now=now))
 
@@ -199,7 +199,7 @@ class LogGroup:
             each.wake(now.seconds)
 
     def wake_for_end(self, now: Moment) -> None:
-        """The same, and a little sooner: somebody waits for the last lines of a job."""
+        """The same, but a little sooner: a follower is waiting for the last lines of a job."""
         for each in self.rounds:
             each.wake(now.seconds, _LAST_ROUND_SECONDS)
 

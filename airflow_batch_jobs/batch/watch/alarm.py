@@ -8,10 +8,10 @@ from contextlib import suppress
 
 
 class Alarm:
-    """Wakes the one task that waits for it; what rings while nobody waits is not lost.
+    """Wakes the one task that waits for it; a ring while no task waits is not lost.
 
-    Whoever waits looks first whether there is something to do: a ring may come together with his cancellation.
-    Thousands wait at a time, so it is lighter than an `asyncio.Event`, which keeps a queue of those who wait.
+    A task checks for something to do before it waits: a ring may coincide with its cancellation. Thousands of tasks
+    wait at a time, so this is lighter than an `asyncio.Event`, which keeps a queue of waiting tasks.
     """
 
     __slots__ = ("_is_rung", "_waiter")
@@ -21,14 +21,14 @@ class Alarm:
         self._waiter: asyncio.Future[None] | None = None
 
     def ring(self) -> None:
-        """End the wait that goes on, or the next one."""
+        """End the current wait, or the next one."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
         else:
             self._is_rung = True
 
     def rings(self) -> asyncio.Future[None]:
-        """Return what is to be awaited until it rings, at once."""
+        """Return a future to be awaited at once; it is done when the alarm rings."""
         self._waiter = asyncio.get_running_loop().create_future()
         if self._is_rung:
             self._waiter.set_result(None)
@@ -36,7 +36,7 @@ class Alarm:
         return self._waiter
 
     async def wait(self, seconds: float = math.inf) -> None:
-        """Wait until it rings, at most so many seconds."""
+        """Wait until it rings, at most this many seconds."""
         if math.isinf(seconds):
             await self.rings()
         else:

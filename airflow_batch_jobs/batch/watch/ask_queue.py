@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.detail import JobDetail
 
-#: AWS takes so many ids in a call.
+#: AWS takes at most this many ids in a call.
 MOST_IDS = 100
 
-#: Later than anything that is due, and before what never is.
+#: Later than anything that is due, and earlier than what never is.
 _EVER = sys.float_info.max
 
 
 class Asker(Protocol):
-    """Who wants to know about jobs."""
+    """What wants to know about jobs."""
 
     def answered(self, job_id: str, detail: JobDetail | None, asked_at: float) -> None:
         """Take an answer.
@@ -34,7 +34,7 @@ class Asker(Protocol):
         """
 
     def fail(self, error: Exception) -> None:
-        """Take note that there will be no answer any more."""
+        """Take note that there will be no more answers."""
 
 
 @dataclass(eq=False, slots=True)
@@ -44,8 +44,8 @@ class Question:
     Attributes:
         job_id: The job.
         due: When, in seconds.
-        is_part: Whether it is a part of a larger job, for which whole jobs do not wait.
-        askers: Who wants to know.
+        is_part: Whether it is a part of a larger job; whole jobs go before parts.
+        askers: What wants to know.
     """
 
     job_id: str
@@ -55,7 +55,7 @@ class Question:
 
 
 class AskQueue:
-    """The questions that wait, by the time they are due. Several about one job become one."""
+    """The questions to be asked, by the time they are due. Several about one job become one."""
 
     def __init__(self) -> None:
         self._questions: dict[str, Question] = {}
@@ -67,7 +67,7 @@ class AskQueue:
         return iter(self._questions.values())
 
     def ask(self, job_id: str, askers: Iterable[Asker], due: float, *, is_part: bool = False) -> None:
-        """Ask about a job at a time, in seconds, or earlier if another asks earlier."""
+        """Ask about a job at a time, in seconds, or earlier if another asker wants that."""
         question = self._questions.get(job_id)
         if question is None:
             question = self._questions[job_id] = Question(job_id, math.inf, is_part)
@@ -77,7 +77,7 @@ class AskQueue:
             heapq.heappush(self._parts if question.is_part else self._jobs, (due, next(self._numbers), question))
 
     def forget(self, asker: Asker, job_ids: Iterable[str]) -> None:
-        """Ask for somebody no longer."""
+        """Stop asking for an asker."""
         for job_id in job_ids:
             if question := self._questions.get(job_id):
                 question.askers.discard(asker)
@@ -99,7 +99,7 @@ class AskQueue:
         return taken
 
     def _next_due(self, heap: list[tuple[float, int, Question]]) -> float:
-        """Return when the first question of a heap is due, after clearing away what is not asked any more."""
+        """Return when the first question of a heap is due, after clearing away those that are no longer asked."""
         while heap:
             due, _, question = heap[0]
             if self._questions.get(question.job_id) is question and question.due == due:

@@ -1,4 +1,4 @@
-"""FollowedJob: what is known about one job that is followed, and what its follower has yet to be told."""
+"""FollowedJob: what is known about one followed job, and what its follower has yet to be told."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
     Cursors = Mapping[str, Mapping[str, Any]]
 
-#: Jobs that are to be followed are asked for together if they come within this time.
+#: New jobs are asked for together if they come within this time.
 _GATHER_SECONDS = 0.05
-#: After a termination the end is near: how often, and for how long, it is looked for.
+#: After a termination the end is near: how often, and for how long, to look for it.
 _HURRY_INTERVAL_SECONDS = 1.0
 _HURRY_SECONDS = 40.0
-#: A follower that is not consumed keeps so many updates, the newest, besides its lines.
+#: A follower that is not consumed keeps this many updates, the newest, besides its lines.
 _MOST_UPDATES = 100
-#: Without its log, so many failed parts of a job are described at its end.
+#: Without its log, at most this many failed parts of a job are described at its end.
 _MOST_FAILED = 100
-#: How long after the job's end a part may still be told of as running, or not be known.
+#: How long after the job's end AWS may still report a part as running, or not know it.
 _PART_GRACE_SECONDS = 60.0
 _PART_UNKNOWN_SECONDS = 10.0
 
@@ -50,8 +50,9 @@ class FollowedJob:
         moment: Tells the time.
         poll_interval: Seconds between two looks at the job.
         copy_logs: Whether its lines are wanted.
-        cursors: Where an earlier follower left off, by the stream's key; or what finds that out, once there is a log.
-        submitted_at: When the job was submitted; None if that is not known.
+        cursors: Where an earlier follower left off, by the stream's key; or a function that finds that out, called once
+            there is a log.
+        submitted_at: When the job was submitted; None if unknown.
 
     Attributes:
         alarm: Rings when there is news.
@@ -99,7 +100,7 @@ class FollowedJob:
         """Return what comes next; None if there is nothing yet.
 
         Raises:
-            Exception: What ended the following, when all that was known before it has been told.
+            Exception: What ended the following, once all that was known before it has been handed out.
         """
         if self._updates:
             return self._updates.popleft()
@@ -110,14 +111,14 @@ class FollowedJob:
         return self._end()
 
     async def find_cursors(self) -> bool:
-        """Find out where an earlier follower left off, if that is the next thing to do; tell whether it was."""
+        """Find out where an earlier follower left off, if that is the next thing to do; return whether it was."""
         if not self.logs.wants_cursors or self._find_cursors is None:
             return False
         self.logs.go_on_from(await self._find_cursors(), self._moment())
         return True
 
     def no_answer(self, problem: str) -> None:
-        """Tell that AWS does not answer, or, with an empty problem, that it does again."""
+        """Tell the follower that AWS does not answer, or, with an empty problem, that it does again."""
         self._tell(NoAnswer(problem))
 
     @property
@@ -126,7 +127,7 @@ class FollowedJob:
         return self._ended_at is not None
 
     def look_for_end(self) -> None:
-        """Ring if the last update is there: it comes by time alone."""
+        """Ring if the last update is there: it comes just because time has passed."""
         if self._end() is not None:
             self.alarm.ring()
 
@@ -137,7 +138,7 @@ class FollowedJob:
             self.alarm.ring()
 
     def close(self) -> None:
-        """Ask for nothing any more, and pass over what is answered all the same."""
+        """Ask for nothing more, and ignore answers that still come."""
         self._is_closed = True
         self._poll.forget(self, (self._job_id, *self._parts.open))
         self.logs.close()
@@ -145,7 +146,7 @@ class FollowedJob:
     # The job's status
 
     def hurry(self) -> None:
-        """Look often from now on: the job has been terminated."""
+        """Look more often from now on: the job has been terminated."""
         if self._is_closed:
             return
         now = self._moment().seconds
@@ -205,7 +206,7 @@ class FollowedJob:
             self._parts.give_up(job_id)
 
     def _look_for_failed(self, detail: JobDetail) -> None:
-        """Without the log the parts are not known: have those described that failed."""
+        """Have the failed parts described if the log is not copied: then they are not known yet."""
         if self._copy_logs or detail.status is not JobStatus.FAILED:
             return
         if detail.kind is JobKind.ARRAY_PARENT:
@@ -241,7 +242,7 @@ class FollowedJob:
         return min(self._poll_interval, _HURRY_INTERVAL_SECONDS) if hurries else self._poll_interval
 
     def _end(self) -> Ended | None:
-        """Return the last update; None while there is something to come before it."""
+        """Return the last update; None while something is to come before it."""
         if self.detail is None or self._ended_at is None or self._is_listing or self._parts.open:
             return None
         parts = self._parts.in_order()
@@ -253,7 +254,7 @@ class FollowedJob:
         return None if unread is None else Ended(self.detail, parts, unread)
 
     def _has_problem(self, problem: str) -> None:
-        """Tell about a problem, each one once."""
+        """Tell the follower about a problem, once for each."""
         if problem not in self._told:
             self._told[problem] = None
             self._tell(Problem(problem))
@@ -264,5 +265,5 @@ class FollowedJob:
 
 
 def _telling(detail: JobDetail) -> tuple[Any, ...]:
-    """Return that of a job whose change is news."""
+    """Return the fields of a job whose change is news."""
     return detail.status, detail.status_reason, len(detail.attempts)

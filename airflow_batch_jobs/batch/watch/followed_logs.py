@@ -1,4 +1,4 @@
-"""FollowedLogs: the log streams of one job that is followed, those of its parts included."""
+"""FollowedLogs: the log streams of one followed job, including those of its parts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
     from airflow_batch_jobs.batch.logs.log_follower import LogFollower
 
-#: Lines handed out at a time: writing them takes a triggerer some 30 ms.
+#: Lines handed out at a time: writing them takes a triggerer about 30 ms.
 _MOST_LINES = 50
-#: The cursors of a job with many streams hold so many keys in all.
+#: The cursors of a job with many streams hold at most this many keys in all.
 _MOST_KEYS_IN_ALL = 16_000
 _LEAST_KEYS = 50
 
@@ -30,8 +30,8 @@ class FollowedLogs:
 
     Args:
         logs: Follows the streams of all jobs.
-        cursors: Where an earlier follower left off, by the stream's key; None if that is still to be found out, with
-            `go_on_from`, before a stream is followed.
+        cursors: Where an earlier follower left off, by the stream's key; None if `go_on_from` will say so before any
+            stream is followed.
         has_news: Called when lines may be taken.
         has_problem: Called, with one sentence, when a stream cannot be read.
     """
@@ -81,7 +81,7 @@ class FollowedLogs:
 
     @property
     def wants_cursors(self) -> bool:
-        """Whether there are streams, and it is to be found out where to begin."""
+        """Whether there are streams, and where to begin is not known yet."""
         return bool(self._unopened)
 
     def go_on_from(self, cursors: Mapping[str, Mapping[str, Any]], now: Moment) -> None:
@@ -96,7 +96,7 @@ class FollowedLogs:
 
         Args:
             detail: The job or the part.
-            seen_at: When AWS was asked for it, in seconds.
+            seen_at: When AWS was asked about it, in seconds.
             now: The time.
         """
         streams = detail.log_streams()
@@ -115,7 +115,7 @@ class FollowedLogs:
                 followed.open(seen_at)
 
     def retire(self) -> None:
-        """Let go of the streams of which everything was handed out."""
+        """Drop the streams that were handed out completely."""
         done = [(key, stream) for key, stream in self._live.items() if stream.is_settled and not stream.queued]
         for key, stream in done:
             self._done[key] = stream.cursor()
@@ -123,7 +123,7 @@ class FollowedLogs:
             del self._live[key]
 
     def end(self, now: Moment) -> None:
-        """End all streams: the job has, whatever is told of its parts."""
+        """End all streams: the job has ended, whatever AWS says of its parts."""
         for stream in self._live.values():
             self._logs.end(stream, now.ms, now)
 
@@ -139,7 +139,7 @@ class FollowedLogs:
         return lines
 
     def unread(self, now: Moment) -> dict[str, tuple[LogStream, LogCursor]] | None:
-        """Return what of the streams of an ended job has to be read by somebody else; None while lines are to come."""
+        """Return what is left for others to read of an ended job's streams; None while lines are still to come."""
         if self._unopened:
             return None
         self.retire()
@@ -162,14 +162,14 @@ class FollowedLogs:
         return tuple(self._streams.values())
 
     def cursors(self) -> dict[str, dict[str, Any]]:
-        """Return, as JSON, how far each stream was handed out, by its key."""
+        """Return how far each stream was handed out, as JSON by its key."""
         return {key: cursor.to_dict() for key, cursor in {**self._done, **_cursors(self._live)}.items()}
 
     def close(self) -> None:
-        """Follow nothing any more; the cursors stay."""
+        """Stop following; the cursors stay."""
         for stream in self._live.values():
             self._logs.drop(stream)
-        # Without what leads back here all of it goes with the last reference, and no garbage collection is needed.
+        # With no reference back to here, everything is freed with the last reference, without a garbage collection.
         self._has_news = self._has_problem = None
         self._done.update(_cursors(self._live))
         self._live.clear()
@@ -180,7 +180,7 @@ class FollowedLogs:
         self._unopened = None
 
     def _follow(self, stream: LogStream, now: Moment) -> FollowedStream | None:
-        """Return the stream as it is followed; None if nothing more is to come of it."""
+        """Return the followed stream; None if nothing more is to come from it."""
         is_new = stream.key not in self._streams
         self._streams[stream.key] = stream
         if is_new:
@@ -193,14 +193,14 @@ class FollowedLogs:
 
 
 def _cursors(streams: Mapping[str, FollowedStream]) -> dict[str, LogCursor]:
-    """Return how far streams were handed out, with a bounded number of keys in all."""
+    """Return how far streams were handed out, with a limited number of keys in all."""
     keys = sum(min(stream.key_count, MOST_KEYS) for stream in streams.values())
     share = MOST_KEYS if keys <= _MOST_KEYS_IN_ALL else max(_LEAST_KEYS, _MOST_KEYS_IN_ALL // len(streams))
     return {key: stream.cursor(share) for key, stream in streams.items()}
 
 
 def _stopped(detail: JobDetail, now: Moment) -> dict[str, int]:
-    """Return when the writers of streams stopped, as far as they have: by the stream's name, in ms."""
+    """Return when the writers of streams stopped, by the stream's name, in ms; only of those that have."""
     stopped: dict[str, int] = {}
     if detail.is_final:
         end = milliseconds(detail.stopped_at) if detail.stopped_at else now.ms

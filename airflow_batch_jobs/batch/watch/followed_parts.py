@@ -1,4 +1,4 @@
-"""FollowedParts: the children of an array or the nodes of a multi-node job, described at a bounded price."""
+"""FollowedParts: the children of an array or the nodes of a multi-node job, described in a limited number of calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOGGED = _MOVING | {JobStatus.SUCCEEDED, JobStatus.FAILED}
 
 
 class FollowedParts:
-    """What is known about a job's parts, and which to ask for. Does no IO and asks no clock.
+    """What is known about a job's parts, and which to ask for. Does no IO and reads no clock.
 
     Attributes:
         details: The parts as AWS described them last, by id.
@@ -37,8 +37,8 @@ class FollowedParts:
     def look(self, parent: JobDetail) -> list[str]:
         """Return the parts to ask for after a look at the job they belong to.
 
-        That is none while no part can have a log, and none while nothing moves. Parts that are known to run come first,
-        then those that were not asked for the longest.
+        Returns none while no part can have a log, and none while nothing changes. Parts that are known to run come
+        first, then those that have not been asked for for the longest time.
         """
         stage = (len(parent.attempts), parent.is_final) if parent.kind is JobKind.MULTI_NODE else ()
         if self._stage != stage:  # the first look; a multi-node job that is retried runs on the same nodes again
@@ -66,7 +66,7 @@ class FollowedParts:
                 self._open.pop(job_id, None)
 
     def expect(self, job_ids: Iterable[str]) -> None:
-        """Count parts as not final that were found in another way."""
+        """Count parts that were found in another way as not final."""
         self._open.update(dict.fromkeys(job_ids, float("-inf")))
 
     def give_up(self, job_id: str) -> None:

@@ -1,4 +1,4 @@
-"""WatchLoop: the tasks of a watcher at work, from its first follower to its last."""
+"""WatchLoop: the asyncio tasks of a working watcher, from its first follower to its last."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.line_budget import LineBudget
     from airflow_batch_jobs.batch.watch.threads import AwsCalls
 
-#: How often lines are shared out, ends are looked for, and it is seen whether AWS still answers.
+#: How often lines are shared out, ends looked for, and AWS's silence noticed.
 _TICK_SECONDS = 0.25
 _JOBS_AT_ONCE = 200
-#: Calls under way at the same time: enough for the rate although a call may take half a second.
+#: Calls in flight at the same time: enough for the rate even if a call takes half a second.
 _STATUS_CALLS_AT_ONCE = 4
 _LOG_CALLS_AT_ONCE = 3
 
@@ -38,9 +38,9 @@ class WatchOptions:
 
     Attributes:
         status_calls_per_second: The most DescribeJobs calls.
-        log_calls_per_second: The most FilterLogEvents calls a region; AWS bears 5 for the whole account.
-        log_lines_per_second: The most log lines, of all watchers that share a budget together.
-        log_settle_seconds: For how long, at least, late events are looked for after a job's end.
+        log_calls_per_second: The most FilterLogEvents calls per region; AWS allows 5 for the whole account.
+        log_lines_per_second: The most log lines, for all watchers that share a budget together.
+        log_settle_seconds: How long, at least, late events are looked for after a job's end.
         log_lookback_seconds: How late an event may come.
     """
 
@@ -52,14 +52,14 @@ class WatchOptions:
 
 
 class WatchLoop:
-    """Asks AWS for all jobs that are followed, in the running event loop.
+    """Asks AWS about all followed jobs, in the running event loop.
 
     Args:
         calls: Calls AWS.
-        options: How fast.
-        budget: Shares the lines out.
+        options: How fast to ask and copy.
+        budget: Shares out the lines.
         clock: Tells the wall-clock time.
-        on_size: Called now and then with how many jobs and streams are followed.
+        on_size: Called now and then with the number of followed jobs and streams.
     """
 
     def __init__(
@@ -86,25 +86,25 @@ class WatchLoop:
         open_channel = partial(self._open_log_channel, calls_per_second=options.log_calls_per_second)
         self._log_copy = LogCopy(self._logs, open_channel, self._moment)
         self._now = self._moment  # one bound method for all jobs
-        # The context of the first follower would lead what is logged here into the log of its task.
+        # In the first follower's context, what is logged here would go to the log of its task.
         self._task = asyncio.get_running_loop().create_task(self._run(), name="JobWatcher", context=Context())
         self._task.add_done_callback(self._over)
 
     @property
     def is_over(self) -> bool:
-        """Whether it works no longer."""
+        """Whether it has stopped working."""
         return self._task.done()
 
     async def ends_within(self, seconds: float) -> None:
-        """Wait until it works no longer, but no longer than so many seconds."""
+        """Wait until it has stopped working, at most this many seconds."""
         await asyncio.wait({self._task}, timeout=seconds)
 
     def queues(self) -> tuple[str, ...]:
-        """Return the queues of the jobs it follows, as far as AWS has described those."""
+        """Return the queues of the jobs it follows, as far as AWS has described the jobs."""
         return tuple(dict.fromkeys(job.detail.job_queue for job in self._jobs if job.detail))
 
     def add(self, make: Callable[..., FollowedJob]) -> FollowedJob:
-        """Follow a job: `make` gets what describes it, what follows its log streams, and what tells the time."""
+        """Follow a job. `make` is called with what describes jobs, what follows log streams, and the clock."""
         job = make(self._poll, self._logs, self._now)
         self._jobs.add(job)
         if self._problem:
@@ -112,7 +112,7 @@ class WatchLoop:
         return job
 
     async def remove(self, job: FollowedJob) -> None:
-        """Follow a job no longer; with the last one the work ends, without waiting for calls that are under way."""
+        """Stop following a job; with the last one the work ends, without waiting for calls in flight."""
         self._jobs.discard(job)
         job.close()
         if not self._jobs and not self._task.done():
@@ -140,14 +140,14 @@ class WatchLoop:
             await self._look_for_ends()
 
     async def _look_for_ends(self) -> None:
-        """Wake the followers whose jobs' ends are complete, letting the event loop do other things in between."""
+        """Wake the followers of jobs that are done to the last line, letting the event loop run in between."""
         for number, job in enumerate([job for job in self._jobs if job.is_ending]):
             if number % _JOBS_AT_ONCE == 0:
                 await asyncio.sleep(0)
             job.look_for_end()
 
     def _tell_problems(self) -> None:
-        """Tell the followers when AWS has not answered for a while, and when it does again."""
+        """Tell the followers when AWS has not answered for a while, and when it answers again."""
         problems = [problem for problem in (self._status_channel.problem(), *self._log_copy.problems()) if problem]
         if bool(problems) != bool(self._problem):
             self._problem = " ".join(problems)
@@ -155,7 +155,7 @@ class WatchLoop:
                 job.no_answer(self._problem)
 
     def _over(self, task: asyncio.Task[None]) -> None:
-        """Let nobody wait for what has stopped."""
+        """Fail all followers: what they wait for has stopped."""
         error = None if task.cancelled() else task.exception()
         for job in self._jobs:
             job.fail(_first(error) if error else BatchJobsError("What followed the job was cancelled."))

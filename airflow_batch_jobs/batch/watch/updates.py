@@ -1,4 +1,4 @@
-"""What a `JobFollower` tells about its job, one frozen dataclass for each kind of news."""
+"""What a `JobFollower` reports about its job, one frozen dataclass per kind of news."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StatusChange:
 
 @dataclass(frozen=True, slots=True)
 class LogLines:
-    """New lines of one log stream, oldest first; late ones come after newer ones that were handed out already."""
+    """New lines of one log stream, oldest first; late ones come after newer ones that were already handed out."""
 
     stream: LogStream
     events: tuple[LogEvent, ...]
@@ -30,10 +30,10 @@ class LogLines:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """AWS has not answered for a while, or, with an empty problem, answers again. The job itself goes on.
+    """AWS has not answered for a while, or, with an empty problem, answers again. The job itself keeps running.
 
     Attributes:
-        problem: One sentence; empty when the problem is over.
+        problem: One sentence; empty once the problem is over.
     """
 
     problem: str
@@ -41,10 +41,10 @@ class NoAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that will not mend itself and does not end the wait, such as a log group that may not be read.
+    """A problem that will not resolve itself but does not end the wait, such as a log group that may not be read.
 
     Attributes:
-        message: What is missing and what to do, in one line.
+        message: What is missing and what to do, on one line.
     """
 
     message: str
@@ -56,10 +56,10 @@ class Ended:
 
     Attributes:
         detail: The job as it ended.
-        parts: The children of an array or the nodes of a multi-node job that were described. Without the logs only
+        parts: The children of an array or the nodes of a multi-node job that were described; without the logs, only
             those that failed, at most 100.
-        unread: By the stream's key, the streams of which there was more than the line budget lets through soon, and
-            from where to read on with `logs.read_on`.
+        unread: By the stream's key, the streams that have more lines than the line budget lets through soon, and where
+            to read on with `logs.read_on`.
     """
 
     detail: JobDetail
