@@ -1,7 +1,7 @@
 """What runs inside a job: its containers, how they ended, and the attempts AWS made.
 
-A single container stands in `container`, several in `ecsProperties` and each attempt's `taskProperties`, a pod in
-`eksProperties` and `eksAttempts`; the nodes of a multi-node job in ranges. All are read into the same few dataclasses.
+A single container is in `container`, several are in `ecsProperties` and each attempt's `taskProperties`, a pod is in
+`eksProperties` and `eksAttempts`, the nodes of a multi-node job in ranges. All are read into the same few dataclasses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ AWSLOGS = "awslogs"
 #: The log group of a container that names none.
 DEFAULT_LOG_GROUP = "/aws/batch/job"
 
-#: 128 + SIGKILL and 128 + SIGTERM: what a healthy container ends with when ECS stops it because another one failed.
+#: 128 + SIGKILL and 128 + SIGTERM: the exit codes of a healthy container that ECS stops because another one failed.
 _STOPPED_BY_ECS = frozenset({137, 143})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,10 +33,10 @@ class ContainerResult:
 
     Attributes:
         name: The container's name; empty for the only container of a job.
-        exit_code: None while it runs, and where it never started.
+        exit_code: None while it runs, and if it never started.
         reason: What AWS says about the end: `OutOfMemoryError: …`.
-        log_stream_name: Empty before it runs, and where its log is not in CloudWatch.
-        essential: Whether the job fails with this container.
+        log_stream_name: Empty before it runs, and if its log is not in CloudWatch.
+        essential: Whether the job fails if this container does.
     """
 
     name: str = ""
@@ -53,17 +53,17 @@ class ContainerResult:
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """One container as the job runs it, with where its log goes.
+    """One container as the job runs it, and where its log goes.
 
     Attributes:
         name: The container's name; empty for the only container of a job.
         image: The image, as the definition names it.
-        essential: Whether the job fails with this container.
+        essential: Whether the job fails if this container does.
         log_driver: `awslogs` writes to CloudWatch; any other goes elsewhere.
-        log_group: The CloudWatch group, where the driver is `awslogs`.
+        log_group: The CloudWatch group, if the driver is `awslogs`.
         log_region: The region of that group; empty for the job's own.
         memory: The memory it has, with its unit.
-        log_address: Where another driver sends the log, as far as its options say so.
+        log_address: Where another driver sends the log, if its options say so.
     """
 
     name: str = ""
@@ -78,7 +78,7 @@ class ContainerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """Where a job on EKS runs, as far as AWS says it; unknown is empty."""
+    """Where a job on EKS runs, as far as AWS says; empty where it does not."""
 
     cluster: str = ""
     namespace: str = ""
@@ -92,9 +92,9 @@ class Attempt:
 
     Attributes:
         number: From 1.
-        started_at: When its containers began to run; None where they never did.
+        started_at: When its containers began to run; None if they never did.
         stopped_at: None while it runs.
-        status_reason: Why it ended, as AWS says.
+        status_reason: Why it ended, according to AWS.
         containers: Its containers' results, in the definition's order.
     """
 
@@ -120,7 +120,7 @@ def read_attempts(job: Mapping[str, Any], specs: Sequence[ContainerSpec]) -> tup
 
     Args:
         job: The entry.
-        specs: What the job runs: says which containers are essential.
+        specs: What the job runs; they say which containers are essential.
     """
     essential = {spec.name: spec.essential for spec in specs}
     return tuple(
@@ -136,13 +136,13 @@ def read_attempts(job: Mapping[str, Any], specs: Sequence[ContainerSpec]) -> tup
 
 
 def read_results(job: Mapping[str, Any], specs: Sequence[ContainerSpec]) -> tuple[ContainerResult, ...]:
-    """Read how the containers of a DescribeJobs entry stand now."""
+    """Read the current state of the containers of a DescribeJobs entry."""
     essential = {spec.name: spec.essential for spec in specs}
     return tuple(_result(container, essential) for container in _containers(job))
 
 
 def read_specs(job: Mapping[str, Any]) -> tuple[ContainerSpec, ...]:
-    """Read what a DescribeJobs entry runs; of a multi-node parent, what its nodes run."""
+    """Read what a DescribeJobs entry runs; for a multi-node parent, what its nodes run."""
     ranges = (job.get("nodeProperties") or NOTHING).get("nodeRangeProperties") or ()
     found = {spec.name: spec for part in ranges for spec in map(_spec, _containers(part))}
     found |= {spec.name: spec for spec in map(_spec, _containers(job))}
@@ -175,7 +175,7 @@ def most_telling(results: Sequence[ContainerResult]) -> ContainerResult:
 
 
 def _silence(result: ContainerResult) -> tuple[bool, int]:
-    """Rank how little a result explains: what failed by itself, never started, was stopped along, or is well."""
+    """Rank how little a result explains: it failed by itself, never started, was stopped with the job, or is fine."""
     stopped_along = result.exit_code in _STOPPED_BY_ECS and not result.reason
     if result.failed and not stopped_along:
         rank = 0
@@ -230,14 +230,14 @@ def _spec(container: Mapping[str, Any]) -> ContainerSpec:
         log_driver=log.get("logDriver") or AWSLOGS,
         log_group=options.get("awslogs-group") or DEFAULT_LOG_GROUP,
         log_region=options.get("awslogs-region") or "",
-        # Behind the @: what stands before it may be a password.
+        # What follows the @: before it may be a password.
         log_address=next(addresses, "").rpartition("@")[2],
         memory=_memory(container),
     )
 
 
 def _memory(container: Mapping[str, Any]) -> str:
-    """Read the memory where the definition gives it: as a resource, as the older field, or as a pod's limit."""
+    """Read the memory from where the definition has it: a resource, the older field, or a pod's limit."""
     wanted = container.get("resourceRequirements") or ()
     mebibytes = next((need.get("value") for need in wanted if need.get("type") == "MEMORY"), container.get("memory"))
     limits = (container.get("resources") or NOTHING).get("limits") or NOTHING

@@ -1,7 +1,7 @@
 """JobDetail: a frozen view of one DescribeJobs entry, of every shape AWS Batch has.
 
 An array parent counts its children, a multi-node parent its nodes, and each of those parts is an entry of its own; all
-read into the same form. Whatever AWS leaves out is None, empty or an empty text; whatever AWS adds is passed over.
+are read into the same form. Whatever AWS leaves out is None or empty; whatever AWS adds is ignored.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class JobKind(Enum):
     SINGLE = "single"
     #: Several containers in one ECS task.
     MULTI_CONTAINER = "multi-container"
-    #: An array: runs nothing itself, its children do.
+    #: An array: it runs nothing itself, its children do.
     ARRAY_PARENT = "array parent"
     #: One child of an array, `id:3`.
     ARRAY_CHILD = "array child"
-    #: A multi-node parallel job: ends as its main node does.
+    #: A multi-node parallel job: it ends as its main node does.
     MULTI_NODE = "multi-node"
     #: One node of a multi-node job, `id#1`.
     NODE = "node"
@@ -62,28 +62,28 @@ class JobDetail:
     """One job as AWS Batch described it.
 
     Attributes:
-        job_id: `id`, of a child `id:3`, of a node `id#1`.
+        job_id: `id`; for a child `id:3`, for a node `id#1`.
         job_arn: The job's ARN.
         job_name: The name it was submitted under.
         job_queue: The queue's ARN.
         job_definition: The definition's ARN with its revision.
         region: The region the job runs in.
         status: Where it is in its life.
-        status_reason: Why it is there, as AWS says.
+        status_reason: Why it is there, according to AWS.
         created_at: When it was submitted.
         started_at: When it began to run; None before.
         stopped_at: None before its end.
         attempts: The attempts AWS lists. The running one may not be among them yet.
-        exit_code: Of the container that failed, or of the only one, in the last attempt that ended; None where there
-            is none, or no container started.
+        exit_code: That of the container that failed, or of the only one, in the last attempt that ended; None if there
+            is no such attempt, or no container started.
         reason: What AWS says about that container.
         is_cancelled: Whether it was cancelled.
         is_terminated: Whether it was terminated.
         tags: The job's tags.
         parameters: What fills the definition's placeholders, defaults included.
         depends_on: The ids of the jobs it waits for.
-        timeout_seconds: How long one attempt may take; None for no bound.
-        max_attempts: How often AWS tries; None where AWS does not say.
+        timeout_seconds: How long one attempt may take; None for no limit.
+        max_attempts: How often AWS tries; None if AWS does not say.
         kind: The job's shape.
         array_size: The number of children of an array.
         array_index: Which child of its array this is.
@@ -92,7 +92,7 @@ class JobDetail:
         main_node: The node whose end is the job's end.
         node_index: Which node of its multi-node job this is.
         containers: What the job runs.
-        results: How those containers stand now.
+        results: The current state of those containers.
         pod: Where a job on EKS runs; None elsewhere.
     """
 
@@ -198,21 +198,21 @@ class JobDetail:
 
     @property
     def part_label(self) -> str:
-        """What tells this part of a larger job from the others: `child 3`, `node 1`; empty for a whole job."""
+        """Which part of a larger job this is: `child 3`, `node 1`; empty for a whole job."""
         if self.array_index is not None:
             return f"child {self.array_index}"
         return "" if self.node_index is None else f"node {self.node_index}"
 
     def part_ids(self) -> tuple[str, ...]:
-        """Return the ids of an array's children or of a multi-node job's nodes; nothing for any other job."""
+        """Return the ids of an array's children or of a multi-node job's nodes; empty for any other job."""
         if self.kind is JobKind.ARRAY_PARENT:
             return tuple(f"{self.job_id}:{index}" for index in range(self.array_size or 0))
         return tuple(f"{self.job_id}#{index}" for index in range(self.nodes or 0))
 
     def log_streams(self) -> tuple[LogStream, ...]:
-        """Return the CloudWatch streams of all attempts and containers that this entry knows, oldest first.
+        """Return the CloudWatch streams of all attempts and containers in this entry, oldest first.
 
-        Does not know those of an array's children or a multi-node job's nodes: describe `part_ids()` for them.
+        Does not include those of an array's children or a multi-node job's nodes: describe `part_ids()` for them.
         """
         runs = self._runs()
         names = {result.name for attempt in runs for result in attempt.containers} | {c.name for c in self.containers}
@@ -237,14 +237,14 @@ class JobDetail:
         return tuple(streams.values())
 
     def logs_elsewhere(self) -> str:
-        """Say in one line where the log is that CloudWatch does not have; empty when all of it is there."""
+        """Say in one line where a log outside CloudWatch is; empty if all of it is in CloudWatch."""
         return logs_elsewhere(self.containers, self.pod)
 
     def to_xcom(self, log_streams: Iterable[LogStream] | None = None) -> dict[str, Any]:
         """Return the `batch_job` XCom: JSON, times as ISO 8601 with `+00:00`.
 
         Args:
-            log_streams: The job's streams, those of its parts included; None for those that this entry knows.
+            log_streams: The job's streams, including those of its parts; None for those in this entry.
         """
         streams = self.log_streams() if log_streams is None else log_streams
         return {
@@ -264,7 +264,7 @@ class JobDetail:
         }
 
     def _runs(self) -> tuple[Attempt, ...]:
-        """Return the attempts, with the running one added when its streams are not among theirs yet."""
+        """Return the attempts, adding the running one if its streams are not among theirs yet."""
         listed = {result.log_stream_name for attempt in self.attempts for result in attempt.containers}
         fresh = tuple(r for r in self.results if r.log_stream_name and r.log_stream_name not in listed)
         if not fresh:
@@ -291,7 +291,7 @@ def _kind(job: Mapping[str, Any]) -> JobKind:
 
 
 def _status(name: str | None) -> JobStatus:
-    """Return the state of a name; one that AWS should add some day is not final, for AWS promises only two that are."""
+    """Return the state of a name; one that AWS may add some day is not final, since AWS promises only two that are."""
     return JobStatus(name) if name and name in JobStatus.__members__ else JobStatus.SUBMITTED
 
 
@@ -301,7 +301,7 @@ def _children(array: Mapping[str, Any]) -> dict[JobStatus, int]:
 
 
 def _part_number(job: Mapping[str, Any], mark: str, given: int | None) -> int | None:
-    """Return which part of its parent a job is: as AWS says, else as its id does."""
+    """Return which part of its parent a job is, according to AWS, or else to its id."""
     digits = str(job["jobId"]).rpartition(mark)[2]
     return given if given is not None else int(digits) if digits.isdecimal() else None
 

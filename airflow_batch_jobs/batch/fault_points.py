@@ -1,8 +1,8 @@
 """Fault points: named moments at which a test may hold a process, to kill it there.
 
-Armed by a folder that the environment variable names and a file in it, called `<point>@<run>`, that says what is to
-happen; the first process that reaches the point takes it and leaves `<point>@<run>.reached` with its process id.
-Without the variable, which nothing but a test sets, nothing happens.
+An environment variable names a folder; a file in it called `<point>@<run>` arms the point and says what is to happen.
+The first process that reaches the point takes the file and leaves `<point>@<run>.reached` with its process id. Without
+the variable, which only tests set, nothing happens.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 import time
 from pathlib import Path
 
-#: Names the folder.
+#: The environment variable that names the folder.
 VARIABLE = "AIRFLOW_BATCH_JOBS_FAULT_POINTS"
 _LOOK_AGAIN_SECONDS = 0.05
 
@@ -21,8 +21,8 @@ def reach(point: str, run_id: str) -> None:
     """Pass a point, or do what is armed there: `kill` ends this process, `wait` holds it until its file is gone.
 
     Args:
-        point: Its name.
-        run_id: The DAG run on whose behalf it is reached.
+        point: The point's name.
+        run_id: The DAG run for which it is reached.
     """
     if folder := os.environ.get(VARIABLE):
         _reach(Path(folder, f"{point}@{run_id}"))

@@ -19,12 +19,13 @@ class LogStream:
     """One CloudWatch log stream: what one container wrote in one attempt.
 
     Attributes:
-        label: Tells the streams of one job apart: `attempt 2`, `container sidecar`, `child 3, attempt 2`; empty where
-            there is nothing to tell apart. It can change while the job lives, so it identifies nothing: `key` does.
+        label: Tells the streams of one job apart: `attempt 2`, `container sidecar`, `child 3, attempt 2`; empty if
+            there is nothing to tell apart. It can change during the job's life, so it does not identify the stream:
+            `key` does.
         group: The log group.
         region: The region the group is in.
         stream: The stream's name in its group.
-        started_at: When its attempt started, else when the job was created: no line is older.
+        started_at: When its attempt started, or else when the job was created: no line is older.
     """
 
     label: str
@@ -44,11 +45,11 @@ class LogStream:
 
 
 def logs_elsewhere(containers: Iterable[ContainerSpec], pod: Pod | None) -> str:
-    """Say in one line where the log is that CloudWatch does not have; empty when all of it is there.
+    """Say in one line where a log outside CloudWatch is; empty if all of it is in CloudWatch.
 
     Args:
         containers: What the job runs.
-        pod: Where a job on EKS runs; None elsewhere.
+        pod: Where a job on EKS runs; None for any other job.
     """
     if pod is not None:
         return _pod_logs(pod)

@@ -13,15 +13,15 @@ class JobStatus(StrEnum):
     are final.
     """
 
-    #: AWS has accepted the job and the scheduler has not looked at it yet.
+    #: AWS has accepted the job, but the scheduler has not looked at it yet.
     SUBMITTED = "SUBMITTED"
-    #: The job waits for a job that it depends on, or, as an array's parent, for its children.
+    #: The job is waiting for a job that it depends on, or, as an array's parent, for its children.
     PENDING = "PENDING"
-    #: Nothing stands in the job's way but a free place in the compute environment.
+    #: The job is only waiting for a free place in the compute environment.
     RUNNABLE = "RUNNABLE"
-    #: A place is found; the host pulls the image and starts the container.
+    #: A place has been found; the host pulls the image and starts the container.
     STARTING = "STARTING"
-    #: The container runs.
+    #: The container is running.
     RUNNING = "RUNNING"
     #: The last attempt ended with exit code 0.
     SUCCEEDED = "SUCCEEDED"
@@ -30,7 +30,7 @@ class JobStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the job has ended and will not change any more."""
+        """Whether the job has ended and will not change again."""
         return self in FINAL
 
     @property
@@ -44,9 +44,9 @@ class JobStatus(StrEnum):
         return self in WAITING
 
 
-#: The states before a place is found.
+#: The states before a place has been found.
 WAITING = frozenset({JobStatus.SUBMITTED, JobStatus.PENDING, JobStatus.RUNNABLE})
-#: The states that a job leaves again.
+#: The states of a job that has not ended.
 ACTIVE = WAITING | {JobStatus.STARTING, JobStatus.RUNNING}
 #: The states that a job ends in.
 FINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED})
