@@ -25,7 +25,6 @@ from tests.clocks import FrozenClock, ManualClock
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
-    from tests.clocks import ManualClock
 
 
 def test_a_job_is_submitted_with_one_request(aws: LocalAws, align: str, clock: ManualClock) -> None:

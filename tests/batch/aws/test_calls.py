@@ -24,7 +24,8 @@ from airflow_batch_jobs.batch.preflight import check_queue, check_request, check
 from airflow_batch_jobs.batch.watch.status_poll import Descriptions
 from airflow_batch_jobs.errors import AccessDeniedError, AwsError, BatchJobsError, EndpointError, RequestRefusedError
 from airflow_batch_jobs.local.access import Access
-from tests.batch.conftest import ManualClock, request_for
+from tests.batch.conftest import request_for
+from tests.clocks import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
