@@ -43,7 +43,7 @@ def test_the_package_loads_nothing_heavy() -> None:
 
 def test_no_batch_module_loads_airflow_or_boto3() -> None:
     """AWS's side of the package is of use without Airflow, and boto3 is loaded where AWS is called."""
-    modules = [f"{batch.__name__}.{module.name}" for module in pkgutil.iter_modules(batch.__path__)]
+    modules = [module.name for module in pkgutil.walk_packages(batch.__path__, f"{batch.__name__}.")]
     loaded = loaded_by(*modules)
     assert {name: packages for name, packages in loaded.items() if set(packages) - {"pydantic"}} == {}
 
