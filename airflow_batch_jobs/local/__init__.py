@@ -1,8 +1,8 @@
 """A local AWS: Batch, CloudWatch Logs and STS over HTTP, for trying things out and for tests.
 
-It is a development tool. Jobs run as processes of this machine, or follow a timetable without one; boto3 works against
-it unmodified, with `endpoint_url` and the access key that is printed at its start. Routes, required members, bounds
-and enumerations come from the service models of the botocore that is installed.
+It is a development tool. Jobs run as processes on this machine, or follow a timetable without one; boto3 works against
+it unmodified, with `endpoint_url` and the access key that is printed when it starts. Routes, required members, bounds
+and enumerations come from the service models of the installed botocore.
 
 ::
 
@@ -12,7 +12,7 @@ and enumerations come from the service models of the botocore that is installed.
         job_id = batch.submit_job(jobName="j", jobQueue="default", jobDefinition=reference)["jobId"]
         aws.wait_for_status(job_id)
 
-    with LocalAws(is_frozen=True) as aws:                       # time passes by `advance` alone
+    with LocalAws(is_frozen=True) as aws:                       # time passes only by `advance`
         aws.script(definition="hello", running=3600, lines=100, attempts=[1, 0])
         aws.fault("DescribeJobs", "throttle", share=0.3)
         aws.advance(7200)
@@ -21,43 +21,43 @@ and enumerations come from the service models of the botocore that is installed.
     with start_process(slots=8) as aws: ...                     # the same, in a process of its own
     run_local(port=4444)                                        # in the foreground, until Ctrl-C
 
-What it keeps from others: it listens on 127.0.0.1 unless told otherwise; every request needs the access key, a random
-one at each start; requests of web pages are refused; jobs inherit nothing of its environment but PATH and LANG.
-Whoever has the key can run any command as this user.
+How it is protected: it listens on 127.0.0.1 unless told otherwise; every request needs the access key, a random one at
+each start; requests from web pages are refused; jobs inherit nothing of its environment but PATH and LANG. Whoever has
+the key can run any command as this user.
 
 Where it differs from AWS
 -------------------------
 
-Served are, of Batch: RegisterJobDefinition, DeregisterJobDefinition, DescribeJobDefinitions, CreateJobQueue,
+It serves, of Batch: RegisterJobDefinition, DeregisterJobDefinition, DescribeJobDefinitions, CreateJobQueue,
 DescribeJobQueues, GetJobQueueSnapshot, SubmitJob, DescribeJobs, ListJobs, CancelJob, CancelJobs, TerminateJob,
 TerminateJobs, TagResource, UntagResource, ListTagsForResource; of Logs: FilterLogEvents, GetLogEvents,
 DescribeLogStreams; of STS: GetCallerIdentity, AssumeRole. Any other operation is an UnknownOperationException that
 names it.
 
 Access
-    The access key alone is checked: signatures, regions, session tokens and IAM policies are not. Any role may be
+    Only the access key is checked: signatures, regions, session tokens and IAM policies are not. Any role may be
     assumed. There is one account with one set of jobs, whatever region a client names.
 Running
-    The image is ignored, and the job's first log line says so; a command is looked up on this machine, and without
+    The image is ignored, and the job's first log line says so; the command is looked up on this machine, and without
     one the job fails. There is no isolation, no memory limit, no volumes, no secrets: `vcpus`, `memory`, `ulimits`,
-    `linuxParameters`, `user` and the like are shown and not applied. A job's working directory and HOME is an empty
+    `linuxParameters`, `user` and the like are shown but not applied. A job's working directory and HOME is an empty
     directory of its own, removed at its end. What a process started ends with it, unless it left its process group.
-    After a kill -9 of the endpoint its jobs' processes live on.
+    After a kill -9 of the endpoint its jobs' processes keep running.
 Scheduling
-    A slot is one job, be it of many containers or nodes. One line for all queues, first come, first served: priority,
-    fair share and compute environments count for nothing. Jobs pass through their states in fractions of a second.
-    `jobStateTimeLimitActions` and consumable resources are not carried out.
+    A job takes one slot, even if it has many containers or nodes. All queues share one line, first come, first served:
+    priority, fair share and compute environments are ignored. Jobs pass through their states in fractions of a second.
+    `jobStateTimeLimitActions` and consumable resources have no effect.
 Containers and nodes
     All containers of a job start at once (their `dependsOn` is ignored). A multi-node job is retried as a whole, and
     its main node's address is 127.0.0.1. A pod's containers are processes too, init containers are left out, and
     their output is lost, as is that of any log driver but `awslogs`.
 Jobs
-    TerminateJob on an unknown id is refused. The texts of refusals are AWS's where they are known, and like them where
-    not. Finished jobs are forgotten by number and not by age.
+    TerminateJob on an unknown id is refused. The texts of refusals are AWS's where these are known, and similar where
+    they are not. Finished jobs are forgotten by number, not by age.
 Logs
-    Events are readable at once, unless a script or a fault delays them. Log groups exist with their first stream.
-    Ends of lines and empty lines are not kept; a line becomes as many events as 1 MiB each allows. There is no
-    `filterPattern`. Beyond a total size, the oldest streams are forgotten. Page tokens do not expire by themselves.
+    Events are readable at once, unless a script or a fault delays them. A log group exists from its first stream on.
+    Line ends and empty lines are not kept; a line over 1 MiB becomes several events. There is no `filterPattern`.
+    Beyond a total size, the oldest streams are forgotten. Page tokens do not expire by themselves.
 """
 
 from __future__ import annotations

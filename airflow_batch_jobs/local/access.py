@@ -1,4 +1,4 @@
-"""What one needs to use a local AWS: its address and keys, as boto3 clients and as an Airflow connection."""
+"""How to use a local AWS: its address and keys, as boto3 clients and as an Airflow connection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Access:
     """The address and the keys of a local AWS.
 
     Attributes:
-        endpoint_url: Of Batch, Logs and STS alike.
+        endpoint_url: The address of Batch, Logs and STS.
         access_key: Required on every request.
         secret_key: What requests are signed with.
         region: The region in its ARNs.
@@ -34,7 +34,7 @@ class Access:
     account: str
 
     def clients(self) -> ClientFactory:
-        """Return what makes boto3 clients of this endpoint, whatever the environment and `~/.aws` say."""
+        """Return a factory of boto3 clients for this endpoint, whatever the environment and `~/.aws` say."""
         from boto3 import Session
         from botocore.session import Session as BotocoreSession
 
@@ -72,7 +72,7 @@ class Access:
 
 @cache
 def _loader() -> Loader:
-    """Return one loader for all clients: reading the service models anew takes longer than a test."""
+    """Return one loader for all clients: reading the service models again takes longer than a test."""
     from botocore.loaders import Loader
 
     return Loader()

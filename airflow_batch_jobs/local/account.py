@@ -13,12 +13,12 @@ def _random_key(prefix: str) -> str:
 
 @dataclass(slots=True)
 class Account:
-    """An account id, a region, and the access keys that hold.
+    """An account id, a region, and the valid access keys.
 
     Attributes:
         id: Twelve digits.
         region: The region in every ARN. Clients may name another: this endpoint answers for all.
-        access_key: What every request has to carry; a random one where none is given.
+        access_key: What every request has to carry; a random one if none is given.
         secret_key: What clients sign with. Signatures are not checked: the access key is the secret.
     """
 
@@ -26,7 +26,7 @@ class Account:
     region: str = "us-east-1"
     access_key: str = ""
     secret_key: str = field(default_factory=lambda: _random_key(""))
-    #: When the keys that AssumeRole gave out end, in seconds since the epoch.
+    #: When the keys issued by AssumeRole expire, in seconds since the epoch.
     _ends_at: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -38,10 +38,10 @@ class Account:
         return f"arn:aws:{service}:{region}:{self.id}:{resource}"
 
     def issue_key(self, until: float) -> tuple[str, str]:
-        """Give out another access key and its secret key.
+        """Issue another access key and its secret key.
 
         Args:
-            until: When it ends, in seconds since the epoch.
+            until: When it expires, in seconds since the epoch.
         """
         while len(self._ends_at) >= _MOST_ISSUED_KEYS:
             del self._ends_at[next(iter(self._ends_at))]
@@ -50,13 +50,13 @@ class Account:
         return key, _random_key("")
 
     def holds(self, key: str) -> bool:
-        """Tell whether an access key is one of this account, be it over or not."""
+        """Tell whether an access key belongs to this account, expired or not."""
         return secrets.compare_digest(key.encode(), self.access_key.encode()) or key in self._ends_at
 
     def is_over(self, key: str, now: float) -> bool:
-        """Tell whether an access key has run out."""
+        """Tell whether an access key has expired."""
         return key in self._ends_at and now >= self._ends_at[key]
 
 
-#: The oldest key ends when one more is asked for.
+#: The oldest key is dropped when one more is asked for.
 _MOST_ISSUED_KEYS = 1000

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.local.endpoint import Endpoint
 
-#: Longer than clients keep an idle connection, which would else now and then be closed under a request.
+#: Longer than clients keep an idle connection: otherwise one would now and then be closed during a request.
 _KEEP_ALIVE_SECONDS = 3600
 _METHODS = ["GET", "POST", "PUT", "DELETE"]
 
@@ -65,7 +65,7 @@ class Server:
         await self._uvicorn.startup(sockets=[self._socket])
 
     async def close(self) -> None:
-        """End every connection and every job's processes. Does not wait for requests under way."""
+        """End every connection and every job's processes. Does not wait for requests in progress."""
         for server in self._uvicorn.servers:
             server.close()
         for connection in list(self._uvicorn.server_state.connections):

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.local.queues import Queues
     from airflow_batch_jobs.local.submit import Submitter
 
-#: So many jobs may TerminateJobs and CancelJobs name.
+#: TerminateJobs and CancelJobs take at most this many jobs.
 _MOST_STOPPED = 50
-#: GetJobQueueSnapshot shows so many.
+#: GetJobQueueSnapshot shows at most this many jobs.
 _FRONT_OF_QUEUE = 100
 
 
@@ -88,7 +88,7 @@ class Batch:
         return {}
 
     def describe_job_definitions(self, call: Call) -> dict[str, Any]:
-        """Describe the definitions that are named, or those of a name and a status."""
+        """Describe the definitions that are named, or those with a name and a status."""
         references = call.parameters.get("jobDefinitions")
         if references is None:
             every = self._definitions.newest_first(
@@ -131,7 +131,7 @@ class Batch:
         return {"jobArn": job.arn, "jobName": job.name, "jobId": job.id}
 
     def describe_jobs(self, call: Call) -> bytes:
-        """Describe the jobs that are named, as far as they are known."""
+        """Describe the jobs that are named and known."""
         ids = call.parameters["jobs"]
         if len(ids) > MOST_RESULTS:
             raise client_exception(f"Maximum number of jobs supported is {MOST_RESULTS}")
@@ -182,7 +182,7 @@ class Batch:
         return {"successful": call.parameters["jobs"], "errors": []}
 
     def terminate_job(self, call: Call) -> dict[str, Any]:
-        """End a job, whatever it does."""
+        """End a job, whatever its state."""
         self._lifecycle.terminate(self._get(call.parameters["jobId"]), _reason(call))
         return {}
 
@@ -201,7 +201,7 @@ class Batch:
         return {}
 
     def untag_resource(self, call: Call) -> dict[str, Any]:
-        """Take tags off a job, a definition or a queue."""
+        """Remove tags from a job, a definition or a queue."""
         tags = self._tags(call)
         for key in call.parameters["tagKeys"]:
             tags.pop(key, None)
@@ -228,7 +228,7 @@ class Batch:
         return (job for job in map(self._jobs.find, ids) if job)
 
     def _tags(self, call: Call) -> dict[str, str]:
-        """Return the tags, to be changed in place, of the resource that a call names."""
+        """Return the tags of the resource that a call names, to be changed in place."""
         arn = call.parameters["resourceArn"]
         kind, _, name = (
             arn.rpartition(":")[2].partition("/") if ":job/" in arn or ":job-queue/" in arn else ("", "", "")

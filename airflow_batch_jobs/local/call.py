@@ -15,10 +15,10 @@ class Call:
     """One call.
 
     Attributes:
-        parameters: What it was given; its form is checked.
+        parameters: Its parameters, whose form has been checked.
         changes: What injected faults change in its answer.
-        access_key: Who calls.
-        size_bytes: How long its body was.
+        access_key: The caller's access key.
+        size_bytes: The size of its body.
     """
 
     parameters: dict[str, Any]

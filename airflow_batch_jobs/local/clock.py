@@ -1,4 +1,4 @@
-"""The time of the local AWS: all that happens later hangs on one timeline, which tests can freeze and advance."""
+"""The time of the local AWS: everything planned is on one timeline, which tests can freeze and advance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: So long may due entries run before the event loop gets its turn.
+#: How long due entries may run before the event loop gets its turn.
 _STRETCH_SECONDS = 0.005
 
 
@@ -24,22 +24,22 @@ class Timer:
         self.act: Callable[[], None] | None = act
 
     def cancel(self) -> None:
-        """Take the entry off the timeline; nothing happens when it is over already."""
+        """Take the entry off the timeline; do nothing if it has already acted."""
         self.act = None
 
 
 class Timeline:
     """A clock and what is due on it, as one heap: ten thousand waiting jobs are ten thousand entries and no task.
 
-    While an entry acts, `now()` is the moment for which it was planned, so that a chain of entries keeps its
-    intervals to the millisecond however busy the process is.
+    While an entry acts, `now()` is the moment for which it was planned, so that a chain of entries keeps its intervals
+    to the millisecond, however busy the process is.
     """
 
     def __init__(self, *, frozen: bool = False) -> None:
-        """Begin at the machine's time.
+        """Start at the machine's time.
 
         Args:
-            frozen: Time passes by `advance` alone.
+            frozen: Whether time passes only by `advance`.
         """
         self._frozen_at = float(int(time.time())) if frozen else None
         self._skipped_seconds = 0.0
@@ -50,12 +50,12 @@ class Timeline:
         self._alarm: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Run what is due, from now on, on the running event loop."""
+        """Run what is due on the running event loop from now on."""
         self._loop = asyncio.get_running_loop()
         self._set_alarm()
 
     def stop(self) -> None:
-        """Run nothing any more."""
+        """Run nothing more."""
         self._loop = None
         self._heap.clear()
         if self._alarm:
@@ -81,7 +81,7 @@ class Timeline:
         return timer
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at once: everything due within it acts, in order, each at its own time."""
+        """Let time pass at once: everything due within it acts in order, each entry at its own time."""
         until = self._clock() + seconds
         self._run_until(until, stretch_seconds=None)
         if self._frozen_at is None:

@@ -21,11 +21,11 @@ class Container:
 
     Attributes:
         name: Its name; empty for a job's only container.
-        node: The node it runs on; None where the job is no multi-node one.
-        is_essential: Whether its end ends the job's attempt. On a multi-node job's other nodes none is.
-        command: With all parameters filled in.
+        node: The node it runs on; None if the job is not a multi-node one.
+        is_essential: Whether its end ends the job's attempt. Only those on a multi-node job's main node can be.
+        command: The command with all parameters filled in.
         environment: Names and values.
-        log_group: Where its log stream is; empty where it has none in CloudWatch.
+        log_group: The group of its log stream; empty if it has none in CloudWatch.
         log_prefix: What the log stream's name begins with.
         properties: Its container properties with the overrides, as DescribeJobs shows them.
     """
@@ -61,7 +61,7 @@ def containers_of(definition: Definition, request: Mapping[str, Any]) -> tuple[C
 
 
 def node_count(definition: Definition, request: Mapping[str, Any]) -> int:
-    """Return how many nodes a job has; 0 where it is no multi-node one."""
+    """Return how many nodes a job has; 0 if it is not a multi-node one."""
     nodes = definition.request.get("nodeProperties", {})
     return int(request.get("nodeOverrides", {}).get("numNodes") or nodes.get("numNodes", 0))
 
@@ -149,7 +149,7 @@ def _nodes(definition: Definition, request: Mapping[str, Any], values: Mapping[s
 
 
 def _covers(targets: str, node: int, count: int) -> bool:
-    """Tell whether a node range such as `0:3`, `2:`, `:1` or `4` has a node in it."""
+    """Tell whether a node is in a range such as `0:3`, `2:`, `:1` or `4`."""
     first, colon, last = targets.partition(":")
     if not colon:
         return node == int(first)
@@ -183,7 +183,7 @@ def _pod(properties: Mapping[str, Any], request: Mapping[str, Any], values: Mapp
 
 
 def _filled(command: Iterable[str], values: Mapping[str, str]) -> list[str]:
-    """Fill in `Ref::name` where it is a whole item; one that nothing fills stays as it is."""
+    """Fill in `Ref::name` where it is a whole item; one without a value stays as it is."""
     return [values.get(item[5:], item) if item.startswith("Ref::") else item for item in command]
 
 

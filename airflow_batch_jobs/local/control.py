@@ -1,4 +1,4 @@
-"""Driving a local AWS: scripts, faults, time, and a look at what reached it."""
+"""Controlling a local AWS: scripts, faults, time, and the requests that reached it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY_HEADER = "x-local-key"
 
 
 class Control(ABC):
-    """What one can do with a local AWS, be it in this process or in another."""
+    """What one can do with a local AWS, in this process or another."""
 
     access: Access
 
@@ -52,7 +52,7 @@ class Control(ABC):
         return self.access.account
 
     def clients(self) -> ClientFactory:
-        """Return what makes boto3 clients of it, whatever the environment and `~/.aws` say."""
+        """Return a factory of boto3 clients for it, whatever the environment and `~/.aws` say."""
         return self.access.clients()
 
     def airflow_connection(self) -> str:
@@ -62,7 +62,7 @@ class Control(ABC):
     def script(self, **parts: Any) -> None:
         """Let jobs submitted from now on follow a timetable instead of running a process.
 
-        The newest script that is for a job counts.
+        Of several scripts that match a job, the newest counts.
 
         Args:
             **parts: The attributes of a `Script`. An attempt may be given as its exit code, lines as their number or
@@ -74,18 +74,18 @@ class Control(ABC):
         """Let something go wrong from now on.
 
         Args:
-            operation: Which calls: `SubmitJob`, `batch.*`, `*`.
-            kind: What: the value of a `FaultKind`.
+            operation: The calls it hits: `SubmitJob`, `batch.*`, `*`.
+            kind: What goes wrong: the value of a `FaultKind`.
             **how: The other attributes of a `Fault`: `times`, `share`, `after`, `seconds`, `rate`, …
         """
         self._send("fault", {"operation": operation, "kind": kind, **how})
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong any more."""
+        """End all faults."""
         self._send("clear_faults")
 
     def requests(self, operation: str = "") -> list[Recorded]:
-        """Return what reached the endpoint, oldest first; of one operation where it is given."""
+        """Return the requests that reached the endpoint, oldest first; only those of an operation if it is given."""
         return [Recorded(**one) for one in self._send("requests", {"operation": operation})]
 
     def counts(self) -> dict[str, int]:
@@ -94,7 +94,7 @@ class Control(ABC):
         return counts
 
     def clear_requests(self) -> None:
-        """Forget what reached the endpoint."""
+        """Forget the requests that reached the endpoint."""
         self._send("clear_requests")
 
     def register(self, name: str, command: Sequence[str] = ("true",), **more: Any) -> str:
@@ -103,7 +103,7 @@ class Control(ABC):
         Args:
             name: The definition's name.
             command: What its container runs.
-            **more: `container` for more container properties; other parameters of RegisterJobDefinition as they are.
+            **more: `container` for more container properties; any other parameters of RegisterJobDefinition.
         """
         reference: str = self._send("register", {"name": name, "command": list(command), **more})
         return reference
@@ -134,44 +134,44 @@ class Control(ABC):
         return float(self._send("now"))
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at once for everything but processes: each thing due within it happens at its own time."""
+        """Let time pass at once for everything but processes: each thing due by then happens at its own time."""
         self._send("advance", {"seconds": seconds})
 
     def wait_for_status(self, job_id: str, *statuses: str, seconds: float = 10.0) -> dict[str, Any]:
-        """Wait until a job is in one of some states, or final, and return it as DescribeJobs shows it.
+        """Wait until a job is in one of these states, or final, and return it as DescribeJobs shows it.
 
         Args:
             job_id: The job.
-            *statuses: The states; none for a final one.
-            seconds: So long at most, in real time.
+            *statuses: The states; none to wait for a final one.
+            seconds: How long to wait at most, in real time.
 
         Raises:
-            TimeoutError: It did not get there.
+            TimeoutError: It did not get there in time.
         """
         arguments = {"job_id": job_id, "statuses": list(statuses), "seconds": seconds}
         job: dict[str, Any] = self._send("wait_for_status", arguments)
         return job
 
     def wait_for_line(self, job_id: str, text: str, seconds: float = 10.0) -> None:
-        """Wait until a job has written a line that has a text in it.
+        """Wait until a job has written a line that contains a text.
 
         Args:
             job_id: The job.
             text: A part of the line.
-            seconds: So long at most, in real time.
+            seconds: How long to wait at most, in real time.
 
         Raises:
-            TimeoutError: It did not.
+            TimeoutError: It did not write one in time.
         """
         self._send("wait_for_line", {"job_id": job_id, "text": text, "seconds": seconds})
 
     @abstractmethod
     def _send(self, action: str, arguments: dict[str, Any] | None = None) -> Any:
-        """Let the endpoint carry out an action and return what it says."""
+        """Let the endpoint carry out an action and return its answer."""
 
 
 class LocalControl(Control):
-    """Drives a local AWS in another process, over HTTP."""
+    """Controls a local AWS in another process, over HTTP."""
 
     def __init__(self, endpoint_url: str, key: str, *, secret_key: str = "", region: str = "us-east-1") -> None:
         """Name the endpoint.
@@ -179,7 +179,7 @@ class LocalControl(Control):
         Args:
             endpoint_url: Its address.
             key: Its access key.
-            secret_key: What its clients sign with; empty where it does not matter: signatures are not checked.
+            secret_key: What its clients sign with; may be empty, since signatures are not checked.
             region: The region in its ARNs.
         """
         self.access = Access(endpoint_url, key, secret_key or key, region, "123456789012")
@@ -200,12 +200,12 @@ class LocalControl(Control):
             raise _ERRORS.get(problem["error"], RuntimeError)(problem["message"]) from None
 
 
-#: How long an answer may take beyond what was asked to be waited for.
+#: How long an answer may take beyond the wait that was asked for.
 _ANSWER_SECONDS = 30.0
 
 _ERRORS: dict[str, type[Exception]] = {
     error.__name__: error for error in (LookupError, TypeError, ValueError, TimeoutError, PermissionError)
 }
 
-#: A proxy of the environment is not for an endpoint on this machine.
+#: A proxy in the environment is not meant for an endpoint on this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

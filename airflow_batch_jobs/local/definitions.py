@@ -64,7 +64,7 @@ class Definitions:
         """Add the next revision of a definition.
 
         Raises:
-            ServiceError: The definition is none.
+            ServiceError: The definition is not valid.
         """
         name = request["jobDefinitionName"]
         check_name(name, "Job definition name")
@@ -77,7 +77,7 @@ class Definitions:
         return revisions[-1]
 
     def find(self, reference: str) -> Definition | None:
-        """Return the revision that an ARN or `name:revision` names; without a revision, the newest ACTIVE one."""
+        """Return the revision named by an ARN or `name:revision`; without a revision, the newest ACTIVE one."""
         name, _, revision = reference.rpartition("job-definition/")[2].partition(":")
         revisions = self._revisions.get(name, [])
         if not revision:
@@ -98,7 +98,7 @@ class Definitions:
         return definition
 
     def newest_first(self, name: str = "", status: str = "") -> Iterator[Definition]:
-        """Yield revisions, of one name and in one status where they are given."""
+        """Yield revisions; only those with a name or in a status, if these are given."""
         for one_name in [name] if name else sorted(self._revisions):
             for definition in reversed(self._revisions.get(one_name, [])):
                 if not status or definition.is_active == (status == "ACTIVE"):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Describer:
-    """Writes jobs down. What did not change since the last time is not written again: that is most of a poll."""
+    """Describes jobs. What has not changed since the last time is not described again: that is most of a poll."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -24,7 +24,7 @@ class Describer:
         """Return the answer of DescribeJobs, as JSON.
 
         Args:
-            jobs: Jobs, with a node's number for a node in the job's place.
+            jobs: Jobs, each with None, or with the number of the node to describe instead.
         """
         return b'{"jobs":[' + b",".join(self._detail_json(job, node) for job, node in jobs) + b"]}"
 
@@ -40,7 +40,7 @@ class Describer:
 
         Args:
             job: The job.
-            node: One node of a multi-node job, in its place.
+            node: The number of the node to return instead of its multi-node job.
         """
         request, definition = job.request, job.definition.request
         detail = self._head(job, node)
@@ -118,7 +118,7 @@ class Describer:
         return shown
 
     def _containers(self, job: Job, node: int | None) -> dict[str, Any]:
-        """Return what runs in a job, with how it ended: `container`, `ecsProperties` or `eksProperties`."""
+        """Return what runs in a job, and how it ended: `container`, `ecsProperties` or `eksProperties`."""
         if job.node_count and node is None:
             return {}
         containers = [one for one in job.containers if one.node == node]
@@ -151,7 +151,7 @@ class Describer:
         return self._account.arn(f"task/local/{part.task_id}", "ecs")
 
 
-#: Lists that AWS shows of every container, be they empty.
+#: Lists that AWS shows for every container, even if they are empty.
 _EMPTY_CONTAINER: dict[str, list[Any]] = {
     key: []
     for key in (

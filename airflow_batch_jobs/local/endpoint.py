@@ -1,4 +1,4 @@
-"""The endpoint: one request in, one answer out; who may ask, which operation it is, what goes wrong with it."""
+"""The endpoint: one request in, one answer out; it checks access, finds the operation and lets faults strike."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ class Settings:
     """How a local AWS is set up.
 
     Attributes:
-        slots: So many processes' jobs are STARTING or RUNNING at once.
+        slots: How many jobs with processes are STARTING or RUNNING at once.
         access_key: What every request has to carry; empty for a random one.
         queues: The names of the job queues.
         region: The region in ARNs.
         step_seconds: How long a job stays in each state that it only passes through.
         kill_seconds: How long a process has to end after SIGTERM.
-        keep_finished: So many finished jobs are remembered.
-        keep_log_bytes: So much text of log events is remembered.
+        keep_finished: How many finished jobs are remembered.
+        keep_log_bytes: How much text of log events is remembered.
         is_frozen: Whether time passes only when it is advanced.
-        seed: Of everything that happens by chance.
+        seed: The seed of everything random.
     """
 
     slots: int = 4
@@ -112,7 +112,7 @@ class Endpoint:
         }
 
     def start(self) -> None:
-        """Let time pass, on the running event loop."""
+        """Let time pass on the running event loop."""
         self.timeline.start()
 
     async def close(self) -> None:
@@ -163,7 +163,7 @@ class Endpoint:
 
     def _check_access(self, operation: Operation, request: Request) -> None:
         if "origin" in request.headers:
-            raise ServiceError("AccessDeniedException", "Requests of web pages are refused.", 403)
+            raise ServiceError("AccessDeniedException", "Requests from web pages are refused.", 403)
         key = request.access_key
         if not key:
             raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def environment_of(job: Job, attempt: Attempt, part: Part, home: str) -> dict[str, str]:
-    """Return a part's environment: as a container's, with nothing of this process but PATH and LANG.
+    """Return a part's environment: like a container's, with nothing of this process but PATH and LANG.
 
     Args:
         job: The job.
-        attempt: The attempt under way.
+        attempt: The current attempt.
         part: The part that is to run.
-        home: The directory it has for itself.
+        home: Its own directory.
     """
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),

@@ -1,4 +1,4 @@
-"""Faults that can be injected into operations: what AWS and the network do on bad days."""
+"""Faults that can be injected into operations: what AWS and the network do on a bad day."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 class FaultKind(StrEnum):
     """What goes wrong."""
 
-    #: The request rate is used up; with `rate`, only for the calls beyond so many a second.
+    #: The request rate is used up; with `rate`, only for the calls beyond that rate.
     THROTTLE = "throttle"
     #: 5xx.
     SERVER_ERROR = "server_error"
-    #: An error of one's own: `code`, `status`, `message`.
+    #: A custom error: `code`, `status`, `message`.
     ERROR = "error"
     #: The answer takes `seconds` longer.
     LATENCY = "latency"
     #: The connection ends without an answer.
     DROP = "drop"
-    #: The credentials have run out.
+    #: The credentials have expired.
     EXPIRED = "expired"
     #: The permission is missing.
     DENIED = "denied"
@@ -41,17 +41,17 @@ class FaultKind(StrEnum):
     OMIT = "omit"
     #: DescribeJobs and ListJobs do not know a job before it is `seconds` old.
     LAG = "lag"
-    #: Log events can be read only `seconds` later than else.
+    #: Log events can be read only `seconds` later than otherwise.
     LATE_LOGS = "late_logs"
-    #: FilterLogEvents gives an empty page with a token first.
+    #: FilterLogEvents returns an empty page with a token first.
     EMPTY_PAGE = "empty_page"
 
 
-#: These change what an operation answers; all others stand in its place.
+#: These change what an operation answers; all others replace it.
 _CHANGES = frozenset({FaultKind.OMIT, FaultKind.LAG, FaultKind.LATE_LOGS, FaultKind.EMPTY_PAGE})
 
 
-class ConnectionDropped(Exception):  # noqa: N818 - no error of the endpoint: an order to it
+class ConnectionDropped(Exception):  # noqa: N818 - not an error of the endpoint: an order to it
     """The connection is to end without an answer."""
 
 
@@ -62,11 +62,11 @@ class Fault:
     Attributes:
         operation: Which calls it hits: `SubmitJob`, `batch.*`, `*`.
         kind: What goes wrong.
-        times: So many calls; None for all.
-        share: The part of the calls that it hits by chance, 0 to 1; for `omit`, of the ids.
+        times: How many calls it hits; None for all.
+        share: The share of the calls that it hits at random, 0 to 1; for `omit`, of the ids.
         after: Whether the operation takes effect first, and only its answer is lost.
         seconds: For `latency`, `lag` and `late_logs`.
-        rate: For `throttle`: calls a second that go through, together for all operations it hits.
+        rate: For `throttle`: calls per second that go through, over all operations it hits.
         code: For `error`.
         message: For `error`, and in place of AWS's own sentence.
         status: For `error`: the HTTP status.
@@ -88,7 +88,7 @@ class Fault:
     _filled_at: float | None = None
 
     def takes(self, operation: Operation, parameters: Mapping[str, Any]) -> bool:
-        """Tell whether the fault is for a call of this kind."""
+        """Tell whether the fault applies to a call of this kind."""
         return (
             self.times != 0
             and (not self.parameter or self.parameter in parameters)
@@ -99,7 +99,7 @@ class Fault:
         )
 
     def has_token(self, now: float) -> bool:
-        """Take one of the calls that the rate allows; False when there is none left."""
+        """Take one of the calls that the rate allows; return False if there is none left."""
         rate = self.rate or 0.0
         burst = max(1.0, rate)
         passed = 0.0 if self._filled_at is None else now - self._filled_at
@@ -113,7 +113,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the faults of one call change in its answer."""
+    """What the faults that hit one call change in its answer."""
 
     omit_share: float = 0.0
     lag_seconds: float = 0.0
@@ -126,11 +126,11 @@ class Faults:
 
     def __init__(self, timeline: Timeline, seed: int = 0) -> None:
         self._timeline = timeline
-        self.chance = random.Random(seed)  # noqa: S311 - no secret
+        self.chance = random.Random(seed)  # noqa: S311 - not a secret
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Put a fault in force, beside those that are."""
+        """Put a fault in force, besides those already in force."""
         self._faults.append(fault)
 
     def clear(self) -> None:
@@ -152,14 +152,14 @@ class Faults:
         return changes
 
     async def strike(self, operation: Operation, parameters: Mapping[str, Any], *, after: bool) -> Answer | None:
-        """Let the faults of this call happen that come before, or after, its effect.
+        """Let the faults that hit this call before, or after, its effect happen.
 
         Returns:
-            An answer to give instead; None to go on.
+            An answer to give instead; None to continue.
 
         Raises:
             ServiceError: What to answer.
-            ConnectionDropped: Nothing is to be answered.
+            ConnectionDropped: No answer is to be given.
         """
         for fault in list(self._hitting(operation, parameters)):
             if fault.kind in _CHANGES or fault.after != after or not self._strikes(fault):
@@ -187,7 +187,7 @@ class Faults:
         return True
 
 
-#: Code, HTTP status and sentence of each service for the faults that AWS has a name for.
+#: Each service's code, HTTP status and sentence for the faults that AWS has a name for.
 _FAILURES: dict[FaultKind, dict[str, tuple[str, int, str]]] = {
     FaultKind.THROTTLE: {
         "batch": ("TooManyRequestsException", 429, "Too Many Requests"),
@@ -213,7 +213,7 @@ _FAILURES: dict[FaultKind, dict[str, tuple[str, int, str]]] = {
 
 
 def failure(kind: FaultKind, operation: Operation) -> ServiceError:
-    """Return what a service answers to a call of which AWS says so."""
+    """Return what a service answers to a call with this fault."""
     code, status, message = _FAILURES[kind][operation.service]
     return ServiceError(code, message.format(action=f"{operation.service}:{operation.name}"), status)
 

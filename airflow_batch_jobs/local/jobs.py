@@ -25,10 +25,10 @@ class Part:
     Attributes:
         container: What runs in it.
         task_id: The id of the ECS task it belongs to.
-        log_stream: The name of its log stream; empty before it runs, and where it has none.
-        exit_code: As the container ended; None while it runs, and where it never started.
+        log_stream: The name of its log stream; empty before it runs, and if it has none.
+        exit_code: The container's exit code; None while it runs, and if it never started.
         reason: Why it could not start or run.
-        has_ended: Whether it is over.
+        has_ended: Whether it has ended.
     """
 
     container: Container
@@ -46,7 +46,7 @@ class Attempt:
     Attributes:
         number: From 1.
         parts: What runs in it.
-        decided_by: The first essential part that ended: its exit code is the attempt's.
+        decided_by: The first essential part to end: its exit code is the attempt's.
         is_stopping: Whether its parts were told to end.
     """
 
@@ -64,7 +64,7 @@ class Attempt:
         return all(part.has_ended for part in self.parts)
 
     def parts_of(self, node: int | None) -> tuple[Part, ...]:
-        """Return one node's parts; all where node is None."""
+        """Return one node's parts; all parts if node is None."""
         return self.parts if node is None else tuple(part for part in self.parts if part.container.node == node)
 
 
@@ -74,15 +74,15 @@ class Job:
 
     Attributes:
         request: The parameters of SubmitJob.
-        script: The timetable it follows; None where it runs processes.
+        script: The timetable it follows; None if it runs processes.
         parent: The array job that it is a child of, at `index`.
-        node_count: How many nodes it has; 0 where it is no multi-node job.
-        attempt: The attempt under way.
+        node_count: How many nodes it has; 0 if it is not a multi-node job.
+        attempt: The current attempt.
         stop_reason: Why it was cancelled or terminated.
         waits_for: The ids of jobs that must succeed first.
         timer: Its next step on the timeline.
         time_limit: The entry on the timeline that ends the attempt.
-        written: What DescribeJobs says of it, as JSON; None when that has changed since.
+        written: What DescribeJobs says of it, as JSON; None if that has changed since.
     """
 
     id: str
@@ -118,7 +118,7 @@ class Job:
 
     @property
     def array_size(self) -> int:
-        """How many children it has or will have; 0 where it is no array job."""
+        """How many children it has or will have; 0 if it is not an array job."""
         return (
             self.request["arrayProperties"]["size"] if self.parent is None and "arrayProperties" in self.request else 0
         )
@@ -146,7 +146,7 @@ class Job:
 
     @property
     def retry_strategy(self) -> Mapping[str, Any]:
-        """How often and on which ends it is tried again."""
+        """How often it is tried, and after which ends it is tried again."""
         given = self.request.get("retryStrategy") or self.definition.request.get("retryStrategy")
         if given:
             return {"attempts": 1, **given}
@@ -154,18 +154,18 @@ class Job:
 
     @property
     def all_attempts(self) -> list[Attempt]:
-        """The attempts that are over, and the one under way."""
+        """The attempts that are over, and the current one."""
         return [*self.past_attempts, self.attempt] if self.attempt else self.past_attempts
 
 
 class Jobs:
-    """All jobs, by id and by queue; finished ones are forgotten beyond a number of them."""
+    """All jobs, by id and by queue; only a limited number of finished ones is kept."""
 
     def __init__(self, keep_finished: int, on_forget: Callable[[Job], None]) -> None:
         """Start empty.
 
         Args:
-            keep_finished: How many finished jobs are kept; the newest stays, be it an array of more children.
+            keep_finished: How many finished jobs are kept; the newest stays, even if it is an array of more children.
             on_forget: Called with each job that is forgotten.
         """
         self._keep_finished = keep_finished
@@ -182,7 +182,7 @@ class Jobs:
             self._by_queue.setdefault(job.queue_arn, {})[job.id] = job
 
     def find(self, job_id: str) -> Job | None:
-        """Return a job; a node's id (`id#n`) gives the job whose node it is."""
+        """Return a job; for a node's id (`id#n`), the job that the node belongs to."""
         return self._jobs.get(job_id.partition("#")[0])
 
     def newest_first(self, queue_arn: str) -> Iterator[Job]:
@@ -211,7 +211,7 @@ class Jobs:
 
 
 def new_attempt(job: Job) -> Attempt:
-    """Return a job's next attempt, not started yet; the parts of one node share a task."""
+    """Return a job's next attempt, not yet started; the parts of one node share a task."""
     task_ids: dict[int | None, str] = {}
     parts = tuple(
         Part(container, task_ids.setdefault(container.node, uuid.uuid4().hex)) for container in job.containers
@@ -220,5 +220,5 @@ def new_attempt(job: Job) -> Attempt:
 
 
 def new_job_id() -> str:
-    """Return an id as Batch makes them."""
+    """Return an id like Batch's."""
     return str(uuid.uuid4())

@@ -1,4 +1,4 @@
-"""The life of jobs: SUBMITTED, PENDING, RUNNABLE, STARTING, RUNNING, and SUCCEEDED or FAILED, as AWS walks them."""
+"""The life of jobs: SUBMITTED, PENDING, RUNNABLE, STARTING, RUNNING, and SUCCEEDED or FAILED, as in AWS."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Runner(Protocol):
         """Start all parts."""
 
     def stop(self, job: Job, attempt: Attempt) -> None:
-        """Ask the parts that still run to end, and see to it that they do. Called once for an attempt."""
+        """Ask the parts that are still running to end, and make sure that they do. Called once per attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a job's life needs to know from outside.
+    """What `Lifecycle` needs from outside.
 
     Attributes:
-        runner_of: Says what runs a job.
+        runner_of: Returns what runs a job.
         children_of: Makes an array job's children.
         on_change: Called when a job has changed.
     """
@@ -60,7 +60,7 @@ class Lifecycle:
             timeline: When things happen.
             jobs: Where jobs are kept.
             surroundings: What is needed from outside.
-            slots: So many jobs are STARTING or RUNNING at once; the others wait in RUNNABLE.
+            slots: How many jobs are STARTING or RUNNING at once; the others wait in RUNNABLE.
             step_seconds: How long a job stays in each state that it only passes through.
         """
         self._timeline = timeline
@@ -77,7 +77,7 @@ class Lifecycle:
         self._after_a_step(job, self._to_pending)
 
     def front_of_line(self, queue_arn: str) -> Iterator[Job]:
-        """Yield a queue's jobs that wait for a slot, the next one first."""
+        """Yield a queue's jobs that are waiting for a slot, the next one first."""
         return (job for job in self._line.values() if job.queue_arn == queue_arn)
 
     def terminate(self, job: Job, reason: str) -> None:
@@ -94,7 +94,7 @@ class Lifecycle:
             self._fail_soon(job)
 
     def cancel(self, job: Job, reason: str) -> None:
-        """End a job as CancelJob does: before STARTING only, and in PENDING not before what it waits for has ended."""
+        """End a job as CancelJob does: only before STARTING, and in PENDING not before the jobs it waits for end."""
         if not job.status.is_waiting:
             return
         self._stop(job, reason)
@@ -110,8 +110,8 @@ class Lifecycle:
 
         Args:
             job: The job.
-            part: A part of the attempt under way.
-            exit_code: Its exit code; None where it has none.
+            part: A part of the current attempt.
+            exit_code: Its exit code; None if it has none.
             reason: Why it could not start or run.
             status_reason: What the attempt's statusReason says if this part decides.
         """
@@ -300,7 +300,7 @@ class Lifecycle:
                 self._after_a_step(dependant, self._dependencies_met)
 
 
-#: The states whose length a script gives.
+#: The states whose length a script sets.
 _PASSED = frozenset({JobStatus.SUBMITTED, JobStatus.PENDING, JobStatus.RUNNABLE, JobStatus.STARTING})
 
 

@@ -1,4 +1,4 @@
-"""The limits that Batch sets and its service model does not name."""
+"""The limits that Batch sets but its service model does not name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEAST_TIMEOUT_SECONDS = 60
 
 
 def check_name(name: str, what: str) -> None:
-    """Refuse a name that is not of letters, digits, `-` and `_`, or longer than 128 characters.
+    """Refuse a name that has more than 128 characters, or others than letters, digits, `-` and `_`.
 
     Raises:
         ServiceError: A ClientException.
@@ -36,7 +36,7 @@ def check_name(name: str, what: str) -> None:
 
 
 def check_common(request: Mapping[str, Any]) -> None:
-    """Refuse what neither SubmitJob nor RegisterJobDefinition takes.
+    """Refuse what neither SubmitJob nor RegisterJobDefinition accepts.
 
     Raises:
         ServiceError: A ClientException.
@@ -46,11 +46,11 @@ def check_common(request: Mapping[str, Any]) -> None:
 
 
 def check_submit(request: Mapping[str, Any], size_bytes: int) -> None:
-    """Refuse a SubmitJob request that is out of Batch's limits.
+    """Refuse a SubmitJob request that is outside Batch's limits.
 
     Args:
         request: The request's parameters.
-        size_bytes: How long its body was.
+        size_bytes: The size of its body.
 
     Raises:
         ServiceError: A ClientException.

@@ -1,4 +1,4 @@
-"""ListJobs: which jobs, in which order, a page at a time."""
+"""ListJobs: which jobs, in which order, one page at a time."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-#: The largest page of every list, and the usual one.
+#: The largest page of every list, and the default.
 MOST_RESULTS = 100
 
-#: Either one of these says whose jobs are listed.
+#: Exactly one of these says whose jobs are listed.
 SOURCES = ("jobQueue", "arrayJobId", "multiNodeJobId")
 
 
 def check_list_request(request: Mapping[str, Any]) -> None:
-    """Refuse what ListJobs does not take.
+    """Refuse what ListJobs does not accept.
 
     Raises:
         ServiceError: A ClientException.
@@ -41,10 +41,10 @@ def check_list_request(request: Mapping[str, Any]) -> None:
 
 
 def wanted(request: Mapping[str, Any]) -> Callable[[Job], bool]:
-    """Return what tells whether ListJobs is to show a job.
+    """Return a predicate that tells whether ListJobs is to show a job.
 
-    With a filter, jobs of any status are shown; without filter and status, RUNNING ones are. A share identifier goes
-    together with a status.
+    With a filter, jobs of any status are shown; without a filter and a status, RUNNING ones are. A share identifier can
+    be combined with a status.
     """
     filters = request.get("filters", [])
     status = request.get("jobStatus") or "RUNNING"
@@ -104,12 +104,12 @@ _FILTERS: dict[str, Callable[[str], Callable[[Job], bool]]] = {
 def page(
     items: Iterable[_T], request: Mapping[str, Any], key_of: Callable[[_T], str]
 ) -> tuple[list[_T], dict[str, str]]:
-    """Return one page of a list, and the `nextToken` where there is more.
+    """Return one page of a list, and the `nextToken` if there is more.
 
     Args:
-        items: The whole list; new items may come before those that were shown, not among them.
+        items: The whole list; new items may come before those already shown, not among them.
         request: The parameters, with `maxResults` and `nextToken`.
-        key_of: Names an item for the token.
+        key_of: Returns the name of an item for the token.
 
     Raises:
         ServiceError: A ClientException.

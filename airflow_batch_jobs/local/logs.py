@@ -1,4 +1,4 @@
-"""The operations of CloudWatch Logs that read."""
+"""The reading operations of CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_PAGE_BYTES = 1024 * 1024
 _MOST_STREAMS = 50
 #: Later than any timestamp, in milliseconds.
 _FOREVER = 1 << 62
-#: Before this, events cannot be read newest first: 2024-01-01.
+#: 2024-01-01: events before this cannot be read newest first.
 _NEWEST_FIRST_SINCE = 1_704_067_200_000
 
 
@@ -39,7 +39,7 @@ class Logs:
         }
 
     def filter_log_events(self, call: Call) -> dict[str, Any]:
-        """Return the events of up to 100 streams, in the order of (timestamp, ingestion)."""
+        """Return the events of up to 100 streams, ordered by (timestamp, ingestion)."""
         request = call.parameters
         _check_filter(request)
         streams = self._named_streams(request)
@@ -66,7 +66,7 @@ class Logs:
         return shown
 
     def get_log_events(self, call: Call) -> dict[str, Any]:
-        """Return a page of one stream; without a token, from its tail."""
+        """Return a page of one stream; without a token, from its end."""
         request = call.parameters
         stream = self._stream(self._group(request), request["logStreamName"])
         forward = bool(request.get("startFromHead", False))
@@ -152,13 +152,13 @@ def _check_filter(request: Mapping[str, Any]) -> None:
     if "logStreamNames" in request and "logStreamNamePrefix" in request:
         raise invalid_parameter("logStreamNames and logStreamNamePrefix cannot be given together.")
     if request.get("filterPattern"):
-        raise invalid_parameter("The local AWS knows no filterPattern.")
+        raise invalid_parameter("The local AWS does not support filterPattern.")
     if request.get("startFromHead") is False and request.get("startTime", 0) < _NEWEST_FIRST_SINCE:
         raise invalid_parameter("startFromHead=false needs a startTime on or after 2024-01-01.")
 
 
 def _page(events: Iterator[Event], limit: int) -> tuple[list[Event], bool]:
-    """Return as many events as a page holds, and whether there are more."""
+    """Return as many events as fit on a page, and whether there are more."""
     page: list[Event] = []
     size_bytes = 0
     for event in islice(events, limit + 1):
@@ -170,7 +170,7 @@ def _page(events: Iterator[Event], limit: int) -> tuple[list[Event], bool]:
 
 
 def _from(window: Window, after: Position | None) -> Window:
-    """Return the part of a window that is not read yet."""
+    """Return the part of a window that has not been read yet."""
     if after is None:
         return window
     start = window.start if window.newest_first else max(window.start, after.timestamp)

@@ -1,4 +1,4 @@
-"""What AWS's own service models, as botocore brings them, say of the operations served here."""
+"""What AWS's own service models, which come with botocore, say about the operations served here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Operation:
         service: `batch`, `logs` or `sts`.
         name: As AWS writes it: `SubmitJob`.
         method: The HTTP method.
-        path: The path, with `{…}` where a parameter stands in it.
+        path: The path, with `{…}` for a parameter.
         input_shape: The name of the input's shape; empty for none.
     """
 
@@ -56,12 +56,12 @@ class Service:
         self._shapes: _Shapes = {key: _without_documentation(shape) for key, shape in model["shapes"].items()}
 
     def problems(self, operation: Operation, parameters: Mapping[str, Any]) -> Iterator[str]:
-        """Yield what a service would object to in the form of a request: one sentence each."""
+        """Yield what is wrong with the form of a request, one sentence each, as the service would."""
         if operation.input_shape:
             yield from self._check(parameters, self._shapes[operation.input_shape], "")
 
     def member_shape(self, operation: Operation, member: str) -> Mapping[str, Any]:
-        """Return the raw shape of one member of an operation's input, or an empty one."""
+        """Return the raw shape of one member of an operation's input; empty if there is no such member."""
         member_of = self._shapes[operation.input_shape].get("members", {}).get(member)
         return self._shapes[member_of["shape"]] if member_of else {}
 
@@ -115,7 +115,7 @@ def _check_bounds(value: Any, shape: Mapping[str, Any], where: str) -> Iterator[
         yield f"{where} must have {what} greater than or equal to {shape['min']}"
     if "max" in shape and size > shape["max"]:
         yield f"{where} must have {what} less than or equal to {shape['max']}"
-    # As evaluateOnExit's actions, which AWS takes in either case.
+    # AWS accepts evaluateOnExit's actions in either case.
     if "enum" in shape and value not in shape["enum"] and value.upper() not in shape["enum"]:
         yield f"{where} must satisfy enum value set: [{', '.join(shape['enum'])}]"
     if "pattern" in shape and isinstance(value, str) and not _pattern(shape["pattern"]).fullmatch(value):
@@ -129,7 +129,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 @cache
 def load_service(name: str) -> Service:
-    """Load the newest model of a service from the botocore that is installed.
+    """Load the newest model of a service from the installed botocore.
 
     Does not import botocore's own loader: that brings an HTTP client and its 6 MB with it.
     """

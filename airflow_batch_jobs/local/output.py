@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Output:
-    """The log stream of one part of a job; without a stream its lines are lost, as at AWS."""
+    """The log stream of one part of a job; without a stream its lines are lost, as in AWS."""
 
     def __init__(self, timeline: Timeline, streams: Streams, part: Part, on_line: Callable[[str], None]) -> None:
         """Open a part's log stream, if it has one.
 
         Args:
-            timeline: The time of its events.
-            streams: Where it goes.
+            timeline: The clock for its events.
+            streams: Where the stream goes.
             part: The part, with the name of its stream.
             on_line: Called with each line.
         """
@@ -50,10 +50,10 @@ class Output:
 
 
 class Lines(asyncio.Protocol):
-    """Splits what comes through a pipe into log events: one a line, none empty, none over CloudWatch's size."""
+    """Splits what comes through a pipe into log events: one per line, none empty, none over CloudWatch's size limit."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
-        """Begin a pipe.
+        """Prepare to read from a pipe.
 
         Args:
             write: Called with each event's text.
@@ -75,7 +75,7 @@ class Lines(asyncio.Protocol):
             del self._rest[:cut]
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Write the line that has no end."""
+        """Write the last line if it has no line end."""
         self._write_line(bytes(self._rest))
         self.end.set_result(None)
 
@@ -87,7 +87,7 @@ class Lines(asyncio.Protocol):
 
 
 def _cut(line: bytes | bytearray) -> int:
-    """Return where to cut a line so that an event has room for it and no character is cut in two."""
+    """Return where to cut a line so that it fits into an event and no character is split."""
     if len(line) <= MOST_EVENT_BYTES:
         return len(line)
     cut = MOST_EVENT_BYTES

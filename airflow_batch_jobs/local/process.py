@@ -1,4 +1,4 @@
-"""A job's command as a process of this machine, in a group of its own, with its output as its log stream."""
+"""A job's command as a process on this machine, in a group of its own; its output becomes its log stream."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.local.lifecycle import Lifecycle
     from airflow_batch_jobs.local.streams import Streams
 
-#: A process that left its group may hold the output open; so long is waited for it.
+#: How long to wait for a process that left its group and may hold the output open.
 _DRAIN_SECONDS = 1.0
-#: So long is waited for killed processes when the endpoint ends.
+#: How long to wait for killed processes when the endpoint ends.
 _CLOSE_SECONDS = 5.0
-#: The exit codes with which docker names a command that does not start.
+#: Docker's exit codes for a command that does not start.
 _NOT_FOUND = 127
 _NOT_EXECUTABLE = 126
-#: The exit code of a process that a signal ended is this and the signal's number.
+#: The exit code of a process that a signal ended is this plus the signal's number.
 _SIGNALLED = 128
 
 
@@ -42,7 +42,7 @@ class Processes:
         """Start without a process.
 
         Args:
-            timeline: The time of log events, and of the wait between SIGTERM and SIGKILL.
+            timeline: The clock for log events, and for the wait between SIGTERM and SIGKILL.
             streams: Where the output goes.
             kill_seconds: How long a process has to end after SIGTERM.
             on_line: Called with each line that a job has written.
@@ -62,7 +62,7 @@ class Processes:
             self._runs[part] = asyncio.get_running_loop().create_task(self._run(job, attempt, part))
 
     def stop(self, job: Job, attempt: Attempt) -> None:  # noqa: ARG002 - a runner's signature
-        """Send SIGTERM to the parts that still run, and SIGKILL a while later."""
+        """Send SIGTERM to the parts that are still running, and SIGKILL a while later."""
         for part in attempt.parts:
             self._signal(part, signal.SIGTERM)
 
@@ -73,7 +73,7 @@ class Processes:
         self._timeline.after(self._kill_seconds, kill)
 
     async def close(self) -> None:
-        """End every process at once, and start none any more."""
+        """End every process at once, and start no more."""
         self._is_closed = True
         for part in list(self._groups):
             self._signal(part, signal.SIGKILL)
@@ -88,7 +88,7 @@ class Processes:
     async def _run(self, job: Job, attempt: Attempt, part: Part) -> None:
         output = Output(self._timeline, self._streams, part, lambda line: self._on_line(job, line))
         image = part.container.properties.get("image", "")
-        output.write(f"[local AWS] the image {image!r} is ignored: the command runs as a process of this machine")
+        output.write(f"[local AWS] the image {image!r} is ignored: the command runs as a process on this machine")
         home = tempfile.mkdtemp(prefix="batch-job-")
         try:
             environment = environment_of(job, attempt, part, home)
@@ -103,13 +103,13 @@ class Processes:
     async def _run_command(
         self, attempt: Attempt, part: Part, environment: dict[str, str], home: str, lines: Lines
     ) -> tuple[int, str]:
-        """Run a part's command to its end and return its exit code, and why it could not start."""
+        """Run a part's command to its end and return its exit code, and why it could not start, if so."""
         command = part.container.command
         if not command:
             return _NOT_FOUND, "CannotStartContainerError: there is no command, and the image's own is not known here"
         read_end, write_end = os.pipe()
         try:
-            # The pipe is ours and not asyncio's, whose `wait()` may else wait for whoever holds the output open.
+            # Not a pipe of asyncio's, whose `wait()` could wait for any process that holds the output open.
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -130,7 +130,7 @@ class Processes:
             self._signal(part, signal.SIGKILL if self._is_closed else signal.SIGTERM)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: lines, os.fdopen(read_end, "rb"))
         code = await process.wait()
-        # As a container ends with its first process: whatever it left behind ends too.
+        # A container ends with its first process, so whatever it left behind ends too.
         self._signal(part, signal.SIGKILL)
         await asyncio.wait([lines.end], timeout=_DRAIN_SECONDS)
         transport.close()

@@ -32,7 +32,7 @@ class Queue:
 
     @property
     def is_fair_share(self) -> bool:
-        """Whether it has a fair-share policy: its jobs need a shareIdentifier, and no other's may have one."""
+        """Whether it has a fair-share policy: its jobs need a shareIdentifier, others may not have one."""
         return "schedulingPolicyArn" in self.request
 
     def describe(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Queues:
         """Add a queue.
 
         Raises:
-            ServiceError: Its name is taken, or none.
+            ServiceError: Its name is taken or not valid.
         """
         name = request["jobQueueName"]
         check_name(name, "Job queue name")
@@ -77,11 +77,11 @@ class Queues:
         return self._queues[name]
 
     def find(self, reference: str) -> Queue | None:
-        """Return the queue of a name or an ARN."""
+        """Return the queue with a name or an ARN; None if there is none."""
         return self._queues.get(reference.rpartition("job-queue/")[2])
 
     def get(self, reference: str) -> Queue:
-        """Return the queue of a name or an ARN.
+        """Return the queue with a name or an ARN.
 
         Raises:
             ServiceError: There is none.

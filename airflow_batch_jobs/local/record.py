@@ -1,4 +1,4 @@
-"""What reached the endpoint: every request, for tests to look at; bounded."""
+"""The requests that reached the endpoint, for tests to look at; only the newest are kept."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Recorded:
 
     Attributes:
         time: When it came, in seconds since the epoch, by the endpoint's clock.
-        operation: `SubmitJob`; empty where there is no such operation.
-        parameters: What it was given; empty where it was refused before that was looked at.
+        operation: `SubmitJob`; empty if there is no such operation.
+        parameters: Its parameters; empty if it was refused before they were read.
         outcome: `ok`, an error's code, `dropped`, or `not AWS`.
         took_effect: Whether the operation was carried out, whatever became of its answer.
     """
@@ -41,7 +41,7 @@ class Record:
     def add(self, request: Recorded) -> None:
         """Note a request."""
         self.counts[request.operation] += 1
-        # As JSON, a hundred job ids take a third of their memory.
+        # As JSON, a hundred job ids take a third of the memory.
         parameters = json.dumps(request.parameters).encode()
         self._kept.append((replace(request, parameters={}), parameters))
         self._size_bytes += len(parameters)
@@ -49,7 +49,7 @@ class Record:
             self._size_bytes -= len(self._kept.popleft()[1])
 
     def requests(self, operation: str = "") -> list[Recorded]:
-        """Return the requests that are kept, oldest first; of one operation where it is given."""
+        """Return the requests that are kept, oldest first; only those of an operation if it is given."""
         return [
             replace(request, parameters=json.loads(parameters))
             for request, parameters in self._kept

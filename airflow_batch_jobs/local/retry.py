@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 def is_retried(strategy: Mapping[str, Any], attempt: Attempt) -> bool:
     """Tell whether an attempt that failed is followed by another.
 
-    The first condition that matches decides; where none matches, the job is tried again.
+    The first condition that matches decides; if none matches, the job is tried again.
 
     Args:
         strategy: A job's retryStrategy.
-        attempt: The attempt, over.
+        attempt: The attempt, which has ended.
     """
     if attempt.number >= strategy["attempts"]:
         return False

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.local.access import Access
     from airflow_batch_jobs.local.surface import Surface
 
-#: How long a process that was told to end may take.
+#: How long a process may take to end once it is told to.
 _END_SECONDS = 10.0
 
 
@@ -31,10 +31,10 @@ def run_local(
     Args:
         port: The port; 0 for any that is free.
         host: The address to listen on. Whoever can reach it and knows the key can run commands here.
-        on_ready: Called when requests are answered; None prints what one needs to know.
+        on_ready: Called once it answers requests; None prints how to reach it.
         **settings: The attributes of `Settings`: `slots`, `queues`, …
     """
-    # The endpoint brings the server's modules; a client of another process needs none of them.
+    # The endpoint imports the server's modules; a client of another process needs none of them.
     from airflow_batch_jobs.local.endpoint import Settings
 
     def ready(access: Access, surface: Surface, stop: asyncio.Event) -> None:  # noqa: ARG001 - what `serve` calls
@@ -50,13 +50,13 @@ def start_process(**settings: Any) -> Iterator[LocalControl]:
     """Run a local AWS in a process of its own, which ends with the context, and with this process.
 
     Args:
-        **settings: The keyword arguments of `run_local`, as far as JSON has them.
+        **settings: The keyword arguments of `run_local` that JSON can carry.
 
     Raises:
         RuntimeError: The process did not come up.
     """
     command = [sys.executable, "-m", "airflow_batch_jobs.local", json.dumps(settings)]
-    # In a session of its own, since Ctrl-C is for whoever started it, who then ends it.
+    # In a session of its own: Ctrl-C is for the process that started it, which then ends it.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else b""
@@ -71,7 +71,7 @@ def start_process(**settings: Any) -> Iterator[LocalControl]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Tell the process to end, by the end of its standard input, and see to it that it does."""
+    """Tell the process to end by closing its standard input, and make sure that it does."""
     if process.stdin:
         process.stdin.close()
     try:

@@ -16,12 +16,12 @@ class ScriptedAttempt:
     """How one attempt ends.
 
     Attributes:
-        exit_code: Of its essential containers; None for an attempt that loses its host.
+        exit_code: That of its essential containers; None for an attempt that loses its host.
         reason: The container's reason: `OutOfMemoryError: …`.
         status_reason: The attempt's statusReason.
-        running: How many seconds it runs; None for the script's own.
+        running: How many seconds it runs; None for the script's own value.
         starts: False for an attempt that fails in STARTING and never has a log stream.
-        parts: Exit codes of containers by their name, or of nodes by their number, where they differ.
+        parts: Exit codes of containers by name, or of nodes by number, where they differ.
     """
 
     exit_code: int | None = 0
@@ -33,7 +33,7 @@ class ScriptedAttempt:
 
 
 class LineNames(NamedTuple):
-    """What a line's text may name beside its number."""
+    """What a line's text may refer to besides its number."""
 
     job_id: str
     job_name: str
@@ -47,11 +47,11 @@ class ScriptedLines:
 
     Attributes:
         count: How many.
-        rate: Lines a second; None spreads them evenly over the attempt.
+        rate: Lines per second; None spreads them evenly over the attempt.
         text: What each says; `{number}` (from 1), `{job_id}`, `{job_name}`, `{attempt}`, `{stream}` are filled in.
         texts: What they say, one by one, instead of `count` and `text`.
         offsets: When each of `texts` is written, in seconds from the attempt's start; empty spreads them evenly.
-        ahead_seconds: So much later than it was written is each line's timestamp.
+        ahead_seconds: How much later each line's timestamp is than the time it was written.
     """
 
     count: int = 0
@@ -81,11 +81,11 @@ class Delivery:
     """How long after they were written lines can be read; seconds.
 
     Attributes:
-        delay: For every line.
-        spread: At most so much more, by chance, for each line on its own: lines overtake each other.
-        stalled_from: From here on, after the attempt's start, nothing is delivered …
-        stalled_until: … until here; then all of it at once.
-        seed: Of the chance.
+        delay: The delay of every line.
+        spread: A random delay on top, up to this, for each line on its own: lines overtake each other.
+        stalled_from: From this time after the attempt's start, nothing is delivered …
+        stalled_until: … until this time; then everything at once.
+        seed: The seed of the random delays.
     """
 
     delay: float = 0.0
@@ -106,7 +106,7 @@ class Delivery:
 
 
 def _chance(*numbers: int) -> float:
-    """Return a number from 0 to 1 that is as good as random and the same for the same numbers."""
+    """Return a number from 0 to 1 that is as good as random, and always the same for the same numbers."""
     mixed = 0
     for number in numbers:
         mixed = (mixed + number + 1) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
@@ -118,14 +118,14 @@ def _chance(*numbers: int) -> float:
 class Script:
     """A timetable for jobs without a process: which jobs, and what they do.
 
-    The retry strategy decides how often a job is tried, as it does for every job; a job without one is tried as often
-    as `attempts` has entries. An attempt beyond the last entry ends like the last.
+    The retry strategy decides how often a job is tried, as for every job; a job without one is tried as often as
+    `attempts` has entries. An attempt beyond the last entry ends like the last one.
 
     Attributes:
-        definition: The jobs of this definition: `name`, `name:revision`; empty for all.
-        job_name: The jobs whose names begin so; empty for all.
-        array_index: The array children of this index alone; None for all.
-        submitted: Seconds in SUBMITTED; None here and below for the endpoint's own step.
+        definition: Only jobs of this definition: `name`, `name:revision`; empty for all.
+        job_name: Only jobs whose names begin with this; empty for all.
+        array_index: Only array children with this index; None for all.
+        submitted: Seconds in SUBMITTED; None, here and below, for the endpoint's own step.
         pending: Seconds in PENDING.
         runnable: Seconds in RUNNABLE.
         starting: Seconds in STARTING.
@@ -159,7 +159,7 @@ class Script:
         Args:
             definition: Its definition as `name:revision`.
             job_name: Its name.
-            array_index: Its index where it is an array's child.
+            array_index: Its index if it is an array's child.
         """
         return (
             self.definition in {"", definition, definition.partition(":")[0]}
@@ -185,12 +185,12 @@ class Script:
 def make_script(**parts: Any) -> Script:
     """Make a script from plain data, as it comes over HTTP.
 
-    Beside a `ScriptedAttempt`, an attempt may be given as an exit code; beside `ScriptedLines`, lines as a number or
-    a list of texts; beside a `Delivery`, it may be given as a delay in seconds.
+    Instead of a `ScriptedAttempt`, an attempt may be given as an exit code; instead of `ScriptedLines`, lines may be a
+    number or a list of texts; instead of a `Delivery`, the delivery may be a delay in seconds.
 
     Raises:
-        TypeError: A part is none of a script.
-        ValueError: A part's value is none.
+        TypeError: A part is not one of a script's.
+        ValueError: A part's value is not valid.
     """
     if "attempts" in parts:
         parts["attempts"] = tuple(_attempt(one) for one in parts["attempts"])
@@ -225,7 +225,7 @@ def _delivery(given: Any) -> Delivery:
 
 
 def plain(value: Any) -> Any:
-    """Return the parts of a script as JSON has them, for sending over HTTP."""
+    """Return the parts of a script as JSON data, to be sent over HTTP."""
     if isinstance(value, (ScriptedAttempt, ScriptedLines, Delivery)):
         return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, (list, tuple)):

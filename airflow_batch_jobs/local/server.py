@@ -1,4 +1,4 @@
-"""Starting a local AWS: in this process, in the foreground, or as a process of its own."""
+"""Serving a local AWS: in a thread of this process, or in the foreground."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LocalAws(Control):
     """A local AWS in a thread of this process, as a context manager."""
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, **settings: Any) -> None:
-        """Set it up; it starts when the context is entered.
+        """Set it up. It starts when the context is entered.
 
         Args:
             host: The address to listen on. Whoever can reach it and knows the key can run commands here.
@@ -64,7 +64,7 @@ class LocalAws(Control):
     def _run(self) -> None:
         try:
             asyncio.run(serve(self._settings, self._host, self._port, self._ready))
-        except BaseException as error:  # noqa: BLE001 - it is raised where the context is entered
+        except BaseException as error:  # noqa: BLE001 - it is raised when the context is entered
             self._problem = error
             self._is_ready.set()
 
@@ -83,9 +83,9 @@ async def serve(
         settings: How the local AWS is set up.
         host: The address to listen on.
         port: The port; 0 for any that is free.
-        on_ready: Called once, when requests are answered, with how to reach it, its control surface, and what ends it.
+        on_ready: Called once, when it answers requests, with how to reach it, its control surface, and what ends it.
     """
-    # Starlette and uvicorn are needed by a server only, not by a client of one.
+    # Only a server needs Starlette and uvicorn, not a client.
     from airflow_batch_jobs.local.app import Server
 
     endpoint = Endpoint(settings)

@@ -1,4 +1,4 @@
-"""Log streams: what processes wrote, and the lines that a timetable says are written, made when they are read."""
+"""Log streams: what processes have written, and scripted lines, which are made when they are read."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 #: What CloudWatch Logs adds to an event's text when it counts its size.
 EVENT_OVERHEAD_BYTES = 26
-#: The text of one event has at most 1 MiB with the overhead.
+#: The text of one event is at most 1 MiB including the overhead.
 MOST_EVENT_BYTES = 1024 * 1024 - EVENT_OVERHEAD_BYTES
 
 
 class Position(NamedTuple):
-    """Where an event stands in the order of CloudWatch Logs; times in milliseconds since the epoch."""
+    """An event's place in the order of CloudWatch Logs; times in milliseconds since the epoch."""
 
     timestamp: int
     ingestion_time: int
@@ -30,7 +30,7 @@ class Position(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A log event, in the order of its fields."""
+    """A log event; events sort by their fields."""
 
     position: Position
     text: str
@@ -41,8 +41,8 @@ class Window:
     """Which events a reader asks for.
 
     Attributes:
-        start: The least timestamp, in milliseconds.
-        end: The largest timestamp, in milliseconds.
+        start: The lowest timestamp, in milliseconds.
+        end: The highest timestamp, in milliseconds.
         readable_until: Events ingested after this, in milliseconds, cannot be read yet.
         newest_first: The order asked for.
     """
@@ -78,7 +78,7 @@ class WrittenStream:
         self._next_index = 0
 
     def write(self, text: str, timestamp: int) -> int:
-        """Add an event behind the last one and return its size in bytes."""
+        """Add an event after the last one and return its size in bytes."""
         if self._events:
             timestamp = max(timestamp, self._events[-1].position.timestamp)
         self._events.append(Event(Position(timestamp, timestamp, self.number, self._next_index), text))
@@ -107,7 +107,7 @@ class WrittenStream:
 
 
 class ScriptedStream:
-    """A log stream whose lines follow a timetable; no line exists before it is read."""
+    """A log stream whose lines follow a timetable; a line is made only when it is read."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class ScriptedStream:
         seconds: float,
         names: LineNames,
     ) -> None:
-        """Lay the lines out over an attempt.
+        """Lay out the lines over an attempt.
 
         Args:
             number: Its number among all streams.
@@ -131,7 +131,7 @@ class ScriptedStream:
             lines: Which lines, and when.
             delivery: How late they can be read.
             seconds: How long the attempt runs.
-            names: What `{…}` in a line's text may name.
+            names: What `{…}` in a line's text may refer to.
         """
         self.number = number
         self.group = group
@@ -145,13 +145,13 @@ class ScriptedStream:
         self._order = sorted(range(len(lines.offsets)), key=lambda index: lines.offsets[index])
 
     def stop(self, at: int) -> None:
-        """Let no line be written after a moment, in milliseconds since the epoch."""
+        """Write no line after a moment, in milliseconds since the epoch."""
         self._ends_at = min(self._ends_at, at)
 
     def read(self, window: Window) -> Iterator[Event]:
         """Yield the events of a window, in the window's order."""
         ahead = round(self._lines.ahead_seconds * 1000)
-        # What is not readable yet is not made: no line can be read before it was written and delivered.
+        # Lines that are not readable yet are not made: none can be read before it is written and delivered.
         last = min(window.end - ahead, window.readable_until - round(self._delivery.delay * 1000), self._ends_at)
         indexes: Iterable[int] = self._between(window.start - ahead, last)
         if window.newest_first:
@@ -168,7 +168,7 @@ class ScriptedStream:
             return self._order[start : bisect_right(self._order, last_ms, key=self._written_at)]
         if not self._interval_ms:
             return range(self._lines.count if first_ms <= self.created_at <= last_ms else 0)
-        # Half a millisecond to either side may be rounded into the span.
+        # A line up to half a millisecond outside may be rounded into the span.
         start = max(0, int((first_ms - 0.5 - self.created_at) / self._interval_ms) - 1)
         while start < self._lines.count and self._written_at(start) < first_ms:
             start += 1
@@ -190,13 +190,13 @@ class ScriptedStream:
 
 
 class Streams:
-    """All log streams, by group and name; the oldest that are complete are forgotten when all hold too much."""
+    """All log streams, by group and name; when they hold too much, the oldest complete ones are forgotten."""
 
     def __init__(self, most_bytes: int) -> None:
         """Start empty.
 
         Args:
-            most_bytes: So much text is held.
+            most_bytes: How much text is held at most.
         """
         self._most_bytes = most_bytes
         self._size_bytes = 0
@@ -226,19 +226,19 @@ class Streams:
         self._complete.append(stream)
 
     def forget(self, group: str, name: str) -> None:
-        """Forget a stream, if there is one of that name."""
+        """Forget a stream, if there is one with that name."""
         stream = self._groups.get(group, {}).pop(name, None)
         if isinstance(stream, WrittenStream):
             self._complete.remove(stream)
             self._size_bytes -= stream.size_bytes
 
     def group(self, name: str) -> dict[str, Stream] | None:
-        """Return a group's streams by name; None when there is no such group."""
+        """Return a group's streams by name; None if there is no such group."""
         return self._groups.get(name)
 
 
 def merged(streams: Iterable[Stream], window: Window, after: Position | None) -> Iterator[Event]:
-    """Yield the events of several streams in one order, from behind a position on."""
+    """Yield the events of several streams in one order, starting after a position."""
     every = heapq.merge(*(stream.read(window) for stream in streams), reverse=window.newest_first)
     for event in every:
         if after is None or (event.position < after if window.newest_first else event.position > after):

@@ -25,11 +25,11 @@ class Sts:
         }
 
     def get_caller_identity(self, call: Call) -> dict[str, Any]:
-        """Tell who calls."""
+        """Tell who the caller is."""
         return {"Arn": self._account.arn("user/local", "iam"), "UserId": call.access_key, "Account": self._account.id}
 
     def assume_role(self, call: Call) -> dict[str, Any]:
-        """Give out an access key that ends; any role may be assumed."""
+        """Issue an access key that expires; any role may be assumed."""
         request = call.parameters
         until = self._timeline.now() + request.get("DurationSeconds", _SESSION_SECONDS)
         access_key, secret_key = self._account.issue_key(until)

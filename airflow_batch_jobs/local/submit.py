@@ -1,4 +1,4 @@
-"""SubmitJob: a request, checked as AWS checks it, becomes a job."""
+"""SubmitJob: check a request as AWS does, and make a job from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Submitter:
-    """Makes jobs out of requests."""
+    """Makes jobs from requests."""
 
     def __init__(
         self, account: Account, timeline: Timeline, definitions: Definitions, queues: Queues, jobs: Jobs
@@ -35,7 +35,7 @@ class Submitter:
         self._scripts: list[Script] = []
 
     def add_script(self, script: Script) -> None:
-        """Let jobs submitted from now on follow a script; the newest one that is for a job counts."""
+        """Let jobs submitted from now on follow a script; the newest one that matches a job counts."""
         self._scripts.insert(0, script)
 
     def make_job(self, request: Mapping[str, Any], size_bytes: int) -> Job:
@@ -43,7 +43,7 @@ class Submitter:
 
         Args:
             request: The parameters of SubmitJob.
-            size_bytes: How long the request's body was.
+            size_bytes: The size of the request's body.
 
         Raises:
             ServiceError: A ClientException.

@@ -49,7 +49,7 @@ class Surface:
 
         Raises:
             LookupError: There is no such action, or no such job.
-            TypeError: Its arguments are others.
+            TypeError: Its arguments are different ones.
             ValueError: An argument is out of range.
             TimeoutError: What was waited for did not happen.
             ServiceError: AWS would refuse it.
@@ -118,5 +118,5 @@ class Surface:
 
 
 def to_plain(value: Any) -> Any:
-    """Return a value as it is after a way over HTTP."""
+    """Return a value as it arrives over HTTP."""
     return json.loads(json.dumps(value))

@@ -1,4 +1,4 @@
-"""Runs scripted jobs: one entry on the timeline an attempt, and log streams that make their lines when read."""
+"""Runs scripted jobs: one entry on the timeline per attempt, and log streams that make their lines when read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Timetable:
         Args:
             timeline: Where the ends of attempts are planned.
             streams: Where the log streams go.
-            step_seconds: How long a stopped attempt takes to end where its script does not say.
+            step_seconds: How long a stopped attempt takes to end if its script does not say.
         """
         self.lifecycle: Lifecycle
         self._timeline = timeline
@@ -46,7 +46,7 @@ class Timetable:
         job.timer = self._timeline.after(seconds, lambda: self._end(job, attempt, scripted))
 
     def stop(self, job: Job, attempt: Attempt) -> None:
-        """Let the attempt end a while later, as one that was told to."""
+        """Let the attempt end a while later, as if it had been told to."""
         if job.script is None or attempt.is_over:
             return
         if job.timer:

@@ -20,7 +20,7 @@ class Watchers:
         self._on_line: dict[str, list[tuple[str, asyncio.Future[None]]]] = defaultdict(list)
 
     def job_changed(self, job: Job) -> None:
-        """Wake those who wait for what a job has become."""
+        """Wake the waits for what a job has become."""
         if job.id in self._on_change:
             for is_met, future in self._on_change.pop(job.id):
                 if future.done():
@@ -31,16 +31,16 @@ class Watchers:
                     self._on_change[job.id].append((is_met, future))
 
     def line_written(self, job: Job, line: str) -> None:
-        """Wake those who wait for a line that a job has written."""
+        """Wake the waits for a line that a job has written."""
         for text, future in self._on_line.get(job.id, ()):
             if text in line and not future.done():
                 future.set_result(None)
 
     async def wait_for_change(self, job: Job, is_met: Callable[[Job], bool], seconds: float) -> None:
-        """Wait until a job has become something.
+        """Wait until a job meets a condition.
 
         Raises:
-            TimeoutError: It did not within that many seconds of real time.
+            TimeoutError: It did not within this many seconds of real time.
         """
         if is_met(job):
             return
@@ -50,10 +50,10 @@ class Watchers:
             await future
 
     async def wait_for_line(self, job: Job, text: str, seconds: float) -> None:
-        """Wait for a line of a job's log that has a text in it; what was written before does not count.
+        """Wait for a line of a job's log that contains a text; what was written before does not count.
 
         Raises:
-            TimeoutError: None came within that many seconds of real time.
+            TimeoutError: None came within this many seconds of real time.
         """
         future = asyncio.get_running_loop().create_future()
         waiting = (text, future)

@@ -1,4 +1,4 @@
-"""The protocols of the three services: HTTP requests to parameters, results and errors to HTTP answers.
+"""The protocols of the three services: from HTTP requests to parameters, from results and errors to HTTP answers.
 
 Batch speaks rest-json, Logs json (the operation in `X-Amz-Target`), STS query (a form, answered in XML).
 """
@@ -35,13 +35,13 @@ class Request:
 
     @property
     def access_key(self) -> str:
-        """The access key it was signed with; empty when it was not signed."""
+        """The access key it was signed with; empty if it was not signed."""
         match = _CREDENTIAL.search(self.headers.get("authorization", ""))
         return match[1] if match else ""
 
     @property
     def signed_for(self) -> str:
-        """The service it was signed for, as SigV4 names it; empty when it was not signed."""
+        """The service it was signed for, as SigV4 names it; empty if it was not signed."""
         match = _CREDENTIAL.search(self.headers.get("authorization", ""))
         return match[3] if match else ""
 
@@ -61,7 +61,7 @@ class ServiceError(Exception):
 
     Attributes:
         code: AWS's error code.
-        message: AWS's own kind of sentence.
+        message: A sentence in AWS's style.
         status: The HTTP status.
     """
 
@@ -83,7 +83,7 @@ def invalid_parameter(problem: str) -> ServiceError:
 
 
 def service_of(request: Request) -> str:
-    """Tell whose protocol a request speaks: `batch`, `logs` or `sts`."""
+    """Tell which service's protocol a request speaks: `batch`, `logs` or `sts`."""
     if "x-amz-target" in request.headers:
         return "logs"
     is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
@@ -94,7 +94,7 @@ def identify(request: Request) -> Operation:
     """Tell which operation of which service a request asks for.
 
     Raises:
-        ServiceError: It is none of Batch, Logs and STS.
+        ServiceError: It is not an operation of Batch, Logs or STS.
     """
     service = service_of(request)
     if service == "logs":
@@ -119,21 +119,21 @@ def _named(service: str, name: str) -> Operation:
 
 
 def _unknown(what: str) -> ServiceError:
-    return ServiceError("UnknownOperationException", f"The local AWS knows no operation {what}.", 404)
+    return ServiceError("UnknownOperationException", f"The local AWS has no operation {what}.", 404)
 
 
 def unserved(operation: Operation) -> ServiceError:
-    """Return the error for an operation that AWS has and the local AWS has not."""
+    """Return the error for an operation that AWS has but the local AWS does not."""
     return ServiceError(
         "UnknownOperationException", f"The local AWS does not serve {operation.service}:{operation.name}.", 404
     )
 
 
 def parameters_of(operation: Operation, request: Request) -> dict[str, Any]:
-    """Read the parameters of an operation out of a request.
+    """Read the parameters of an operation from a request.
 
     Raises:
-        ServiceError: They are not what the service's model asks for.
+        ServiceError: They do not match the service's model.
     """
     if operation.service == "sts":
         parameters = _form_parameters(operation, request)
@@ -202,7 +202,7 @@ def encode_failure(service: str, failure: ServiceError) -> Answer:
 
     Args:
         service: `batch`, `logs` or `sts`.
-        failure: What to say.
+        failure: The error.
     """
     request_id = str(uuid.uuid4())
     headers = {"x-amzn-requestid": request_id}
@@ -220,7 +220,7 @@ def encode_failure(service: str, failure: ServiceError) -> Answer:
 
 
 def to_json(value: Any) -> bytes:
-    """Write JSON as short as it goes."""
+    """Write JSON as short as possible."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
