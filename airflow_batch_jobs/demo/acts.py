@@ -1,4 +1,4 @@
-"""The two acts of the demo: a pipeline pinned to a revision, and a stop. Both check what they show."""
+"""The two acts of the demo: a pipeline pinned to a revision, and a stopped task. Both check what they show."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 #: How long each wait may last, on a slow machine.
 PATIENCE_SECONDS = 120.0
-#: Between two looks.
+#: The time between two looks.
 LOOK_SECONDS = 0.5
 _PACKAGES = ("json", "http", "html")
-#: So many lines of the long job are seen before it is stopped.
+#: The long job is stopped after more than this many of its log lines.
 _LINES_BEFORE_STOP = 3
 
 
 class DemoError(Exception):
-    """Something did not happen that the demo was to show."""
+    """Something that the demo was to show did not happen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +39,11 @@ class Stage:
     """What the acts play on.
 
     Attributes:
-        api: Airflow.
-        clients: The local AWS.
+        api: Airflow's REST API.
+        clients: Makes clients of the local AWS.
         screen: Shows what happens.
         interrupts: Ends a wait when the user does.
-        url: Airflow's UI.
+        url: The address of Airflow's UI.
         output: The directory for the pipeline's files.
     """
 
@@ -64,7 +64,7 @@ class Stage:
         """Show what happens in a run until a condition holds.
 
         Raises:
-            DemoError: It did not hold in time; says what was waited for.
+            DemoError: It did not hold in time; the message says what was waited for.
         """
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         problem = ""
@@ -81,10 +81,10 @@ class Stage:
                 self.interrupts.pause(LOOK_SECONDS)
 
     def check(self, text: str, *, holds: bool, otherwise: str) -> None:
-        """Say that something was found true.
+        """Say that something was found to be true.
 
         Raises:
-            DemoError: It is not.
+            DemoError: It is not true.
         """
         if not holds:
             raise DemoError(otherwise)
@@ -92,12 +92,12 @@ class Stage:
 
 
 def run_pipeline(stage: Stage) -> None:
-    """Run the survey, pinned to revision 1 while revision 2 is there, and check how it went.
+    """Run the survey, pinned to revision 1 although revision 2 exists, and check how it went.
 
     Raises:
         DemoError: It did not go as it should.
     """
-    stage.screen.title("The pipeline source_survey: a job a package, pinned to survey-package:1")
+    stage.screen.title("The pipeline source_survey: one job per package, pinned to survey-package:1")
     run = stage.start("source_survey", {"packages": list(_PACKAGES), "output": stage.output})
     stage.watch(run, "the pipeline has ended", lambda: run.state in {"success", "failed"})
     surveys = {name: job for name, job in run.jobs.items() if name.startswith("survey")}
@@ -117,7 +117,7 @@ def run_pipeline(stage: Stage) -> None:
 
 
 def stop_long_job(stage: Stage) -> None:
-    """Start a job of ten minutes, mark its task failed, and check that the job ends and leaves its last lines.
+    """Start a ten-minute job, mark its task failed, and check that the job ends and that its last lines are kept.
 
     Raises:
         DemoError: It did not go as it should.

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as something that is looked at, so that nothing is broken off halfway."""
+"""Ctrl-C and SIGTERM as something to check for, so that nothing is broken off halfway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STEP_SECONDS = 0.1
 
 
 class InterruptedByUserError(Exception):
-    """Somebody wants the program to end.
+    """A user, or a signal, wants the program to end.
 
     Attributes:
         number: The signal's number.
@@ -27,15 +27,15 @@ class InterruptedByUserError(Exception):
 
     @property
     def exit_code(self) -> int:
-        """What shells give a program that a signal ended."""
+        """The exit code by which shells report a program that a signal ended."""
         return 128 + self.number
 
 
 class Interrupts:
-    """Notes SIGINT, SIGTERM and SIGHUP while its context is open; a second one changes nothing.
+    """Notes SIGINT, SIGTERM and SIGHUP while its context is open; a second signal changes nothing.
 
-    A signal is noted wherever it comes and raised only in `check` and `pause`, so that whatever is being started is
-    known to whoever has to end it, and whatever is being ended ends.
+    A signal is noted whenever it comes but raised only in `check` and `pause`, so that whatever is being started is
+    known to the code that has to end it, and whatever is being ended does end.
     """
 
     def __init__(self) -> None:
@@ -54,14 +54,14 @@ class Interrupts:
 
     @property
     def noted(self) -> bool:
-        """Whether a signal came."""
+        """Whether a signal has come."""
         return self._number is not None
 
     def check(self) -> None:
-        """Do nothing, unless a signal came.
+        """Do nothing, unless a signal has come.
 
         Raises:
-            InterruptedByUserError: One came.
+            InterruptedByUserError: A signal has come.
         """
         if self._number is not None:
             raise InterruptedByUserError(self._number)

@@ -1,4 +1,4 @@
-"""The demo from its first line to its last: what it starts, and that nothing of it is left."""
+"""The demo from beginning to end: start everything, play both acts, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["DemoError", "run_demo"]
 
 #: The DAGs that the acts run.
 _DAGS = frozenset({"source_survey", "long_job"})
-#: Unpausing a DAG would start the run of its last interval as well.
+#: Otherwise unpausing a DAG would also start the run of its last interval.
 _SETTINGS = {"AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False"}
 #: How much of Airflow's own output is shown when it does not start.
 _OUTPUT_LINES = 5
@@ -51,7 +51,7 @@ def run_demo(*, keep: bool) -> None:
         except (DemoError, InterruptedByUserError):
             raise
         except Exception as error:
-            # What the same Ctrl-C has ended may have failed before the signal was looked for here.
+            # Something that the same Ctrl-C ended may have failed before the signal was checked for here.
             interrupts.check()
             raise DemoError(f"{type(error).__name__}: {error}") from error
         finally:
@@ -60,7 +60,7 @@ def run_demo(*, keep: bool) -> None:
 
 
 def _start(screen: Screen, interrupts: Interrupts, stack: ExitStack) -> Stage:
-    """Start everything; it ends with the stack, in the opposite order."""
+    """Start everything; it ends with the stack, in reverse order."""
     home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="airflow-batch-jobs-demo-")))
     temporary = home / "tmp"
     temporary.mkdir()
@@ -107,7 +107,7 @@ def _stay(stage: Stage) -> None:
 
 
 def _tail(output: Path) -> str:
-    """Return the end of Airflow's own output, which will be gone."""
+    """Return the end of Airflow's own output, whose file will be deleted."""
     return "\n".join(output.read_text(errors="replace").splitlines()[-_OUTPUT_LINES:])
 
 
@@ -118,7 +118,7 @@ def _path() -> str:
 
 @contextmanager
 def _environment(**variables: str) -> Iterator[None]:
-    """Set environment variables for what is started meanwhile."""
+    """Set environment variables for what is started within the context."""
     before = dict(os.environ)
     os.environ.update(variables)
     try:

@@ -1,4 +1,4 @@
-"""Watching one run of a DAG from outside: task states and task logs by Airflow's REST API, job states by AWS's."""
+"""Watching one run of a DAG from outside: task states and logs through Airflow's REST API, job states through AWS's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RunWatch:
         state: Its state at the beginning of the last look.
         states: The state of each task instance, by its name: `survey[0]`.
         jobs: The job of each task instance that has one, as AWS described it last.
-        lines: The lines of that job which are in the task log, in its order.
+        lines: The lines of that job that are in the task log, in the log's order.
     """
 
     def __init__(self, api: RestApi, clients: ClientFactory, screen: Screen, dag_id: str, run_id: str) -> None:
@@ -42,7 +42,7 @@ class RunWatch:
         self._read: set[str] = set()
 
     def look(self) -> None:
-        """Ask for everything, and show what has changed."""
+        """Ask about everything, and show what has changed."""
         self.state = self._api.run_state(self._dag_id, self.run_id)
         for task in sorted(self._api.task_instances(self._dag_id, self.run_id), key=_order):
             name, state = _name(task), task["state"]
@@ -55,7 +55,7 @@ class RunWatch:
         self._look_at_jobs()
 
     def failures(self) -> list[str]:
-        """Say of each task that has failed why, as its log does."""
+        """Say why each failed task has failed, according to its log."""
         return [
             f"{_name(task)}: {_last_error(self._log(task))}"
             for task in self._api.task_instances(self._dag_id, self.run_id)
@@ -76,7 +76,7 @@ class RunWatch:
         for line in (Counter(found) - Counter(self.lines.get(name, []))).elements():
             self._screen.log(name, line)
         self.lines[name] = found
-        # That of a task which was stopped goes on: its trigger still copies the job's last lines.
+        # The log of a stopped task goes on: its trigger still copies the job's last lines.
         if task["state"] == "success":
             self._read.add(name)
 
@@ -104,7 +104,7 @@ _JOB_OPERATORS = frozenset({"BatchJobOperator", "@task.batch_job", "BatchJobSens
 
 
 def _order(task: dict[str, Any]) -> tuple[bool, str]:
-    """Sort task instances as they have started, the others last."""
+    """Sort task instances by their start, those not started last."""
     return task["start_date"] is None, str(task["start_date"])
 
 
@@ -113,7 +113,7 @@ def _name(task: dict[str, Any]) -> str:
 
 
 def _last_error(log: list[dict[str, Any]]) -> str:
-    """Return the last error in a task log: its exceptions if it has some, else its text."""
+    """Return the last error in a task log: its exceptions if it has any, otherwise its text."""
     errors = [entry for entry in log if entry.get("level") in {"error", "critical"}]
     if not errors:
         return "its log has no error"

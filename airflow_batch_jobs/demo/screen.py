@@ -1,4 +1,4 @@
-"""What the demo shows: one line an event, with the time since its start."""
+"""What the demo shows: one line per event, with the time since the start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STATES = {
 
 
 class Screen:
-    """Writes to a terminal with colours and a spinner, to anything else plain lines."""
+    """Writes with colours and a spinner to a terminal, and plain lines to anything else."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False)
@@ -49,12 +49,12 @@ class Screen:
         self._line("log", name, Text(text, "dim"))
 
     def check(self, text: str) -> None:
-        """Say what was checked and found true."""
+        """Say what was checked and found to be true."""
         self._line("", "", Text.assemble(("✓ ", "bold green"), text))
 
     @contextmanager
     def busy(self, text: str) -> Iterator[None]:
-        """Turn a spinner while something takes long, on a terminal."""
+        """On a terminal, show a spinner while something takes long."""
         if self._console.is_terminal:
             with self._console.status(text):
                 yield

@@ -1,4 +1,4 @@
-"""An Airflow of its own: `airflow standalone` in a temporary home, on free ports, ended with all its children."""
+"""A whole Airflow: `airflow standalone` in a temporary home, on free ports, ended with all its child processes."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 #: How long a start may take, in seconds: 25 to 35 on two idle cores.
 START_SECONDS = 180.0
-#: How long the children get for a clean end.
+#: How long the child processes get for a clean end.
 STOP_SECONDS = 15.0
-#: How long a request is repeated while SQLite is busy; each time takes 5 s.
+#: How long a request is repeated while SQLite is busy; each attempt takes 5 s.
 BUSY_SECONDS = 60.0
 _DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 
 
 class AirflowStartError(RuntimeError):
-    """Airflow ended, or did not become healthy; says where its output is."""
+    """Airflow ended, or did not become healthy; the message says where its output is."""
 
 
 class StandaloneAirflow:
     """A whole Airflow as one process group, on SQLite unless it is given another database; a context manager.
 
-    Everybody who can reach the port is an admin: it listens on 127.0.0.1 only, and is for demos and tests. Airflow's
-    log servers beside it listen on all addresses, which cannot be set, and answer only to a signed token.
+    Everyone who can reach the port is an admin: it listens on 127.0.0.1 only, and is for demos and tests. Airflow's log
+    servers listen on all addresses, which cannot be changed, but answer only to a signed token.
 
     Args:
-        home: Becomes AIRFLOW_HOME; made if it is missing.
+        home: The AIRFLOW_HOME; made if it is missing.
         dags: The DAG folder.
         environment: More environment variables: connections, configuration.
         on_wait: Called about once a second while Airflow starts.
@@ -80,7 +80,7 @@ class StandaloneAirflow:
         """Start Airflow and wait until all its parts are healthy.
 
         Raises:
-            AirflowStartError: It did not start.
+            AirflowStartError: Airflow did not start.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         with self.output.open("wb") as output:
@@ -103,7 +103,7 @@ class StandaloneAirflow:
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """End Airflow and every process it has started, first kindly."""
+        """End Airflow and every process it has started: first with SIGTERM, then with SIGKILL."""
         self.api.close()
         if self._process is None:
             return
@@ -149,14 +149,14 @@ class StandaloneAirflow:
 
 
 class RestApi:
-    """As much of Airflow's REST API as a demo and the tests need.
+    """As much of Airflow's REST API as the demo and the tests need.
 
     Args:
-        url: Of the API server.
-        user: A name and a password; None where everybody is an admin.
-        busy_seconds: How long a request is repeated that is answered with a server error, for an Airflow on SQLite:
-            its API server writes down in its event loop who asks for what. Where a worker's request holds the database
-            and needs that loop to go on, both wait for each other until SQLite gives up, and the user gets a 500.
+        url: The address of the API server.
+        user: A name and a password; None if everyone is an admin.
+        busy_seconds: How long to repeat a request that is answered with a server error, for an Airflow on SQLite: its
+            API server logs in its event loop who asks for what. If a worker's request holds the database and needs
+            that loop to continue, the two wait for each other until SQLite gives up, and the user gets a 500.
     """
 
     def __init__(self, url: str, user: tuple[str, str] | None = None, *, busy_seconds: float = 0.0) -> None:
@@ -170,7 +170,7 @@ class RestApi:
         self._client.close()
 
     def is_healthy(self) -> bool:
-        """Tell whether all parts of Airflow report that they are well."""
+        """Tell whether all parts of Airflow report that they are healthy."""
         try:
             answer = self._client.get("/api/v2/monitor/health")
         except httpx.HTTPError:
@@ -182,8 +182,8 @@ class RestApi:
         """Ask the public API and return the JSON of the answer.
 
         Args:
-            method: Of HTTP.
-            path: Below `/api/v2/`.
+            method: The HTTP method.
+            path: The path below `/api/v2/`.
             **arguments: For httpx: `json`, `params`.
 
         Raises:
@@ -261,7 +261,7 @@ class RestApi:
         )
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str, map_index: int = -1) -> Any:
-        """Return an XCom's value; None where there is none."""
+        """Return an XCom's value; None if there is none."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         found = self._find(path, {"map_index": map_index, "deserialize": False})
         return None if found is None else found["value"]
@@ -269,7 +269,7 @@ class RestApi:
     def log(
         self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1
     ) -> list[dict[str, Any]]:
-        """Return a task's log as the UI gets it: an entry a line, `{timestamp, event, level, logger, …}`.
+        """Return a task's log as the UI gets it: one entry per line, `{timestamp, event, level, logger, …}`.
 
         Empty for an attempt that has not begun.
         """
@@ -278,7 +278,7 @@ class RestApi:
         return [each if isinstance(each, dict) else {"event": each} for each in found["content"]]
 
     def _find(self, path: str, parameters: Mapping[str, Any]) -> Any:
-        """Ask for something that may not be there; None where it is not."""
+        """Ask for something that may not exist; return None if it does not."""
         try:
             return self.request("GET", path, params=parameters)
         except httpx.HTTPStatusError as error:
@@ -293,7 +293,7 @@ def _ti_path(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without what would steer this Airflow elsewhere, and with our scripts first on PATH."""
+    """Return the environment without what would misdirect this Airflow, with this Python's scripts first on PATH."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_"))}
     scripts = str(Path(sys.executable).parent)
     return {**kept, "PATH": f"{scripts}{os.pathsep}{kept.get('PATH', os.defpath)}", "PYTHONUNBUFFERED": "1"}
