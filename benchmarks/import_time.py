@@ -1,8 +1,8 @@
 """What a DAG file pays for importing this package.
 
 Run it with `python benchmarks/import_time.py`. Every figure is the median of fresh processes, in CPU time, which other
-work on the machine disturbs least; the two DAG files take turns. Airflow's own import takes seconds and varies by more
-than this package costs, so that cost is also measured inside of the process, from the first line that is not Airflow's.
+work on the machine affects least; the two DAG files take turns. Airflow's own import takes seconds and varies by more
+than this package costs, so that cost is also measured inside the process, from the first line that is not Airflow's.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ print(json.dumps([(end - start) * 1000, (end - airflow_loaded) * 1000]))
 
 
 def timed(source: str, environment: dict[str, str]) -> tuple[float, float]:
-    """Run source code in a fresh process; return its milliseconds, and those that are this package's."""
+    """Run source code in a fresh process; return its milliseconds, and this package's share of them."""
     command = [sys.executable, "-c", _TIMED.format(source=source)]
     result = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     whole, own = json.loads(result.stdout.splitlines()[-1])

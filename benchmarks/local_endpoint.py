@@ -26,7 +26,7 @@ LOG_GROUP = "/aws/batch/job"
 
 
 class RawClient:
-    """Calls the endpoint over one connection, without boto3's own cost, and does not look into the answers."""
+    """Calls the endpoint over one connection, without boto3's own cost, and does not read the answers."""
 
     def __init__(self, aws: LocalControl) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(aws.endpoint_url).netloc)
@@ -52,7 +52,7 @@ class RawClient:
 
 
 def calls_per_second(call: Callable[[], Any]) -> float:
-    """Call for some seconds and return the calls a second."""
+    """Call for some seconds and return the calls per second."""
     began, calls = time.perf_counter(), 0
     while time.perf_counter() - began < CALL_SECONDS:
         call()
@@ -61,7 +61,7 @@ def calls_per_second(call: Callable[[], Any]) -> float:
 
 
 def hundreds(items: list[str]) -> Iterator[list[str]]:
-    """Yield the items by the hundred, for ever."""
+    """Yield the items by the hundred, forever."""
     every = cycle(items)
     while True:
         yield list(islice(every, 100))
@@ -73,7 +73,7 @@ def report(what: str, figure: str, target: str = "") -> None:
 
 
 def measure_start() -> None:
-    """Start it a few times, and see how long that takes and how much memory it has then."""
+    """Start it a few times, and measure how long that takes and how much memory it then has."""
     fastest = float("inf")
     for _ in range(3):
         began = time.perf_counter()
@@ -89,7 +89,7 @@ def peak_megabytes() -> float:
 
 
 def measure_jobs() -> None:
-    """Run scripted jobs, all at once, and ask for them."""
+    """Run scripted jobs, all at once, and ask about them."""
     with start_process(step_seconds=0.0) as aws:
         aws.register("scripted")
         aws.script(definition="scripted", running=3600, lines={"count": 3600, "rate": 1.0})
@@ -114,7 +114,7 @@ def measure_jobs() -> None:
 
 
 def measure_logs(aws: LocalControl, client: RawClient, ids: list[str]) -> None:
-    """Ask for the log lines of the last ten seconds, a hundred streams a call."""
+    """Ask for the log lines of the last ten seconds, a hundred streams per call."""
     aws.advance(600)
     names = [aws.job(job_id)["container"]["logStreamName"] for job_id in ids[:1000]]
     some = hundreds(names)

@@ -16,7 +16,7 @@ from airflow_batch_jobs.local import LocalControl, start_process
 
 DAGS = Path(__file__).parents[1] / "tests" / "e2e" / "dags"
 JOBS = 5
-#: A line a second with the second it was written in; long enough to be seen running.
+#: Writes a line every second, with the time; long enough to be seen running.
 SCRIPT = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo written $(date +%s.%N); sleep 1; done"
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.triggerer.case import Case, Figures, Stalls
     from benchmarks.waiting.case import Spread
 
-#: While the jobs wait for so long, the triggerer starts.
+#: How long the jobs wait while the triggerer starts.
 _RUNNABLE_SECONDS = 20.0
 _FIRST_END_SECONDS, _LAST_END_SECONDS = 60.0, 79.0
 

@@ -1,4 +1,4 @@
-"""A case of the triggerer benchmark: what the jobs do, and the figures that come of it."""
+"""A case of the triggerer benchmark: what the jobs do, and the resulting figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchmarks.waiting.case import Spread
 
-#: The jobs of a case end one group after the other, so many groups in all.
+#: The jobs of a case end one group after the other; the number of groups.
 _GROUPS = 20
 
 
@@ -20,8 +20,8 @@ class Writers:
     Attributes:
         name: The name of each of them.
         jobs: How many.
-        runnable: For how many seconds after the submit they wait.
-        running: For how many they run.
+        runnable: How many seconds after the submit they wait.
+        running: How many seconds they run.
         lines_per_second: What each of them writes.
         is_flood: Whether that is more than the triggerer copies.
     """
@@ -73,9 +73,9 @@ def quiet_case(tasks: int, *, line_seconds: float, runnable: float, first_end: f
     Args:
         tasks: How many.
         line_seconds: The seconds between two lines of a job.
-        runnable: For how many seconds after the submit they wait: the triggerer starts meanwhile.
-        first_end: For how many seconds the first jobs run.
-        last_end: For how many seconds the last ones run.
+        runnable: How many seconds after the submit they wait: the triggerer starts meanwhile.
+        first_end: How many seconds the first jobs run.
+        last_end: How many seconds the last ones run.
     """
     groups = min(_GROUPS, tasks)
     step = (last_end - first_end) / max(1, groups - 1)
@@ -93,14 +93,14 @@ def quiet_case(tasks: int, *, line_seconds: float, runnable: float, first_end: f
 
 
 def flood_case(quiet: int, floods: int, *, lines_per_second: float, seconds: float, runnable: float) -> Case:
-    """Return a case of jobs that write far more than is copied, beside quiet ones that begin earlier and end later.
+    """Return a case of jobs that write far more than is copied, next to quiet ones that begin earlier and end later.
 
     Args:
         quiet: How many quiet ones.
         floods: How many others.
-        lines_per_second: What each of those writes.
+        lines_per_second: What each of the others writes.
         seconds: For how long.
-        runnable: For how many seconds after the submit the quiet ones wait.
+        runnable: How many seconds after the submit the quiet ones wait.
     """
     before, after = 10.0, 20.0
     last_end = before + seconds + after
@@ -119,7 +119,7 @@ def flood_case(quiet: int, floods: int, *, lines_per_second: float, seconds: flo
 
 @dataclass(frozen=True, slots=True)
 class Stalls:
-    """For how long the event loop was held, where that was more than 0.1 s.
+    """How long the event loop was held, if more than 0.1 s.
 
     Attributes:
         count: How often.
@@ -141,8 +141,8 @@ class ProcessUse:
 
     Attributes:
         idle_uss_mib: Its own memory before the first trigger.
-        uss_mib: Its own memory at the most.
-        rss_mib: Its memory at the most, with what it shares.
+        uss_mib: Its own memory at its peak.
+        rss_mib: Its memory at its peak, with what it shares.
         cpu_seconds: Its CPU time from its start to the end.
     """
 
@@ -159,7 +159,7 @@ class Figures:
     Attributes:
         first_trigger: From the start of the triggerer to that of the first trigger, in seconds.
         all_triggers: To that of the last one.
-        all_described: Until every job's state stood in its task's log.
+        all_described: Until every job's state was in its task's log.
         start_stalls: The event loop's stalls until then.
         stalls: Those after it.
         lines_per_second: Lines that came into the task logs, from then to the first job's end.
@@ -169,13 +169,13 @@ class Figures:
         processes: The `supervisor` and the `runner`.
         describe_calls: DescribeJobs calls.
         log_calls: FilterLogEvents calls.
-        resumed: From a job's end to its task instance's leaving `deferred`, in seconds.
+        resumed: From a job's end to when its task instance leaves `deferred`, in seconds.
         flood_resumed: The same for the jobs that write more than is copied.
         tasks_lost: Tasks whose trigger ended without an event, or that were deferred at the end.
         lines_written: Lines of all jobs.
         lines_live: Those of them that the triggerer copied.
         lines_by_worker: Those that the event left for a worker.
-        lines_lost: Lines of no log.
+        lines_lost: Lines that are in no log.
         lines_double: Lines that came more than once.
         problems: Warnings and errors in the task logs, with how often each came.
         load: The machine's load average of the last minute, before and after.

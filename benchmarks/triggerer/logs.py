@@ -25,7 +25,7 @@ _LINE = re.compile(r"^(?P<job>\S+) line (?P<number>\d+)$")
 #: What scripted jobs have to write so that their lines can be told apart.
 LINE_TEXT = "{job_name} line {number}"
 _BLOCKED = re.compile(r"^(?P<time>\S+).*async thread was blocked for (?P<seconds>[\d.]+) seconds")
-#: The watchdog sleeps so long between two looks, and counts that as well.
+#: How long the watchdog sleeps between two looks, which it counts as well.
 _WATCHDOG_SECONDS = 0.1
 
 
@@ -37,7 +37,7 @@ class JobLines:
         numbers: How often each of its lines came.
         strange: Lines that it did not write.
         started_at: When its trigger began, in seconds since the epoch.
-        described_at: When the job's state first stood in the log.
+        described_at: When the job's state was first in the log.
         written: When the lines that came live were written …
         seen: … and when they were seen in the log.
     """
@@ -62,7 +62,7 @@ class JobLines:
         return expected - sum(1 for number in self.numbers if 1 <= number <= expected)
 
     def double(self, expected: int) -> int:
-        """Return how many lines came too often, or were never written."""
+        """Return how many lines came more than once, or were never written."""
         beyond = sum(count for number, count in self.numbers.items() if not 1 <= number <= expected)
         return self.strange + beyond + sum(self.numbers.values()) - len(self.numbers)
 

@@ -1,4 +1,4 @@
-"""An Airflow that is its triggerer alone, with a database in which tasks are deferred already."""
+"""An Airflow that is only its triggerer, with a database in which tasks are already deferred."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class TriggererAirflow:
             )
 
     def stop(self) -> None:
-        """End all that was started, first kindly."""
+        """End everything that was started: first with SIGTERM, then with SIGKILL."""
         for process in (self._airflow, self._preparing):
             if process is None or process.poll() is not None:
                 continue
@@ -163,7 +163,7 @@ class TriggererAirflow:
             process.wait()
 
     def resumed(self) -> dict[int, Resumed]:
-        """Return the task instances that are deferred no longer, by their map index."""
+        """Return the task instances that are no longer deferred, by their map index."""
         with closing(sqlite3.connect(f"file:{self.home / 'airflow.db'}?mode=ro", uri=True, timeout=10)) as database:
             rows = database.execute(_LEFT_DEFERRED).fetchall()
         return {
@@ -172,13 +172,13 @@ class TriggererAirflow:
         }
 
     def count_resumed(self) -> int:
-        """Return how many task instances are deferred no longer."""
+        """Return how many task instances are no longer deferred."""
         with closing(sqlite3.connect(f"file:{self.home / 'airflow.db'}?mode=ro", uri=True, timeout=10)) as database:
             query = "SELECT count(*) FROM task_instance WHERE map_index >= 0 AND state <> 'deferred'"
             return int(database.execute(query).fetchone()[0])
 
     def sample(self) -> dict[str, Sample]:
-        """Return what the `supervisor` and the `runner`, which is its child, use now; less where one does not run.
+        """Return what the `supervisor` and its child, the `runner`, use now; only of those that run.
 
         Raises:
             RuntimeError: The triggerer has ended; with the end of its output.
@@ -209,5 +209,5 @@ def _sample(process: psutil.Process) -> Sample:
 
 
 def _seconds(stored: str | None) -> float:
-    """Return a time as SQLite has it, in seconds since the epoch; 0 where there is none."""
+    """Return one of SQLite's times in seconds since the epoch; 0 if there is none."""
     return datetime.fromisoformat(stored).replace(tzinfo=UTC).timestamp() if stored else 0.0

@@ -31,12 +31,12 @@ _PATIENCE_SECONDS = 90.0
 #: The logs of the ended triggers are complete after this time.
 _LAST_LINES_SECONDS = 3.0
 _PEAK_SECONDS = 10
-#: Logs that are read at the same time for what the triggerer left over.
+#: How many logs are read at the same time for what the triggerer left over.
 _READERS = 4
 
 
 class Run:
-    """A case on its way.
+    """A case while it runs.
 
     Args:
         case: What is measured.
@@ -51,7 +51,7 @@ class Run:
         self._started_at = 0.0
 
     def figures(self) -> Figures:
-        """Run it to its end."""
+        """Run it to its end and return its figures."""
         with start_process(slots=1, step_seconds=0.2) as aws:
             environment = {"AIRFLOW_CONN_AWS_DEFAULT": aws.airflow_connection()}
             with TriggererAirflow(self._home, environment, self._case.tasks) as airflow:
@@ -83,7 +83,7 @@ class Run:
         return job_ids
 
     def _watch(self, airflow: TriggererAirflow, logs: TaskLogs, until: float) -> None:
-        """Look at everything until no task is deferred any more."""
+        """Look at everything until no task is deferred."""
         next_sample = 0.0
         while time.time() < until:
             logs.look()

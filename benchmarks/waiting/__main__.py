@@ -1,8 +1,8 @@
 """Waiting for many jobs: the Amazon provider's trigger, this package's, and the floor, side by side in one run.
 
-Each waits in a process of its own for scripted jobs of a local AWS of its own. The whole run takes about twelve
-minutes on two cores and ends by itself; `--quick` takes less than two. What the columns mean and what came of it:
-`benchmarks/README.md`.
+Each waits in a process of its own for scripted jobs in a local AWS of its own. The whole run takes about twelve minutes
+on two cores and ends by itself; `--quick` takes less than two. `benchmarks/README.md` says what the columns mean and
+has the results.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from benchmarks.waiting.case import Case, Result
 from benchmarks.waiting.report import LARGE_CASE, LIVE_CASE, THROTTLED_CASE, figures_table, targets_table
 from benchmarks.waiting.run import run_case
 
-#: Of what is printed: wide enough for a line to stay one.
+#: The width of the output: wide enough that no line wraps.
 WIDTH = 230
 #: The provider's process is not asked to wait for more jobs than this: starting one takes it 40 ms of CPU.
 MOST_FOR_PROVIDER = 1_000
-#: Waiting for so few jobs leaves two cores nearly idle, unless it is the provider that waits.
+#: Waiting for this few jobs leaves two cores nearly idle, unless the provider does it.
 MOST_SIDE_BY_SIDE = 100
 JOBS = (1, 100, 1_000, 10_000)
 QUICK_JOBS = (100,)
@@ -37,12 +37,12 @@ def cases(jobs: tuple[int, ...], *, limits: bool) -> list[Case]:
 
     Args:
         jobs: The numbers of jobs.
-        limits: Whether the cases with an account's limits are among it.
+        limits: Whether to include the cases with an account's limits.
     """
     found: list[Case] = []
     for count in jobs:
         if count > MOST_FOR_PROVIDER:
-            # More jobs end later and write less, so that endpoint, line budget and the single machine suffice.
+            # More jobs end later and write less, so that endpoint, line budget and a single machine are enough.
             times = {"first_end": 30.0, "last_end": 50.0, "line_seconds": 30.0}
         elif count >= MOST_FOR_PROVIDER:
             times = {"first_end": 25.0, "last_end": 35.0, "line_seconds": 5.0}
@@ -69,7 +69,7 @@ def cases(jobs: tuple[int, ...], *, limits: bool) -> list[Case]:
 
 
 def side_by_side(wanted: list[Case]) -> list[list[Case]]:
-    """Return the cases in groups that are measured at the same time: small ones that do not disturb each other."""
+    """Return the cases in groups that are measured at the same time: small ones, which do not disturb each other."""
     groups: list[list[Case]] = []
     for case in wanted:
         last = groups[-1][-1] if groups else None

@@ -1,4 +1,4 @@
-"""A case of the waiting benchmark: the jobs, the way to wait for them, and the figures that come of it."""
+"""A case of the waiting benchmark: the jobs, the way to wait for them, and the resulting figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Case:
     """What is measured.
 
     Attributes:
-        name: Cases of one name are compared with one another.
+        name: Cases with the same name are compared with one another.
         way: `provider`, `ours` or `floor`.
         jobs: How many.
         copy_logs: Whether the lines are copied.
@@ -24,7 +24,7 @@ class Case:
         last_end: When the last one ends.
         line_seconds: The seconds between two lines of a job.
         delivery_seconds: How long after it was written a line can be read.
-        batch_rate: The calls of AWS Batch that the account is allowed a second; None for any number.
+        batch_rate: The calls per second of AWS Batch that the account is allowed; None for any number.
         logs_rate: The same for CloudWatch Logs.
     """
 
@@ -41,13 +41,13 @@ class Case:
 
     @property
     def title(self) -> str:
-        """The way, in words."""
+        """The way to wait, in words."""
         return f"{self.way} + logs" if self.copy_logs else self.way
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How a number of times in seconds is spread."""
+    """The spread of a number of times in seconds."""
 
     median: float
     p95: float
@@ -73,23 +73,23 @@ class Figures:
         throttled: Those of them, and of FilterLogEvents, that were throttled.
         peak_calls: The most DescribeJobs calls within any second.
         log_calls: FilterLogEvents calls.
-        cpu_ms: CPU of a job, of all threads of the process, from the first trigger to the last event; without the
+        cpu_ms: CPU time per job, in all threads of the process, from the first trigger to the last event; without the
             ticker's.
-        memory_kib: Added memory of a job (RSS): 2 s before the first job ends and after a garbage collection, over that
-            of the same process when it was loaded, had its clients and waited for one job. None if a job had ended or
-            was not waited for yet.
-        peak_kib: The same at the most, with garbage.
+        memory_kib: Added memory per job (RSS): that 2 s before the first job ends and after a garbage collection, minus
+            that of the same process when it was loaded, had its clients and waited for one job. None if a job had ended
+            or was not waited for yet.
+        peak_kib: The same at its peak, with garbage.
         start_seconds: How long it took until every job had been asked about once.
         start_stall_ms: The longest time until then for which the event loop did not run a ticker of 10 ms.
-        stall_ms: The same after it.
-        pause_ms: The longest garbage collection, in which Python holds every thread of the process.
+        stall_ms: The same after that.
+        pause_ms: The longest garbage collection, during which Python holds every thread of the process.
         detection: From a job's `stoppedAt` until its end is in the task log, or the event is there.
-        event: From a job's `stoppedAt` until the event. With logs it waits until the last lines are settled, 5 s at
-            least.
-        freshness: From a line's being readable to its being logged.
+        event: From a job's `stoppedAt` until the event. With logs, it waits until the last lines are settled, at least
+            5 s.
+        freshness: From when a line is readable to when it is logged.
         steady_freshness: The same without the first 15 s.
         seconds: From the start of the wait to its end.
-        load: The machine's load average of the last minute before the case; what the case before left is part of it.
+        load: The machine's load average in the last minute before the case, including what the previous case left.
     """
 
     events: int
@@ -114,7 +114,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A case with its figures; without them where the way cannot be gone, and why."""
+    """A case and its figures; or, if its way to wait is not available, why."""
 
     case: Case
     figures: Figures | None

@@ -45,7 +45,7 @@ class Target(NamedTuple):
         what: The figure.
         most: What it may be, in words.
         reached: What it is, in words.
-        is_met: Whether that is no more.
+        is_met: Whether the target is met.
     """
 
     what: str
@@ -55,7 +55,7 @@ class Target(NamedTuple):
 
 
 def figures_table(results: Sequence[Result], *, markdown: bool = False) -> Table:
-    """Return the table of all figures; in parentheses how many times the floor of the same case.
+    """Return the table of all figures; in parentheses, the ratio to the floor of the same case.
 
     Args:
         results: What was measured.
@@ -182,7 +182,7 @@ def _memory(what: str, some: Figures | None, most: float) -> list[Target]:
 
 
 def _floor_of(result: Result, results: Sequence[Result]) -> Figures | None:
-    """Return the floor for the same jobs; an account's limits do not concern it, so it is measured without."""
+    """Return the floor for the same jobs; an account's limits do not matter to it, so it is measured without them."""
     mine = result.case
     for one in results:
         if one.case.way == "floor" and (one.case.jobs, one.case.last_end) == (mine.jobs, mine.last_end):

@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 WAITERS = Path(__file__).with_name("waiters.py")
 
 POLL_SECONDS = 5.0
-#: The jobs are of so many kinds, whose starts and ends are spread evenly, the ends in another order than the starts.
+#: The number of kinds of jobs; their starts and ends are spread evenly, the ends in a different order than the starts.
 KINDS = 100
 _STRIDE = 37
-#: The starts of the jobs, and so their lines, are spread over so many seconds.
+#: The starts of the jobs, and so their lines, are spread over this many seconds.
 START_SPREAD_SECONDS = 5.0
-#: The memory is looked at so long before the first job ends.
+#: How long before the first job ends the memory is measured.
 SAMPLE_LEAD_SECONDS = 2.0
-#: After the last job's end a wait may take so long.
+#: How long a wait may take after the last job's end.
 PATIENCE_SECONDS = 150.0
-#: A process may take so long from its start until it is ready, and so long from its end to its answer.
+#: How long a process may take from its start until it is ready, and from its end to its answer.
 READY_SECONDS = 90.0
-#: After so long, copying has found its pace.
+#: How long it takes until copying has found its pace.
 STEADY_SECONDS = 15.0
 _PEAK_SAMPLE_SECONDS = 0.2
 
@@ -202,7 +202,7 @@ class Waiter:
         order: What it is to do; see `waiters.py`.
 
     Attributes:
-        peak_rss: The most resident bytes it was seen with since it was told of the jobs.
+        peak_rss: The most resident bytes it was seen with since it was told about the jobs.
     """
 
     def __init__(self, python: str, order: dict[str, Any]) -> None:
@@ -252,7 +252,7 @@ class Waiter:
         """Return the next line that it prints.
 
         Raises:
-            RuntimeError: None came within so many seconds.
+            RuntimeError: None came within this many seconds.
         """
         out = self._process.stdout
         if out is None:

@@ -29,7 +29,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
-#: A call of DescribeJobs takes so many ids.
+#: A call of DescribeJobs takes at most this many ids.
 MOST_IDS = 100
 FINAL = frozenset({"SUCCEEDED", "FAILED"})
 
@@ -45,7 +45,7 @@ OWN_SOURCE = "airflow_batch_jobs"
 
 
 class Ticker:
-    """Wakes every 10 ms and notes by how much it came too late: for so long the event loop was held.
+    """Wakes every 10 ms and notes by how much it was late: that is how long the event loop was held.
 
     Attributes:
         gaps: When each gap ended, and its length, one after the other.
@@ -71,7 +71,7 @@ class Ticker:
 
 
 class Collections:
-    """Notes Python's garbage collections: each holds every thread, the more objects there are the longer.
+    """Notes Python's garbage collections: each holds every thread, for longer the more objects there are.
 
     Attributes:
         pauses: When each collection ended, and its length, one after the other; short ones are left out.
@@ -95,7 +95,7 @@ class Seen:
 
     Attributes:
         events: When the wait for a job was over, by its id.
-        ends: When its end was known, by its id; only where that comes before the end of the wait.
+        ends: When its end was known, by its id; only if that comes before the end of the wait.
         lines: When a line was logged, and when it was written, one after the other.
     """
 
@@ -117,7 +117,7 @@ class Seen:
 
 
 def write_logs_nowhere(seen: Seen) -> None:
-    """Render all log lines as JSON, as a triggerer does, and write them to where nothing is kept."""
+    """Render all log lines as JSON, as a triggerer does, and write them to the null device."""
     nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     logging.basicConfig(stream=nowhere, level=logging.INFO, force=True)
     with suppress(ImportError):
@@ -292,11 +292,11 @@ async def _cpu_per_second() -> float:
 def main() -> None:
     """Do as the order says."""
     say = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever else is printed is no answer
+    os.dup2(2, 1)  # whatever else is printed is not an answer
     order = json.loads(sys.stdin.readline())
     asyncio.run(_measured(order, say))
     say.flush()
-    os._exit(0)  # threads of a call that hangs are waited for by nobody
+    os._exit(0)  # does not wait for the threads of a call that hangs
 
 
 async def _measured(order: dict[str, Any], say: TextIO) -> None:
