@@ -25,7 +25,7 @@ CREATED = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
 
 def milliseconds(seconds: float) -> int:
-    """Return AWS's form of the time so many seconds after the submit."""
+    """Return AWS's form of the time this many seconds after the submit."""
     return int((CREATED + timedelta(seconds=seconds)).timestamp() * 1000)
 
 

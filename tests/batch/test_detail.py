@@ -62,13 +62,13 @@ def test_reads_an_entry_of_its_required_fields_alone() -> None:
 
 
 def test_passes_over_what_it_does_not_know(entries: Entries) -> None:
-    """A field of a newer AWS is passed over, and a state of a newer AWS is not final."""
+    """A field of a newer AWS is ignored, and a state of a newer AWS is not final."""
     detail = entries.read(entries.single(status="HIBERNATING", spaceship={"warp": 9}))
     assert not detail.is_final
 
 
 def test_takes_the_region_from_the_arn_when_none_is_given(entries: Entries) -> None:
-    """The region asked wins; without one the job's ARN says it, else the queue's."""
+    """The region asked wins; without one, the job's ARN says it, or else the queue's."""
     entry = entries.single()
     assert JobDetail.from_response(entry, "us-west-2").region == "us-west-2"
     assert JobDetail.from_response(entry, "").region == REGION
@@ -179,7 +179,7 @@ def test_attempts_and_containers_are_both_named(entries: Entries) -> None:
 def test_the_container_that_failed_speaks_for_the_job(
     entries: Entries, results: dict[str, dict[str, Any]], exit_code: int | None
 ) -> None:
-    """The essential container that failed by itself gives the exit code, not those stopped along with it."""
+    """The exit code is that of the essential container that failed by itself, not of those stopped along with it."""
     detail = entries.read(entries.multi_container(results))
     assert detail.exit_code == exit_code
     assert detail.attempts[0].exit_code == exit_code
@@ -195,7 +195,7 @@ def test_an_array_parent_counts_its_children(entries: Entries) -> None:
 
 
 def test_a_child_of_an_array_carries_its_index(entries: Entries) -> None:
-    """Index 0 is an index, and a child that is several containers is still a child."""
+    """Index 0 is an index, and a child of several containers is still a child."""
     child = entries.child(0, entries.multi_container({"a": {"logStreamName": "a/1"}, "b": {"logStreamName": "b/1"}}))
     detail = entries.read(child)
     assert (detail.kind, detail.array_index, detail.array_size) == (JobKind.ARRAY_CHILD, 0, None)
@@ -246,7 +246,7 @@ def test_a_pod_that_is_not_placed_yet_is_still_named_as_eks(entries: Entries) ->
 
 
 def test_a_multi_node_job_on_eks_says_so_before_its_nodes_are_asked(entries: Entries) -> None:
-    """The pods stand in the ranges of nodes."""
+    """The pods are in the ranges of nodes."""
     ranges = [{"targetNodes": "0:1", "eksProperties": {"podProperties": {"containers": [{"name": "main"}]}}}]
     nodes = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": ranges}
     assert "is in EKS" in entries.read(entries.multi_node(2, nodeProperties=nodes)).logs_elsewhere()

@@ -247,7 +247,7 @@ def test_another_node_explains_a_job_whose_main_node_was_only_stopped(entries: E
     ],
 )
 def test_a_blocked_job_is_reported_after_a_while(entries: Entries, status_reason: str, cause: Cause) -> None:
-    """One sighting of a block proves nothing; ten minutes of it do."""
+    """One report of a block proves nothing; ten minutes of reports do."""
     detail = entries.read(entries.waiting(statusReason=status_reason))
     assert why_waiting(detail, 599) is None
     diagnosis = why_waiting(detail, 600)
@@ -324,5 +324,5 @@ def test_a_summary_leaves_out_what_is_unknown(entries: Entries) -> None:
     [(0, "0 s"), (0.4, "0 s"), (12, "12 s"), (60, "1 min"), (3 * 3600 + 125, "3 h 2 min"), (90_000, "1 d 1 h")],
 )
 def test_a_span_is_written_in_its_two_largest_units(seconds: float, words: str) -> None:
-    """Nobody needs the seconds of a day."""
+    """A span of days needs no seconds."""
     assert in_words(seconds) == words

@@ -49,7 +49,7 @@ def test_an_armed_point_kills_one_process(tmp_path: Path) -> None:
 
 
 def test_a_process_is_held_until_it_is_let_go(tmp_path: Path) -> None:
-    """It leaves its process id meanwhile."""
+    """Meanwhile it leaves its process id."""
     (tmp_path / "here@run").write_text("wait")
     reached = tmp_path / "here@run.reached"
     process = start(tmp_path)

@@ -77,7 +77,7 @@ def test_a_job_runs_to_its_end(aws: LocalAws, job: BatchJob) -> None:
 
 
 def test_what_is_submitted_is_the_whole_request(aws: LocalAws, job: BatchJob) -> None:
-    """Options go to AWS under AWS's names; a job name gets six random digits, for it has to be unique."""
+    """Options go to AWS under AWS's names; a job name gets six random digits, since it has to be unique."""
     overrides = {"environment": [{"name": "MODE", "value": "fast"}]}
     job.submit("default", overrides, jobName="my align", timeout={"attemptDurationSeconds": 60}, tags={"team": "x"})
     [sent] = aws.requests("SubmitJob")
@@ -124,7 +124,7 @@ def test_a_lost_answer_starts_no_second_job(aws: LocalAws, job: BatchJob) -> Non
 def test_what_cannot_run_is_not_submitted(
     aws: LocalAws, definition: JobDefinition, queue: str, options: dict[str, Any], error: type[Exception]
 ) -> None:
-    """The error comes before SubmitJob, and the job can be submitted still."""
+    """The error comes before SubmitJob, and the job can still be submitted."""
     aws.register("align", ["align"])
     job = BatchJob(definition, clients=aws.clients())
     with pytest.raises(error):
@@ -170,7 +170,7 @@ def test_nothing_can_be_stopped_before_the_submit(job: BatchJob, call: str) -> N
 
 
 def test_a_job_is_submitted_once(job: BatchJob) -> None:
-    """Another run is another BatchJob."""
+    """Another run needs another BatchJob."""
     job_id = job.submit("default")
     with pytest.raises(CallOrderError, match=f"already, as {job_id}"):
         job.submit("default")
@@ -217,7 +217,7 @@ def test_a_failed_job_is_returned_and_not_raised(frozen_aws: LocalAws) -> None:
 
 
 def test_a_wait_ends_in_time(frozen_job: BatchJob) -> None:
-    """The timeout is kept to the second, and the job goes on."""
+    """The timeout is kept to the second, and the job keeps running."""
     job_id = frozen_job.submit("default")
     with pytest.raises(JobTimeoutError, match="after 7 s") as caught:
         frozen_job.wait(timeout=7)
@@ -292,14 +292,14 @@ def test_a_job_is_taken_up_by_its_id(aws: LocalAws, job: BatchJob) -> None:
 
 
 def test_an_unknown_id_is_an_error_at_once(aws: LocalAws, clock: ManualClock) -> None:
-    """Nobody submitted it a moment ago."""
+    """It was not submitted a moment ago."""
     with pytest.raises(JobNotFoundError, match="some-id"):
         BatchJob.from_id("some-id", clients=aws.clients(), clock=clock).detail()
     assert clock.slept == 0
 
 
 def test_jobs_are_described_without_an_object(aws: LocalAws, job: BatchJob) -> None:
-    """One raises for an unknown id, many leave it out."""
+    """A call for one job raises for an unknown id, a call for many leaves it out."""
     job_id = job.submit("default")
     assert BatchJob.describe_job(job_id, clients=aws.clients()).job_id == job_id
     found = BatchJob.describe_jobs(["unknown", job_id], clients=aws.clients())

@@ -39,7 +39,7 @@ def test_a_job_is_submitted_with_one_request(aws: LocalAws, align: str, clock: M
 
 @pytest.mark.parametrize("kind", ["drop", "server_error", "not_json"])
 def test_a_job_whose_answer_was_lost_is_found(aws: LocalAws, align: str, clock: ManualClock, kind: str) -> None:
-    """AWS took the request and its answer got lost: the one job there is is the job, without a second request."""
+    """AWS took the request but its answer got lost: the job is found, without a second request."""
     aws.fault("SubmitJob", kind, after=True)
     job_id = send(aws.clients(), request_for(align), clock=clock)
     assert [job["jobId"] for job in aws.jobs()] == [job_id]
@@ -59,7 +59,7 @@ def test_a_job_that_is_not_listed_at_once_is_looked_for(frozen_aws: LocalAws) ->
 
 
 def test_an_outage_while_looking_is_waited_out(aws: LocalAws, align: str, clock: ManualClock) -> None:
-    """What lost the answer may lose more of them."""
+    """Whatever lost the answer may lose more of them."""
     aws.fault("SubmitJob", "drop", after=True)
     aws.fault("ListJobs", "drop", times=12)
     assert send(aws.clients(), request_for(align), clock=clock) == aws.jobs()[0]["jobId"]
@@ -67,7 +67,7 @@ def test_an_outage_while_looking_is_waited_out(aws: LocalAws, align: str, clock:
 
 @pytest.mark.parametrize("kind", ["drop", "server_error"])
 def test_a_request_that_vanished_is_not_sent_again(aws: LocalAws, align: str, clock: ManualClock, kind: str) -> None:
-    """When no job of the name shows up for 60 s, whether there is one stays unknown: the error says so."""
+    """If no job with the name shows up for 60 s, it stays unknown whether there is one: the error says so."""
     aws.fault("SubmitJob", kind)
     with pytest.raises(SubmitUnansweredError, match="'align-1' got no clear answer") as caught:
         send(aws.clients(), request_for(align), clock=clock)
@@ -142,7 +142,7 @@ def test_an_endpoint_that_is_down_is_reported_at_once(clock: ManualClock) -> Non
 def test_only_a_request_that_may_have_arrived_is_looked_for(
     aws: LocalAws, clock: ManualClock, error: Exception, seconds: float
 ) -> None:
-    """A certificate that is refused, or a connection that never stood, leaves nothing in doubt."""
+    """A certificate that is refused, or a connection that was never established, leaves nothing in doubt."""
 
     def clients(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
         client = aws.clients()(service, region_name=region_name, config=config)

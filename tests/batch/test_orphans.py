@@ -1,4 +1,4 @@
-"""The sweep for orphans: which jobs nobody waits for, and that no other is touched."""
+"""The sweep for orphans: which jobs have no task that waits for them, and that no other job is touched."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class World:
         return self.aws.submit("job:1", **request)[0]
 
     def sweep(self, **options: Any) -> SweepReport:
-        """Sweep an hour later, in earnest unless told otherwise."""
+        """Sweep an hour later, not as a dry run unless told otherwise."""
         return self.make(**options).run(self.tell)
 
     def make(self, **options: Any) -> OrphanSweep:
@@ -75,7 +75,7 @@ def world(frozen_aws: LocalAws) -> World:
 
 @pytest.mark.parametrize("state", ["success", "failed", "skipped", "removed", "upstream_failed", GONE])
 def test_a_job_whose_task_is_final_or_gone_is_terminated(world: World, state: str) -> None:
-    """Nobody waits for it, and its reason says so."""
+    """No task waits for it, and its reason says so."""
     job_id = world.job()
     world.states[OWNER] = state
     report = world.sweep()
@@ -90,7 +90,7 @@ def test_a_job_whose_task_is_final_or_gone_is_terminated(world: World, state: st
     [None, "scheduled", "queued", "running", "restarting", "deferred", "up_for_retry", "up_for_reschedule", "new one"],
 )
 def test_a_job_whose_task_goes_on_is_left(world: World, state: str | None) -> None:
-    """It waits, retries or will adopt the job; a state that is not known decides nothing."""
+    """The task waits, retries or will adopt the job; an unknown state decides nothing."""
     job_id = world.job()
     world.states[OWNER] = state
     report = world.sweep()
@@ -180,7 +180,7 @@ def test_a_deployment_that_aws_does_not_take_finds_its_own_jobs(world: World) ->
     ],
 )
 def test_a_job_that_no_task_instance_can_have_submitted_is_left(world: World, change: dict[str, Any]) -> None:
-    """Somebody copied the job or changed its tags."""
+    """The job was copied, or its tags were changed."""
     world.job(**change)
     report = world.sweep()
     assert report.ended == ()
@@ -188,7 +188,7 @@ def test_a_job_that_no_task_instance_can_have_submitted_is_left(world: World, ch
 
 
 def test_a_task_instance_that_airflow_does_not_tell_of_keeps_its_job(world: World) -> None:
-    """No answer is not the answer that it is gone."""
+    """No answer does not mean that it is gone."""
     job_id = world.job()
     report = world.make().run(lambda _owners: {})
     assert report.ended == ()
@@ -197,7 +197,7 @@ def test_a_task_instance_that_airflow_does_not_tell_of_keeps_its_job(world: Worl
 
 
 def test_states_are_asked_for_after_the_jobs_are_listed(world: World) -> None:
-    """Else a task that ends in between would look as if its job was left over from before."""
+    """Otherwise a task that ends in between would look as if its job was left over from before."""
     world.job()
     calls: list[set[str]] = []
 
@@ -238,7 +238,7 @@ def test_jobs_of_every_active_state_are_found(world: World, seconds: float, stat
 
 
 def test_jobs_that_have_ended_or_are_being_terminated_are_not_terminated(world: World) -> None:
-    """There is nothing to do about them any more."""
+    """There is nothing left to do about them."""
     world.aws.script(definition="job", running=1)
     world.job()
     world.aws.advance(60)
@@ -305,13 +305,13 @@ def test_an_orphan_that_cannot_be_terminated_does_not_keep_the_others(world: Wor
 
 
 def test_a_queue_that_does_not_exist_is_an_error(world: World) -> None:
-    """An orphan must not be missed for a typing mistake."""
+    """An orphan must not be missed because of a typing mistake."""
     with pytest.raises(AwsError, match="batch:ListJobs"):
         world.sweep(job_queues=["nowhere"])
 
 
 def test_without_a_deployment_nothing_is_looked_at(world: World) -> None:
-    """The jobs of all Airflows without a name would be one's own."""
+    """Otherwise the jobs of all Airflows without a name would count as this one's."""
     world.job(replace(TASK, deployment=""))
     with pytest.raises(NoDeploymentError, match="AIRFLOW__BATCH_JOBS__DEPLOYMENT"):
         world.sweep(deployment="")
@@ -327,7 +327,7 @@ def test_what_is_decided_before_needs_no_state(world: World) -> None:
 
 
 def test_an_adopted_job_can_be_detached_afterwards(world: World) -> None:
-    """A DAG's author may change his mind between two attempts."""
+    """A DAG's author may change the setting between two attempts."""
     job_id = world.job()
     world.states[OWNER] = "success"
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""JobStatus: the order of a job's life, and what each state means for who waits."""
+"""JobStatus: the order of a job's life, and what each state means to a waiting task."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from airflow_batch_jobs.batch.status import ACTIVE, FINAL, WAITING, JobStatus
 
 
 def test_states_are_in_the_order_of_a_jobs_life() -> None:
-    """The enum lists the states as a job walks through them."""
+    """The enum lists the states in the order in which a job passes through them."""
     assert [str(status) for status in JobStatus] == [
         "SUBMITTED",
         "PENDING",
@@ -29,13 +29,13 @@ def test_every_state_is_either_active_or_final() -> None:
 
 
 def test_a_job_waits_until_a_place_is_found() -> None:
-    """SUBMITTED, PENDING and RUNNABLE are waiting; STARTING is not any more."""
+    """SUBMITTED, PENDING and RUNNABLE are waiting; STARTING no longer is."""
     assert [status for status in JobStatus if status.is_waiting] == list(JobStatus)[:3]
     assert WAITING < ACTIVE
 
 
 def test_a_status_is_its_text() -> None:
-    """A status is what AWS writes, and is written as that."""
+    """A status is the text that AWS writes, and is written as that text."""
     assert JobStatus("RUNNING") is JobStatus.RUNNING
     assert JobStatus.RUNNING == "RUNNING"
     assert f"{JobStatus.RUNNING}" == "RUNNING"

@@ -98,7 +98,7 @@ def world(frozen_aws: LocalAws) -> World:
 
 
 def test_the_record_is_written_before_the_request_and_completed_after_it(world: World) -> None:
-    """Whoever dies in between leaves the name by which the job can be found."""
+    """An attempt that dies in between leaves the name by which the job can be found."""
     submitted = world.submit(FIRST)
     before, after = world.store.writes
     assert before.job_id is None
@@ -137,7 +137,7 @@ def test_a_refused_id_ends_the_attempt_and_leaves_the_job(world: World) -> None:
 
 
 def test_without_a_store_the_job_is_submitted_if_aws_can_be_asked(world: World) -> None:
-    """A store that is out of order stops no job as long as ListJobs shows that there is none."""
+    """A store that is down does not prevent a job as long as ListJobs shows that there is none yet."""
     world.store.refuses = [RecordUnavailableError("down"), RecordUnavailableError("down")]
     submitted = world.submit(FIRST)
     assert world.active == [submitted.job_id]
@@ -145,7 +145,7 @@ def test_without_a_store_the_job_is_submitted_if_aws_can_be_asked(world: World) 
 
 
 def test_a_retry_adopts_the_job_that_is_still_active(world: World) -> None:
-    """The worker died, its job did not."""
+    """The worker died, but its job did not."""
     first = world.submit(FIRST)
     again = world.submit(RETRY)
     assert again.job_id == first.job_id
@@ -187,7 +187,7 @@ def test_a_success_ends_a_second_job_that_is_at_work(world: World) -> None:
 
 
 def test_an_older_job_is_ended_before_the_own_one_is_adopted(world: World) -> None:
-    """The own one was sent while the store was out of order, so the record still tells of the older one."""
+    """The attempt's own job was sent while the store was down, so the record still names the older one."""
     world.submit(FIRST)
     own = world.submission(CLEARED).request
     job_id = world.aws.submit("job:1", jobName=own.job_name, tags=own.tags)[0]
@@ -246,7 +246,7 @@ def test_a_job_that_was_sent_just_now_is_waited_for_although_its_id_is_known(wor
 
 
 def test_a_job_that_aws_has_forgotten_is_submitted_anew(world: World) -> None:
-    """A record of yesterday is waited for no longer."""
+    """A record from yesterday is no longer waited for."""
     first = world.submit(FIRST)
     world.store.record = replace(world.store.writes[-1], job_id="forgotten", job_name="forgotten")
     world.aws.clients()("batch").terminate_job(jobId=first.job_id, reason="by hand")
@@ -267,7 +267,7 @@ def test_a_throttled_send_keeps_its_record_young(world: World) -> None:
 
 
 def test_a_replaced_attempt_sends_no_throttled_request_again(world: World) -> None:
-    """Whoever waited for the rate asks whether he is still wanted."""
+    """An attempt that waited for the rate checks whether it is still wanted."""
     world.aws.fault("SubmitJob", "throttle", times=1)
     world.store.refuses = [None, StaleAttemptError()]
     with pytest.raises(StaleAttemptError):
@@ -308,7 +308,7 @@ def test_a_job_that_succeeds_while_others_are_ended_is_the_result(world: World) 
 
 
 def test_a_retry_that_asks_for_something_else_ends_the_old_job_first(world: World) -> None:
-    """A job for another request is no job of this attempt; never do two of them run."""
+    """A job for another request is not this attempt's job; two of them never run at once."""
     first = world.submit(FIRST, "old")
     second = world.submit(RETRY, "new")
     assert second.job_id != first.job_id
@@ -325,7 +325,7 @@ def test_a_clear_ends_the_old_job_and_runs_again(world: World) -> None:
 
 
 def test_a_clear_of_a_success_runs_again(world: World) -> None:
-    """The result of the last generation is not this one's."""
+    """The result of the last generation is not a result of this one."""
     first = world.submit(FIRST)
     world.aws.advance(4000)
     assert world.submit(CLEARED).job_id != first.job_id
@@ -343,7 +343,7 @@ def test_jobs_of_other_deployments_and_unknown_generations_are_left_alone(world:
 
 
 def test_a_terminated_job_is_not_adopted(world: World) -> None:
-    """What is being stopped is nobody's result."""
+    """A job that is being stopped is not a result."""
     first = world.submit(FIRST)
     world.aws.advance(10)
     world.aws.script(definition="job", running=3600)

@@ -38,7 +38,7 @@ class Unpinned(JobDefinition, name="unpinned"):
 
 
 def test_a_definition_knows_its_name_revision_and_parameters() -> None:
-    """The face of a definition."""
+    """What a definition shows of itself."""
     align = Align(sample="NA12878")
     assert (align.name, align.revision, str(align)) == ("align-reads", 7, "align-reads:7")
     assert align.parameters == ("sample", "reference", "threads")
@@ -48,7 +48,7 @@ def test_a_definition_knows_its_name_revision_and_parameters() -> None:
 
 @pytest.mark.parametrize("revision", [9, "9"])
 def test_another_revision_makes_another_definition(revision: int | str) -> None:
-    """`at_revision` leaves the definition alone that it is called on."""
+    """`at_revision` does not change the definition that it is called on."""
     align = Align(sample="x")
     pinned = align.at_revision(revision)
     assert (str(pinned), str(align)) == ("align-reads:9", "align-reads:7")
@@ -61,7 +61,7 @@ def test_another_revision_makes_another_definition(revision: int | str) -> None:
     "revision", [0, -1, True, "latest", "", "0", "-1", "7 ", "\N{ARABIC-INDIC DIGIT SEVEN}", 7.0, None, "$LATEST"]
 )
 def test_a_revision_is_a_whole_number_from_1(revision: Any) -> None:
-    """All else is refused with the definition's name and the value."""
+    """Anything else is refused, naming the definition and the value."""
     with pytest.raises(DefinitionError, match=r"'align-reads'.* is not a revision") as caught:
         Align(sample="x").at_revision(revision)
     assert repr(revision) in str(caught.value)
@@ -97,7 +97,7 @@ def test_a_misspelt_class_keyword_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "x:7", "x" * 129, ARN])
 def test_an_illegal_name_is_refused_when_the_class_is_made(name: str) -> None:
-    """AWS's rule stands in the error."""
+    """AWS's rule is in the error."""
     with pytest.raises(DefinitionError, match="1 to 128 letters, digits, hyphens and underscores"):
         type("Bad", (JobDefinition,), {}, name=name)
 
@@ -159,7 +159,7 @@ def test_a_field_cannot_take_a_name_that_the_class_uses(field: str) -> None:
 
 
 def test_an_alias_is_the_parameters_name_in_aws() -> None:
-    """For names that are no Python names, and for those that the class uses."""
+    """For names that are not Python names, and for those that the class uses."""
 
     class Trim(JobDefinition, name="trim", revision=1):
         """A definition with awkward parameters."""
@@ -232,7 +232,7 @@ def test_a_definition_with_a_list_has_no_hash() -> None:
 
 
 def test_a_dump_has_the_pin() -> None:
-    """Pydantic's dumps are the plain form, also inside of another model: none of them loses the revision."""
+    """Pydantic's dumps are the plain form, also inside another model: none of them loses the revision."""
 
     class Step(BaseModel):
         """A user's model."""

@@ -1,4 +1,4 @@
-"""Values that are known only at run time: where they may stand, and when what is checked."""
+"""Values that are known only at run time: where they are allowed, and when each is checked."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ XComArg.__module__ = "airflow.sdk.definitions.xcom_arg"
     ["{{ ds }}", "a {% if x %}b{% endif %}", ["x", "{{ ds }}"], {"k": ("{{ ds }}",)}, PlainXComArg(), [XComArg()]],
 )
 def test_templates_and_results_are_late(value: Any) -> None:
-    """However deep they lie."""
+    """However deep they are nested."""
     assert is_late(value)
 
 
 @pytest.mark.parametrize("value", ["x", "{ds}", "}}", 5, None, ["x"], {"k": "v"}, object()])
 def test_all_else_is_known(value: Any) -> None:
-    """Braces alone make no template."""
+    """Braces alone do not make a template."""
     assert not is_late(value)
 
 
@@ -120,7 +120,7 @@ def test_a_template_in_a_list_of_text_waits() -> None:
 
 
 def test_a_template_where_no_text_is_declared_is_refused() -> None:
-    """With the place where it can stand."""
+    """With the place where it belongs."""
     with pytest.raises(ParameterError) as caught:
         Align(sample="NA2", threads="{{ params.threads }}")  # type: ignore[arg-type]
     assert str(caught.value) == (
@@ -131,7 +131,7 @@ def test_a_template_where_no_text_is_declared_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [XComArg(), PlainXComArg(), [XComArg()], {"k": (XComArg(),)}])
 def test_a_tasks_result_is_refused_in_the_constructor(value: Any) -> None:
-    """With the place where it can stand; also without a class."""
+    """With the place where it belongs; also without a class."""
     with pytest.raises(
         ParameterError, match=r"'sample' is a task's result or .*definition=Align, parameters={'sample'"
     ):
@@ -175,7 +175,7 @@ def test_who_calls_says_what_is_late() -> None:
 
 
 def test_an_instance_checks_what_comes_over_its_own_values() -> None:
-    """Its own count where nothing comes over them; errors name its revision."""
+    """Its own values count where none override them; errors name its revision."""
     align = Align(sample="NA1", threads=1, reference="s3://x").at_revision(9)
     align.check_with({"inputs": XComArg(), "threads": 2})
     with pytest.raises(DefinitionError, match="align-reads:9: NA1 takes one thread"):

@@ -250,7 +250,7 @@ def test_a_number_is_no_text() -> None:
 
 
 def test_json_data_keeps_numbers_and_lists() -> None:
-    """The form that Jinja may render: a template inside of a list stays one text of its own."""
+    """The form that Jinja may render: a template inside a list stays a text of its own."""
     typed = Typed(items=[1, 2], day=date(2026, 1, 31), flag=True)
     data = typed.to_data()
     assert {name: data[name] for name in ("items", "day", "flag", "url")} == {

@@ -129,7 +129,7 @@ def test_a_cursors_keys_are_the_newest_whole_seconds() -> None:
 
 
 def test_keys_of_a_cursor_are_kept_until_their_events_are_met_again() -> None:
-    """A restored key is no new event, and stays in the next cursor."""
+    """A restored key is not a new event, and stays in the next cursor."""
     keys = EventKeys(restored=[1, 2])
     assert not keys.add(500, 1)
     assert sorted(keys.newest(10, without=())[1]) == [1, 2]
@@ -163,7 +163,7 @@ def test_read_all_stops_at_its_limit_and_begins_at_its_start(frozen_aws: LocalAw
 
 
 def test_a_stream_that_does_not_exist_has_no_lines(frozen_aws: LocalAws) -> None:
-    """Before the first line there may be no stream, and that is no error."""
+    """Before the first line there may be no stream, and that is not an error."""
     stream = LogStream("", "/aws/batch/job", "us-east-1", "nothing/default/1")
     assert list(read_all(frozen_aws.clients(), stream, clock=FrozenClock(frozen_aws))) == []
 
@@ -251,7 +251,7 @@ def test_reading_waits_out_what_passes(frozen_aws: LocalAws) -> None:
 
 
 def test_reading_gives_up_after_minutes_and_at_once_when_asking_is_of_no_use(frozen_aws: LocalAws) -> None:
-    """An endpoint that stays away, a missing permission and a request that is refused end in our own errors."""
+    """An endpoint that does not come back, a missing permission and a refused request end in this package's errors."""
     stream = scripted(frozen_aws, seconds=20, running=10, lines=10)
     clients, clock = frozen_aws.clients(), FrozenClock(frozen_aws)
     frozen_aws.fault("FilterLogEvents", "denied", times=1)

@@ -230,7 +230,7 @@ def test_an_unknown_option_is_refused(option: str, message: str) -> None:
     ],
 )
 def test_a_field_of_a_wrong_type_is_named_by_its_path(changes: dict[str, Any], message: str) -> None:
-    """As AWS names it, however deep it lies."""
+    """As AWS names it, however deep it is nested."""
     assert message in refusal(**changes)
 
 

@@ -26,12 +26,12 @@ def submitted(aws: LocalAws, count: int = 1, *, register: dict[str, Any] | None 
 
 
 def talking(aws: LocalAws, count: int = 1, **script: Any) -> list[str]:
-    """Submit jobs that write a line a second for 30 s, and return their ids."""
+    """Submit jobs that write a line every second for 30 s, and return their ids."""
     aws.script(definition="talk", **{"running": 30, "lines": {"count": 30, "rate": 1.0}, **script})
     return aws.submit(aws.register("talk"), count=count)
 
 
 def assert_complete(updates: list[Update], count: int = 30) -> None:
-    """See that all lines came once each and in order, and the end."""
+    """Check that all lines came once each and in order, and then the end."""
     assert lines_of(updates) == [f"line {number}" for number in range(1, count + 1)]
     assert isinstance(updates[-1], Ended)

@@ -71,7 +71,7 @@ def test_lines_are_followed_inside_of_a_running_event_loop(aws: LocalAws) -> Non
 
 
 def test_a_reader_may_stop_following(aws: LocalAws) -> None:
-    """Whoever has seen enough leaves, the job goes on, and no thread stays."""
+    """A caller that has seen enough leaves, the job keeps running, and no thread stays."""
     job = submitted(aws, running=600, lines=["one", "two"])
     with contextlib.closing(cast("Generator[Any]", job.logs(follow=True))) as lines:
         next(lines)

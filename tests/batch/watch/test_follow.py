@@ -1,4 +1,4 @@
-"""LogFollower in virtual time: what is lost and what comes twice is nothing, whatever CloudWatch does."""
+"""LogFollower in virtual time: nothing is lost and nothing comes twice, whatever CloudWatch does."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_a_busy_stream_is_not_read_again_for_a_silent_ones_sake() -> None:
 
 
 def test_two_owners_follow_the_same_stream_each_on_its_own() -> None:
-    """A stream that two follow is asked for once a call, and each gets every line."""
+    """A stream with two followers is asked for once per call, and each gets every line."""
     world = LogWorld()
     world.write("one", steady(1, 0, 60))
     copy = Copy(world)
@@ -224,7 +224,7 @@ def test_lines_of_a_stream_are_handed_out_in_order_as_far_as_they_are_there() ->
 
 
 def test_a_dropped_stream_costs_nothing_more() -> None:
-    """What nobody follows any more is not asked for, also not to the end of a scan under way."""
+    """A stream that is no longer followed is not asked for, not even to the end of the current scan."""
     world = LogWorld(page_size=10)
     world.write("one", steady(10, 0, 60))
     copy = Copy(world)

@@ -13,7 +13,7 @@ from tests.batch.logs.log_world import (
 
 
 def test_missing_streams_are_found_out_and_the_others_read() -> None:
-    """A stream that does not exist makes the shared call fail: the others are read at once, and it when it is there."""
+    """A stream that does not exist makes the shared call fail: the others are read at once, it as soon as it exists."""
     world = LogWorld()
     names = [f"new{number}" for number in range(12)]
     for name in names:
@@ -28,7 +28,7 @@ def test_missing_streams_are_found_out_and_the_others_read() -> None:
 
 
 def test_a_stream_that_never_comes_settles_all_the_same() -> None:
-    """A container that wrote nothing may have no stream: its job's end does not wait for it for ever."""
+    """A container that wrote nothing may have no stream: its job's end does not wait for it forever."""
     copy = Copy(LogWorld())
     copy.follow("never")
     copy.run_until(10)
@@ -38,7 +38,7 @@ def test_a_stream_that_never_comes_settles_all_the_same() -> None:
 
 
 def test_a_whole_group_that_is_missing_costs_one_call() -> None:
-    """When it is the group that does not exist, there is no use in asking for each stream."""
+    """If the group does not exist, there is no point in asking for each stream."""
     copy = Copy(LogWorld())
     copy.follow(*(f"new{number}" for number in range(64)))
     scan = copy.logs.next_scan(REGION, moment(1.0))
@@ -159,7 +159,7 @@ def test_a_lagging_stream_that_may_not_be_read_any_more_goes_on_when_it_may() ->
 
 
 def test_one_refused_stream_does_not_blind_the_others() -> None:
-    """A call that CloudWatch refuses is divided until the stream it takes offence at is alone."""
+    """A call that CloudWatch refuses is split until the stream that it refuses is alone."""
     world = LogWorld()
     names = [f"s{number}" for number in range(8)]
     for name in names:

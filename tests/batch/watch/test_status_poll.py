@@ -94,7 +94,7 @@ def test_the_json_that_is_passed_on_says_what_botocores_parser_says(frozen_aws: 
     ("status", "body"), [(404, b'{"message": "gone"}'), (200, b"<html>"), (200, b"[1]"), (200, b"\xff")]
 )
 def test_what_is_no_answer_is_left_to_botocore(status: int, body: bytes) -> None:
-    """Errors, and whatever is no JSON object, are told as botocore tells them."""
+    """Errors, and whatever is not a JSON object, are reported as botocore reports them."""
     response, extra = {"status_code": status, "body": body}, dict[str, Any]()
     pass_json_on(response_dict=response, customized_response_dict=extra)
     assert response["body"] == body

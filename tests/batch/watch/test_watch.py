@@ -1,4 +1,4 @@
-"""JobWatcher in virtual time, over the local AWS: what a follower is told of a job, and at what price."""
+"""JobWatcher in virtual time, over the local AWS: what a follower is told about a job, and at what price."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def test_nobody_is_told_after_leaving(frozen_aws: LocalAws) -> None:
 
 
 def test_a_watcher_terminates_without_followers(frozen_aws: LocalAws) -> None:
-    """`terminate` needs nobody who follows."""
+    """`terminate` needs no follower."""
     [job_id] = submitted(frozen_aws, running=1_000)
 
     async def main() -> None:

@@ -65,7 +65,7 @@ def test_a_page_token_that_cloudwatch_forgot_costs_no_line(frozen_aws: LocalAws)
 
 
 def test_throttling_slows_the_calls_down(frozen_aws: LocalAws) -> None:
-    """When AWS bears half of the calls that there would be, only a few of them are throttled."""
+    """If AWS allows half of the calls that there would be, only a few of them are throttled."""
     ids = talking(frozen_aws, 30, running=30, lines=[])
     frozen_aws.fault("DescribeJobs", "throttle", rate=5)
 
@@ -137,7 +137,7 @@ def test_logs_that_are_away_are_told_of_too(frozen_aws: LocalAws) -> None:
 
 
 def test_expired_credentials_have_the_clients_built_anew(frozen_aws: LocalAws) -> None:
-    """A client whose credentials have run out is replaced, and nothing is lost."""
+    """A client whose credentials have expired is replaced, and nothing is lost."""
     [job_id] = talking(frozen_aws)
     make, made = frozen_aws.clients(), []
 

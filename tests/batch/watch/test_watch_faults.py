@@ -1,4 +1,4 @@
-"""Faults of minutes while many jobs are watched: nobody's wait ends, AWS is spared, and detection recovers."""
+"""Faults of minutes while many jobs are watched: no wait ends, AWS is spared, and detection recovers."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_a_millisecond_is_not_divided_between_triggerer_and_worker(frozen_aws: L
 
 
 def test_a_worker_with_a_larger_budget_copies_all_itself(frozen_aws: LocalAws) -> None:
-    """With the lines per second that a worker bears nothing is left unread."""
+    """With a worker's lines per second nothing is left unread."""
     [job_id] = submitted(frozen_aws, running=12, lines={"count": 10_000, "rate": 1_000.0})
 
     async def main() -> list[Update]:
@@ -169,7 +169,7 @@ def test_where_to_begin_is_asked_once_there_is_a_log(frozen_aws: LocalAws) -> No
 
 
 def test_where_to_begin_is_not_asked_for_a_job_without_a_log(frozen_aws: LocalAws) -> None:
-    """A job that waits for an instance has nothing to go on with."""
+    """A job that is waiting for an instance has no log to continue."""
     [job_id] = submitted(frozen_aws, runnable=600)
 
     async def find() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""JobWatcher when AWS says no, or something of ours is wrong: who ends, and with what, in virtual time."""
+"""JobWatcher when AWS says no, or this package has a bug: which followers end, and with what, in virtual time."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_job_that_aws_does_not_know_yet_is_followed_when_it_does(frozen_aws: L
 
 
 def test_a_job_that_was_known_and_is_forgotten_is_an_error(frozen_aws: LocalAws) -> None:
-    """A follower does not wait for ever for a job that AWS does not mention any more."""
+    """A follower does not wait forever for a job that AWS no longer mentions."""
     [job_id] = talking(frozen_aws, running=1_000)
 
     async def main() -> None:
@@ -110,7 +110,7 @@ def test_without_the_permission_to_read_logs_the_status_goes_on(frozen_aws: Loca
 
 
 def test_a_stream_that_cloudwatch_refuses_is_a_problem_of_its_own_job(frozen_aws: LocalAws) -> None:
-    """A request that is refused for what it asks ends no follower."""
+    """A request that is refused because of what it asks ends no follower."""
     [job_id] = talking(frozen_aws)
     frozen_aws.fault("FilterLogEvents", "error", code="InvalidParameterException", status=400, message="no such name")
 
@@ -124,7 +124,7 @@ def test_a_stream_that_cloudwatch_refuses_is_a_problem_of_its_own_job(frozen_aws
 
 
 def test_without_credentials_all_followers_end(frozen_aws: LocalAws) -> None:
-    """No credentials, and credentials that AWS does not know, are errors that asking again would not mend."""
+    """No credentials, and credentials that AWS does not know, are errors that asking again would not fix."""
     [job_id] = talking(frozen_aws)
 
     def without(service: str, **_: Any) -> Any:
@@ -145,7 +145,7 @@ def test_without_credentials_all_followers_end(frozen_aws: LocalAws) -> None:
 
 
 def test_an_id_that_aws_takes_offence_at_ends_its_own_follower_only(frozen_aws: LocalAws) -> None:
-    """A call that is refused is divided until the id that is the reason is alone."""
+    """A call that is refused is split until the id that is the reason is alone."""
     ids = talking(frozen_aws, 5, running=10, lines=[])
     make = frozen_aws.clients()
 
@@ -174,7 +174,7 @@ def test_an_id_that_aws_takes_offence_at_ends_its_own_follower_only(frozen_aws: 
 
 
 def test_a_bug_ends_every_follower_with_itself(frozen_aws: LocalAws) -> None:
-    """What nobody expected is never waited for in silence: it comes out of every follower, and a new watch works."""
+    """An unexpected error does not leave anything waiting: every follower raises it, and a new watch works."""
     ids = talking(frozen_aws, 3)
 
     class OurBugError(Exception):
@@ -208,7 +208,7 @@ def test_a_bug_ends_every_follower_with_itself(frozen_aws: LocalAws) -> None:
 
 
 def test_a_watcher_that_is_cancelled_from_outside_leaves_nobody_waiting(frozen_aws: LocalAws) -> None:
-    """Somebody who cancels all tasks of a loop ends the followers, too."""
+    """Cancelling all tasks of a loop ends the followers, too."""
     [job_id] = talking(frozen_aws, running=1_000)
 
     async def main() -> None:
@@ -223,7 +223,7 @@ def test_a_watcher_that_is_cancelled_from_outside_leaves_nobody_waiting(frozen_a
 
 
 def test_a_termination_says_why_it_cannot_be(frozen_aws: LocalAws) -> None:
-    """Access denied, and an endpoint that stays away, are our own errors with the action's name."""
+    """Access denied, and an endpoint that does not come back, are this package's errors with the action's name."""
     [job_id] = talking(frozen_aws, running=1_000)
 
     async def main() -> None:

@@ -39,7 +39,7 @@ class MeasuredLoop(asyncio.SelectorEventLoop):
 
 
 def test_a_real_job_is_followed_to_its_end(aws: LocalAws) -> None:
-    """A process of this machine: its lines in order, its exit code, in real time."""
+    """A process on this machine: its lines in order, its exit code, in real time."""
     reference = aws.register("count", ["sh", "-c", "for i in 1 2 3 4 5; do echo line $i; sleep 0.1; done; exit 3"])
     [job_id] = aws.submit(reference)
     watcher = JobWatcher(aws.clients(), QUICK)
