@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def test_import_loads_neither_airflow_nor_boto3() -> None:
-    """`--help` answers without a word from Airflow or boto3."""
+    """`--help` answers without loading Airflow or boto3."""
     code = (
         "import sys, airflow_batch_jobs.cli; print([m for m in ('airflow', 'boto3', 'botocore') if m in sys.modules])"
     )
@@ -36,7 +36,7 @@ def test_version_is_the_package_s() -> None:
 
 @pytest.mark.parametrize("command", ["demo", "local", "submit", "status", "logs", "terminate", "orphans", "migrate"])
 def test_help_of_every_command_has_an_example(command: str) -> None:
-    """Whoever asks for help sees how the command is written."""
+    """The help shows how the command is written."""
     assert f"airflow-batch-jobs {command} " in CliRunner().invoke(app, [command, "--help"]).stdout.replace("Usage", "")
 
 
@@ -67,7 +67,7 @@ def test_status_is_a_table_on_a_terminal(
 def test_a_wait_turns_a_spinner_on_a_terminal(
     run: Callable[..., Any], aws: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """People see that something goes on, and the spinner is gone from what a script reads."""
+    """A person sees that something is going on; a script's output has no spinner."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     aws.script(definition="slow", runnable=3, running=0.1)  # the command looks at once, and after two seconds
     result = run("submit", aws.register("slow"), "-q", "default", "--wait")

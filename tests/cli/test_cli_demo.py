@@ -39,7 +39,7 @@ def test_a_demo_that_fails_says_why_in_one_line(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_what_ctrl_c_has_broken_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that the same Ctrl-C has ended makes no error of its own."""
+    """A process that the same Ctrl-C has ended does not cause an error of its own."""
 
     def fail(*_: Any) -> Stage:
         signal.raise_signal(signal.SIGINT)

@@ -92,7 +92,7 @@ def test_no_answer_from_aws_exits_with_3(run: Run, aws: LocalAws, kind: str, mon
 
 
 def test_nobody_listens_at_the_endpoint(run: Run) -> None:
-    """An endpoint that is down is said to be one."""
+    """An endpoint that is down is reported as such."""
     result = run("status", "some-id", "--endpoint-url", "http://127.0.0.1:1")
 
     assert result.exit_code == 3
@@ -125,7 +125,7 @@ def test_status_tells_a_line_a_job_without_a_terminal(run: Run, aws: LocalAws, s
 
 
 def test_status_names_the_child_that_failed(run: Run, aws: LocalAws, shell: str) -> None:
-    """Of an array it says which children failed, and why."""
+    """For an array it says which children failed, and why."""
     script = "exit $AWS_BATCH_JOB_ARRAY_INDEX"
     [job_id] = aws.submit(shell, parameters={"script": script}, arrayProperties={"size": 2})
     aws.wait_for_status(job_id)
@@ -181,7 +181,7 @@ def test_terminate_stops_a_job_and_keeps_the_reason(run: Run, aws: LocalAws, she
 
 
 def test_terminate_leaves_a_job_that_has_ended(run: Run, aws: LocalAws, shell: str) -> None:
-    """A job that has ended is told as such, and that is no error."""
+    """A job that has ended is reported as such, and that is not an error."""
     [job_id] = aws.submit(shell, parameters={"script": "true"})
     aws.wait_for_status(job_id)
     result = run("terminate", job_id)

@@ -81,7 +81,7 @@ def test_what_it_exports_is_all_that_the_other_commands_need(number: signal.Sign
 
 
 def test_a_given_access_key_holds_and_is_not_printed() -> None:
-    """Whoever gives one knows it, and the output of a container is kept."""
+    """The user who sets one knows it, and the output of a container is kept."""
     key = secrets.token_hex()
     with running("--host", "0.0.0.0", LOCAL_AWS_ACCESS_KEY=key) as (process, _):  # noqa: S104 - as in a container
         assert process.stdout
@@ -95,7 +95,7 @@ def test_a_given_access_key_holds_and_is_not_printed() -> None:
 
 
 def test_a_taken_port_is_a_usage_error() -> None:
-    """A port that somebody else listens on is named."""
+    """A port that is already in use is named."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         result = run("local", "--port", port)

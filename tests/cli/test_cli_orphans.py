@@ -112,7 +112,7 @@ def airflow() -> Iterator[Airflow]:
 
 @pytest.fixture
 def job_id(aws: LocalAws) -> str:
-    """A job that runs on, of a task instance."""
+    """A running job of a task instance."""
     aws.register("job")
     aws.script(definition="job", running=3600)
     [job_id] = aws.submit("job:1", jobName=new_job_name(TASK.job_name_prefix()), tags=task_tags(TASK))
@@ -166,7 +166,7 @@ def test_the_job_of_a_task_that_goes_on_is_left(
 
 
 def test_what_the_user_may_not_see_is_not_gone(sweep: Run, aws: LocalAws, airflow: Airflow, job_id: str) -> None:
-    """A missing permission in Airflow costs nobody his job."""
+    """A missing permission in Airflow does not cost a job its life."""
     airflow.status = 403
     result = sweep("--terminate")
 
@@ -247,7 +247,7 @@ def test_a_wrong_command_line_is_a_usage_error(sweep: Run, arguments: tuple[str,
 
 
 def test_without_the_official_client_it_says_what_to_install(sweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an extra: nothing else of the package needs it."""
+    """It is an extra: nothing else in the package needs it."""
     monkeypatch.setitem(sys.modules, "airflow_client.client", None)
     result = sweep()
 

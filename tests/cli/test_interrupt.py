@@ -1,4 +1,4 @@
-"""Signals that are looked at, not broken off by."""
+"""Signals are checked for; they do not break anything off."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_signal_is_raised_only_where_it_is_looked_for(number: signal.Signals, 
 
 
 def test_the_first_signal_counts() -> None:
-    """Somebody who presses Ctrl-C again changes nothing."""
+    """Pressing Ctrl-C again changes nothing."""
     with Interrupts() as interrupts:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)

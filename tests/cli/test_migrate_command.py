@@ -107,7 +107,7 @@ def test_a_file_that_is_no_python_is_named(tmp_path: Path) -> None:
 
 
 def test_the_help_says_how_and_what_the_exit_codes_mean() -> None:
-    """Whoever asks for help sees an example, the mark to look for, and what a script can rely on."""
+    """The help has an example, the mark to look for, and what a script can rely on."""
     from airflow_batch_jobs.cli import app as whole
 
     app = typer.Typer(rich_markup_mode=whole.rich_markup_mode)

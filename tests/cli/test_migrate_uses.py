@@ -155,7 +155,7 @@ def test_what_else_depends_on_the_class_is_marked(rewrite: Rewrite, code: str, f
 
 
 def test_an_annotation_beside_what_is_left_is_marked(rewrite: Rewrite) -> None:
-    """Nobody can tell which of the two classes it means."""
+    """It is unclear which of the two classes it means."""
     code = f"{IMPORT}def f(x: BatchOperator): ...\nBatchOperator(**y)\n"
 
     assert marked(rewrite(code)) == [

@@ -1,4 +1,4 @@
-"""boto3 clients of the local AWS that hold every answer against the service's own model."""
+"""boto3 clients of the local AWS that check every answer against the service's own model."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _hold_against_model(response_dict: dict[str, Any], operation_model: Operatio
 
 @pytest.fixture
 def client_of() -> Callable[[Control, str], Any]:
-    """Make a client without retries whose every answer is held against the service's model."""
+    """Make a client without retries that checks every answer against the service's model."""
 
     def make(aws: Control, service: str) -> Any:
         from botocore.config import Config

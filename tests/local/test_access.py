@@ -1,4 +1,4 @@
-"""Who may use the endpoint, and what it says to everybody else."""
+"""Who may use the endpoint, and what it says to everyone else."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_only_this_machine_reaches_it(aws: LocalAws) -> None:
 
 
 def test_an_operation_that_is_not_served_is_named(batch: Any, logs: Any, aws: LocalAws) -> None:
-    """Be it one that AWS has or not."""
+    """Whether AWS has it or not."""
     with pytest.raises(ClientError, match="does not serve batch:ListSchedulingPolicies") as raised:
         batch.list_scheduling_policies()
     assert raised.value.response["Error"]["Code"] == "UnknownOperationException"

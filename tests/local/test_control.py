@@ -104,7 +104,7 @@ def test_a_wait_has_an_end(control: Control) -> None:
 
 
 def test_a_wait_for_a_status_ends_with_the_job(control: Control) -> None:
-    """A status that is not to come any more is not waited for."""
+    """A status that can no longer come is not waited for."""
     control.script(attempts=[{"exit_code": None, "starts": False}])
     [job_id] = control.submit(control.register("align"))
     control.advance(10)

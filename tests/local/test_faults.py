@@ -217,7 +217,7 @@ def test_a_page_can_be_empty_before_the_end(frozen_aws: LocalAws, frozen_logs: A
 
 
 def test_a_page_token_can_expire(frozen_aws: LocalAws, frozen_logs: Any) -> None:
-    """An error of one's own, for calls with a parameter alone."""
+    """A custom error, only for calls with a parameter."""
     frozen_aws.register("align")
     frozen_aws.script(running=10, lines=10)
     frozen_aws.submit("align:1")

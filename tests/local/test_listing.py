@@ -1,4 +1,4 @@
-"""ListJobs: which jobs, in which order, by how many a page."""
+"""ListJobs: which jobs, in which order, how many per page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The states a job walks through, and the times it shows."""
+"""The states a job passes through, and the times it shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STATES = ["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"
 
 
 def walk(aws: LocalAws, job_id: str, seconds: int) -> list[str]:
-    """Return the state at each of so many seconds."""
+    """Return the state at each of these seconds."""
     seen = []
     for _ in range(seconds):
         seen.append(aws.job(job_id)["status"])

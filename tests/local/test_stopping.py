@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from airflow_batch_jobs.local import LocalAws
 
-#: So many seconds after the submit a job is in this state.
+#: How many seconds after the submit a job is in each state.
 SECONDS_TO = {"SUBMITTED": 0, "PENDING": 1, "RUNNABLE": 2, "STARTING": 3, "RUNNING": 4}
 
 
@@ -138,7 +138,7 @@ def test_a_reason_has_a_length(batch: Any, aws: LocalAws) -> None:
 
 
 def test_a_job_that_waits_for_a_slot_leaves_the_line(aws: LocalAws, batch: Any) -> None:
-    """What is behind it moves up, and the slot goes to nobody else."""
+    """The jobs behind it move up, and its slot goes to no other job."""
     aws.register("align")
     aws.script(definition="align", running=3600, uses_slot=True)
     ids = aws.submit("align:1", count=6)
