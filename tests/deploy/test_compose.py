@@ -24,7 +24,7 @@ SECRETS = {name for name, value in compose_file.settings().items() if not value}
 
 
 def validate(path: Path) -> subprocess.CompletedProcess[str]:
-    """Hold a file against the published schema of the Compose specification."""
+    """Check a file against the published schema of the Compose specification."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -52,7 +52,7 @@ def test_nothing_listens_beyond_this_machine(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_each_service_starts_after_what_it_depends_on(profile: str) -> None:
-    """What a service depends on is of its profile and comes first, with a health check where that is waited for."""
+    """What a service depends on is in its profile and comes first, with a health check if that is waited for."""
     seen: dict[str, compose_file.Service] = {}
     for each in compose_file.services(profile, VARIABLES):
         for name, condition in each.depends_on.items():
@@ -220,7 +220,7 @@ def test_every_volume_and_network_is_declared() -> None:
 
 
 def test_the_image_is_the_airflow_that_we_speak_of() -> None:
-    """The image is one exact Airflow, of the version that the README wants at least, and the only one we name."""
+    """The image is one exact Airflow, at least the version that the README asks for, and the only one named."""
     written = compose_file.document()["services"]
     dockerfile = written["worker"]["build"]["dockerfile_inline"]
     (base,) = re.findall(r"^FROM apache/airflow:(\d+\.\d+\.\d+)-python3\.1[123]$", dockerfile, re.MULTILINE)
@@ -248,7 +248,7 @@ def test_the_image_is_built_from_what_is_there() -> None:
 
 
 def test_other_images_are_pinned() -> None:
-    """PostgreSQL and Redis are of one minor version."""
+    """PostgreSQL and Redis are pinned to a minor version."""
     written = compose_file.document()["services"].values()
     others = {each["image"] for each in written if "build" not in each}
 

@@ -71,7 +71,7 @@ def health_check_of_the_worker() -> list[str]:
 
 
 def test_what_init_writes_is_what_the_api_server_reads(tmp_path: Path) -> None:
-    """The passwords file that `init` writes is JSON whatever the password is, and nobody else may read it."""
+    """The passwords file that `init` writes is JSON whatever the password is, and no other user may read it."""
     password = "\"quoted\" and $HOME and 'more'"
     init, api_server = (services("local", AIRFLOW_ADMIN_PASSWORD=password)[name] for name in ("init", "api-server"))
     variable = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
@@ -110,7 +110,7 @@ def test_all_of_airflow_agrees() -> None:
 
 
 def test_logs_are_in_one_place() -> None:
-    """Who writes task logs and who shows them have the same volume, in the folder that Airflow is told."""
+    """The services that write task logs and those that show them share a volume, in the folder that Airflow is told."""
     for profile in PROFILES:
         for each in services(profile).values():
             if {"api-server", "celery", "triggerer"} & set(each.command):

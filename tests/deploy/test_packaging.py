@@ -126,7 +126,7 @@ _MIDDLE = list(PYTHONS)[1:-1]
 
 
 def uv(*arguments: str | Path, cwd: Path) -> None:
-    """Run uv as somebody would in an empty folder: without this checkout's environment."""
+    """Run uv as in an empty folder: without this checkout's environment."""
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
     result = subprocess.run(["uv", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -380,7 +380,7 @@ def test_the_command_works(environment: Environment, built: Built) -> None:
 
 
 def test_without_the_extra_a_command_says_what_to_install(environment: Environment) -> None:
-    """`orphans` needs Airflow's client, which nobody else has to install; what `migrate` needs, Airflow brings."""
+    """Only `orphans` needs Airflow's client, an extra; what `migrate` needs comes with Airflow."""
     command = "orphans --queue q --deployment d --airflow-url http://127.0.0.1:9 --airflow-token t --region eu-west-1"
     result = environment.run(NAME, *command.split())
     assert (result.returncode, result.stdout) == (2, "")

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "airflow_batch_jobs"
-#: What stands for a value in a message, here and in the documents.
+#: The placeholder for a value in a message, here and in the documents.
 GAP = "…"
-#: The local AWS and the demo are no part of what runs in production.
+#: The local AWS and the demo are not part of what runs in production.
 _ELSEWHERE = frozenset({"local", "demo"})
 
 
@@ -43,7 +43,7 @@ def modules() -> dict[str, ast.Module]:
 
 
 def nodes() -> Iterator[tuple[Place, ast.AST]]:
-    """Yield every node of the package with the function that it stands in, without docstrings."""
+    """Yield every node of the package with the function that it is in, without docstrings."""
     for module, tree in modules().items():
         yield from nodes_of(tree, module)
 
@@ -61,7 +61,7 @@ def nodes_of(tree: ast.AST, module: str, name: str = "") -> Iterator[tuple[Place
 
 
 def template(node: ast.AST) -> str | None:
-    """Return a text as it stands in the source, with `…` for values in it; None for what is no text."""
+    """Return a text as it is in the source, with `…` for values; None for what is not a text."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else None
     if isinstance(node, ast.JoinedStr):

@@ -197,7 +197,7 @@ def test_errors_name_the_actions_that_are_called(aws: LocalAws) -> None:
 
 @pytest.mark.parametrize("name", [AIRFLOW, WATCH_ONLY, SWEEP, BY_HAND, REGISTER])
 def test_all_resources_are_named_where_aws_knows_some(name: str) -> None:
-    """`*` stands only where AWS has nothing narrower, and there always."""
+    """`*` is used where AWS has nothing narrower, and only there."""
     for statement in policy(name):
         assert {action in FOR_ALL for action in actions_of(statement)} == {statement["Resource"] == "*"}
 

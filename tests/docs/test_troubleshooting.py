@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md: every error and warning is there, in the words in which it comes."""
+"""docs/troubleshooting.md: every error and warning is there, in its own words."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PAGE = ROOT / "docs" / "troubleshooting.md"
 PRODUCTION = ROOT / "docs" / "production.md"
 CLASSES = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, BatchJobsError)}
-#: These make their message of their arguments; all others are given it.
+#: These make their message from their arguments; all others are given it.
 MADE = {name for name in CLASSES if "__init__" in vars(getattr(errors, name))} - {"AwsError"}
 #: Lines whose text is made elsewhere, by where they are written. The text itself is looked for below.
 MADE_ELSEWHERE = {
@@ -45,7 +45,7 @@ MADE_ELSEWHERE = {
     "job_task:JobTask._conclude: outcome.summary",
     "sweep:BatchOrphanSweepOperator.execute: report.summary()",
 }
-#: What tells of the usual course of things.
+#: Lines about the usual course of things.
 USUAL = {
     "Submitted job … (…): … to …",
     "Terminated job …: …",
@@ -55,7 +55,7 @@ USUAL = {
 
 
 def section(title: str) -> str:
-    """Return the text under a heading of the page, those below it included."""
+    """Return the text under a heading of the page, including the headings below it."""
     page = PAGE.read_text(encoding="utf-8")
     level = title.partition(" ")[0]
     found = re.search(rf"^{re.escape(title)}\n(.*?)(?=^{level} |\Z)", page, re.DOTALL | re.MULTILINE)
@@ -88,7 +88,7 @@ def quotes(cell: str) -> list[str]:
 
 
 def covers(quote: str, message: str) -> bool:
-    """Tell whether a message is the quoted one, whatever stands for `…`."""
+    """Tell whether a message is the quoted one, whatever is in place of `…`."""
     return re.fullmatch(".*".join(map(re.escape, quote.split(GAP))), message, re.DOTALL) is not None
 
 
@@ -137,7 +137,7 @@ def raised(work: Callable[[], object]) -> BatchJobsError:
 
 @cache
 def produced() -> tuple[BatchJobsError, ...]:
-    """Return errors as they come about."""
+    """Return errors as they occur."""
     unfilled = SimpleNamespace(container_overrides={}, options={}, parameters={}, job_definition="align:7")
     with_placeholder = {"containerProperties": {"command": ["align", "Ref::sample"]}}
     return (
@@ -209,7 +209,7 @@ def test_every_error_has_an_entry_and_no_other_has() -> None:
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_quoted_messages_come_about(name: str) -> None:
-    """Each is the message of an error that was made here, or stands in the source as it is quoted."""
+    """Each is the message of an error that was made here, or is in the source as it is quoted."""
     messages = [str(error) for error in produced() if type(error).__name__ == name]
     for quote in entries()[name]:
         assert quote in written(name) or any(covers(quote, message) for message in messages), quote
@@ -233,7 +233,7 @@ def test_all_messages_of_the_source_are_quoted(name: str) -> None:
 
 
 def test_every_class_that_makes_its_message_was_made_here() -> None:
-    """So that its quotes are held against it."""
+    """So that its quotes are checked against it."""
     kinds = {type(error).__name__ for error in produced()}
     bases = {"BatchJobsError", "DefinitionError", "AwsError"}
     given = {name for name in CLASSES if written(name)}
@@ -242,7 +242,7 @@ def test_every_class_that_makes_its_message_was_made_here() -> None:
 
 
 def test_quoted_lines_are_written() -> None:
-    """Each stands in the source, or is a line of the sweep."""
+    """Each is in the source, or is a line of the sweep."""
     swept = list(sweep_lines())
     for line in lines():
         assert line in texts() or any(covers(line, one) for one in swept), line
@@ -259,7 +259,7 @@ def sweep_lines() -> Iterator[str]:
 
 
 def test_every_warning_is_quoted() -> None:
-    """And every line of information that is not of the usual course of things."""
+    """And every line of information that is not about the usual course of things."""
     told = {
         text
         for place, name, args in named_calls()
@@ -298,7 +298,7 @@ def test_every_error_of_airflows_is_quoted() -> None:
 
 
 def test_reasons_of_terminations_are_those_that_are_given() -> None:
-    """Each stands in the source."""
+    """Each is in the source."""
     reasons = [quote for reason, *_ in rows("## Who terminated my job?") for quote in quotes(reason)]
     assert len(reasons) == len(set(reasons)) >= 7
     assert set(reasons) <= texts()

@@ -144,7 +144,7 @@ def _aws_steps(world: World) -> Iterator[Step]:
 
 
 def _minute_steps(world: World, setting: Setting) -> Iterator[Step]:
-    """Yield the ends of minutes that somebody waits for, or that pass before the request has gone out."""
+    """Yield the ends of minutes that an attempt waits for, or that pass before the request has gone out."""
     sending = {worker for worker in world.workers if worker.place in ("check", "send")}
     slow = {worker for worker in sending if worker.is_paused or worker.is_late}
     names = {worker.attempt for worker in slow if worker.attempt not in world.minute_over}

@@ -163,7 +163,7 @@ class TaskInstance(NamedTuple):
 
     @property
     def told_state(self) -> str | None:
-        """The state as Airflow tells it to who asks."""
+        """The state that Airflow returns to whoever asks."""
         return {"cleared": None, "reset": None, "resuming": "running"}.get(self.state, self.state)
 
     @property
