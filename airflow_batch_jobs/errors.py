@@ -154,7 +154,7 @@ class SubmitUnansweredError(BatchJobsError):
 
 
 class StaleAttemptError(BatchJobsError):
-    """Another attempt of this task instance has taken over; this one must not act any more."""
+    """Another attempt of this task instance has taken over; this one must no longer act."""
 
 
 class RecordUnavailableError(BatchJobsError):

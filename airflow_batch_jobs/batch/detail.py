@@ -93,7 +93,7 @@ class JobDetail:
         node_index: Which node of its multi-node job this is.
         containers: What the job runs.
         results: The current state of those containers.
-        pod: Where a job on EKS runs; None elsewhere.
+        pod: Where a job on EKS runs; None for any other job.
     """
 
     job_id: str

@@ -67,19 +67,19 @@ class JobLines:
         return self.strange + beyond + sum(self.numbers.values()) - len(self.numbers)
 
 
-#: Where the lines are counted that a thread copies, and the problems kept that it tells.
+#: Where the lines that a thread copies are counted, and its warnings kept.
 _COUNTED: ContextVar[tuple[JobLines, list[str]]] = ContextVar("_COUNTED")
 
 
 @contextmanager
 def counted_lines(lines: JobLines) -> Iterator[list[str]]:
-    """Count what this thread writes of a job's lines into the task log, in place of writing it.
+    """Count the lines of a job that this thread writes to the task log, instead of writing them.
 
     Args:
         lines: Where they are counted.
 
     Yields:
-        A list that gets what somebody should read.
+        A list that gets the warnings.
     """
     problems: list[str] = []
 

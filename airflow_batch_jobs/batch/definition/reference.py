@@ -12,7 +12,7 @@ from airflow_batch_jobs.errors import DefinitionError
 NAME_LIMIT = 128
 #: The rule for names in words, for errors.
 NAME_RULE = f"a name has 1 to {NAME_LIMIT} letters, digits, hyphens and underscores and begins with a letter or digit"
-#: So many random digits stand behind a name that is to be unique.
+#: A name that is to be unique ends in this many random digits.
 RANDOM_DIGITS = 6
 _NAME = rf"[0-9A-Za-z][0-9A-Za-z_-]{{0,{NAME_LIMIT - 1}}}"
 _ARN = re.compile(

@@ -91,7 +91,7 @@ def _single(value: Any) -> Any:
             raise ValueError("is bytes, which have no text of their own; decode them first")
         case Secret() | SecretStr() | SecretBytes():
             raise ValueError(
-                "is a secret, and whoever may call DescribeJobs can read a job's parameters; "
+                "is a secret, and anyone who may call DescribeJobs can read a job's parameters; "
                 "give it to the container through the `secrets` of the job definition"
             )
     return _foreign(value)
