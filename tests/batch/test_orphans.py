@@ -58,7 +58,7 @@ class World:
         return OrphanSweep(clients=self.aws.clients(), clock=FrozenClock(self.aws), **defaults | options)
 
     def tell(self, owners: Sequence[TaskKey]) -> Mapping[TaskKey, str | None]:
-        """Tell the states of task instances; those of which nothing is known are gone."""
+        """Return the states of task instances; unknown ones are gone."""
         self.asked += owners
         return {owner: self.states.get(owner, GONE) for owner in owners}
 
