@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.task import execution_timeout
-from airflow_batch_jobs.task.connection import AwsConnection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_batch_jobs.task.connection import AwsConnection
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
     from airflow_batch_jobs.task.on_worker import WorkerWait
 
@@ -42,6 +42,8 @@ class JobTask:
 
     @property
     def _connection(self) -> AwsConnection:
+        from airflow_batch_jobs.task.connection import AwsConnection
+
         return AwsConnection.of(self)
 
     @property

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 
-from airflow_batch_jobs.task.connection import AwsConnection
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
@@ -71,6 +69,7 @@ class BatchOrphanSweepOperator(BaseOperator):
         from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep
         from airflow_batch_jobs.config import Settings
         from airflow_batch_jobs.task import log
+        from airflow_batch_jobs.task.connection import AwsConnection
         from airflow_batch_jobs.task.supervisor import states_on_worker
 
         connection = AwsConnection.of(self)
