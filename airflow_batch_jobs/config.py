@@ -24,31 +24,31 @@ def _option(default: Any, description: str) -> Any:
 class Settings:
     """The `[batch_jobs]` options: each field is one, with its default and what Airflow shows as its description."""
 
-    poll_interval: float = _option(5, "Seconds between two looks at a job that is waited for.")
+    poll_interval: float = _option(5, "Seconds between two looks at a job that a task waits for.")
     status_calls_per_second: float = _option(
-        10, "The most DescribeJobs calls a second of one process for one AWS connection; halved on throttling."
+        10, "The most DescribeJobs calls per second of one process for one AWS connection; halved on throttling."
     )
     log_calls_per_second: float = _option(
         4,
-        "The most FilterLogEvents calls a second of one process for one AWS connection; halved on throttling. "
+        "The most FilterLogEvents calls per second of one process for one AWS connection; halved on throttling. "
         "AWS allows 5 per account and region.",
     )
     log_lines_per_second: float = _option(
-        400, "The most log lines a second that a triggerer copies; the rest is copied by a worker at the end."
+        400, "The most log lines per second that a triggerer copies; a worker copies the rest at the end."
     )
     log_settle_seconds: float = _option(
-        5, "The least time for which late log events are looked for after a job has ended, in seconds."
+        5, "How long, at least, late log events are looked for after a job has ended, in seconds."
     )
     log_lookback_seconds: float = _option(120, "How late a log event may come and still be copied, in seconds.")
     log_max_lines: int = _option(1_000_000, "The most lines of one log stream that are copied.")
     finish_in_triggerer: bool = _option(
         False,  # noqa: FBT003 - a default among others
-        "End succeeded tasks in the triggerer, without another worker start, where that can be.",
+        "End succeeded tasks in the triggerer, without another worker start, where possible.",
     )
     deployment: str = _option("", "The name of this Airflow among those that submit jobs in the same AWS account.")
     sweep_orphans: bool = _option(
         False,  # noqa: FBT003 - as above
-        "Let triggerers look once a minute into the queues of the jobs they wait for, and terminate the jobs of this "
+        "Once a minute, let triggerers check the queues of the jobs they wait for, and terminate the jobs of this "
         "deployment whose task instance is final or gone. Needs deployment.",
     )
 

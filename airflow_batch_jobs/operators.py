@@ -250,7 +250,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         try:
             jobs = submission.unfinished()
         except AwsError as error:  # the timeout is what must be reported
-            log.problem(f"A job named {submission.request.job_name} may run on. {error}")
+            log.problem(f"A job named {submission.request.job_name} may still be running. {error}")
             return None
         outcome = None
         for job in jobs:
@@ -274,7 +274,7 @@ class BatchJobOperator(JobTask, BaseOperator):
             if TaskStateRecords(context["task_state_store"]).read() is not None:
                 terminate(self._connection.clients(), job["job_id"], stop.TRIGGER_CRASHED)
         except Exception as error:  # noqa: BLE001 - what has ended the wait is what must be reported
-            log.problem(f"Job {job['job_id']} may run on: {error}")
+            log.problem(f"Job {job['job_id']} may still be running: {error}")
 
 
 def _reference_of(definition: JobDefinition | type[JobDefinition] | str) -> str:
@@ -290,7 +290,7 @@ def _reference_of(definition: JobDefinition | type[JobDefinition] | str) -> str:
         return definition.declared_reference()
     if not isinstance(definition, str):
         raise DefinitionError(
-            f"definition={definition!r} is no job definition. Pass a JobDefinition, its class, or a text like "
+            f"definition={definition!r} is not a job definition. Pass a JobDefinition, its class, or a text like "
             '"align-reads:7"; what upstream tasks return goes through parameters=.'
         )
     if not is_late(definition):

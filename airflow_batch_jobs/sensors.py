@@ -64,8 +64,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         super().__init__(**kwargs)
         if self.mode == "reschedule":
             raise ValueError(
-                f"{self.task_id}: a BatchJobSensor gives its worker slot back by deferrable=True, not by "
-                'mode="reschedule".'
+                f'{self.task_id}: a BatchJobSensor frees its worker slot with deferrable=True, not mode="reschedule".'
             )
         self.job_id: Any = job_id  # text only after rendering
         self.deferrable = deferrable

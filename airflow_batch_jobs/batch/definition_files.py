@@ -51,7 +51,7 @@ class DefinitionFile:
         try:
             request = json.loads(self.path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise DefinitionError(f"{self.path} is no JSON: {error}") from error
+            raise DefinitionError(f"{self.path} is not JSON: {error}") from error
         if not isinstance(request, dict) or request.get("jobDefinitionName") != self.name:
             raise DefinitionError(f'{self.path} must be a JSON object with "jobDefinitionName": "{self.name}".')
         return dict(self._with_programs(request))
@@ -108,7 +108,9 @@ def register_folder(clients: ClientFactory, folder: Path) -> list[str]:
     for each, request in requests:
         revision = batch.call("register_job_definition", itemgetter("revision"), **request)
         if revision != each.revision:
-            raise DefinitionError(f"{each.path} was registered as revision {revision}: it was there before.")
+            raise DefinitionError(
+                f"{each.path} was registered as revision {revision}: the account already had this definition."
+            )
     return [str(each) for each in files]
 
 

@@ -195,7 +195,7 @@ class BatchJob:
         """
         if self._job_id is not None:
             raise CallOrderError(
-                f"This job was submitted already, as {self._job_id}. Make another BatchJob to run the definition again."
+                f"This job was already submitted, as {self._job_id}. Make another BatchJob to run the definition again."
             )
         definition = self.definition
         name = submit_options.pop("jobName", None) or definition.make_job_name(self._clock.now())
@@ -366,7 +366,9 @@ class BatchJob:
 
     def _submitted_id(self) -> str:
         if self._job_id is None:
-            raise CallOrderError("There is no job yet: call submit() first, or take one up with BatchJob.from_id().")
+            raise CallOrderError(
+                "There is no job yet: call submit() first, or find an existing one with BatchJob.from_id()."
+            )
         return self._job_id
 
 

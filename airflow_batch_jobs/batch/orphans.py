@@ -199,7 +199,7 @@ class OrphanSweep:
         if owner is None:
             return Finding(job, owner, Decision.CANNOT_TELL, "its tags do not name a task instance exactly")
         if age < self.grace_seconds:
-            return Finding(job, owner, Decision.LEFT, f"it is {age:.0f} s old, which is less than the grace time")
+            return Finding(job, owner, Decision.LEFT, f"it is {age:.0f} s old, younger than the grace period")
         return Finding(job, owner)
 
     def _end(self, clients: ClientFactory, finding: Finding) -> Finding:
@@ -232,10 +232,12 @@ def _judge(finding: Finding, states: Mapping[TaskKey, str | None]) -> Finding:
     if finding.decision is not Decision.OPEN or finding.owner is None:
         return finding
     if finding.owner not in states:
-        return replace(finding, decision=Decision.CANNOT_TELL, why=f"Airflow does not tell how {finding.owner} is")
+        return replace(
+            finding, decision=Decision.CANNOT_TELL, why=f"Airflow does not give the state of {finding.owner}"
+        )
     state = states[finding.owner]
     decision = Decision.ORPHAN if state in ENDED_STATES else Decision.LEFT
-    return replace(finding, decision=decision, why=f"{finding.owner} is {state or 'cleared, or to be scheduled'}")
+    return replace(finding, decision=decision, why=f"{finding.owner} is {state or 'cleared, or yet to be scheduled'}")
 
 
 def _active_ids(clients: ClientFactory, queues: Iterable[str]) -> list[str]:

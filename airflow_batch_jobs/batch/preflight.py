@@ -53,7 +53,7 @@ def check_request(clients: ClientFactory, request: SubmitRequest, *, note: Calla
         definition = check_revision(clients, request.job_definition)
     except AccessDeniedError as error:
         if note is not None:
-            note(f"The request is sent without a look at its queue and definition. {error}")
+            note(f"The request is sent without checking its queue and definition. {error}")
         return request.job_definition
     check_placeholders(definition, request)
     return str(definition.get("jobDefinitionArn", request.job_definition))
@@ -76,8 +76,8 @@ def check_queue(clients: ClientFactory, queue: str) -> None:
     if not states:
         names = sorted(batch.pages("describe_job_queues", "jobQueues", lambda found: str(found["jobQueueName"])))
         more = ", …" if len(names) > _QUEUES_NAMED else ""
-        there_are = f"There are: {', '.join(names[:_QUEUES_NAMED])}{more}." if names else "There are none at all."
-        problem = f"No job queue {queue!r} in region {batch.region_name()} of this account. {there_are}"
+        existing = f"Existing queues: {', '.join(names[:_QUEUES_NAMED])}{more}." if names else "There are none."
+        problem = f"No job queue {queue!r} in region {batch.region_name()} of this account. {existing}"
         raise QueueNotFoundError(problem, action=action)
     if states[0] == "DISABLED":
         raise QueueNotFoundError(f"Job queue {queue!r} is disabled and takes no jobs. Enable it.", action=action)

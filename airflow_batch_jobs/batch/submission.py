@@ -203,7 +203,7 @@ class Submission:
         try:
             record = self._lease(record)
         except RecordUnavailableError as error:
-            self.note(f"{error} Asking AWS instead which jobs there are.")
+            self.note(f"{error} Asking AWS instead which jobs exist.")
             if found := self._look(earlier):
                 return found
         reach("before-send", self.identity.key.run_id)
@@ -299,7 +299,7 @@ class Submission:
 
     def _adopt(self, job: JobDetail) -> Submitted:
         """Go on with a job, and remember that: where listings lag, the next attempt knows its id."""
-        self.note(f"Job {job.job_id} of an earlier attempt is {job.status}; this attempt goes on with it.")
+        self.note(f"Job {job.job_id} of an earlier attempt is {job.status}; this attempt takes it over.")
         self._remember(self._record(job.job_name, job.job_queue, job.created_at or self.clock.now(), job.job_id))
         return self._submitted(job)
 

@@ -48,7 +48,7 @@ class OrphanWatch:
             try:
                 report = await self._sweep()
             except Exception as error:  # noqa: BLE001 - whatever is wrong, no trigger may end for it
-                log.problem(f"The sweep for orphans has failed and is tried again: {error!r}")
+                log.problem(f"The sweep for orphans failed and will be tried again: {error!r}")
                 continue
             for finding, line in report.lines():
                 if finding.decision is Decision.ORPHAN:

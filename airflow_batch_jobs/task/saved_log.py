@@ -60,7 +60,7 @@ class SavedLog(WaitListener):
         try:
             saved = await self._fetch()
         except UnansweredError as error:  # lines that come twice are better than none
-            log.problem(f"Where the log was left is not known, lines may come twice: {error}")
+            log.problem(f"Where the log copy left off is not known; lines may appear twice: {error}")
             return {}
         self._is_stored = saved is not None
         if not isinstance(saved, dict) or saved.get("job_id") != self._job_id:
@@ -138,7 +138,9 @@ class SavedLog(WaitListener):
     def _note_gap(self, saved_at: str | None) -> None:
         """Say that the earlier triggerer did not end as it should: it may have copied lines after it last saved."""
         ago = f" {(_now() - datetime.fromisoformat(saved_at)).total_seconds():.0f} s ago" if saved_at else ""
-        log.note(f"The log goes on where an earlier triggerer saved its place{ago}; lines since then may come twice.")
+        log.note(
+            f"The log continues where an earlier triggerer saved its place{ago}; lines since then may appear twice."
+        )
 
 
 def _are_logs_remote() -> bool:

@@ -143,7 +143,7 @@ class JobWait:
         try:
             await self._follower.terminate(reason)
         except errors.AwsError as error:
-            log.problem(f"Job {self.plan.job_id} could not be terminated and may run on. {error}")
+            log.problem(f"Job {self.plan.job_id} could not be terminated and may still be running. {error}")
             return False
         log.note(f"Terminated job {self.plan.job_id}: {reason}")
         return True
@@ -224,7 +224,7 @@ class JobWait:
             self._give_up_at = self._clock.now() + timedelta(seconds=ASK_AGAIN_SECONDS)
             return False
         self._timed_out = True
-        log.problem(f"The task's time is up at {self.plan.deadline}; job {self.plan.job_id} has not ended.")
+        log.problem(f"The task's time ran out at {self.plan.deadline}; job {self.plan.job_id} has not ended.")
         if not await self.terminate(stop.TIME_IS_UP):
             return True
         self._give_up_at = self._clock.now() + timedelta(seconds=AFTERMATH_SECONDS)

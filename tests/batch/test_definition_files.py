@@ -84,7 +84,7 @@ def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "align.1.json").write_text("{")
     [align] = read_folder(tmp_path)
 
-    with pytest.raises(DefinitionError, match=r"align\.1\.json is no JSON"):
+    with pytest.raises(DefinitionError, match=r"align\.1\.json is not JSON"):
         align.request()
 
 

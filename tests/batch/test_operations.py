@@ -211,7 +211,7 @@ def test_what_is_called_is_also_understood_elsewhere() -> None:
         ]
         request = request_for(arn, parameters={"sample": "s1"})  # moto finds no `name:revision`, only names and ARNs
         assert check_request(clients, request) == arn
-        with pytest.raises(QueueNotFoundError, match="There are: closed, default"):
+        with pytest.raises(QueueNotFoundError, match="Existing queues: closed, default"):
             check_queue(clients, "other")
         with pytest.raises(QueueNotFoundError, match="'closed' is disabled"):
             check_queue(clients, "closed")

@@ -192,7 +192,7 @@ def test_a_task_instance_that_airflow_does_not_tell_of_keeps_its_job(world: Worl
     job_id = world.job()
     report = world.make().run(lambda _owners: {})
     assert report.ended == ()
-    assert "cannot tell: Airflow does not tell how d.t of run r is" in next(report.lines())[1]
+    assert "cannot tell: Airflow does not give the state of d.t of run r" in next(report.lines())[1]
     assert not world.is_terminated(job_id)
 
 

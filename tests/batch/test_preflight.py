@@ -28,8 +28,8 @@ def test_a_good_request_passes(aws: LocalAws, align: str) -> None:
 
 
 def test_an_unknown_queue_is_named_with_those_there_are(aws: LocalAws) -> None:
-    """A typing error in the queue's name is obvious at a glance."""
-    with pytest.raises(QueueNotFoundError, match=r"No job queue 'defualt' in region .*There are: default"):
+    """A typing error in the queue's name is seen at a glance."""
+    with pytest.raises(QueueNotFoundError, match=r"No job queue 'defualt' in region .*Existing queues: default"):
         check_queue(aws.clients(), "defualt")
 
 
@@ -40,7 +40,7 @@ def test_an_unknown_definition_is_named(aws: LocalAws) -> None:
 
 
 def test_an_unknown_revision_is_told_the_newest(aws: LocalAws) -> None:
-    """The definition exists, but the revision does not."""
+    """The definition exists, and the revision does not."""
     for _ in range(2):
         aws.register("align", ["align"])
     with pytest.raises(DefinitionNotFoundError, match=r"no revision 9\. The newest ACTIVE one is 2"):
@@ -73,7 +73,7 @@ def test_a_reference_without_a_revision_is_not_looked_up(aws: LocalAws) -> None:
 
 
 def test_a_placeholder_that_nothing_fills_is_found(aws: LocalAws) -> None:
-    """AWS would pass `Ref::sample` to the program as it is."""
+    """AWS would hand `Ref::sample` to the program as it stands."""
     reference = aws.register("align", ["align", "Ref::sample", "Ref::threads"], parameters={"threads": "4"})
     with pytest.raises(ParameterError, match="align:1: parameter 'sample' is missing") as caught:
         check_request(aws.clients(), request_for(reference))
@@ -115,7 +115,7 @@ def test_the_placeholders_of_nodes_count(aws: LocalAws) -> None:
 
 @pytest.mark.parametrize("operation", ["DescribeJobQueues", "DescribeJobDefinitions"])
 def test_a_role_that_may_not_look_may_still_submit(aws: LocalAws, align: str, operation: str) -> None:
-    """The check is skipped, with a line about why."""
+    """The check is passed over, with a word about why."""
     aws.fault(operation, "denied")
     notes: list[str] = []
     assert check_request(aws.clients(), request_for(align), note=notes.append) == align

@@ -62,7 +62,7 @@ def test_submit_follow_prints_the_lines_on_stdout_and_the_rest_on_stderr(run: Ru
         (("shell:1", "-q", "default", "-p", "script"), 2, "NAME=VALUE"),
         (("shell:1", "-q", "default"), 2, "Ref::script"),
         (("shell:9", "-q", "default", "-p", "script=true"), 1, "The newest ACTIVE one is 1"),
-        (("shell:1", "-q", "nowhere", "-p", "script=true"), 1, "There are: default"),
+        (("shell:1", "-q", "nowhere", "-p", "script=true"), 1, "Existing queues: default"),
         (("shell:1",), 2, "--queue"),
     ],
 )

@@ -122,7 +122,7 @@ def job_id(aws: LocalAws) -> str:
 
 @pytest.fixture
 def sweep(run: Run, airflow: Airflow, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command for one queue, without a grace time, with a token from the environment."""
+    """Run the command for one queue, without a grace period, with a token from the environment."""
     monkeypatch.setenv("AIRFLOW_CLI_TOKEN", TOKEN)
     monkeypatch.setenv("AIRFLOW__BATCH_JOBS__DEPLOYMENT", "here")
     given = ("orphans", "-q", "default", "--airflow-url", airflow.url, "--grace", "0")

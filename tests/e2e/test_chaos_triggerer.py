@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.e2e.chaos import Row
     from tests.e2e.chaos_world import World
 
-MAY_COME_TWICE = "lines since then may come twice"
+MAY_COME_TWICE = "lines since then may appear twice"
 HELD_SECONDS = 45.0
 
 

@@ -135,7 +135,7 @@ def test_long_job_counts_as_far_as_it_is_told(run_example: Callable[..., Any], a
 def test_orphan_sweep_tells_what_it_would_terminate(
     run_example: Callable[..., Any], airflow_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job of a DAG that does not exist is young, and left: the sweep is a dry run with the usual grace time."""
+    """A job of a DAG that does not exist is young, and left: the sweep is a dry run with the usual grace period."""
     monkeypatch.setenv("AIRFLOW__BATCH_JOBS__DEPLOYMENT", "examples")
     identity = TaskIdentity(TaskKey("deleted", "r", "t"), deployment="examples")
     airflow_aws.script(definition="count-seconds", running=3600)

@@ -46,7 +46,7 @@ def test_a_malformed_reference_is_refused(definition: str) -> None:
 @pytest.mark.parametrize("definition", [7, None, {"name": "align"}])
 def test_what_is_no_definition_is_refused(definition: Any) -> None:
     """The error names what can be passed."""
-    with pytest.raises(DefinitionError, match="is no job definition"):
+    with pytest.raises(DefinitionError, match="is not a job definition"):
         operator(definition=definition)
 
 

@@ -96,7 +96,9 @@ def test_a_sweep_that_fails_is_tried_again(aws: LocalAws, api_server: ApiServer)
     api_server.failures = 2
     aws.fault("ListJobs", "throttle", times=1)
     lines, _ = watched(aws, 280)
-    assert [line.partition(":")[0] for line in lines[:3]] == ["The sweep for orphans has failed and is tried again"] * 3
+    assert [line.partition(":")[0] for line in lines[:3]] == [
+        "The sweep for orphans failed and will be tried again"
+    ] * 3
     assert aws.job(job_id)["isTerminated"]
 
 

@@ -99,7 +99,7 @@ def test_a_log_whose_triggerer_was_killed_says_which_lines_may_come_twice(
     with capture_logs() as entries:
         assert run(main()) == CURSORS
     assert [entry["event"] for entry in entries] == [
-        f"The log goes on where an earlier triggerer saved its place{ago}; lines since then may come twice."
+        f"The log continues where an earlier triggerer saved its place{ago}; lines since then may appear twice."
         for ago in says
     ]
 
@@ -147,7 +147,7 @@ def test_an_api_server_that_is_away_costs_lines_twice_and_nothing_else(api_serve
     with capture_logs() as entries:
         assert run(main()) == {}
     assert [entry["event"] for entry in entries] == [
-        "Where the log was left is not known, lines may come twice: OSError('the API server is down')"
+        "Where the log copy left off is not known; lines may appear twice: OSError('the API server is down')"
     ]
 
 

@@ -97,7 +97,7 @@ def test_a_deadline_terminates_the_job_and_waits_for_its_last_lines(aws: LocalAw
     outcome, lines = waited(aws, deadline_seconds=60)
     assert outcome.timed_out
     assert outcome.failed
-    assert any(line.startswith("The task's time is up") for line in lines)
+    assert any(line.startswith("The task's time ran out") for line in lines)
     assert "execution_timeout" in outcome.job["status_reason"]
 
 
@@ -130,7 +130,7 @@ def test_a_job_that_may_not_be_terminated_is_reported(aws: LocalAws) -> None:
     aws.fault("TerminateJob", "denied")
     outcome, lines = waited(aws, deadline_seconds=60)
     assert outcome.timed_out
-    assert any("may run on" in line and "batch:TerminateJob" in line for line in lines)
+    assert any("may still be running" in line and "batch:TerminateJob" in line for line in lines)
 
 
 def test_an_outage_is_told_once_and_waited_out(aws: LocalAws) -> None:

@@ -149,7 +149,7 @@ def _answer(
             raise HTTPClientError(error=f"HTTP status {code}, and not from AWS") from error
         raise
     except (ResponseParserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise HTTPClientError(error=f"the answer is not AWS's ({error!r})") from error
+        raise HTTPClientError(error=f"the answer is not from AWS ({error!r})") from error
 
 
 def _not_a_web_page(answer: dict[str, Any]) -> dict[str, Any]:

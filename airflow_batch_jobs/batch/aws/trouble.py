@@ -70,9 +70,9 @@ _MEANINGS: Mapping[Trouble, _Meaning] = {
     Trouble.EXPIRED: _Meaning(CredentialsError, "The credentials have expired; renew them.", retry=True, renew=True),
     Trouble.DENIED: _Meaning(AccessDeniedError, "Allow the role of the AWS connection {action}.", give_up=True),
     Trouble.NO_CREDENTIALS: _Meaning(
-        CredentialsError, "Give the AWS connection credentials that hold, and a region.", give_up=True
+        CredentialsError, "Give the AWS connection valid credentials and a region.", give_up=True
     ),
-    Trouble.REFUSED: _Meaning(RequestRefusedError, "Mend the request."),
+    Trouble.REFUSED: _Meaning(RequestRefusedError, "Fix the request."),
 }
 _THROTTLING = frozenset(
     {

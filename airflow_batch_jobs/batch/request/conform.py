@@ -52,13 +52,13 @@ def _map(value: Any, shape: Any, path: str) -> dict[str, Any]:
 
 def _list(value: Any, shape: Any, path: str) -> list[Any]:
     if not isinstance(value, (list, tuple)):
-        raise RequestError(path, f"is to be a list, not a value of type {type(value).__name__}")
+        raise RequestError(path, f"must be a list, not a value of type {type(value).__name__}")
     return [conform(item, shape.member, f"{path}[{index}]") for index, item in enumerate(value)]
 
 
 def _string(value: Any, _shape: Any, path: str) -> str:
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        raise RequestError(path, f"is to be text, not {_shown(value, path)}")
+        raise RequestError(path, f"must be text, not {_shown(value, path)}")
     try:
         return str(to_text(value))
     except ValueError as error:
@@ -72,14 +72,14 @@ def _integer(value: Any, _shape: Any, path: str) -> int:
         except ValueError:
             pass
     if isinstance(value, bool) or not isinstance(value, int):
-        raise RequestError(path, f"is to be a whole number, not {_shown(value, path)}")
+        raise RequestError(path, f"must be a whole number, not {_shown(value, path)}")
     return value
 
 
 def _boolean(value: Any, _shape: Any, path: str) -> bool:
     read = _WORDS.get(value.strip().lower()) if isinstance(value, str) else value
     if not isinstance(read, bool):
-        raise RequestError(path, f"is to be true or false, not {_shown(value, path)}")
+        raise RequestError(path, f"must be true or false, not {_shown(value, path)}")
     return read
 
 
@@ -103,13 +103,13 @@ def _shown(value: Any, path: str) -> str:
 
 def _mapping(value: Any, path: str) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
-        raise RequestError(path, f"is to be a mapping, not a value of type {type(value).__name__}")
+        raise RequestError(path, f"must be a mapping, not a value of type {type(value).__name__}")
     return value
 
 
 def _key(key: Any, path: str) -> str:
     if not isinstance(key, str):
-        raise RequestError(path, f"has the key {key!r}, which is no text")
+        raise RequestError(path, f"has the key {key!r}, which is not text")
     return key
 
 

@@ -92,20 +92,22 @@ def _check_tags(tags: Mapping[str, str]) -> None:
         if not 1 <= len(key) <= MAX_TAG_KEY:
             raise RequestError("tags", f"the key {key!r} has {len(key)} characters; AWS accepts 1 to {MAX_TAG_KEY}")
         if key.lower().startswith("aws:"):
-            raise RequestError("tags", f"the key {key!r} begins with aws:, which AWS keeps for itself")
+            raise RequestError("tags", f"the key {key!r} begins with aws:, which AWS reserves")
         if len(value) > TAG_VALUE_LIMIT:
             raise RequestError(
                 f"tags.{key}", f"has {len(value)} characters; AWS accepts at most {TAG_VALUE_LIMIT}: {value[:40]!r}…"
             )
         for text in (key, value):
             if not re.fullmatch(rf"[{TAG_SIGNS}]*", text):
-                raise RequestError(f"tags.{key}", f"{text!r} has more than letters, digits, spaces and _ . : / = + - @")
+                raise RequestError(
+                    f"tags.{key}", f"{text!r} has characters other than letters, digits, spaces and _ . : / = + - @"
+                )
 
 
 def _check_environment(request: Mapping[str, Any]) -> None:
     for path, name in _environment_names(request, ""):
         if name.upper().startswith("AWS_BATCH"):
-            raise RequestError(path, f"{name!r} begins with AWS_BATCH, which AWS keeps for itself")
+            raise RequestError(path, f"{name!r} begins with AWS_BATCH, which AWS reserves")
 
 
 def _environment_names(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -130,7 +132,7 @@ def _check_payload(request: Mapping[str, Any]) -> None:
         raise RequestError(
             largest,
             f"makes the request too large: {sizes[largest] / 1024:.1f} of {total / 1024:.1f} KiB, and AWS accepts "
-            f"{MAX_PAYLOAD_BYTES // 1024} KiB in all. Put the data into S3 and pass where it is",
+            f"{MAX_PAYLOAD_BYTES // 1024} KiB in all. Put the data in S3 and pass its location",
         )
 
 

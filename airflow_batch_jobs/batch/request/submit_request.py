@@ -99,7 +99,7 @@ class SubmitRequest:
     def _check_options(self) -> None:
         for name in self.options:
             if argument := _ELSEWHERE.get(str(name).replace("_", "").lower()):
-                raise RequestError(str(name), f"does not belong into submit_options; pass it as {argument}=")
+                raise RequestError(str(name), f"does not belong in submit_options; pass it as {argument}=")
         for key in self.options.get("tags") or {}:
             if str(key).startswith(TAG_PREFIX):
                 raise RequestError("tags", f"the key {key!r} is Airflow's: {TAG_PREFIX}… tells whose job it is")

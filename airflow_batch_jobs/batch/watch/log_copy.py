@@ -101,4 +101,4 @@ class LogCopy:
 
 def _unreadable(scan: Scan, error: AwsError) -> str:
     where = f"log group {scan.group.name} ({scan.group.region})"
-    return f"The job's log lines are not copied, {where} cannot be read. {error}"
+    return f"The job's log lines are not copied: {where} cannot be read. {error}"

@@ -88,7 +88,7 @@ class Channel:
         failing = asyncio.get_running_loop().time() - self._failing_since
         if failing < PATIENCE_SECONDS:
             return ""
-        return f"No answer for {failing:.0f} s, asking on. {self._last_error}"
+        return f"No answer for {failing:.0f} s, still asking. {self._last_error}"
 
     def _failed(self, error: AwsError) -> None:
         kind = trouble(error)

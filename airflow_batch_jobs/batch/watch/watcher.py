@@ -178,7 +178,7 @@ class JobFollower:
 
     async def __aenter__(self) -> Self:
         if self._make is None:
-            raise CallOrderError("A follower follows once; make a new one to follow again.")
+            raise CallOrderError("A follower can be used only once; make a new one to follow again.")
         make, self._make = self._make, None
         self._loop = self._watcher.start()
         self._job = self._loop.add(make)
@@ -245,5 +245,5 @@ class JobFollower:
 
     def _entered(self) -> FollowedJob:
         if self._job is None:
-            raise CallOrderError("Follow a job inside of `async with watcher.follow(…) as follower`.")
+            raise CallOrderError("Follow a job inside `async with watcher.follow(…) as follower`.")
         return self._job

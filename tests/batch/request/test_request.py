@@ -142,7 +142,7 @@ def test_a_valid_request_passes() -> None:
         ({"tags": {"": "1"}}, "tags: the key '' has 0 characters; AWS accepts 1 to 128"),
         ({"tags": {"k" * 129: "1"}}, "has 129 characters; AWS accepts 1 to 128"),
         ({"tags": {"k": "v" * 257}}, "tags.k: has 257 characters; AWS accepts at most 256"),
-        ({"tags": {"k": "a;b"}}, "tags.k: 'a;b' has more than letters, digits, spaces"),
+        ({"tags": {"k": "a;b"}}, "tags.k: 'a;b' has characters other than letters, digits, spaces"),
         (
             {"tags": {str(number): "" for number in range(44)}},
             "tags: there are 51, 7 of them Airflow's; AWS accepts at most 50",
@@ -188,10 +188,10 @@ def test_a_too_large_request_names_its_largest_part() -> None:
         ("array_properties", "array_properties: is unknown to AWS. Did you mean 'arrayProperties'?"),
         ("RetryStrategy", "RetryStrategy: is unknown to AWS. Did you mean 'retryStrategy'?"),
         ("bogus", "bogus: is unknown to AWS."),
-        ("jobName", "jobName: does not belong into submit_options; pass it as job_name="),
-        ("job_queue", "job_queue: does not belong into submit_options; pass it as job_queue="),
-        ("jobDefinition", "jobDefinition: does not belong into submit_options; pass it as definition="),
-        ("parameters", "parameters: does not belong into submit_options; pass it as parameters="),
+        ("jobName", "jobName: does not belong in submit_options; pass it as job_name="),
+        ("job_queue", "job_queue: does not belong in submit_options; pass it as job_queue="),
+        ("jobDefinition", "jobDefinition: does not belong in submit_options; pass it as definition="),
+        ("parameters", "parameters: does not belong in submit_options; pass it as parameters="),
         ("containerOverrides", "pass it as container_overrides="),
     ],
 )
@@ -210,18 +210,18 @@ def test_an_unknown_option_is_refused(option: str, message: str) -> None:
         ({"options": {"timeout": None}}, "timeout: is None, which AWS does not accept; leave the field out"),
         ({"options": {"timeout": {"attemptDurationSeconds": None}}}, "timeout.attemptDurationSeconds: is None"),
         ({"options": {"dependsOn": [{"jobId": "x"}, None]}}, "dependsOn[1]: is None"),
-        ({"options": {"timeout": 60}}, "timeout: is to be a mapping, not a value of type int"),
-        ({"options": {"dependsOn": "x"}}, "dependsOn: is to be a list, not a value of type str"),
+        ({"options": {"timeout": 60}}, "timeout: must be a mapping, not a value of type int"),
+        ({"options": {"dependsOn": "x"}}, "dependsOn: must be a list, not a value of type str"),
         (
             {"options": {"arrayProperties": {"size": "many"}}},
-            "arrayProperties.size: is to be a whole number, not 'many'",
+            "arrayProperties.size: must be a whole number, not 'many'",
         ),
-        ({"options": {"arrayProperties": {"size": 2.5}}}, "arrayProperties.size: is to be a whole number, not 2.5"),
-        ({"options": {"arrayProperties": {"size": True}}}, "arrayProperties.size: is to be a whole number, not True"),
-        ({"options": {"propagateTags": "perhaps"}}, "propagateTags: is to be true or false, not 'perhaps'"),
-        ({"options": {"tags": {1: "x"}}}, "tags: has the key 1, which is no text"),
-        ({"options": {"tags": ["x"]}}, "tags: is to be a mapping"),
-        ({"options": {"shareIdentifier": ["x"]}}, "shareIdentifier: is to be text, not a value of type list"),
+        ({"options": {"arrayProperties": {"size": 2.5}}}, "arrayProperties.size: must be a whole number, not 2.5"),
+        ({"options": {"arrayProperties": {"size": True}}}, "arrayProperties.size: must be a whole number, not True"),
+        ({"options": {"propagateTags": "perhaps"}}, "propagateTags: must be true or false, not 'perhaps'"),
+        ({"options": {"tags": {1: "x"}}}, "tags: has the key 1, which is not text"),
+        ({"options": {"tags": ["x"]}}, "tags: must be a mapping"),
+        ({"options": {"shareIdentifier": ["x"]}}, "shareIdentifier: must be text, not a value of type list"),
         (
             {"options": {"retryStrategy": {"evaluateOnExit": [{}]}}},
             "retryStrategy.evaluateOnExit[0].action: is missing",
@@ -239,7 +239,7 @@ def test_a_value_of_the_environment_is_never_shown(value: Any) -> None:
     """It may be a secret that should not be there."""
     environment = [{"name": "PASSWORD", "value": value}]
     message = refusal(container_overrides={"environment": environment})
-    assert "containerOverrides.environment[0].value: is " in message
+    assert "containerOverrides.environment[0].value: " in message
     assert "hush" not in message
     assert "hush" not in refusal(container_overrides={"environment": {"PASSWORD": "hush"}})
     assert "hush" not in refusal(container_overrides='{"environment": "hush"}')
