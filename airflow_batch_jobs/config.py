@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch import WatchOptions
 
 SECTION = "batch_jobs"
-#: What Airflow's provider schema calls the types of the options.
+#: The names of the options' types in Airflow's provider schema.
 _TYPES = {"float": "float", "int": "integer", "bool": "boolean", "str": "string"}
 
 
@@ -22,7 +22,7 @@ def _option(default: Any, description: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The `[batch_jobs]` options: each field is one, with its default and what Airflow shows as its description."""
+    """The `[batch_jobs]` options: each field is one, with its default and the description that Airflow shows."""
 
     poll_interval: float = _option(5, "Seconds between two looks at a job that a task waits for.")
     status_calls_per_second: float = _option(
@@ -67,13 +67,13 @@ class Settings:
         return cls(**{each.name: kinds[each.type](found[each.name]) for each in _FIELDS})
 
     def watch_options(self) -> WatchOptions:
-        """Return what the watcher needs of them."""
+        """Return the ones that the watcher needs."""
         from airflow_batch_jobs.batch.watch import WatchOptions
 
         return WatchOptions(**{each.name: getattr(self, each.name) for each in fields(WatchOptions)})
 
 
-_FIELDS: Any = fields(Settings)  # whose types are texts here
+_FIELDS: Any = fields(Settings)  # whose types are strings here
 
 #: Each option as Airflow's provider schema wants it.
 OPTIONS: dict[str, dict[str, Any]] = {

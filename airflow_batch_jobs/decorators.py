@@ -72,7 +72,7 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         """Call the function, then run the job of the definition that it returns.
 
         Raises:
-            DefinitionError: The function returned no JobDefinition.
+            DefinitionError: The function did not return a JobDefinition.
             BatchJobsError: See `airflow_batch_jobs.errors`.
         """
         from airflow_batch_jobs.task.masking import mask_secrets
@@ -86,13 +86,13 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
                 "JobDefinition."
             )
         mask_secrets(definition.to_data())
-        # Whatever looks like a template here is a value, and is checked as one.
+        # Anything that looks like a template here is a value, and is checked as one.
         self._show(definition.with_parameters({}).plain())
         self._send_rendered_fields()
         return BatchJobOperator.execute(self, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Show the definition again, which this process does not know yet, then take over from the trigger."""
+        """Show the definition again, since this process does not know it yet, then take over from the trigger."""
         self._show(event.get("rendered") or {})
         return super().execute_complete(context, event)
 
@@ -109,7 +109,7 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         task_runner.SUPERVISOR_COMMS.send(SetRenderedFields(rendered_fields=self._rendered_fields()))
 
     def _rendered_fields(self) -> dict[str, Any]:
-        """Return the fields as the UI shows them, secrets masked. What Airflow does for that has no public name."""
+        """Return the fields as the UI shows them, secrets masked. Airflow's function for that has no public name."""
         from airflow.sdk.execution_time import task_runner
 
         return dict(task_runner._serialize_rendered_fields(self))  # noqa: SLF001 - as said

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class JobTask:
-    """A task that waits for a job; stands before BaseOperator among the bases.
+    """A task that waits for a job; comes before BaseOperator among the bases.
 
     Does not know whether it submitted the job itself.
     """
@@ -52,7 +52,7 @@ class JobTask:
         return self.execution_timeout
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Take over from the trigger: copy what its line budget left over of the log, then end as the job did.
+        """Take over from the trigger: copy the lines that its line budget left over, then end as the job did.
 
         Raises:
             BatchJobsError: As from `execute`.
@@ -63,7 +63,7 @@ class JobTask:
         return self._conclude(context["ti"], Outcome.from_event(event))
 
     def on_kill(self) -> None:
-        """Note that the task is being stopped. Runs in a signal's handler, so what that means is decided elsewhere."""
+        """Note that the task is being stopped. Runs in a signal handler, so what that means is decided elsewhere."""
         self._killed = True
         if self._waiting is not None:
             self._waiting.kill()
@@ -73,7 +73,7 @@ class JobTask:
 
         Args:
             job_id: The job.
-            submitted_at: When it was submitted, where that was just now: AWS may not know it yet.
+            submitted_at: When it was submitted, if that was just now: AWS may not know it yet.
         """
         from airflow_batch_jobs.config import Settings
         from airflow_batch_jobs.task.handover import WaitPlan
@@ -91,11 +91,11 @@ class JobTask:
         """Wait in the triggerer, which ends this process, or here.
 
         Raises:
-            TaskDeferred: The wait goes on in the triggerer, and the task in `execute_complete`.
+            TaskDeferred: The wait continues in the triggerer, and the task in `execute_complete`.
             AirflowTaskTerminated: A user stopped the task; the job is terminated if that is wanted.
             TaskEvictedError: The worker was told to stop for another reason.
         """
-        # A task that got SIGTERM meanwhile waits here, where that is understood.
+        # A task that got SIGTERM meanwhile waits here, where the signal is handled.
         if self.deferrable and not self._killed:
             self._defer(ti, plan)
         return self._wait_here(ti, plan)
@@ -115,9 +115,9 @@ class JobTask:
         raise TaskDeferred(trigger=trigger, method_name="execute_complete")
 
     def _may_finish_in_triggerer(self) -> bool:
-        """Tell whether a success may be ended by the triggerer: where it is wanted, and nothing has to run on a worker.
+        """Tell whether the triggerer may end a success: if that is wanted, and nothing has to run on a worker.
 
-        Airflow registers no asset events of a task that ends there, and runs neither `post_execute` nor listeners.
+        Airflow registers no asset events for a task that ends there, and runs neither `post_execute` nor listeners.
         """
         from airflow.sdk import BaseOperator
 
@@ -153,12 +153,12 @@ class JobTask:
             self._waiting = None
 
     def _conclude(self, ti: Any, outcome: Outcome) -> str:
-        """Copy what is left over of the log, push what is known of the job, and end as it did.
+        """Copy the rest of the log, push what is known about the job, and end as it did.
 
         Raises:
             JobFailedError: The job has failed.
             JobNotFoundError: AWS does not know the job.
-            AwsError: AWS refused to tell about it.
+            AwsError: AWS refused to describe it.
             BaseException: The deadline has passed, see `_time_is_up`.
         """
         from airflow_batch_jobs.task import log
@@ -174,7 +174,7 @@ class JobTask:
         return outcome.job_id
 
     def _time_is_up(self, job_id: str) -> BaseException:
-        """Return what ends the task when its deadline has passed before the job's end."""
+        """Return the exception that ends the task when its deadline passes before the job ends."""
         raise NotImplementedError
 
     def _push(self, ti: Any, job: Mapping[str, Any]) -> None:

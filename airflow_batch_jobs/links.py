@@ -1,7 +1,7 @@
 """Links from a task instance to its job, definition, queue and log in the AWS console.
 
-All are computed from the `batch_job` XCom, so they lead somewhere while the task is deferred and long after AWS has
-forgotten the job.
+All are computed from the `batch_job` XCom, so they work while the task is deferred and long after AWS has forgotten
+the job.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-#: The console's domain where it is not AWS's own, by the start of the region's name.
+#: The console's domain in regions that have one of their own, by the start of the region's name.
 _DOMAINS = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
 
 
 def console_url(region: str, path: str) -> str:
-    """Return an address in the AWS console of a region."""
+    """Return a URL in the AWS console of a region."""
     domain = next((domain for start, domain in _DOMAINS.items() if region.startswith(start)), "console.aws.amazon.com")
     return f"https://{domain}/{path}"
 
@@ -68,7 +68,7 @@ class _JobLink(BaseOperatorLink):
     """A link computed from the `batch_job` XCom; empty while there is none."""
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address, or an empty text."""
+        """Return the URL, or an empty string."""
         del operator
         from airflow.sdk.execution_time.xcom import XCom
 
@@ -79,7 +79,7 @@ class _JobLink(BaseOperatorLink):
 
     @staticmethod
     def url(job: Mapping[str, Any]) -> str:
-        """Return the address for a job as that XCom has it."""
+        """Return the URL for a job as it stands in that XCom."""
         raise NotImplementedError
 
 

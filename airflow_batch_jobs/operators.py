@@ -29,14 +29,14 @@ class BatchJobOperator(JobTask, BaseOperator):
     """Run an AWS Batch job at a pinned revision of its definition.
 
     Submits the job, waits in the triggerer until it has ended, shows its log lines in the task log meanwhile, and
-    terminates it when the task is stopped. Returns the job's id; the XCom `batch_job` tells the rest.
+    terminates it when the task is stopped. Returns the job's id; the XCom `batch_job` has the rest.
 
     Does not register definitions, and never submits an unpinned one.
 
     Args:
-        job_queue: The job queue's name or ARN. (`queue` is Airflow's own, for executors.)
-        definition: A `JobDefinition`, a class of it, `name:revision`, or an ARN with a revision.
-        parameters: Values over the definition's own: literals, templates, upstream results.
+        job_queue: The job queue's name or ARN. (`queue` is Airflow's own argument, for executors.)
+        definition: A `JobDefinition`, a subclass of it, `name:revision`, or an ARN with a revision.
+        parameters: Values that override the definition's own: literals, templates, upstream results.
         container_overrides: SubmitJob's containerOverrides, under AWS's own names.
         submit_options: Any other SubmitJob field under AWS's own name: arrayProperties, dependsOn, retryStrategy,
             timeout, tags, nodeOverrides, …
@@ -44,7 +44,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         wait: Whether to wait for the job's end; False returns its id after the submit.
         deferrable: Whether to wait in the triggerer; False waits in the worker, by the same code.
         poll_interval: Seconds between two looks at the job; None for `[batch_jobs] poll_interval`.
-        finish_in_triggerer: Whether the triggerer may end a succeeded task, without another worker start; None for
+        finish_in_triggerer: Whether the triggerer may end a succeeded task, without starting another worker; None for
             `[batch_jobs] finish_in_triggerer`. Listeners do not hear of such an end. A task with outlets or a
             `post_execute` is always ended by a worker.
         copy_logs: Whether the job's CloudWatch log lines go into the task log.
@@ -100,11 +100,11 @@ class BatchJobOperator(JobTask, BaseOperator):
         botocore_config: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        # A template for a text such as "20260131" must stay text, also in a DAG that renders native objects.
+        # A template that renders to text such as "20260131" must stay text, even in a DAG that renders native objects.
         kwargs.setdefault("render_template_as_native_obj", False)
         super().__init__(**kwargs)
         self._take_definition(definition)
-        # These hold what their types say only after rendering.
+        # These have their declared types only after rendering.
         self.parameters: Any = parameters
         self.job_queue = job_queue
         self.container_overrides: Any = container_overrides
@@ -156,7 +156,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         return self._conclude(ti, outcome)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after the trigger. When that has crashed and no retry will adopt the job, terminate it."""
+        """Resume after the trigger. If that has crashed and no retry will adopt the job, terminate the job."""
         from airflow.sdk.exceptions import TaskDeferralError
 
         try:
@@ -166,12 +166,12 @@ class BatchJobOperator(JobTask, BaseOperator):
             raise
 
     def _take_definition(self, definition: JobDefinition | type[JobDefinition] | str) -> None:
-        """Keep the typed object beside its text: Airflow renders texts, and would call a class."""
+        """Keep the typed object beside its reference: Airflow renders strings, and would call a class."""
         self._typed = None if isinstance(definition, str) else definition
         self.definition: Any = _reference_of(definition)
 
     def _check_literals(self) -> None:
-        """Find at parse time what can be found then: parameters that do not fit the definition."""
+        """Find at parse time what can be found then: literal parameters that do not fit the definition."""
         if self._typed is None or not (self.parameters is None or isinstance(self.parameters, dict)):
             return
         given = self.parameters or {}
@@ -188,17 +188,17 @@ class BatchJobOperator(JobTask, BaseOperator):
         jinja_env: jinja2.Environment,
         seen_oids: set[int],
     ) -> None:
-        """Render as every operator does, then show the complete request and check it as a whole.
+        """Render like every operator, then show the complete request and check it as a whole.
 
-        The definition's own values are rendered beside `parameters`, never merged with them before: `parameters` may
-        be data from upstream, which is not a template.
+        The definition's own values are rendered separately from `parameters`, never merged with them first:
+        `parameters` may be data from upstream, which is not a template.
         """
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
         if parent is self:
             self._complete(lambda own: self.render_template(own, context, jinja_env, seen_oids))
 
     def _complete(self, render: Any) -> None:
-        """Make the typed definition of the rendered values, and show it in `definition` and `parameters`."""
+        """Make the typed definition from the rendered values, and show it in `definition` and `parameters`."""
         from airflow_batch_jobs.task.masking import mask_secrets
 
         given = dict(self.parameters or {})
@@ -216,7 +216,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.parameters = typed.to_dict()
 
     def _request(self) -> SubmitRequest:
-        """Return the SubmitJob request of the rendered fields, which does not say whose job it is."""
+        """Return the SubmitJob request made of the rendered fields, which does not yet say whose job it is."""
         from airflow_batch_jobs.batch.request import SubmitRequest
 
         return SubmitRequest(
@@ -236,10 +236,10 @@ class BatchJobOperator(JobTask, BaseOperator):
         return AirflowTaskTimeout(f"Batch job {job_id} ran longer than the task's execution_timeout")
 
     def _end_late(self, ti: Any, submission: Submission) -> Outcome | None:
-        """End a job whose task's time was up before the wait for it began, unless a retry is left that will adopt it.
+        """End a job whose task's time ran out before the wait for it began, unless a retry is left that will adopt it.
 
         Returns:
-            What came of the job; None where there is none, or it is left.
+            What became of the job; None if there is none, or it is left alone.
         """
         from airflow_batch_jobs.errors import AwsError
         from airflow_batch_jobs.task import log
@@ -260,7 +260,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         return outcome
 
     def _abandon(self, context: Context) -> None:
-        """Terminate the job of a trigger that has crashed, unless a retry is left, or at work, that adopts it."""
+        """Terminate the job of a trigger that has crashed, unless a retry will adopt it or is at work already."""
         from airflow_batch_jobs.batch.detail import JOB_XCOM
         from airflow_batch_jobs.batch.operations import terminate
         from airflow_batch_jobs.task import log, stop
@@ -273,7 +273,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         try:
             if TaskStateRecords(context["task_state_store"]).read() is not None:
                 terminate(self._connection.clients(), job["job_id"], stop.TRIGGER_CRASHED)
-        except Exception as error:  # noqa: BLE001 - what has ended the wait is what must be reported
+        except Exception as error:  # noqa: BLE001 - what ended the wait is what must be reported
             log.problem(f"Job {job['job_id']} may still be running: {error}")
 
 
@@ -282,7 +282,7 @@ def _reference_of(definition: JobDefinition | type[JobDefinition] | str) -> str:
 
     Raises:
         NotPinnedError: It has no revision.
-        DefinitionError: It is malformed, or none at all.
+        DefinitionError: It is malformed, or not a definition at all.
     """
     if isinstance(definition, JobDefinition):
         return definition.pinned_reference

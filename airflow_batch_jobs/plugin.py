@@ -1,4 +1,4 @@
-"""The Airflow plugin: makes the links known to the components that show them."""
+"""The Airflow plugin: registers the links with the components that show them."""
 
 from __future__ import annotations
 

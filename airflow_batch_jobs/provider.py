@@ -1,4 +1,4 @@
-"""What Airflow's provider discovery is told of this package."""
+"""What Airflow's provider discovery is told about this package."""
 
 from __future__ import annotations
 

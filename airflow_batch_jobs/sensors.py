@@ -1,4 +1,4 @@
-"""BatchJobSensor: wait until a job that somebody else submitted has ended."""
+"""BatchJobSensor: wait until a job that was submitted elsewhere has ended."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
     `terminate_on_kill` it only watches: stopping the sensor, or its timeout, leaves the job alone.
 
     Args:
-        job_id: The job, also of an array's child (`id:3`) or a node (`id#1`).
+        job_id: The job's id; also that of an array's child (`id:3`) or of a node (`id#1`).
         deferrable: Whether to wait in the triggerer; False waits in the worker, by the same code.
         poll_interval: Seconds between two looks at the job; None for `[batch_jobs] poll_interval`.
-        finish_in_triggerer: Whether the triggerer may end a succeeded task, without another worker start; None for
+        finish_in_triggerer: Whether the triggerer may end a succeeded task, without starting another worker; None for
             `[batch_jobs] finish_in_triggerer`. Listeners do not hear of such an end. A task with outlets or a
             `post_execute` is always ended by a worker.
         copy_logs: Whether the job's CloudWatch log lines go into the task log.

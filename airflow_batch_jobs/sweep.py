@@ -18,10 +18,10 @@ class BatchOrphanSweepOperator(BaseOperator):
 
     Such jobs are left behind when a task is stopped or its DAG deleted while every triggerer is down, or when Airflow's
     database is restored. The sweep looks at the active jobs that are tagged with `[batch_jobs] deployment`, writes a
-    line a job and one over all, and returns the ids of the jobs that it terminated, or would have terminated.
+    line for each job and a summary, and returns the ids of the jobs that it terminated, or would have terminated.
 
-    Leaves jobs of other deployments, jobs submitted with `wait=False` or `terminate_on_kill=False`, and jobs that it
-    cannot tell the task instance of. Looks into no queue that it is not told. Run it with `max_active_runs=1`.
+    Leaves alone the jobs of other deployments, jobs submitted with `wait=False` or `terminate_on_kill=False`, and jobs
+    whose task instance it cannot identify. Looks only into the given queues. Run it with `max_active_runs=1`.
 
     Args:
         job_queues: The names or ARNs of the queues to look into.
@@ -49,7 +49,7 @@ class BatchOrphanSweepOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        # It holds what its type says only after rendering.
+        # It has its declared type only after rendering.
         self.job_queues: Any = job_queues
         self.grace_seconds = grace_seconds
         self.terminates = not dry_run  # an operator's `dry_run` is a method

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class JobEvent(TriggerEvent):
-    """A trigger's event that shows itself in one short line: the triggerer prints it into the task log."""
+    """A trigger's event whose repr is one short line: the triggerer prints it into the task log."""
 
     def __repr__(self) -> str:
         job = self.payload["job"]
@@ -27,7 +27,7 @@ class BatchJobTrigger(BaseTrigger):
     """Wait for a job; fires one event, the JSON form of `Outcome`.
 
     A stop by a user terminates the job and copies its last lines; a restart of the triggerer, or another triggerer
-    taking over, leaves it alone and goes on in the log where the last one was.
+    taking over, leaves it alone and continues the log where the last one left off.
 
     The deadline is the trigger's own, since Airflow's trigger timeout would run neither this code nor the operator's.
 
@@ -35,7 +35,7 @@ class BatchJobTrigger(BaseTrigger):
         job_id: The job.
         finish_in_triggerer: Whether to end the task here when the job has succeeded and all of its log is copied.
         try_number: The attempt that deferred to this trigger.
-        max_tries: Its task instance's, which tells a retry from a clear.
+        max_tries: The task instance's `max_tries`, which tells a retry from a clear.
         aws_conn_id: The Airflow connection.
         region_name: The region; None for the connection's.
         verify: See `AwsConnection`.
@@ -65,7 +65,7 @@ class BatchJobTrigger(BaseTrigger):
         self._wait: TriggererWait | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments that make this trigger again elsewhere."""
+        """Return the class path and the arguments that recreate this trigger elsewhere."""
         kwargs = {
             **self.plan.to_dict(),
             "finish_in_triggerer": self.finish_in_triggerer,
@@ -89,7 +89,7 @@ class BatchJobTrigger(BaseTrigger):
         await (self._wait or self._new_wait()).kill()
 
     async def cleanup(self) -> None:
-        """Save where the log stands, or forget it when the job has ended. Never stops the job."""
+        """Save how far the log is copied, or forget it if the job has ended. Never stops the job."""
         if self._wait is not None:
             await self._wait.leave()
 
