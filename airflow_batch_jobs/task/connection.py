@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class HasAwsParameters(Protocol):
-    """An operator with the AWS parameters of the Amazon provider's."""
+    """An operator with the same AWS parameters as the Amazon provider's operators."""
 
     aws_conn_id: str | None
     region_name: str | None
@@ -29,7 +29,7 @@ class HasAwsParameters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AwsConnection:
-    """An Airflow connection to AWS with what a task sets on top of it.
+    """An Airflow connection to AWS, with what a task sets on top of it.
 
     Attributes:
         aws_conn_id: The connection's id; None for boto3's own search for credentials.
@@ -50,7 +50,7 @@ class AwsConnection:
 
     @property
     def key(self) -> str:
-        """What tells one set of AWS settings from another: tasks with the same key share a watcher."""
+        """What distinguishes one set of AWS settings from another: tasks with the same key share a watcher."""
         return json.dumps(self.to_dict(), sort_keys=True, default=str)
 
     def to_dict(self) -> dict[str, Any]:
@@ -60,15 +60,16 @@ class AwsConnection:
     def clients(self, on_made: Callable[[str], object] = lambda _: None) -> KeptClients:
         """Return the clients of this connection.
 
-        The connection is looked up when the first one is made, never before, and blocks meanwhile: call AWS in threads.
+        The connection is looked up when the first client is made, never earlier, and blocks meanwhile: call AWS in
+        threads.
 
         Args:
-            on_made: Told the service of each client that was made.
+            on_made: Called with the service of each client that is made.
         """
         return KeptClients(self._open_session, on_made)
 
     def _open_session(self) -> ClientFactory:
-        """Look the connection up, and return what makes clients of one session with its credentials."""
+        """Look up the connection, and return a factory that makes clients from one session with its credentials."""
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
         from botocore.config import Config as BotocoreConfig
 
@@ -80,8 +81,8 @@ class AwsConnection:
             config=BotocoreConfig(**self.botocore_config) if self.botocore_config else None,
         )
         base, making = hook.config, threading.Lock()
-        # By itself the hook opens a session for each client, and each session assumes the connection's role anew.
-        hook.get_session = cache(hook.get_session)  # type: ignore[method-assign]  # where the hook itself looks for it
+        # By default the hook opens a session for each client, and each session assumes the connection's role again.
+        hook.get_session = cache(hook.get_session)  # type: ignore[method-assign]  # where the hook itself looks it up
 
         def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
             wanted = base.merge(BotocoreConfig(region_name=region_name)) if region_name else base

@@ -1,4 +1,4 @@
-"""Airflow's `execution_timeout` is an alarm: it raises AirflowTaskTimeout wherever the task's main thread is."""
+"""Airflow's `execution_timeout` is an alarm: it raises AirflowTaskTimeout wherever the task's main thread is at."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AT_ONCE_SECONDS = 0.001
 def disarm() -> None:
     """Switch the alarm off: it would raise in the middle of an event loop.
 
-    A wait's deadline is the same moment, and knows what to do then.
+    The wait has a deadline at the same moment, and knows what to do then.
     """
     if _is_here():
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -25,9 +25,9 @@ def disarm() -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Keep the alarm from breaking off what is inside; one that is due meanwhile comes right after it.
+    """Keep the alarm from interrupting the block; an alarm that is due meanwhile comes right after it.
 
-    A question to the supervisor must not be broken off: its answer would be read as that of the next question.
+    A question to the supervisor must not be interrupted: its answer would be read as that of the next question.
     """
     if not _is_here():
         yield

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitPlan:
-    """What is waited for, and how.
+    """What to wait for, and how.
 
     Attributes:
         job_id: The job.
@@ -28,7 +28,7 @@ class WaitPlan:
         terminate_on_kill: Whether a user's stop of the task, and its timeout, terminate the job.
         deadline: When the wait ends, aware UTC; None for no end.
         submitted_at: When the job was submitted, aware UTC: for a minute after it AWS may not know it yet.
-        rendered: Handed back in the outcome, untouched: what the resumed task would otherwise have forgotten.
+        rendered: Handed back in the outcome, unchanged: what the resumed task would otherwise have forgotten.
     """
 
     job_id: str
@@ -45,7 +45,7 @@ class WaitPlan:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> WaitPlan:
-        """Read the JSON form, passing over what it does not know."""
+        """Read the JSON form, ignoring unknown fields."""
         known = {name: stored[name] for name in _PLAN_FIELDS if name in stored}
         for name in ("deadline", "submitted_at"):
             if isinstance(known.get(name), str):
@@ -58,13 +58,13 @@ _PLAN_FIELDS = tuple(each.name for each in fields(WaitPlan))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a wait.
+    """What became of a wait.
 
     Attributes:
         job: The job as the `batch_job` XCom has it; at least `job_id` and `status`.
-        summary: One line about the job that has ended.
+        summary: One line about the job, once it has ended.
         diagnosis: Why it failed, as `Diagnosis.to_dict` has it; None for any other end.
-        unread: The streams whose log is not fully copied, each with where to read on.
+        unread: The streams whose log is not fully copied, each with the place to continue from.
         timed_out: Whether the deadline ended the wait.
         error: What made waiting impossible: the class's name and its arguments.
         rendered: The plan's.
@@ -99,7 +99,7 @@ class Outcome:
 
     @classmethod
     def from_event(cls, payload: Mapping[str, Any]) -> Outcome:
-        """Read the payload of a trigger's event, passing over what it does not know."""
+        """Read the payload of a trigger's event, ignoring unknown fields."""
         known = {each.name for each in fields(cls)}
         return cls(**{name: value for name, value in payload.items() if name in known})
 
@@ -116,7 +116,7 @@ class Outcome:
 
         Raises:
             JobNotFoundError: AWS does not know the job.
-            AwsError: AWS refused to tell about it.
+            AwsError: AWS refused to describe it.
         """
         if self.error is None:
             return
@@ -129,7 +129,7 @@ class Outcome:
         """Raise if the job has failed.
 
         Raises:
-            JobFailedError: It has; says why and what to do.
+            JobFailedError: It has failed; the error says why and what to do.
         """
         if self.failed:
             raise errors.JobFailedError(self.job, Diagnosis.from_dict(self.diagnosis or {}))

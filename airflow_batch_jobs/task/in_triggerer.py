@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.task.connection import AwsConnection
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 
-#: How long a stopped task's state may stay undecided: scheduled, queued, running.
+#: How long a stopped task's state may stay inconclusive: scheduled, queued, running.
 UNDECIDED_SECONDS = 20.0
-#: How long the last lines of a stopped job are waited for.
+#: How long to wait for the last lines of a stopped job.
 LAST_LINES_SECONDS = 20.0
-#: How long the scheduler may take to hear that a worker's process has ended.
+#: How long the scheduler may take to learn that a worker's process has ended.
 SCHEDULER_SECONDS = 2.0
 #: How long a triggerer that is shutting down waits for a cursor to be saved.
 GOODBYE_SECONDS = 1.0
 
 
 class TriggererWait:
-    """Waits for one job in the event loop of a triggerer, for the attempt that deferred.
+    """Waits for one job in a triggerer's event loop, on behalf of the attempt that deferred.
 
     Args:
         plan: What to wait for.
         connection: The AWS settings.
         key: The task instance; None under `dag.test()`, where the API server cannot be asked.
         try_number: The attempt.
-        max_tries: Its task instance's, which tells a retry from a clear.
+        max_tries: The task instance's `max_tries`, which tells a retry from a clear.
         may_finish: Whether to end the task here when the job has succeeded and all of its log is copied.
     """
 
@@ -72,11 +72,11 @@ class TriggererWait:
         self._is_settled = False
 
     async def run(self) -> Outcome:
-        """Wait for the job, and see to it when Airflow cancels the wait.
+        """Wait for the job, and stop it if need be when Airflow cancels the wait.
 
         A task has to stay deferred for a while: the supervisor of the worker that deferred may notice the end of its
-        process one heartbeat late. If the task runs again by then, the scheduler takes that worker's end for the end of
-        the task and marks it failed.
+        process one heartbeat late. If the task runs again by then, the scheduler mistakes that for the end of the task
+        and marks it failed.
         """
         begun = asyncio.get_running_loop().time()
         if self._saved_log is not None:
@@ -96,9 +96,9 @@ class TriggererWait:
         return outcome
 
     async def has_finished(self, outcome: Outcome) -> bool:
-        """Do what the worker would do at the end, if all of it can be done here.
+        """Do what the worker would do at the end, if all of it can be done here; return whether it was.
 
-        The event could carry XComs, but Airflow 3.3 encodes those twice: what reads them would get a text of JSON.
+        The event could carry XComs, but Airflow 3.3 encodes those twice: readers would get a string of JSON.
         """
         if self._task is None or not self._can_finish(outcome):
             return False
@@ -114,12 +114,12 @@ class TriggererWait:
         return True
 
     async def kill(self) -> None:
-        """Terminate the job if `run` had no chance to find out whether it is wanted; Airflow gives this a second."""
+        """Terminate the job if `run` had no chance to find out whether to; Airflow gives this method a second."""
         if not self._is_settled:
             await self._stop_if_wanted()
 
     async def leave(self) -> None:
-        """Save where the log stands, or forget it when the job has ended. Never stops the job."""
+        """Save how far the log is copied, or forget it if the job has ended. Never stops the job."""
         if self._saved_log is None:
             return
         with suppress(UnansweredError, TimeoutError):
@@ -143,19 +143,19 @@ class TriggererWait:
         state, verdict = await self._verdict()
         if verdict is not stop.Verdict.TERMINATE or not self.plan.terminate_on_kill:
             self._is_settled = True
-            self._saved_log = None  # it is another's now
+            self._saved_log = None  # it belongs to another attempt or triggerer now
             log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
             return
-        # A wait that has not begun yet can stop its job all the same; there is no log to wait for then.
+        # A wait that has not begun yet can stop its job all the same, but then there is no log to wait for.
         self._is_settled = await self._wait.terminate(stop.reason(state))
         if self._wait.is_open and not self._wait.ended:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wait.outcome(), LAST_LINES_SECONDS)
 
     async def _is_current(self) -> bool:
-        """Ask whether the task is still deferred by this very attempt; no answer is a no.
+        """Ask whether the task is still deferred by this very attempt; no answer counts as no.
 
-        A triggerer that stalled may wake up when a later attempt has long adopted the job.
+        A triggerer that stalled may wake up long after a later attempt has adopted the job.
         """
         if self._task is None:
             return True
@@ -163,11 +163,11 @@ class TriggererWait:
             if await self._task.state() != "deferred":
                 return False
             return not stop.is_newer(await self._task.get_xcom(JOB_XCOM), self._attempt["try_number"])
-        except UnansweredError:  # it is asked again
+        except UnansweredError:  # the wait asks again
             return False
 
     async def _verdict(self) -> tuple[str | None, stop.Verdict]:
-        """Ask the API server until the task instance's state is one that decides; no answer means: leave the job."""
+        """Ask the API server until the task instance's state is conclusive; no answer means: leave the job alone."""
         if self._task is None:
             return None, stop.Verdict.TERMINATE
         loop = asyncio.get_running_loop()
@@ -191,9 +191,9 @@ class TriggererWait:
 
 
 async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
-    """Do work to its end although Airflow repeats its cancellation at every sync, about once a second.
+    """Finish some work although Airflow repeats its cancellation at every sync, about once a second.
 
-    A cancellation without a reason is the triggerer's shutdown: then the work is dropped at once.
+    A cancellation without a reason means that the triggerer is shutting down: then the work is dropped at once.
     """
     loop, task = asyncio.get_running_loop(), asyncio.create_task(work)
     until = loop.time() + UNDECIDED_SECONDS + LAST_LINES_SECONDS + 5

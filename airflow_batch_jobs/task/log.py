@@ -1,7 +1,7 @@
 """The task log: a line for each change of a job's state, and the job's own lines with their own times.
 
-What is written goes into the log of the task that writes. In a triggerer the calling asyncio task decides whose log
-that is: a line must be written from the task of its own trigger.
+What is written goes into the log of the Airflow task that writes it. In a triggerer the current asyncio task decides
+which log that is: a line must be written from the asyncio task of its own trigger.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: The loggers, so that the UI can filter by source: a job's own lines, and everything that is said about it.
 _JOB, _OWN = "batch.job", "airflow_batch_jobs"
-#: A level that a line names among its first words, as Python, Java, Go and most shells write it.
+#: A level named among a line's first words, the way Python, Java, Go and most shells write it.
 _LEVEL = re.compile(r"^(?:\S+\s+){0,4}?[\[<(|]?(?P<level>CRITICAL|FATAL|ERROR|WARNING|WARN)[\]>)|:]*(?:\s|$)")
 _METHODS = {"CRITICAL": "critical", "FATAL": "critical", "ERROR": "error", "WARNING": "warning", "WARN": "warning"}
 
@@ -31,12 +31,12 @@ def note(text: str) -> None:
 
 
 def problem(text: str) -> None:
-    """Write a line that somebody should read."""
+    """Write a line that deserves attention."""
     _logger(_OWN).warning(text)
 
 
 def status(detail: JobDetail) -> None:
-    """Write where the job is in its life, and why."""
+    """Write which state the job is in, and why."""
     again = f", attempt {len(detail.attempts) + 1}" if detail.attempts and not detail.is_final else ""
     counts = ", ".join(f"{count} {status}" for status, count in detail.children.items())
     why = "; ".join(part for part in (counts, detail.status_reason) if part)
@@ -44,7 +44,7 @@ def status(detail: JobDetail) -> None:
 
 
 def lines(stream: LogStream, events: Iterable[LogEvent]) -> None:
-    """Write lines of the job under their own CloudWatch timestamps, after the label where there are several streams."""
+    """Write lines of the job under their own CloudWatch timestamps, labelled if there are several streams."""
     job, prefix = _logger(_JOB), f"[{stream.label}] " if stream.label else ""
     for event in events:
         text = event.text()
@@ -53,11 +53,11 @@ def lines(stream: LogStream, events: Iterable[LogEvent]) -> None:
 
 
 def level_of(text: str) -> str:
-    """Return the level under which a job's line is shown: what it says of itself, never below `info`."""
+    """Return the level under which a job's line is shown: the one it names, never below `info`."""
     named = _LEVEL.match(text[:200])
     return _METHODS[named["level"]] if named else "info"
 
 
 def _logger(name: str) -> Any:
-    """Return a logger as structlog is configured now: a kept one would write where it did first."""
+    """Return a logger as structlog is configured now: a kept one would go on writing to where it first did."""
     return structlog.get_logger(name)

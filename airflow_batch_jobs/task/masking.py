@@ -1,4 +1,4 @@
-"""What looks like a secret in a request is masked as Airflow masks it elsewhere: in logs and in the rendered fields."""
+"""Mask what looks like a secret in a request, as Airflow does elsewhere: in logs and in the rendered fields."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 def mask_secrets(*parts: Any) -> None:
     """Have Airflow mask the values whose names look secret by its own rule, `[core] sensitive_var_conn_names`.
 
-    Of the rendered fields Airflow hides what stands under such a key by itself, but not AWS's
-    `{"name": "DB_PASSWORD", "value": …}`, and nothing of it in a log.
+    In the rendered fields Airflow by itself hides what stands under such a key, but not AWS's
+    `{"name": "DB_PASSWORD", "value": …}`, and in a log it hides neither.
 
-    Does not keep anything from AWS, whose DescribeJobs shows environment values and parameters in plain, and not from
+    Does not hide anything from AWS, whose DescribeJobs shows environment values and parameters in plain text, nor from
     the job, whose own lines a triggerer copies as they are.
 
     Args:
         parts: What the request is made of.
     """
     for name, value in named_values(parts):
-        if should_hide_value_for_key(name):  # type: ignore[no-untyped-call]  # Airflow's, untyped
+        if should_hide_value_for_key(name):  # type: ignore[no-untyped-call]  # Airflow's function is untyped
             mask_secret(value)
 
 
 def named_values(part: Any) -> Iterator[tuple[str, str]]:
-    """Yield every text with its name: the key of a mapping, or the `name` beside a `value`."""
+    """Yield every string with its name: its key in a mapping, or the `name` beside a `value`."""
     if isinstance(part, Mapping):
         if isinstance(name := part.get("name"), str) and isinstance(value := part.get("value"), str):
             yield name, value

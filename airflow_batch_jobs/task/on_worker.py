@@ -1,4 +1,4 @@
-"""Waiting on a worker: the trigger's wait in the task's own process, and what SIGTERM means there."""
+"""WorkerWait: the trigger's wait, but in the task's own process on a worker, and what SIGTERM means there."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.task.connection import AwsConnection
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 
-#: How long the API server is asked for the task's state after SIGTERM.
+#: How long to wait for the API server to tell the task's state after SIGTERM.
 STATE_SECONDS = 1.0
-#: How long the last lines of a terminated job are waited for: Airflow sends SIGKILL about 5 s after SIGTERM.
+#: How long to wait for the last lines of a terminated job: Airflow sends SIGKILL about 5 s after SIGTERM.
 LAST_LINES_SECONDS = 3.0
-#: What a worker writes without harm: it has no event loop to share, and manages about 9,000.
+#: What a worker may write: it shares its event loop with nothing else, and manages about 9,000.
 LINES_PER_SECOND = 5_000.0
 #: Lines written at a time.
 BATCH = 500
@@ -46,7 +46,7 @@ class WorkerWait:
         connection: The AWS settings.
         key: The task instance.
         retry_left: Whether Airflow will try the task again if this attempt fails.
-        recorded_as: The id under which this attempt has written the record of its submit; None where it has not.
+        recorded_as: The id under which this attempt has written the record of its submit; None if it has not.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class WorkerWait:
         return asyncio.run(self._run())
 
     def kill(self) -> None:
-        """Wake the wait: SIGTERM has come. Safe in a signal's handler; what it means is decided outside of it."""
+        """Wake the wait: SIGTERM has come. Safe in a signal handler; what it means is decided outside the handler."""
         self._is_killed = True
         self._wake()
 
     async def _run(self) -> Outcome:
         loop, killed_event = asyncio.get_running_loop(), asyncio.Event()
-        # A handler may run between any two steps, so the way to wake comes first, and then the look at what was missed.
+        # A handler may run between any two steps, so `_wake` is set first, and `_is_killed` checked after that.
         self._wake = lambda: loop.call_soon_threadsafe(killed_event.set)
         if self._is_killed:
             killed_event.set()
@@ -94,9 +94,9 @@ class WorkerWait:
             return await self._stop(wait, waiting)
 
     async def _is_current(self) -> bool:
-        """Ask whether this attempt is still its task instance's; no answer is a no."""
+        """Ask whether this attempt is still its task instance's current one; no answer counts as no."""
         if not supervisor.is_here():
-            return True  # nor is there another attempt
+            return True  # without a supervisor there is no other attempt either
         try:
             if await self._task.state() != "running":
                 return False
@@ -118,10 +118,10 @@ class WorkerWait:
 async def verdict_on_worker(
     task: TaskInstance, *, retry_left: bool, recorded_as: Any = None
 ) -> tuple[str | None, stop.Verdict]:
-    """Ask the API server what SIGTERM means. No answer means that it is lost, which is no user's stop.
+    """Ask the API server what SIGTERM means. No answer means that the server is lost, not that a user stopped the task.
 
     Unless a user has stopped the task, an attempt that has been replaced terminates nothing, since the next one may
-    have adopted its job: a scheduler that starts after another's death resets the tasks of workers that live on.
+    have adopted its job: a scheduler that starts after another one died resets the tasks of workers that live on.
     """
     try:
         state = await task.state(STATE_SECONDS)
@@ -134,16 +134,16 @@ async def verdict_on_worker(
 
 
 def stopped(job_id: str, state: str | None, verdict: stop.Verdict) -> BaseException:
-    """Return what ends the task: an `execute` that returns after a kill would be recorded as a success."""
+    """Return the exception that ends the task: an `execute` that returned after a kill would count as a success."""
     if state in stop.STOPPED_STATES:
         return AirflowTaskTerminated(f"Batch job {job_id}: the task was stopped by a user")
     return TaskEvictedError(job_id, runs_on=verdict is stop.Verdict.LEAVE)
 
 
 def copy_rest(outcome: Outcome, clients: ClientFactory) -> None:
-    """Copy the log lines that the line budget left over, up to `log_max_lines` a stream.
+    """Copy the log lines that the line budget left over, up to `log_max_lines` per stream.
 
-    A log that cannot be read is a line of its own and no failure: the job has ended as it has.
+    A log that cannot be read gets a line saying so and is not a failure: the job's end stands.
     """
     settings, stopped_at = Settings.read(), outcome.job.get("stopped_at")
     for entry in outcome.unread:

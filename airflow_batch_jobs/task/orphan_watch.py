@@ -1,4 +1,4 @@
-"""OrphanWatch: a sweep for orphans beside a triggerer's watcher, once a minute, as long as that follows jobs."""
+"""OrphanWatch: a sweep for orphans alongside a triggerer's watcher, once a minute while the watcher follows jobs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PERIOD_SECONDS = 60.0
 class OrphanWatch:
     """Sweeps the queues whose jobs a watcher follows, with the watcher's own AWS clients and in its threads.
 
-    Does not sweep a queue of which no job is followed at the moment, and nothing once the watcher has ended: a DAG with
-    `BatchOrphanSweepOperator` does. A sweep that fails is a line in the triggerer's log, and the next one comes.
+    Does not sweep a queue while none of its jobs is followed, nor anything once the watcher has ended: a DAG with
+    `BatchOrphanSweepOperator` does. A sweep that fails is a line in the triggerer's log, and the next one follows.
 
     Args:
-        watcher: Whose queues.
+        watcher: The watcher whose queues are swept.
         deployment: The Airflow whose jobs are looked at.
-        gate: To be held while the API server is asked.
+        gate: Held while the API server is asked.
     """
 
     def __init__(self, watcher: JobWatcher, deployment: str, gate: AbstractAsyncContextManager[Any]) -> None:
@@ -40,14 +40,14 @@ class OrphanWatch:
 
     def start(self) -> asyncio.Task[None]:
         """Begin, in the running event loop; the task ends by itself when the watcher does."""
-        # The context of the trigger that happens to run would lead what is logged here into the log of its task.
+        # In the context of the trigger that happens to be running, what is logged here would go to its task's log.
         return asyncio.get_running_loop().create_task(self._run(), name="OrphanWatch", context=Context())
 
     async def _run(self) -> None:
         while not await self._watcher.ends_within(PERIOD_SECONDS):
             try:
                 report = await self._sweep()
-            except Exception as error:  # noqa: BLE001 - whatever is wrong, no trigger may end for it
+            except Exception as error:  # noqa: BLE001 - whatever is wrong, no trigger may end because of it
                 log.problem(f"The sweep for orphans failed and will be tried again: {error!r}")
                 continue
             for finding, line in report.lines():

@@ -1,4 +1,4 @@
-"""The record of a submit in Airflow's task state store, which lives across the attempts of a task instance."""
+"""The record of a submit in Airflow's task state store, where it outlives the attempts of a task instance."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 #: The key of the record in the task state store.
 RECORD_KEY = "batch_job"
-#: With these the API server says that the attempt is over: a token that is frozen or of another attempt, an id that is
-#: gone. Anything else is a failure of the server or of the way to it.
+#: The statuses by which the API server says that the attempt is over: its token is frozen or another attempt's, or its
+#: id is gone. Anything else is a failure of the server or of the way to it.
 _OVER = frozenset({401, 403, 404, 410})
 
 
 class TaskStateRecords:
     """Reads and writes a task instance's record.
 
-    Does not tell a missing record from one that a replaced attempt may not read: Airflow answers None to both.
+    Cannot tell a missing record from one that a replaced attempt may not read: Airflow answers None in both cases.
     """
 
     def __init__(self, store: TaskStateStoreAccessor) -> None:
         self._store = store
 
     def read(self) -> Record | None:
-        """Return the record; None where there is none.
+        """Return the record; None if there is none.
 
         Raises:
             RecordUnavailableError: The API server does not answer.
@@ -67,7 +67,7 @@ async def has_record(ti_id: Any, seconds: float = ANSWER_SECONDS) -> bool:
         seconds: How long the answer may take.
 
     Raises:
-        UnansweredError: The API server did not answer, or with another error.
+        UnansweredError: The API server did not answer, or answered with another error.
     """
     return await answered(_is_readable(ti_id), seconds)
 

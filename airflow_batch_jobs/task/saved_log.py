@@ -1,4 +1,4 @@
-"""SavedLog: how far a deferred task's log is copied, and where it is, kept in the task's XComs while its job runs."""
+"""SavedLog: how far a job's log is copied, and where it is, kept in the deferred task's XComs while the job runs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.task.supervisor import TaskInstance
     from airflow_batch_jobs.task.triggerer import Triggerer
 
-#: The name of the XCom with where the log of a running job has been copied to.
+#: The name of the XCom that says how far the log of a running job has been copied.
 CURSOR_XCOM = "batch_job_log_cursor"
-#: The longest time between two saved cursors while lines flow.
+#: The time between two saves of the cursors while lines flow, or more if the shared rate is used up.
 CURSOR_SECONDS = 30.0
 
 
 class SavedLog(WaitListener):
-    """Keeps what the next run of a trigger, and the UI, have to know of a running job's log.
+    """Keeps what the next run of a trigger, and the UI, have to know about a running job's log.
 
     Args:
         job_id: The job.
@@ -45,17 +45,17 @@ class SavedLog(WaitListener):
         self._saved_at = float("-inf")
 
     async def ask_ahead(self) -> None:
-        """Ask before it is needed. A failure says nothing: it is asked again when it is."""
+        """Ask before the answer is needed. A failure does not matter: `load_cursors` asks again."""
         try:
             await self._fetch()
         except UnansweredError:  # `load_cursors` will tell
             self._fetched = None
 
     async def load_cursors(self) -> Mapping[str, Any]:
-        """Return where an earlier run left the log; asked when there is a log, if it was not ahead.
+        """Return where an earlier run left the log; asked once there is a log, unless it was asked ahead.
 
-        Airflow uploads what a trigger has logged when the trigger has ended, and not when its triggerer is stopped or
-        dies, and shows nothing else of a finished task. So where logs are remote, the whole log is copied once more.
+        Airflow uploads what a trigger has logged once the trigger has ended, but not if its triggerer is stopped or
+        dies, and shows nothing else for a finished task. So if logs are remote, the whole log is copied once more.
         """
         try:
             saved = await self._fetch()
@@ -85,12 +85,12 @@ class SavedLog(WaitListener):
             return await self._task.get_xcom(CURSOR_XCOM)
 
     async def on_lines(self, cursors: Callable[[], Mapping[str, Any]]) -> None:
-        """Save how far the log is copied if that was long ago; the rate of all triggers together is bounded.
+        """Save how far the log is copied if the last save was long ago; all triggers share one bounded rate.
 
-        The first lines count as such, so that a run that goes on after a crash knows that there was one before it.
+        The first lines are saved at once, so that a run that resumes after a crash knows that there was one before it.
 
         Args:
-            cursors: Tells where the copy of the log stands now, by stream.
+            cursors: Returns how far the log is copied now, by stream.
         """
         now = asyncio.get_running_loop().time()
         if now - self._saved_at < CURSOR_SECONDS or not self._triggerer.cursor_writes.allows(now):
@@ -101,7 +101,7 @@ class SavedLog(WaitListener):
                 await self.save(cursors())
 
     async def on_streams(self, streams: tuple[LogStream, ...]) -> bool:
-        """Let the UI's link lead to the newest stream while the job runs, as soon as the common rate allows."""
+        """Point the UI's link to the newest stream while the job runs, as soon as the shared rate allows."""
         if not self._triggerer.link_writes.allows(asyncio.get_running_loop().time()):
             return False
         newest = streams[-1]
@@ -114,9 +114,9 @@ class SavedLog(WaitListener):
         """Save how far the log is copied, at once.
 
         Args:
-            cursors: Where the copy of the log stands, by stream.
-            left: Whether nothing will be copied here any more, so that the next triggerer neither loses a line nor
-                copies one twice.
+            cursors: How far the log is copied, by stream.
+            left: Whether nothing more will be copied here, so that the next triggerer neither loses a line nor copies
+                one twice.
 
         Raises:
             UnansweredError: It may not be saved.
@@ -136,7 +136,7 @@ class SavedLog(WaitListener):
             await self._task.delete_xcom(CURSOR_XCOM)
 
     def _note_gap(self, saved_at: str | None) -> None:
-        """Say that the earlier triggerer did not end as it should: it may have copied lines after it last saved."""
+        """Say that the earlier triggerer did not end cleanly: it may have copied lines after its last save."""
         ago = f" {(_now() - datetime.fromisoformat(saved_at)).total_seconds():.0f} s ago" if saved_at else ""
         log.note(
             f"The log continues where an earlier triggerer saved its place{ago}; lines since then may appear twice."

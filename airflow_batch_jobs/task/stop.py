@@ -1,9 +1,9 @@
-"""Is it a user's stop? Both kill paths ask the API server first, and decide here.
+"""Did a user stop the task? Both kill paths ask the API server first, and decide here.
 
 A cancelled trigger and a SIGTERM look the same whether a user marked the task failed, a triggerer lost a trigger to
-another one, or a node was drained. Only the state of the task instance tells, so the decisions are pure functions of
-it. A task instance that is gone with its DAG run is wanted no more. One without a state is between two attempts, after
-a clear or the death of its scheduler: the next one ends the job or adopts it.
+another one, or a node was drained. Only the state of the task instance tells them apart, so the decisions are pure
+functions of it. A task instance that is gone with its DAG run is no longer wanted. One without a state is between two
+attempts, after a clear or the death of its scheduler: the next attempt ends the job or adopts it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 
 from airflow_batch_jobs.batch.orphans import ENDED_STATES
 
-#: What a user does to a task that runs on a worker: `restarting` is a clear.
+#: The states of a task that a user stopped while it ran on a worker: `restarting` is a clear.
 STOPPED_STATES = ENDED_STATES | {"restarting"}
 
-#: The statusReasons of jobs that are terminated although no user stopped their task.
+#: The statusReasons of jobs that are terminated without a user having stopped their task.
 TIME_IS_UP = "The Airflow task's execution_timeout has passed"
 WORKER_STOPPED = "The Airflow worker was told to stop and no retry is left"
 TRIGGER_CRASHED = "The Airflow trigger that waited for it has crashed"
@@ -28,9 +28,9 @@ class Verdict(Enum):
 
     #: A user wants it gone.
     TERMINATE = "terminate"
-    #: Somebody else watches it, or will.
+    #: Another attempt or triggerer watches it, or will.
     LEAVE = "leave"
-    #: The task is on its way from one state to another.
+    #: The task is in transition from one state to another.
     ASK_AGAIN = "ask again"
 
 
@@ -38,15 +38,15 @@ def in_triggerer(state: str | None, stored: Any, job_id: str, try_number: int) -
     """Decide for a trigger that was cancelled by what Airflow calls a user action.
 
     A triggerer that stalled gets the same cancellation for triggers that another one has taken over, so `deferred` with
-    this very job means that the job is watched elsewhere. It is stopped only for a job of a newer attempt, that of a
-    retry or of the run after a clear.
+    this very job means that the job is watched elsewhere. If the XCom names another job, the trigger's is terminated
+    only if the other belongs to a newer attempt: to a retry or to the run after a clear.
 
     Args:
-        state: The task instance's state; None where it has none at the moment, `GONE` where there is no such task.
+        state: The task instance's state; None if it has none at the moment, `GONE` if there is no such task instance.
         stored: Its `batch_job` XCom, whatever that holds.
         job_id: The trigger's job.
-        try_number: The trigger's attempt. Unlike `max_tries` it never falls: a clear after `retries` was lowered makes
-            that smaller.
+        try_number: The trigger's attempt. It never falls, unlike `max_tries`, which a clear lowers if `retries` was
+            lowered before.
     """
     if state in ENDED_STATES:
         return Verdict.TERMINATE
@@ -58,7 +58,7 @@ def in_triggerer(state: str | None, stored: Any, job_id: str, try_number: int) -
 
 
 def is_newer(stored: Any, try_number: int) -> bool:
-    """Tell whether a `batch_job` XCom is that of a later attempt than a trigger's, whichever job it names."""
+    """Tell whether a `batch_job` XCom is from a later attempt than the trigger's, whichever job it names."""
     number = stored.get("try_number") if isinstance(stored, Mapping) else None
     return isinstance(number, int) and number > try_number
 
@@ -66,11 +66,11 @@ def is_newer(stored: Any, try_number: int) -> bool:
 def on_worker(state: str | None, *, retry_left: bool) -> Verdict:
     """Decide for a task process that got SIGTERM.
 
-    Any state that is not one a user sets means that the worker is evicted, or has lost the API server: the job goes on
-    where a retry will adopt it.
+    Any state other than those a user sets means that the worker is evicted, or has lost the API server: the job goes on
+    if a retry will adopt it.
 
     Args:
-        state: The task instance's state; None where it has none at the moment, `GONE` where there is no such task.
+        state: The task instance's state; None if it has none at the moment, `GONE` if there is no such task instance.
         retry_left: Whether Airflow will try the task again.
     """
     if state in STOPPED_STATES:
@@ -82,7 +82,7 @@ def reason(state: str | None) -> str:
     """Return the statusReason of a job whose task a user stopped.
 
     Args:
-        state: The task instance's state since then.
+        state: The task instance's state afterwards.
     """
     return f"Airflow task stopped by a user: now {state or 'cleared'}"
 

@@ -1,4 +1,4 @@
-"""Submitting for a task instance: whose job it is, where its record lives, what is told of it."""
+"""Submitting for a task instance: whose job it is, where its record lives, what is logged about it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def identity_of(ti: Any) -> TaskIdentity:
-    """Return whose job that of a task instance is."""
+    """Return the identity of a task instance's job: whose it is."""
     return TaskIdentity(
         TaskKey.of(ti),
         try_number=ti.try_number,
@@ -43,8 +43,8 @@ def submission_for(
         request: What to submit, without a name.
         clients: Makes the clients.
         job_name: The readable part of the job's name; None for `<dag>-<task>`.
-        is_detached: Whether the job may outlive its task, so that the sweep for orphans leaves it: nobody waits for it,
-            or it is not stopped with its task.
+        is_detached: Whether the job may outlive its task, so that the sweep for orphans leaves it alone: no task waits
+            for it, or it is not stopped with its task.
     """
     return Submission(
         clients=clients,
@@ -58,10 +58,10 @@ def submission_for(
 
 
 def submit(submission: Submission) -> tuple[Submitted, JobDetail]:
-    """Check the request and submit it, or go on with an earlier attempt's job.
+    """Check the request and submit it, or adopt an earlier attempt's job.
 
     Returns:
-        The submission, and the job as far as it is known: what the `batch_job` XCom is made of.
+        The submission, and the job as far as it is known, for the `batch_job` XCom.
 
     Raises:
         BatchJobsError: See `airflow_batch_jobs.errors`.

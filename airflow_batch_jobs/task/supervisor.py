@@ -2,9 +2,9 @@
 
 All of it goes through the supervisor of the process. Nothing here touches Airflow's database.
 
-Airflow answers a question about states with what it finds: it says nothing of a DAG, a run or a task instance that does
-not exist, and None of one that has no state. It names the instances of a mapped task `<task>_<index>`, so each question
-is about one task.
+Airflow answers a question about states with what it finds: it leaves out a DAG, a run or a task instance that does not
+exist, and answers None for one that has no state. It names the instances of a mapped task `<task>_<index>`, so each
+question is about one task.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.identity import TaskKey
 
-#: How long one question to the API server may take before it counts as unanswered. A triggerer's first one takes some
-#: seconds, since its supervisor loads the API then.
+#: How long one question to the API server may take before it counts as unanswered. A triggerer's first question takes
+#: some seconds, since its supervisor loads the API then.
 ANSWER_SECONDS = 20.0
 #: In place of a state: the API server was asked, and did not answer.
 UNANSWERED = "unknown"
-#: The runs that are asked about at a time. They are written into the question's URL.
+#: The most runs in one question. They are written into the question's URL.
 _RUNS_A_QUESTION = 20
 
 Answer = TypeVar("Answer")
 
 
 class UnansweredError(Exception):
-    """The API server did not answer, or with an error. Reads as what was wrong does."""
+    """The API server did not answer, or answered with an error. Its text is the repr of the cause."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(repr(cause))
 
 
 class TaskInstance:
-    """A task instance, as the supervisor of this process can be asked about it and told.
+    """A task instance that this process's supervisor can be asked and told about.
 
     Args:
         key: Its name.
@@ -59,12 +59,12 @@ class TaskInstance:
         """Ask for the state, as Airflow writes it; None for none at the moment, `GONE` for no such task instance.
 
         Raises:
-            UnansweredError: No answer within so many seconds.
+            UnansweredError: No answer within this many seconds.
         """
         return (await answered(states_of([self.key]), seconds))[self.key]
 
     async def get_xcom(self, name: str) -> Any:
-        """Return an XCom of the task instance, None where there is none.
+        """Return an XCom of the task instance; None if there is none.
 
         Raises:
             UnansweredError: No answer within `ANSWER_SECONDS`.
@@ -75,7 +75,7 @@ class TaskInstance:
         """Write an XCom of the task instance.
 
         Raises:
-            UnansweredError: No answer within `ANSWER_SECONDS`; it may be written nevertheless.
+            UnansweredError: No answer within `ANSWER_SECONDS`; the XCom may have been written nevertheless.
         """
         await answered(XCom.aset(name, value, **self._arguments()))
 
@@ -83,7 +83,7 @@ class TaskInstance:
         """Delete an XCom of the task instance.
 
         Raises:
-            UnansweredError: No answer within `ANSWER_SECONDS`; it may be deleted nevertheless.
+            UnansweredError: No answer within `ANSWER_SECONDS`; the XCom may have been deleted nevertheless.
         """
         await answered(_ask(DeleteXCom(key=name, **self._arguments())))
 
@@ -96,7 +96,7 @@ async def answered(question: Awaitable[Answer], seconds: float = ANSWER_SECONDS)
     """Wait for the answer to a question, whatever may be wrong with the API server.
 
     Raises:
-        UnansweredError: No answer within so many seconds, or an error.
+        UnansweredError: No answer within this many seconds, or an error.
     """
     try:
         return await asyncio.wait_for(question, seconds)
@@ -124,7 +124,7 @@ class StatesQuestion:
     keys: tuple[TaskKey, ...]
 
     def arguments(self) -> dict[str, Any]:
-        """Return what identifies them to Airflow."""
+        """Return the arguments that identify the task instances to Airflow."""
         runs = list(dict.fromkeys(key.run_id for key in self.keys))
         arguments: dict[str, Any] = {"dag_id": self.dag_id, "task_ids": [self.task_id], "run_ids": runs}
         if len(self.keys) == 1 and self.keys[0].map_index >= 0:
@@ -135,15 +135,15 @@ class StatesQuestion:
         """Read Airflow's answer.
 
         Args:
-            answer: By run id and by the name of the task instance, its state.
+            answer: The states, by run id and then by the name of the task instance.
         """
         return {key: _state(answer.get(key.run_id, {}), key) for key in self.keys}
 
 
 def questions(keys: Iterable[TaskKey]) -> Iterator[StatesQuestion]:
-    """Yield the questions that together are about all of some task instances.
+    """Yield questions that together cover all of the given task instances.
 
-    The answer to one about a mapped task tells of all of its instances, so it is about one run alone.
+    An answer about a mapped task covers all of its instances, so such a question is about one run only.
     """
     by_task: dict[tuple[str, str, str], list[TaskKey]] = {}
     for key in keys:
@@ -174,12 +174,12 @@ async def states_of(
 
     Args:
         keys: The task instances.
-        gate: To be held while a question is open.
+        gate: Held while a question is open.
 
     Raises:
         TimeoutError: No answer within `ANSWER_SECONDS`.
         AirflowRuntimeError: The API server answered with an error.
-        TypeError: The API server answered something else.
+        TypeError: The API server answered with something else.
     """
     states: dict[TaskKey, str | None] = {}
     for question in questions(keys):

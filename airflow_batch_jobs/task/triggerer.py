@@ -1,4 +1,4 @@
-"""Triggerer: what the triggers of one event loop share: watchers, the lines these copy, a bound on what they ask."""
+"""Triggerer: what the triggers of one event loop share: watchers, a line budget, and a bound on what they ask."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.task.connection import AwsConnection
 
-    #: Asks the API server something.
+    #: Asks the API server a question.
     Question = Callable[[], Awaitable[None]]
 
-#: A supervisor answers some 50 questions a second, one after the other. What can wait is asked by so many at a time, so
-#: that what cannot, whether a user stopped a task above all, comes next.
+#: A supervisor answers some 50 questions per second, one after the other. Of those that can wait, at most this many are
+#: open at a time, so that one that cannot, above all whether a user stopped a task, comes next.
 QUESTIONS_AT_ONCE = 4
-#: Cursors and links are a convenience; the API server has other things to do.
+#: Cursors and links are a convenience, and the API server has other things to do.
 WRITES_PER_SECOND = 4.0
-#: Whenever so many more jobs and log streams are followed than ever, what exists is left out of garbage collections.
+#: Each time the number of followed jobs and log streams first reaches another multiple of this, what exists is left out
+#: of garbage collections.
 _FREEZE_EVERY = 1000
 
 
@@ -37,9 +38,9 @@ class Triggerer:
     """One event loop of triggers.
 
     Attributes:
-        questions: To be held while the API server is asked for something that can wait.
+        questions: Held while the API server is asked something that can wait.
         cursor_writes: Bounds how often cursors are saved.
-        link_writes: Bounds how often links are.
+        link_writes: Bounds how often links are saved.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class Triggerer:
 
     @classmethod
     def here(cls) -> Triggerer:
-        """Return the one of the running event loop."""
+        """Return the running event loop's own."""
         for closed in [loop for loop in _TRIGGERERS if loop.is_closed()]:  # its own watchers would keep it alive
             del _TRIGGERERS[closed]
         loop = asyncio.get_running_loop()
@@ -63,20 +64,20 @@ class Triggerer:
         return _TRIGGERERS[loop]
 
     def ask_ahead(self, question: Question) -> None:
-        """Ask what will be needed later, when nothing more urgent is asked.
+        """Ask what will be needed later, while nothing more urgent is being asked.
 
-        The first question of all must come early: Airflow's supervisor loads its API for it, some seconds in which it
-        takes no log lines, and the event loop would be held by those as soon as a socket's buffer is full.
+        The very first question must come early: Airflow's supervisor loads its API for it, and for those seconds takes
+        no log lines, which block the event loop once a socket's buffer is full.
         """
         self._ahead.append(question)
         if len(self._askers) < QUESTIONS_AT_ONCE // 2:
-            # The context of the trigger that happens to run is no asker's.
+            # The asker must not run in the context of the trigger that happens to be running.
             asker = asyncio.get_running_loop().create_task(self._ask_ahead(), context=Context())
             self._askers.add(asker)
             asker.add_done_callback(self._askers.discard)
 
     def watcher(self, connection: AwsConnection) -> JobWatcher:
-        """Return the watcher for a set of AWS settings; a new one if the last has ended with its last follower."""
+        """Return the watcher for a set of AWS settings; a new one if the old one has ended with its last follower."""
         found = self._watchers.get(connection.key)
         if found is None or found.has_ended:
             found = self._watchers[connection.key] = self._new_watcher(connection)
@@ -101,7 +102,7 @@ class Triggerer:
             await self._ahead.popleft()()
 
     def _sweep_beside(self, watcher: JobWatcher, deployment: str) -> None:
-        """Sweep for orphans as long as the watcher works; say why where that cannot be done."""
+        """Sweep for orphans as long as the watcher works; if that is impossible, say why."""
         if not deployment:
             log.problem(str(NoDeploymentError()))
             return
@@ -111,7 +112,7 @@ class Triggerer:
 
 
 class WriteRate:
-    """At most so many writes a second of all triggers in this process together."""
+    """A limit on the writes per second of all triggers of one event loop together."""
 
     def __init__(self, per_second: float) -> None:
         self._span = 1 / per_second

@@ -1,4 +1,4 @@
-"""JobWait: waits for a job and writes the task log, alike on a worker and in a triggerer."""
+"""JobWait: waits for a job and writes the task log, in the same way on a worker and in a triggerer."""
 
 from __future__ import annotations
 
@@ -23,48 +23,48 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch import JobFollower, JobWatcher
     from airflow_batch_jobs.task.handover import WaitPlan
 
-#: How long the wait goes on after it had a job terminated: AWS lets a job 30 s before it kills it, and its last log
+#: How long the wait goes on after it had a job terminated: AWS gives a job 30 s before it kills it, and its last log
 #: events come some seconds later.
 AFTERMATH_SECONDS = 120.0
-#: How often a job that waits is looked at for a reason to worry.
+#: How often a waiting job is checked for a reason to worry.
 WORRY_SECONDS = 30.0
-#: How long it takes until a wait whose time is up asks again whether it may terminate its job.
+#: How long a wait whose time is up pauses before it asks again whether it may terminate its job.
 ASK_AGAIN_SECONDS = 5.0
 
 
 class WaitListener:
-    """Keeps what a wait finds out beside the task log; this one keeps nothing."""
+    """Keeps what a wait finds out, apart from the task log; this base class keeps nothing."""
 
     async def load_cursors(self) -> Mapping[str, Any]:
-        """Return where an earlier wait's copy of the log ended, by stream; asked once there is a log."""
+        """Return where an earlier wait stopped copying the log, by stream; called once there is a log."""
         return {}
 
     async def on_lines(self, cursors: Callable[[], Mapping[str, Any]]) -> None:
         """Take note that lines were written.
 
         Args:
-            cursors: Tells where the copy of the log stands now, by stream.
+            cursors: Returns how far the log is copied now, by stream.
         """
 
     async def on_streams(self, streams: tuple[LogStream, ...]) -> bool:
-        """Take the job's streams when there are new ones; return whether that is enough until there are others."""
+        """Take the job's streams when there are new ones; return whether they need not be offered again."""
         return bool(streams)
 
 
 class JobWait:
     """Waits for one job and writes what happens to it into the task log.
 
-    An async context manager; what it knows stays readable after it.
+    An async context manager; what it knows stays readable after it is left.
 
     Args:
         plan: What to wait for.
         watcher: Follows the job.
-        listener: Is told what does not stand in the log.
-        is_current: Asks whether the task instance still waits for the job by this wait; no answer is a no. Asked when
-            time is up, since the job may be that of a newer attempt by then.
+        listener: Is told what does not go into the log.
+        is_current: Asks whether this is still the wait of the task instance; no answer counts as no. Asked when time is
+            up, since the job may belong to a newer attempt by then.
 
     Attributes:
-        ended: Whether the job has, and its log is copied as far as is done here.
+        ended: Whether the job has ended, and its log is copied as far as this wait copies it.
         is_open: Whether `outcome` may be awaited.
     """
 
@@ -103,20 +103,20 @@ class JobWait:
 
     async def __aexit__(self, *error: object) -> None:
         self.is_open = False
-        self._is_current = None  # it leads to what holds this wait, and such a ring outlives a heap that is frozen
+        self._is_current = None  # it refers back to what holds this wait, and a frozen heap keeps such a cycle alive
         await self._follower.__aexit__(None, None, None)
 
     def cursors(self) -> dict[str, Any]:
-        """Return where the copy of the log stands, by stream, for a wait that goes on after this one."""
+        """Return how far the log is copied, by stream, for a wait that continues after this one."""
         return self._follower.cursors()
 
     async def outcome(self) -> Outcome:
         """Wait until the job has ended and its log is copied, or the deadline has passed.
 
-        May be cancelled and called again, inside of the context: it goes on where it was.
+        May be cancelled and called again inside the context: it continues where it was.
 
         Returns:
-            The outcome; also where AWS refused to tell about the job.
+            The outcome, even if AWS refused to describe the job.
         """
         try:
             while (outcome := await self._next()) is None:
@@ -149,8 +149,8 @@ class JobWait:
         return True
 
     async def _next(self) -> Outcome | None:
-        """Wait for one update and write what it says; return the outcome if there is one now."""
-        if (seconds := self._alarm_seconds()) is None:  # as of most jobs, of which there are thousands
+        """Wait for one update and log what it says; return the outcome if there is one now."""
+        if (seconds := self._alarm_seconds()) is None:  # true of most jobs, of which there are thousands
             update = await anext(self._follower)
         else:
             try:
@@ -183,7 +183,7 @@ class JobWait:
         await self._show_streams()
 
     async def _show_streams(self) -> None:
-        """Tell of the job's log streams, when there are new ones."""
+        """Tell the listener about the job's log streams when there are new ones."""
         streams = self._follower.log_streams()
         if len(streams) > self._streams and await self._listener.on_streams(streams):
             self._streams = len(streams)
@@ -212,7 +212,7 @@ class JobWait:
         return min(spans, default=None)
 
     async def _is_over(self) -> bool:
-        """Look whether the deadline has passed, and do what it asks for; else whether there is a reason to worry."""
+        """Return whether the wait is over: act if the deadline has passed, else check for a reason to worry."""
         if self._give_up_at is None or self._clock.now() < self._give_up_at:
             self._worry_about_waiting()
             return False
@@ -235,7 +235,7 @@ class JobWait:
         if detail is None:
             return
         worry = why_waiting(detail, (self._clock.now() - self._since).total_seconds())
-        # The words count the minutes, so they are no measure of what is new.
+        # The text counts the minutes, so it does not tell whether the worry is new.
         if worry is not None and (worry.cause, detail.status_reason) != self._worry:
             self._worry = worry.cause, detail.status_reason
             log.problem(f"Job {detail.job_id}: {worry}")
