@@ -1,4 +1,4 @@
-"""How AWS is called: the clients, the calls, what their errors mean, and how fast."""
+"""How AWS is called: the clients, the calls, what their errors mean, and the pace."""
 
 from __future__ import annotations
 

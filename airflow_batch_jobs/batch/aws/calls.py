@@ -26,7 +26,7 @@ def service(clients: ClientFactory, name: str, region: str | None = None, patien
         clients: Makes the clients.
         name: `batch` or `logs`.
         region: The region; None for the clients' own.
-        patience: How long to wait for an answer; the clients' own when None.
+        patience: How long to wait for an answer; the clients' own if None.
     """
     return Service(KeptClients.of(clients), name, region, patience)
 
@@ -35,9 +35,9 @@ def service(clients: ClientFactory, name: str, region: str | None = None, patien
 class Service:
     """A service of AWS in one region, called in the calling thread.
 
-    Whatever goes wrong on the way to the service, or with its answer, is an error of ours; its cause, and
-    `trouble`, tell what botocore said. A bug travels on as itself. After an answer that the credentials have expired
-    the next call is made with new ones.
+    Whatever goes wrong on the way to the service, or with its answer, becomes an `AwsError`; its cause, and `trouble`,
+    tell what botocore said. A bug propagates as itself. If the answer is that the credentials have expired, the next
+    call is made with new ones.
     """
 
     clients: KeptClients
@@ -50,11 +50,11 @@ class Service:
 
         Args:
             operation: The client's method: `describe_jobs`.
-            read: Gets the answer, and returns what is wanted of it. What it stumbles over is not AWS's.
+            read: Gets the answer, and returns what is wanted from it. An answer that makes it fail is not from AWS.
             request: The request's fields, as AWS names them.
 
         Raises:
-            AwsError: AWS refused, or something in between answered, or nobody.
+            AwsError: AWS refused, or something in between answered, or nothing did.
         """
         client = None
         try:
@@ -68,12 +68,12 @@ class Service:
     def pages(
         self, operation: str, field: str, read: Callable[[dict[str, Any]], Answer], /, **request: Any
     ) -> Iterator[Answer]:
-        """Yield what stands in a list of an operation's answers, from all pages.
+        """Yield the entries of a list in an operation's answers, from all pages.
 
         Args:
             operation: The client's method.
             field: The list, which every answer contains.
-            read: Gets an entry, and returns what is wanted of it.
+            read: Gets an entry, and returns what is wanted from it.
             request: The request's fields, as AWS names them.
 
         Raises:
@@ -97,7 +97,7 @@ class Service:
         return f"{_model(self.name).signing_name}:{_operations(self.name)[operation]}"
 
     def region_name(self) -> str:
-        """Return the region that the calls go to; the client is made for that.
+        """Return the region that the calls go to; makes the client to find out.
 
         Raises:
             AwsError: No client can be made.
@@ -115,7 +115,7 @@ def submit_job_shape() -> Shape:
 
 @cache
 def _model(name: str) -> ServiceModel:
-    """Return the model of a service that its clients are made of; reads no configuration."""
+    """Return the model that a service's clients are made from; reads no configuration."""
     from botocore.loaders import Loader
     from botocore.model import ServiceModel
 
@@ -124,7 +124,7 @@ def _model(name: str) -> ServiceModel:
 
 @cache
 def _operations(name: str) -> Mapping[str, str]:
-    """Return the operations of a service by the clients' methods."""
+    """Return the operations of a service, by the names of the clients' methods."""
     from botocore import xform_name
 
     return {xform_name(operation): operation for operation in _model(name).operation_names}
@@ -133,10 +133,10 @@ def _operations(name: str) -> Mapping[str, str]:
 def _answer(
     method: Callable[..., dict[str, Any]], read: Callable[[dict[str, Any]], Answer], request: Mapping[str, Any]
 ) -> Answer:
-    """Call a client's method, and see that it is AWS that answers.
+    """Call a client's method, and make sure that it is AWS that answers.
 
     Raises:
-        botocore.exceptions.HTTPClientError: Something in between answered, or nobody that speaks AWS's JSON.
+        botocore.exceptions.HTTPClientError: Something in between answered, or something that is not AWS's JSON.
     """
     from botocore.exceptions import ClientError, HTTPClientError
     from botocore.parsers import ResponseParserError
@@ -153,10 +153,10 @@ def _answer(
 
 
 def _not_a_web_page(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer, unless it is the web page that botocore takes for an empty one.
+    """Return an answer, unless it is a web page, which botocore takes for an empty answer.
 
     Raises:
-        ValueError: It is.
+        ValueError: It is a web page.
     """
     metadata = answer.get("ResponseMetadata", {})
     if "RequestId" not in metadata and "html" in metadata.get("HTTPHeaders", {}).get("content-type", ""):

@@ -1,4 +1,4 @@
-"""KeptClients: the boto3 clients of one connection, each made once; and what makes clients of a boto3 session."""
+"""KeptClients: the boto3 clients of one connection, each made once; and `session_clients`, for a boto3 session."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class ClientFactory(Protocol):
 
 
 class Patience(Enum):
-    """How long a client waits for an answer, and whether it asks again by itself."""
+    """How long a client waits for an answer, and whether it retries by itself."""
 
-    #: As the connection says, or botocore.
+    #: As the connection is configured, or by botocore's defaults.
     CONFIGURED = "configured"
-    #: As long, and once: whoever calls knows whether the call may be repeated.
+    #: As long, but without retries: the caller decides whether the call may be repeated.
     ONCE = "once"
-    #: Once, for seconds: whoever calls keeps a pace, and asks again.
+    #: Without retries, for seconds: the caller keeps the pace, and repeats the call.
     PACED = "paced"
-    #: Once, for a few seconds, since somebody waits.
+    #: Without retries, for a few seconds: something is waiting for the answer.
     URGENT = "urgent"
 
     def config(self) -> Config | None:
@@ -62,15 +62,15 @@ class Patience(Enum):
 class KeptClients:
     """The clients of one connection to AWS, each made once for all threads, from one session.
 
-    Is a `ClientFactory` itself. A client that takes long to be made holds up those who want the same one, and nobody
-    who uses another.
+    Is a `ClientFactory` itself. A client that takes long to make holds up the callers that want the same one, and none
+    that uses another.
 
     Args:
         open_session: Opens a session and returns what makes its clients; called again once credentials have expired.
-        on_made: Told the service of each client that was made.
+        on_made: Called with the service of each client that is made.
 
     Attributes:
-        patience: Of the clients that are asked for without one.
+        patience: The patience of the clients that are asked for without one.
     """
 
     def __init__(
@@ -82,31 +82,31 @@ class KeptClients:
 
     @classmethod
     def of(cls, clients: ClientFactory) -> KeptClients:
-        """Return kept clients as they are, and those of another factory kept from now on."""
+        """Return kept clients as they are; keep those of any other factory from now on."""
         return clients if isinstance(clients, cls) else cls(lambda: clients)
 
     def with_patience(self, patience: Patience) -> KeptClients:
-        """Return the same clients with another patience where none is asked for."""
+        """Return the same clients with another default patience."""
         others = copy(self)
         others.patience = patience
         return others
 
     def __call__(self, service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
-        """Return the kept client; a new one where a configuration is asked for."""
+        """Return the kept client; a new one if a configuration is given."""
         if config is None:
             return self.get(service, region_name)
         return self._newest.session.make.get()(service, region_name=region_name, config=config)
 
     def get(self, service: str, region: str | None = None, patience: Patience | None = None) -> Any:
-        """Return a client; the first time it is made, in the calling thread."""
+        """Return a client; it is made in the calling thread the first time."""
         session, key = self._newest.session, (service, region, patience or self.patience)
         return session.clients.setdefault(key, _Once(partial(self._make, session, *key))).get()
 
     def renew(self, expired: Any = None) -> None:
-        """Make clients of a new session from now on.
+        """Make clients from a new session from now on.
 
         Args:
-            expired: The client whose credentials have expired: nothing happens where it has been replaced already.
+            expired: The client whose credentials have expired: nothing happens if it has already been replaced.
         """
         self._newest.renew(expired)
 
@@ -119,7 +119,7 @@ class KeptClients:
 
 
 class _Once(Generic[Made]):
-    """Something that is made when it is first asked for; whoever asks meanwhile waits."""
+    """Something that is made when it is first asked for; other callers wait meanwhile."""
 
     def __init__(self, make: Callable[[], Made]) -> None:
         self._make = make
@@ -145,7 +145,7 @@ class _Session:
 
 
 class _Newest:
-    """The session that is used at the moment."""
+    """The session in use at the moment."""
 
     def __init__(self, open_session: Callable[[], ClientFactory]) -> None:
         self._open_session = open_session
@@ -164,9 +164,9 @@ def session_clients(
     """Return the clients of a boto3 session.
 
     Args:
-        session: A new default session when None.
-        region_name: The region; the session's own when None.
-        endpoint_url: Where all services are, in place of AWS's own addresses.
+        session: A new default session if None.
+        region_name: The region; the session's own if None.
+        endpoint_url: The address of all services, in place of AWS's own addresses.
     """
     own_region, making = region_name, threading.Lock()
 
@@ -187,10 +187,10 @@ def session_clients(
 
 
 def pass_json_on(*, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_rest: Any) -> None:
-    """Give botocore's parser nothing to do where the answer is used as the JSON that it is, as a before-parse handler.
+    """Pass the JSON of an answer on as it is, in a before-parse handler, so that botocore's parser has nothing to do.
 
     The parser walks its model through every member of every job, which takes eight times as long as reading the JSON.
-    Errors, and whatever is no JSON object, are left to it.
+    Errors, and anything that is not a JSON object, are left to it.
     """
     if response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
         return

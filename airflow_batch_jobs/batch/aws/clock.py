@@ -1,4 +1,4 @@
-"""Time and sleep, in the one place they come from, so that tests pass their own."""
+"""Time and sleep come from this one place, so that tests can pass in their own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Found = TypeVar("Found")
 
 
 class Clock(Protocol):
-    """What waits and what is stamped asks this for the time."""
+    """Whatever waits, or needs a timestamp, gets the time from here."""
 
     def now(self) -> datetime:
         """Return the wall-clock time, aware, in UTC."""
@@ -51,14 +51,14 @@ def look_until(
     *,
     longest_pause: float = 2.0,
 ) -> Found:
-    """Look again and again, until what is found is enough or the time is up.
+    """Look repeatedly, until what is found is enough or the time is up.
 
     Args:
-        look: Finds something, at least once.
+        look: Returns what it finds; called at least once.
         is_enough: Whether that is enough.
         clock: Time and sleep.
         seconds: How long to look; the last look is at the end.
-        longest_pause: The most seconds between two looks; the first pause is a second at most.
+        longest_pause: The most seconds between two looks; the first pause is at most a second.
 
     Returns:
         What was found last.

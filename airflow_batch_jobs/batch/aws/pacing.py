@@ -1,4 +1,4 @@
-"""How fast to call AWS: a call rate that adapts to throttling, growing delays, and a few tries.
+"""How fast to call AWS: a call rate that adapts to throttling, growing delays, and a limited number of tries.
 
 Time is passed in as seconds of a clock that never runs backwards; nothing here sleeps.
 """
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.errors import AwsError
 
-#: However often AWS throttles, the rate stays above this share of the limit: a limit that several processes share is
-#: then still divided among a handful of them, and nobody stands still.
+#: However often AWS throttles, the rate stays at this share of the limit or above: a limit that several processes share
+#: is then still divided among a handful of them, and none stands still.
 _LEAST_SHARE = 1 / 4
 #: What one good call adds to a rate that was halved.
 _CLIMB = 1.03
@@ -36,7 +36,7 @@ class Pace:
         self.rate = calls_per_second
 
     def delay(self, now: float) -> float:
-        """Return the seconds until the next call may go out; 0 when it may at once."""
+        """Return the seconds until the next call may go out; 0 if it may go out at once."""
         return max(0.0, self._next_call - now)
 
     def spend(self, now: float) -> None:
@@ -44,7 +44,7 @@ class Pace:
         self._next_call = max(now, self._next_call) + 1 / self.rate
 
     def throttled(self, now: float) -> None:
-        """Halve the rate. Calls that were under way together and were all throttled count as one."""
+        """Halve the rate. Calls that were in flight together and were all throttled count as one."""
         if now - self._halved < 1 / self.rate:
             return
         self._halved = now
@@ -57,15 +57,15 @@ class Pace:
 
 
 class Backoff:
-    """Delays that double from one failure to the next, each cut by chance to between half and all of it."""
+    """Delays that double from one failure to the next, each cut at random to between half and all of it."""
 
     def __init__(self, *, first: float = 1.0, longest: float = 15.0, chance: Callable[[], float] | None = None) -> None:
         """Begin with no failure.
 
         Args:
             first: The seconds after the first failure.
-            longest: The seconds that no delay exceeds.
-            chance: Returns a number from 0 to 1; the machine's randomness when None.
+            longest: The most seconds of any delay.
+            chance: Returns a number from 0 to 1; the machine's randomness if None.
         """
         self._first = first
         self._longest = longest
@@ -73,7 +73,7 @@ class Backoff:
         self._failures = 0
 
     def next_delay(self) -> float:
-        """Count a failure and return the seconds to wait for."""
+        """Count a failure and return the seconds to wait."""
         delay = min(self._longest, self._first * 2.0 ** min(self._failures, 30))
         self._failures += 1
         return delay * (0.5 + self._chance() / 2)
@@ -84,7 +84,7 @@ class Backoff:
 
 
 class Tries:
-    """The tries of a call that somebody waits for: a few, half a second and more apart."""
+    """The tries of a call whose caller is waiting: three at most, a fraction of a second or more apart."""
 
     _MOST = 3
 
@@ -93,7 +93,7 @@ class Tries:
         self._failures = 0
 
     def next_delay(self, error: AwsError) -> float | None:
-        """Count a failure and return the seconds until the next try; None where there is to be none."""
+        """Count a failure and return the seconds until the next try; None if there is to be none."""
         self._failures += 1
         if self._failures == self._MOST or not trouble(error).retry:
             return None

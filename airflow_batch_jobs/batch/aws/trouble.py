@@ -1,4 +1,4 @@
-"""Trouble: what the errors of botocore mean, to the code that asked AWS and to the people who read about it."""
+"""Trouble: what botocore's errors mean, for the code that called AWS and for the people who read about it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from airflow_batch_jobs.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: AWS forgets nothing so fast as its own eventual consistency: an id unknown for less than this many seconds after
-#: the submit means "not yet" (metaflow#543, airflow#37552, nextflow#7301).
+#: AWS is eventually consistent: an id that is unknown for less than this many seconds after the submit means "not yet"
+#: (metaflow#543, airflow#37552, nextflow#7301).
 UNKNOWN_GRACE_SECONDS = 60.0
 
 
 class Trouble(Enum):
-    """What a failed AWS call means for who made it."""
+    """What a failed AWS call means for its caller."""
 
     #: The request rate is used up: slow down and ask again.
     THROTTLED = "throttled"
     #: The network or AWS is out of order: ask again later.
     TRANSIENT = "transient"
-    #: The credentials have run out: build the client anew.
+    #: The credentials have expired: build a new client.
     EXPIRED = "expired"
     #: A permission is missing: asking again does not help.
     DENIED = "denied"
@@ -45,12 +45,12 @@ class Trouble(Enum):
 
     @property
     def renew(self) -> bool:
-        """Whether it takes a client with new credentials."""
+        """Whether a client with new credentials is needed."""
         return _MEANINGS[self].renew
 
     @property
     def give_up(self) -> bool:
-        """Whether no other request of the same kind fares better."""
+        """Whether other requests of the same kind would fail as well."""
         return _MEANINGS[self].give_up
 
 
@@ -94,7 +94,7 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOpera
 
 
 def error_code(error: BaseException) -> str:
-    """Return AWS's error code, or an empty text where the error carries none."""
+    """Return AWS's error code, or an empty string if the error has none."""
     if isinstance(error, AwsError):
         return error.code
     response = getattr(error, "response", None)
@@ -109,16 +109,16 @@ def error_message(error: BaseException) -> str:
 
 
 def http_status(error: BaseException) -> int:
-    """Return the HTTP status of AWS's answer, 0 where there was none."""
+    """Return the HTTP status of AWS's answer; 0 if there was none."""
     response = getattr(_origin(error), "response", None)
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) if isinstance(response, dict) else 0
 
 
 def trouble(error: BaseException) -> Trouble:
-    """Tell what an exception of botocore's means, or an error of ours that explains one.
+    """Tell what a botocore exception means, or an `AwsError` that explains one.
 
     Raises:
-        BaseException: The error itself, when it does not come from botocore: that is a bug, not AWS.
+        BaseException: The error itself, if it does not come from botocore: that is a bug, not AWS.
     """
     from botocore import exceptions as boto
 
@@ -144,14 +144,14 @@ def trouble(error: BaseException) -> Trouble:
 
 
 def explain(error: BaseException, action: str) -> AwsError:
-    """Turn a botocore exception into ours, with one sentence of what to do.
+    """Turn a botocore exception into an `AwsError`, with one sentence on what to do.
 
     Args:
         error: What botocore raised.
         action: The permission the call needs: `batch:DescribeJobs`.
 
     Raises:
-        BaseException: The error itself, when it does not come from botocore.
+        BaseException: The error itself, if it does not come from botocore.
     """
     meaning, code, message = _MEANINGS[trouble(error)], error_code(error), error_message(error)
     said = f"{code}: {message}" if code else message
@@ -160,7 +160,7 @@ def explain(error: BaseException, action: str) -> AwsError:
 
 
 def is_doubtful(error: AwsError) -> bool:
-    """Tell whether AWS may have taken a request although it ended in this error."""
+    """Tell whether AWS may have accepted a request although it ended in this error."""
     from botocore import exceptions as boto
 
     origin = _origin(error)
@@ -174,5 +174,5 @@ def is_doubtful(error: AwsError) -> bool:
 
 
 def _origin(error: BaseException) -> BaseException:
-    """Return what an error of ours explains; any other error is its own origin."""
+    """Return what an `AwsError` explains; any other error is its own origin."""
     return error.__cause__ if isinstance(error, AwsError) and error.__cause__ is not None else error
