@@ -1,4 +1,4 @@
-"""SubmitRequest: one SubmitJob request, conformed to AWS's model of it and held against AWS's limits."""
+"""SubmitRequest: one SubmitJob request, conformed to AWS's model of it and checked against AWS's limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conform: a SubmitJob request to the types that botocore's model of AWS Batch declares."""
+"""Conform a SubmitJob request to the types that botocore's model of AWS Batch declares."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def conform(value: Any, shape: Any, path: str = "") -> Any:
     """Return a value with the types that a shape declares.
 
     A rendered template is text, so text is read as a number or a boolean where one is declared; where text is
-    declared, a number or a date becomes text as a parameter does.
+    declared, a number or a date becomes text in the same way as for a parameter.
 
     Args:
         value: What was given.
@@ -95,7 +95,7 @@ _READERS = {
 
 
 def _shown(value: Any, path: str) -> str:
-    """The value as errors may show it: only the type of what is or holds the environment, which can be secrets."""
+    """Return a value as errors may show it: of anything in an environment, which may hold secrets, only the type."""
     if isinstance(value, (str, int, float)) and not re.search(r"\.env(ironment)?\b", path):
         return reprlib.repr(value)
     return f"a value of type {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Limits: what AWS sets for a SubmitJob request and botocore does not check."""
+"""Limits: what AWS limits in a SubmitJob request and botocore does not check."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_PAYLOAD_BYTES = 30 * 1024
 MAX_TAGS = 50
 MAX_TAG_KEY = 128
 
-#: Least and most of each number; None for no limit.
+#: The least and the most of each number; None for no limit.
 _NUMBERS: dict[str, tuple[int, int | None]] = {
     "arrayProperties.size": (2, 10_000),
     "timeout.attemptDurationSeconds": (60, None),
@@ -34,7 +34,7 @@ def check_limits(request: Mapping[str, Any]) -> None:
     """Check a whole SubmitJob request.
 
     Args:
-        request: Under AWS's names, with AWS's types.
+        request: The request, under AWS's names and with AWS's types.
 
     Raises:
         RequestError: A limit is broken; the message names the field, the limit and the value.
@@ -111,7 +111,7 @@ def _check_environment(request: Mapping[str, Any]) -> None:
 
 
 def _environment_names(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield the names of all environment variables and where they stand, whatever the kind of override."""
+    """Yield where each environment variable stands, and its name, whatever the kind of override."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             where = f"{path}.{key}" if path else key

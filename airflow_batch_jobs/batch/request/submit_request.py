@@ -1,4 +1,4 @@
-"""SubmitRequest: what AWS is told to run, checked before it is asked."""
+"""SubmitRequest: what AWS is told to run, checked before AWS is asked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_batch_jobs.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: The argument for each of SubmitJob's fields that has one of its own; the fields in small letters.
+#: The argument for each of SubmitJob's fields that has an argument of its own; the fields in lower case.
 _ELSEWHERE = {
     "jobname": "job_name",
     "jobqueue": "job_queue",
@@ -30,7 +30,7 @@ _ELSEWHERE = {
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitRequest:
-    """A SubmitJob request; it is conformed to AWS's types, and checked, once.
+    """A SubmitJob request, conformed to AWS's types and checked once.
 
     Attributes:
         job_name: The job's full name; empty until it has one.
@@ -38,7 +38,7 @@ class SubmitRequest:
         job_definition: `name:revision`, or an ARN with the revision.
         parameters: AWS's map of text to text.
         container_overrides: For the container of a single-container job, under AWS's names.
-        options: Any other field of SubmitJob, under AWS's names; the user's tags among them.
+        options: Any other fields of SubmitJob, under AWS's names; the user's tags among them.
         tags: The tags that tell whose job it is.
     """
 
@@ -54,7 +54,7 @@ class SubmitRequest:
         """Return the arguments of boto3's `submit_job`.
 
         Raises:
-            RequestError: A field is unknown, is None or has the wrong type, or `options` has what belongs elsewhere.
+            RequestError: A field is unknown, None or of the wrong type, or `options` has what belongs elsewhere.
         """
         return dict(self._conformed)
 
@@ -108,12 +108,12 @@ class SubmitRequest:
 def unfilled_placeholders(
     command: Iterable[str], defaults: Mapping[str, str], parameters: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Return the names of a command's `Ref::name` items that nothing fills: they would reach the program as they stand.
+    """Return the names of a command's `Ref::name` items that nothing fills: they would reach the program as they are.
 
     Args:
         command: The container's command, after overrides.
         defaults: The job definition's own parameters.
-        parameters: The request's.
+        parameters: The request's parameters.
     """
     names = (item.removeprefix("Ref::") for item in command if item.startswith("Ref::"))
     return tuple(dict.fromkeys(name for name in names if name not in defaults and name not in parameters))
