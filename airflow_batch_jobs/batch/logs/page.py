@@ -30,7 +30,7 @@ class LogPage:
 
     @property
     def last_timestamp(self) -> int | None:
-        """The timestamp of the page's last event; None for an empty page, which may stand before the end."""
+        """The timestamp of the page's last event; None for an empty page, which need not be the last one."""
         return self.events[-1][1].timestamp if self.events else None
 
 
@@ -48,17 +48,17 @@ def fetch_page(logs: Service, request: Mapping[str, Any]) -> LogPage:
 
 
 def is_missing(error: AwsError) -> bool:
-    """Tell whether CloudWatch knows the group or the stream not, which means that nothing was written yet."""
+    """Tell whether CloudWatch does not know the group or the stream, which means that nothing was written yet."""
     return error.code == "ResourceNotFoundException"
 
 
 def is_group_missing(error: AwsError) -> bool:
-    """Tell whether it is the whole group that CloudWatch does not know."""
+    """Tell whether CloudWatch does not know the whole group."""
     return is_missing(error) and "log group" in error_message(error).lower()
 
 
 def is_stale_token(error: AwsError) -> bool:
-    """Tell whether a page's token may be what CloudWatch refuses; it forgets them after 24 h."""
+    """Tell whether CloudWatch may be refusing the page's token; tokens expire after 24 h."""
     return error.code == "InvalidParameterException"
 
 
@@ -69,5 +69,5 @@ def _read_page(answer: Mapping[str, Any]) -> LogPage:
 def _read(event: Mapping[str, Any]) -> tuple[str, LogEvent, int]:
     event_id, timestamp = str(event.get("eventId", "")), int(event["timestamp"])
     read = LogEvent(timestamp, event.get("message", ""), event_id, event.get("ingestionTime"))
-    # Every answer of AWS has ids; an endpoint that leaves them out still has times and texts.
+    # AWS's answers always have ids; those of an endpoint that leaves them out still have times and texts.
     return event.get("logStreamName", ""), read, event_key(event_id or f"{timestamp} {read.message!r}")

@@ -1,19 +1,19 @@
 """Log streams of AWS Batch jobs, read to their end in the calling thread.
 
-`log_follower.LogFollower` follows many streams while their jobs run; `read_all` and `read_on` read one. All ask
-FilterLogEvents only, since its events carry an id.
+`log_follower.LogFollower` follows many streams while their jobs run; `read_all` and `read_on` read one. All use only
+FilterLogEvents, since its events carry an id.
 
 **What is guaranteed.** CloudWatch makes an event readable some time after it was written, and nothing bounds that time.
 Take an event with timestamp *t* that is readable from the moment *r* on. Within one life of the process it is handed
-out exactly once if it is readable before the settle time after its job's end is over, and if besides
+out exactly once if it becomes readable before the settle time after its job's end is over, and if also
 
 - *r - t* is at most the look-back (`log_lookback_seconds`), or
-- nothing of its own stream that is newer than *t* by more than the look-back had been fetched before the last full
+- nothing in its own stream that is newer than *t* by more than the look-back had been fetched before the last full
   scan that began before *r*.
 
-So a stream may stall for any length and loses nothing. After a restart with the cursors of the moment at which the
-process stopped, nothing is lost and nothing comes twice; with older cursors nothing is lost, and what was handed out
-since they were taken comes again.
+So a stream may stall for any length of time without losing a line. After a restart with the cursors of the moment at
+which the process stopped, nothing is lost and nothing comes twice; with older cursors nothing is lost, and what was
+handed out since they were taken comes again.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.log_stream import LogStream
 
-#: A host's clock may be behind AWS's: so much older than its job a line may seem.
+#: A host's clock may be behind AWS's: a line may seem older than its job by this much.
 CLOCK_SKEW_MS = 60_000
-#: Of a log that is too long, so many lines from its end are read all the same.
+#: How many lines at the end of a log that is too long are read all the same.
 TAIL_LINES = 1_000
-#: How long a read goes on asking when every call fails.
+#: How long a read keeps asking while every call fails.
 PATIENCE_SECONDS = 300.0
 
-#: Per second: AWS bears 5 for the whole account and region, and those who follow have the first claim.
+#: Per second: AWS allows 5 for the whole account and region, and followers come first.
 _CALLS_BESIDE_FOLLOWERS = 1.0
 
 
@@ -72,8 +72,8 @@ def read_all(
         stream: What to read.
         start_ms: Leave out what is older than this timestamp (ms).
         limit: The most lines to read.
-        calls_per_second: AWS bears 5 for the whole account and region.
-        clock: The machine's own when None.
+        calls_per_second: The most calls per second; AWS allows 5 for the whole account and region.
+        clock: The machine's own if None.
 
     Raises:
         AwsError: AWS refused, or did not answer for five minutes.
@@ -94,20 +94,20 @@ def read_on(
     lookback_seconds: float = 120.0,
     clock: Clock | None = None,
 ) -> Iterator[LogEvent]:
-    """Read on where a follower left a stream whose job has ended, until nothing more comes.
+    """Continue where a follower left a stream whose job has ended, until nothing more comes.
 
-    Of a longer log than `max_lines`, one line of our own says how many are left out and where they are, and the last
-    1,000 follow.
+    If the log is longer than `max_lines`, a line of this package's own says how many are left out and where they are,
+    and the last 1,000 follow.
 
     Args:
         clients: Makes the `logs` client.
         stream: What to read.
         cursor: Where to begin, from `Ended.unread` or `JobFollower.cursors()`.
-        max_lines: The most lines to read, but for the last 1,000.
-        ended_at: When the job ended; now when None. The last look at the stream is `settle_seconds` later or more.
-        settle_seconds: For how long lines may still come.
+        max_lines: The most lines to read, not counting the last 1,000.
+        ended_at: When the job ended; now if None. The last look at the stream is at least `settle_seconds` later.
+        settle_seconds: How long lines may still come.
         lookback_seconds: How late a line may come.
-        clock: The machine's own when None.
+        clock: The machine's own if None.
 
     Raises:
         AwsError: AWS refused, or did not answer for five minutes.
@@ -124,9 +124,9 @@ def _last_of(events: Iterator[LogEvent], reader: _Reader, *, at_most_counted: in
     """Read the last lines of a log that is too long, after a line about those before them.
 
     Args:
-        events: What is left of the log.
+        events: The rest of the log.
         reader: Where it comes from.
-        at_most_counted: How many lines may be read only to be counted; a log that goes on is read from its end.
+        at_most_counted: How many lines may be read only to be counted; a longer log is read from its end.
     """
     tail: deque[LogEvent] = deque(maxlen=TAIL_LINES)
     count = 0
@@ -167,7 +167,7 @@ class _Reader:
         self._numbering = Numbering(cursor.numbered)
 
     def passes(self, ended_ms: int, settle_ms: int) -> Iterator[LogEvent]:
-        """Read until a pass that began `settle_ms` after the end and after the last late line brings nothing new."""
+        """Read until a pass that began `settle_ms` after the end and after the last late line finds nothing new."""
         due, first = ended_ms + settle_ms, True
         while True:
             began, new = self._now_ms(), False
@@ -204,7 +204,7 @@ class _Reader:
                 return
 
     def tail(self, lines: int) -> list[LogEvent]:
-        """Read the stream's last lines, whatever was read before."""
+        """Read the stream's last lines, whether or not they were read before."""
         request: dict[str, Any] = {"startTime": self._floor, "startFromHead": False, "limit": lines}
         newest_first: list[LogEvent] = []
         while len(newest_first) < lines:

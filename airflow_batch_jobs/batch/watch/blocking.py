@@ -1,6 +1,7 @@
-"""A job's log lines as they come, for plain code: what a `JobWatcher` finds, without `async`.
+"""A job's log lines as they come, for code without `async`: what a `JobWatcher` finds.
 
-The watcher runs on an event loop in a thread of its own, so this also works where a loop runs already: in a notebook.
+The watcher runs on an event loop in a thread of its own, so this also works where a loop is running already, as in a
+notebook.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
 
-#: Nobody else shares this loop, so lines need no budget.
+#: Nothing else shares this loop, so lines need no budget.
 OPTIONS = WatchOptions(log_lines_per_second=1_000_000)
 POLL_SECONDS = 2.0
 
@@ -34,12 +35,12 @@ Answer = TypeVar("Answer")
 def follow_lines(
     clients: ClientFactory, job_id: str, on_change: Callable[[JobDetail], None] = lambda _: None
 ) -> Iterator[tuple[LogStream, LogEvent]]:
-    """Yield the lines of all streams of a job, those of its parts included, until it has ended and they are read.
+    """Yield the lines of all streams of a job, including its parts, until it has ended and all lines are read.
 
     Args:
         clients: Makes the clients.
         job_id: The job.
-        on_change: Called with the job at first and when its state has changed.
+        on_change: Called with the job at first and whenever its state changes.
 
     Raises:
         JobNotFoundError: AWS knows no job of this id.
@@ -72,7 +73,7 @@ def follow_lines(
 
 @contextmanager
 def background_loop() -> Iterator[Callable[[Coroutine[Any, Any, Answer]], Answer]]:
-    """Start a loop and give a function that runs a coroutine on it and waits for the outcome; end with the block."""
+    """Run a loop during the block; yields a function that runs a coroutine on it and waits for the result."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="airflow-batch-jobs-loop", daemon=True)
     thread.start()
@@ -81,7 +82,7 @@ def background_loop() -> Iterator[Callable[[Coroutine[Any, Any, Answer]], Answer
         future = asyncio.run_coroutine_threadsafe(work, loop)
         try:
             return future.result()
-        except BaseException:  # Ctrl-C among them
+        except BaseException:  # including Ctrl-C
             future.cancel()
             raise
 

@@ -1,4 +1,4 @@
-"""LineBudget: the log lines that all watchers of a process may hand out together.
+"""LineBudget: the log lines that several watchers may hand out together.
 
 Time is passed in as seconds of a clock that never runs backwards.
 """
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 
 class LineQueue(Protocol):
-    """A queue of log lines that wait for their share of a `LineBudget`."""
+    """A queue of log lines that are waiting for their share of a `LineBudget`."""
 
     @property
     def waiting(self) -> int:
         """How many lines have no share yet."""
 
     def grant(self, lines: int) -> None:
-        """Let so many lines of those waiting pass."""
+        """Let this many of the waiting lines pass."""
 
 
 class LineBudget:
-    """The log lines per second that all watchers of a process may hand out together.
+    """The log lines per second that several watchers may hand out together.
 
-    The smallest queues come first, and what one does not use goes to the larger ones, so a silent stream never waits
-    behind a busy one and two busy ones get the same.
+    The smallest queues come first, and what they do not use goes to the larger ones, so a quiet stream never waits
+    behind a busy one, and two busy ones get the same.
     """
 
     #: The lines that may pass at once after a silence, as seconds of the rate.
@@ -39,11 +39,11 @@ class LineBudget:
         self._shared_at: float | None = None
 
     def join(self, source: Callable[[], Iterable[LineQueue]]) -> None:
-        """Count the queues of a source in, until it leaves."""
+        """Include a source's queues, until it leaves."""
         self._sources.append(source)
 
     def leave(self, source: Callable[[], Iterable[LineQueue]]) -> None:
-        """Count the queues of a source no longer."""
+        """Stop including a source's queues."""
         self._sources.remove(source)
 
     def share(self, now: float) -> None:

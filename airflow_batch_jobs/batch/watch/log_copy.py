@@ -1,4 +1,4 @@
-"""LogCopy: makes the calls that a `LogFollower` wants to be made."""
+"""LogCopy: makes the calls that a `LogFollower` asks for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.scan import Scan
     from airflow_batch_jobs.batch.watch.paced_calls import Channel
 
-#: Taking in so many events holds the event loop for some 5 ms.
+#: Taking in this many events blocks the event loop for some 5 ms.
 _EVENTS_AT_ONCE = 2_000
 
 
@@ -31,7 +31,7 @@ class LogCopy:
 
     Args:
         logs: Knows what to ask, and what the answers mean.
-        open_channel: Makes the channel of a region; CloudWatch limits calls by region.
+        open_channel: Makes the channel of a region; CloudWatch limits calls per region.
         moment: Tells the time.
     """
 
@@ -43,11 +43,11 @@ class LogCopy:
         self._alarm = Alarm()
 
     def ring(self) -> None:
-        """Look what there is to ask: something has changed."""
+        """Check what there is to ask, since something has changed."""
         self._alarm.ring()
 
     def problems(self) -> list[str]:
-        """Return what is wrong with the way to CloudWatch, by region."""
+        """Return what is wrong with the way to CloudWatch: one line for each region that has a problem."""
         return [problem for channel in self._channels.values() if (problem := channel.problem())]
 
     async def run(self) -> None:
@@ -58,7 +58,7 @@ class LogCopy:
                 await self._alarm.wait(min(delays, default=math.inf))
 
     def _fetch(self, region: str, calls: asyncio.TaskGroup) -> float:
-        """Begin the calls that may go out to a region now; return the seconds until there is something to do again."""
+        """Start the calls that may go out to a region now; return the seconds until there is something to do again."""
         if region not in self._channels:
             self._channels[region] = self._open_channel(region)
         channel = self._channels[region]

@@ -1,4 +1,4 @@
-"""Channel: one AWS service in one region, asked as fast as it bears and waited for when it does not answer."""
+"""Channel: one AWS service in one region, called as fast as it allows and waited for when it does not answer."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-#: How long a service may fail before its followers are told that they wait for it.
+#: How long a service may fail before its followers are told so.
 PATIENCE_SECONDS = 30.0
-#: The longest delay after a failure: with it, jobs' ends are known again two polls after an outage. It is one call.
+#: The longest delay after a failure: jobs' ends are known again two polls after an outage. A retry is only one call.
 LONGEST_DELAY_SECONDS = 5.0
 
 
 class Channel:
     """One AWS service in one region.
 
-    Keeps the pace, and holds all calls back after a failure, a little longer each time. What a failed call was about,
-    its caller asks again.
+    Keeps the pace, and holds back all calls after a failure, a little longer each time. It does not repeat a failed
+    call: that is up to its caller.
 
     Args:
         calls: Makes the calls.
         service: `batch` or `logs`.
         region: The region; None for the clients' own.
         calls_per_second: The most calls a second.
-        most_at_once: The most calls under way at the same time.
+        most_at_once: The most calls in flight at the same time.
     """
 
     def __init__(
@@ -52,14 +52,14 @@ class Channel:
         self._last_error: AwsError | None = None
 
     def delay(self) -> float:
-        """Return the seconds until another call may go out; infinite while enough are under way."""
+        """Return the seconds until another call may go out; infinite while as many as allowed are in flight."""
         if self._under_way >= self._most_at_once:
             return float("inf")
         now = asyncio.get_running_loop().time()
         return max(self._pace.delay(now), self._held_until - now)
 
     def spend(self) -> None:
-        """Count a call that goes out now; `ask` has to follow."""
+        """Count a call that goes out now; a call of `ask` has to follow."""
         self._pace.spend(asyncio.get_running_loop().time())
         self._under_way += 1
 
@@ -82,7 +82,7 @@ class Channel:
             self._under_way -= 1
 
     def problem(self) -> str:
-        """Say what is wrong when nothing but failures has come back for 30 s; empty otherwise."""
+        """Say what is wrong if nothing but failures has come back for 30 s; empty otherwise."""
         if self._failing_since is None or self._last_error is None:
             return ""
         failing = asyncio.get_running_loop().time() - self._failing_since
@@ -101,7 +101,7 @@ class Channel:
         self._last_error = error
         if kind is Trouble.THROTTLED:
             self._pace.throttled(now)
-        # Calls that were under way together fail together: that is one failure.
+        # Calls that were in flight together fail together: that is one failure.
         if now >= self._held_until:
             self._held_until = now + self._backoff.next_delay()
 

@@ -1,4 +1,4 @@
-"""StatusPoll: asks DescribeJobs for everybody, a hundred jobs a call."""
+"""StatusPoll: asks DescribeJobs on behalf of all followers, a hundred jobs per call."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class PartLister(Protocol):
-    """Who wants to know which children of an array failed."""
+    """What wants to know which children of an array failed."""
 
     def listed(self, job_ids: Sequence[str]) -> None:
-        """Take the ids of the failed children, the first hundred of them; none if AWS does not tell."""
+        """Take the ids of the failed children, at most the first hundred; none if AWS does not tell."""
 
 
 class StatusPoll:
@@ -47,12 +47,12 @@ class StatusPoll:
         self._alarm = Alarm()
 
     def ask(self, job_id: str, asker: Asker, due: float, *, is_part: bool = False) -> None:
-        """Ask about a job, once, at a time in seconds or earlier; the answer goes to the asker."""
+        """Ask about a job, once, at `due` (in the loop's seconds) or earlier; the answer goes to the asker."""
         self._queue.ask(job_id, (asker,), due, is_part=is_part)
         self._alarm.ring()
 
     def forget(self, asker: Asker, job_ids: Iterable[str]) -> None:
-        """Ask for somebody no longer; what is under way may still be answered."""
+        """Stop asking on behalf of an asker; it may still get the answers to calls in flight."""
         self._queue.forget(asker, job_ids)
 
     def list_failed(self, array_id: str, lister: PartLister) -> None:
@@ -104,7 +104,7 @@ class StatusPoll:
         elif kind.give_up:
             _fail([*questions, *self._queue], error)
         elif len(questions) > 1:
-            # One id that AWS takes offence at must not end the rest.
+            # One id that AWS objects to must not end the rest.
             middle = len(questions) // 2
             self._refused.extend((questions[:middle], questions[middle:]))
         else:
@@ -125,10 +125,10 @@ class StatusPoll:
 
 
 class Descriptions:
-    """Describes jobs, and returns the same `JobDetail` as before while AWS's words about a job are the same.
+    """Describes jobs, and returns the same `JobDetail` as before while AWS describes a job in the same words.
 
     A job that waits or runs is described every few seconds in the same words, and reading those took a fifth of a
-    watcher's time. Nothing is kept here: a detail that nobody else holds any more is read anew.
+    watcher's time. Nothing is kept alive here: a detail that nothing else holds any more is read again.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""AwsCalls: AWS called in threads, so that the event loop never waits for it."""
+"""AwsCalls: calls to AWS in threads, so that the event loop never waits for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Runner(Protocol):
 
 
 async def in_thread(work: Callable[[], Answer]) -> Answer:
-    """Do blocking work in a thread of its own, and wait for it without holding the event loop.
+    """Do blocking work in a thread of its own, and wait for it without blocking the event loop.
 
     The thread is a daemon and belongs to no pool: a call that hangs delays neither the loop's end nor the process's.
     Its context is empty, so nothing it logs goes to the task that happens to be running.
@@ -37,13 +37,13 @@ async def in_thread(work: Callable[[], Answer]) -> Answer:
     def run() -> None:
         try:
             answer = work()
-        except BaseException as error:  # noqa: BLE001 - it travels on where the work is awaited
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the work is awaited
             settle(done.set_exception, error)
         else:
             settle(done.set_result, answer)
 
     def settle(set_it: Callable[[Any], None], outcome: Any) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed: nothing waits any more
             loop.call_soon_threadsafe(settle_now, set_it, outcome)
 
     def settle_now(set_it: Callable[[Any], None], outcome: Any) -> None:
@@ -55,14 +55,14 @@ async def in_thread(work: Callable[[], Answer]) -> Answer:
 
 
 class AwsCalls:
-    """Lets work call AWS beside the event loop.
+    """Lets functions call AWS beside the event loop.
 
     Args:
         clients: Makes the clients.
-        run: Runs blocking work; in a thread of its own when None.
+        run: Runs blocking work; in a thread of its own if None.
 
     Attributes:
-        clients: The same, kept and paced.
+        clients: The same clients, kept and paced.
         run: Runs blocking work.
     """
 
@@ -73,13 +73,13 @@ class AwsCalls:
     async def use(
         self, name: str, region: str | None, work: Callable[[Service], Answer], *, urgent: bool = False
     ) -> Answer:
-        """Let work use a service, in a thread.
+        """Let a function use a service, in a thread.
 
         Args:
             name: `batch` or `logs`.
             region: The region; None for the clients' own.
-            work: Gets the service; whatever it does is done in the thread.
-            urgent: Give up after seconds, for what somebody waits for.
+            work: Gets the service, and runs in the thread.
+            urgent: Give up after a few seconds, because something is waiting for the answer.
         """
         used = Service(self.clients, name, region, Patience.URGENT if urgent else None)
         return await self.run(lambda: work(used))

@@ -1,4 +1,4 @@
-"""JobWatcher: follow thousands of jobs with one DescribeJobs call for each hundred of them.
+"""JobWatcher: follow thousands of jobs with one DescribeJobs call per hundred of them.
 
 ::
 
@@ -45,16 +45,16 @@ Answer = TypeVar("Answer")
 class JobWatcher:
     """Follows the jobs of one account and region.
 
-    Works while somebody follows, in the event loop of the first follower: it starts with the first and ends with the
+    Works while it has followers, in the event loop of the first: it starts with the first follower and ends with the
     last. boto3 is loaded and called in threads, so the loop never waits for AWS.
 
     Args:
         clients: Makes the boto3 clients.
         options: How fast to ask and copy.
-        budget: Shares the lines out among all watchers that are given it; the watcher's own when None.
-        clock: The machine's own when None.
-        run: Runs blocking work beside the event loop; in threads when None.
-        on_size: Called some times a second with how many jobs and log streams are followed.
+        budget: Shares the lines among all watchers that are given it; the watcher's own if None.
+        clock: The machine's own if None.
+        run: Runs blocking work beside the event loop; in threads if None.
+        on_size: Called a few times a second with the number of jobs and log streams followed.
     """
 
     def __init__(
@@ -83,15 +83,15 @@ class JobWatcher:
         cursors: Cursors | Callable[[], Awaitable[Cursors]] | None = None,
         submitted_at: datetime | None = None,
     ) -> JobFollower:
-        """Return a follower of a job; entering it begins.
+        """Return a follower of a job; it begins when it is entered.
 
         Args:
             job_id: The job.
             poll_interval: Seconds between two looks at it, while the rate allows.
             copy_logs: Whether its log lines are wanted.
-            cursors: What `JobFollower.cursors()` returned, to go on from there; or what finds that out, awaited when
-                the job has a log to read.
-            submitted_at: When the job was submitted: AWS may not know it during the minute after that. Without it the
+            cursors: What `JobFollower.cursors()` returned, to continue from there; or a function that finds this out,
+                awaited once the job has a log to read.
+            submitted_at: When the job was submitted: AWS may not know it during the minute after that. If None, the
                 minute begins with the first look.
         """
         make = partial(
@@ -125,11 +125,11 @@ class JobWatcher:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has followed and does so no longer."""
+        """Whether it has had followers and has none any more."""
         return self._loop is not None and self._loop.is_over
 
     async def ends_within(self, seconds: float) -> bool:
-        """Wait until it follows nobody any more, but no longer than so many seconds; return whether that is so."""
+        """Wait until it has no followers any more, at most this many seconds; return whether that is so."""
         if self._loop is None:
             await asyncio.sleep(seconds)
         else:
@@ -137,33 +137,33 @@ class JobWatcher:
         return self.has_ended
 
     def queues(self) -> tuple[str, ...]:
-        """Return the queues of the jobs that it follows now, as far as AWS has described those."""
+        """Return the queues of the jobs followed now, as far as AWS has described the jobs."""
         return () if self._loop is None else self._loop.queues()
 
     @property
     def clients(self) -> KeptClients:
-        """The clients, for work of others `beside` the event loop."""
+        """The clients, for a caller's own work `beside` the event loop."""
         return self._calls.clients
 
     async def beside(self, work: Callable[[], Answer]) -> Answer:
-        """Do blocking work in a thread; what it raises travels on."""
+        """Do blocking work in a thread, and return what it returns, or raise what it raises."""
         return await self._calls.run(work)
 
     def start(self) -> WatchLoop:
-        """Return what works for all followers, at work."""
+        """Return the loop that works for all followers; start it if there is none."""
         if self._loop is None or self._loop.is_over:
             self._loop = WatchLoop(self._calls, self.options, self._budget, self.clock, self._on_size)
         return self._loop
 
 
 class JobFollower:
-    """Follows one job: an async context manager, and inside of it an async iterator of updates.
+    """Follows one job: an async context manager, and inside it an async iterator of updates.
 
     `anext` may be cancelled at any time, by `asyncio.timeout` for instance, and called again: nothing is lost. An
-    update counts as handed out when `anext` returns it. What is not consumed waits: log lines stay at CloudWatch when
-    some thousand are waiting.
+    update counts as handed out once `anext` returns it. What is not consumed waits: once some thousand log lines are
+    waiting, further ones stay in CloudWatch.
 
-    Leaving the context does not touch the job. What is known then remains readable: `detail`, `log_streams()`,
+    Leaving the context does not touch the job. What is known by then remains readable: `detail`, `log_streams()`,
     `cursors()`.
     """
 
@@ -200,12 +200,12 @@ class JobFollower:
         Raises:
             JobNotFoundError: AWS has not known the job for a minute.
             AccessDeniedError: The role may not describe jobs.
-            CredentialsError: There are no credentials, or none that hold.
+            CredentialsError: There are no credentials, or none that are valid.
             StopAsyncIteration: `Ended` was handed out.
         """
         job = self._entered()
         while not self._is_over:
-            # Whoever consumes a flood of lines without pause lets the others of the loop run all the same.
+            # A consumer that takes a flood of lines without pause must still let the loop's other tasks run.
             await asyncio.sleep(0)
             update = job.next_update()
             if update is not None:
@@ -217,24 +217,24 @@ class JobFollower:
 
     @property
     def detail(self) -> JobDetail | None:
-        """The job as AWS described it last; None before the first answer."""
+        """The job as AWS last described it; None before the first answer."""
         return self._job.detail if self._job else None
 
     def log_streams(self) -> tuple[LogStream, ...]:
-        """Return the log streams followed so far, those of the job's parts included, for `JobDetail.to_xcom`."""
+        """Return the log streams followed so far, including those of the job's parts, for `JobDetail.to_xcom`."""
         return self._job.logs.streams() if self._job else ()
 
     def cursors(self) -> dict[str, dict[str, Any]]:
-        """Return, as JSON, how far each stream was handed out; `JobWatcher.follow` goes on from there.
+        """Return, as JSON, how far each stream was handed out; `JobWatcher.follow` continues from there.
 
-        Empty as long as it was not found out where to begin.
+        Empty until it has been found out where to begin.
         """
         if self._job is not None:
             return self._job.logs.cursors()
         return {key: dict(each) for key, each in self._cursors.items()}
 
     async def terminate(self, reason: str) -> None:
-        """Have AWS terminate the job. Does not wait for its end, which will be an update.
+        """Have AWS terminate the job. Does not wait for its end, which comes as an update.
 
         Raises:
             AwsError: AWS refused, or did not answer.
