@@ -1,7 +1,7 @@
-"""Register the job definitions of a folder: a file a revision, as RegisterJobDefinition takes it.
+"""Register the job definitions in a folder: one file per revision, as RegisterJobDefinition takes it.
 
 `align-reads.7.json` is revision 7 of `align-reads`. A program need not be written into the JSON: an item of a command
-that reads `file://align.py` is replaced by the text of that file, which stands beside the JSON.
+that reads `file://align.py` is replaced with the text of that file, which is beside the JSON.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class DefinitionFile:
         return f"{self.name}:{self.revision}"
 
     def request(self) -> dict[str, Any]:
-        """Return what RegisterJobDefinition is to be given.
+        """Return the arguments for RegisterJobDefinition.
 
         Raises:
-            DefinitionError: The file is no JSON object, is of another name, or names a program that is not there.
+            DefinitionError: The file is not a JSON object, has another name in it, or names a missing program.
         """
         try:
             request = json.loads(self.path.read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ class DefinitionFile:
         return dict(self._with_programs(request))
 
     def _with_programs(self, value: Any) -> Any:
-        """Return JSON with the text of files in place of their names, wherever they stand in it."""
+        """Return JSON with the text of files in place of their names, wherever these occur in it."""
         if isinstance(value, dict):
             return {key: self._with_programs(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -71,7 +71,7 @@ class DefinitionFile:
 
 
 def read_folder(folder: Path) -> list[DefinitionFile]:
-    """Return the definitions of a folder, the revisions of each in their order.
+    """Return the definitions in a folder, the revisions of each in order.
 
     Raises:
         DefinitionError: There are none, or a revision is missing: AWS counts them from 1 as they are registered.
@@ -89,7 +89,7 @@ def read_folder(folder: Path) -> list[DefinitionFile]:
 
 
 def register_folder(clients: ClientFactory, folder: Path) -> list[str]:
-    """Register the definitions of a folder in an account that has none of them yet.
+    """Register the definitions in a folder, in an account that has none of them yet.
 
     Args:
         clients: Makes the clients.
@@ -99,7 +99,7 @@ def register_folder(clients: ClientFactory, folder: Path) -> list[str]:
         What was registered: `name:revision`.
 
     Raises:
-        DefinitionError: A file is not what it should be, or its revision got another number from AWS.
+        DefinitionError: A file is not what it should be, or AWS gave its revision another number.
         AwsError: AWS refused a definition.
     """
     files = read_folder(folder)

@@ -1,4 +1,4 @@
-"""Whose job it is: `TaskKey` and `TaskIdentity`. Names make a task instance's jobs findable, tags tell which count."""
+"""Whose job it is: `TaskKey` and `TaskIdentity`. A task instance's jobs are found by name; tags tell which count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_batch_jobs.batch.definition.reference import NAME_LIMIT, RANDOM_DIG
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Begins every tag key that is this package's own.
+#: The beginning of every tag key that is this package's own.
 TAG_PREFIX = "airflow-"
 DAG_TAG = "airflow-dag-id"
 RUN_TAG = "airflow-run-id"
@@ -22,11 +22,11 @@ MAP_INDEX_TAG = "airflow-map-index"
 TRY_NUMBER_TAG = "airflow-try-number"
 GENERATION_TAG = "airflow-generation"
 DEPLOYMENT_TAG = "airflow-deployment"
-#: On jobs that may outlive their task instance: its operator does not wait, or leaves the job alone when it is stopped.
+#: On jobs that may outlive their task instance: the operator does not wait, or leaves the job alone when it is stopped.
 DETACHED_TAG = "airflow-detached"
 DETACHED = "true"
 
-#: What AWS accepts in the keys and values of tags: letters, digits and spaces of any script, and these signs.
+#: What AWS accepts in the keys and values of tags: letters, digits and spaces of any script, and these characters.
 TAG_SIGNS = r"\w +\-=.:/@"
 TAG_VALUE_LIMIT = 256
 
@@ -35,7 +35,7 @@ _TEXT_LIMIT = NAME_LIMIT - _INSTANCE_DIGITS - RANDOM_DIGITS - len("--")
 
 
 class HasTaskKey(Protocol):
-    """Whatever names a task instance as Airflow does: a worker's, a trigger's, a link's key."""
+    """Anything that names a task instance as Airflow does: a worker's, a trigger's, a link's key."""
 
     dag_id: str
     run_id: str
@@ -51,7 +51,7 @@ class TaskKey:
         dag_id: The DAG.
         run_id: The DAG run.
         task_id: The task.
-        map_index: Of a mapped task; -1 of another.
+        map_index: The index in a mapped task; -1 in any other.
     """
 
     dag_id: str
@@ -65,7 +65,7 @@ class TaskKey:
 
     @classmethod
     def of(cls, ti: HasTaskKey) -> TaskKey:
-        """Take the name from whatever has it."""
+        """Take the name from anything that has it."""
         return cls(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
 
 
@@ -76,9 +76,9 @@ class TaskIdentity:
     Attributes:
         key: The task instance.
         try_number: Which attempt, from 1.
-        max_tries: How many are allowed; changes when a user clears the task instance.
-        traceparent: Of the task instance's trace; changes when a user clears it, not at a retry. None where unknown.
-        deployment: Names this Airflow among those that share an AWS account.
+        max_tries: How many retries are allowed; changes when a user clears the task instance.
+        traceparent: That of the task instance's trace; changes on a clear, not on a retry. None if unknown.
+        deployment: The name of this Airflow among those that share an AWS account.
     """
 
     key: TaskKey
@@ -90,7 +90,7 @@ class TaskIdentity:
 
     @property
     def generation(self) -> str:
-        """The same for all attempts that a user wants as one run of the task instance; another after a clear."""
+        """The same for all attempts at one wanted run of the task instance; different after a clear."""
         return _digest(16, *_instance(self.key, self.deployment), self.traceparent or "", self.max_tries)
 
     def job_name_prefix(self, job_name: str | None = None) -> str:
@@ -108,7 +108,7 @@ def new_job_name(prefix: str, suffix: str | None = None) -> str:
 
     Args:
         prefix: From `TaskIdentity.job_name_prefix`.
-        suffix: Tells a series of sends from others; six random hexadecimal digits, when None.
+        suffix: Distinguishes a series of sends from others; six random hexadecimal digits if None.
     """
     return f"{prefix}-{suffix}" if suffix else unique_name(prefix)
 
@@ -117,7 +117,7 @@ def task_tags(identity: TaskIdentity, *, is_detached: bool = False) -> dict[str,
     """Return the tags that tell whose job it is, with values that AWS accepts.
 
     Args:
-        identity: Whose it is.
+        identity: Whose job it is.
         is_detached: Whether the job may outlive its task instance.
     """
     values = {
@@ -135,15 +135,15 @@ def task_tags(identity: TaskIdentity, *, is_detached: bool = False) -> dict[str,
 
 
 def owner_of(tags: Mapping[str, str], job_name: str, deployment: str) -> TaskKey | None:
-    """Read from a job whose it is; None where that cannot be told exactly.
+    """Tell from a job's tags and name whose it is; None if that cannot be told exactly.
 
-    A tag tells what AWS accepts of a value, not always the value itself: a run id may contain a `~`. The hash in the
-    job's name is made of the values themselves, so tags that do not lead to the same hash are not believed.
+    A tag holds what AWS accepts of a value, not always the value itself: a run id may contain a `~`. The hash in the
+    job's name is made of the values themselves, so tags that do not give the same hash are not believed.
 
     Args:
-        tags: The job's.
-        job_name: The job's.
-        deployment: The deployment that the job has to be of.
+        tags: The job's tags.
+        job_name: The job's name.
+        deployment: The deployment that the job has to belong to.
     """
     named = re.fullmatch(rf".*-([0-9a-f]{{{_INSTANCE_DIGITS}}})-[0-9a-f]{{{RANDOM_DIGITS}}}", job_name)
     map_index = tags.get(MAP_INDEX_TAG, "")
@@ -154,12 +154,12 @@ def owner_of(tags: Mapping[str, str], job_name: str, deployment: str) -> TaskKey
 
 
 def legal_tag_value(text: str) -> str:
-    """Replace what AWS does not accept in a tag's value by `_`, and cut it to the length that AWS accepts."""
+    """Replace what AWS does not accept in a tag's value with `_`, and cut it to the length that AWS accepts."""
     return re.sub(rf"[^{TAG_SIGNS}]", "_", text)[:TAG_VALUE_LIMIT]
 
 
 def _instance_digest(key: TaskKey, deployment: str) -> str:
-    """Return what tells the jobs of a task instance from others by their names, whatever was cut from those."""
+    """Return what distinguishes the names of a task instance's jobs from others, whatever was cut from the names."""
     return _digest(_INSTANCE_DIGITS, *_instance(key, deployment))
 
 

@@ -1,4 +1,4 @@
-"""BatchJob: one job from its submit to its last log line, for scripts, notebooks and the command line; no Airflow."""
+"""BatchJob: one job from submit to last log line, for scripts, notebooks and the command line, without Airflow."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
 
-#: How long AWS may be out of reach before a wait gives up.
+#: How long AWS may be unreachable before a wait gives up.
 OUTAGE_SECONDS = 300.0
 #: The longest pause between two looks for a job that AWS does not show yet.
 _LONGEST_PAUSE_SECONDS = 15.0
@@ -67,9 +67,9 @@ class BatchJob:
         """Prepare a job; AWS is not asked yet.
 
         Args:
-            definition: What to run; None where `from_id` finds that out later.
-            session: The credentials; boto3's default ones when None.
-            region_name: The region; the session's own when None.
+            definition: What to run; None if it is to be read from AWS, as by `from_id`.
+            session: The credentials; boto3's default ones if None.
+            region_name: The region; the session's own if None.
             clients: Makes the clients, in place of `session` and `region_name`.
             clock: Time and sleep.
         """
@@ -91,14 +91,14 @@ class BatchJob:
         clients: ClientFactory | None = None,
         clock: Clock | None = None,
     ) -> BatchJob:
-        """Return the job of an id; AWS is not asked yet.
+        """Return the job with an id; AWS is not asked yet.
 
-        Definition and queue are read from AWS once they are asked for. AWS does not tell overrides from the rest.
+        Definition and queue are read from AWS when they are first asked for. AWS does not tell overrides from the rest.
 
         Args:
-            job_id: The job's id; also of an array's child, `id:3`, or of a node, `id#1`.
-            session: The credentials; boto3's default ones when None.
-            region_name: The region; the session's own when None.
+            job_id: The job's id; also that of an array's child, `id:3`, or of a node, `id#1`.
+            session: The credentials; boto3's default ones if None.
+            region_name: The region; the session's own if None.
             clients: Makes the clients, in place of `session` and `region_name`.
             clock: Time and sleep.
         """
@@ -134,7 +134,7 @@ class BatchJob:
 
     @property
     def container_overrides(self) -> Mapping[str, Any]:
-        """What was submitted in place of the definition's container settings; empty for a job made from an id."""
+        """What was submitted to override the definition's container settings; empty for a job made from an id."""
         return self._container_overrides
 
     @staticmethod
@@ -163,7 +163,7 @@ class BatchJob:
         region_name: str | None = None,
         clients: ClientFactory | None = None,
     ) -> list[JobDetail]:
-        """Describe any number of jobs, a hundred a call.
+        """Describe any number of jobs, a hundred per call.
 
         Returns:
             The jobs in the order of their ids, without those that AWS does not know.
@@ -180,15 +180,15 @@ class BatchJob:
 
         Args:
             queue: The queue's name or ARN.
-            container_overrides: In place of the container settings of the definition, under AWS's names.
-            submit_options: Any other field of SubmitJob, under AWS's names: `arrayProperties`, `dependsOn`,
+            container_overrides: Overrides of the definition's container settings, under AWS's names.
+            submit_options: Any other fields of SubmitJob, under AWS's names: `arrayProperties`, `dependsOn`,
                 `retryStrategy`, `timeout`, `tags`, … A `jobName` is the beginning of the job's name: six random digits
-                follow, so that the job can be found by it should the answer be lost.
+                follow, so that the job can be found by its name if the answer is lost.
 
         Raises:
-            CallOrderError: It has been submitted.
+            CallOrderError: It has already been submitted.
             NotPinnedError: The definition has no revision.
-            RequestError: The request is outside of AWS's limits.
+            RequestError: The request is outside AWS's limits.
             ParameterError: A placeholder of the definition's command is not filled.
             SubmitUnansweredError: It is unknown whether a job was started.
             AwsError: AWS refused (`QueueNotFoundError`, `RevisionInactiveError`, …), or could not be reached.
@@ -214,11 +214,11 @@ class BatchJob:
         return self._job_id
 
     def detail(self) -> JobDetail:
-        """Describe the job as it is now. A job just submitted may be unknown to AWS for a while: that is waited out.
+        """Describe the job as it is now. Waits if a job just submitted is unknown to AWS at first.
 
         Raises:
             CallOrderError: It has not been submitted.
-            JobNotFoundError: AWS knows no job of this id, also 60 s after the submit.
+            JobNotFoundError: AWS knows no job of this id, even 60 s after the submit.
             AwsError: AWS refused, or could not be reached.
         """
         job_id, is_known_after = self._submitted_id(), float("-inf")
@@ -243,7 +243,7 @@ class BatchJob:
         return self.status() is JobStatus.SUBMITTED
 
     def is_runnable(self) -> bool:
-        """Whether its status is RUNNABLE now: it waits for a place. Raises as `detail` does."""
+        """Whether its status is RUNNABLE now: it waits for its turn or for a host. Raises as `detail` does."""
         return self.status() is JobStatus.RUNNABLE
 
     def is_running(self) -> bool:
@@ -251,7 +251,7 @@ class BatchJob:
         return self.status() is JobStatus.RUNNING
 
     def cancel(self, reason: str) -> None:
-        """Cancel the job if it has not started; AWS passes over one that is STARTING or RUNNING: `terminate` that.
+        """Cancel the job if it has not started; AWS ignores this for a STARTING or RUNNING job: `terminate` that.
 
         Args:
             reason: Stays with the job as its status reason.
@@ -265,7 +265,7 @@ class BatchJob:
     def terminate(self, reason: str) -> None:
         """Stop the job in whatever state it is; one that has ended stays as it is.
 
-        It ends some time later: `wait` for it. Its processes get SIGTERM, and SIGKILL about 30 s after.
+        It ends some time later: `wait` for it. Its processes get SIGTERM, and SIGKILL about 30 s after that.
 
         Args:
             reason: Stays with the job as its status reason.
@@ -282,18 +282,18 @@ class BatchJob:
         poll_interval: float = 5.0,
         on_look: Callable[[JobDetail], None] = lambda _: None,
     ) -> JobDetail:
-        """Wait until the job has ended, and return it as it ended: SUCCEEDED or FAILED.
+        """Wait until the job has ended, and return it in its last state: SUCCEEDED or FAILED.
 
         Throttling and short outages are waited out.
 
         Args:
-            timeout: Seconds; None to wait for ever.
+            timeout: Seconds; None to wait forever.
             poll_interval: Seconds between two looks.
             on_look: Called with the job at each look.
 
         Raises:
             CallOrderError: It has not been submitted.
-            JobTimeoutError: It had not ended in time; it goes on.
+            JobTimeoutError: It had not ended in time; it keeps running.
             JobNotFoundError: AWS knows no job of this id.
             AwsError: AWS refused, or could not be reached for five minutes.
         """
@@ -318,7 +318,7 @@ class BatchJob:
             self._clock.sleep(min(poll_interval, left))
 
     def log_stream_name(self) -> str | None:
-        """Return the CloudWatch stream of the newest attempt, of its first container where there are several.
+        """Return the CloudWatch stream of the newest attempt; that of its first container if there are several.
 
         Returns:
             None before the job runs, for a job whose log is not in CloudWatch, and for the parent of an array or of
@@ -333,7 +333,7 @@ class BatchJob:
         return stream.stream if stream else None
 
     def log_stream_events(self) -> list[LogEvent]:
-        """Return all events that the stream of `log_stream_name` has now, oldest first; none without a stream.
+        """Return all events that the stream `log_stream_name` has now, oldest first; none without a stream.
 
         Raises as `log_stream_name` does. `logs` reads the other attempts, containers and parts as well.
         """
@@ -343,12 +343,12 @@ class BatchJob:
     def logs(
         self, *, follow: bool = False, on_change: Callable[[JobDetail], None] = lambda _: None
     ) -> Iterator[tuple[LogStream, LogEvent]]:
-        """Read the lines of all attempts and containers, of an array's children and of nodes.
+        """Read the lines of all attempts and containers, including those of an array's children or of nodes.
 
         Args:
-            follow: Go on until the job has ended and its lines are read, each as it comes. Without it, what is there
+            follow: Yield lines as they come until the job has ended and all are read. Without it, yield what is there
                 now, stream by stream.
-            on_change: With `follow`, called with the job at first and when its state has changed.
+            on_change: With `follow`, called with the job at first and whenever its state changes.
 
         Raises:
             CallOrderError: It has not been submitted.

@@ -1,7 +1,7 @@
 """Submit a job once, find it by its name, describe and terminate jobs.
 
-SubmitJob knows no client token, so a repeated request starts a second job. It is therefore sent once; when no clear
-answer comes, the job is looked for by its name, which has to be unique. Only a request that AWS certainly did not take,
+SubmitJob has no client token, so a repeated request starts a second job. It is therefore sent once; if no clear answer
+comes, the job is looked for by its name, which has to be unique. Only a request that AWS certainly did not accept,
 because it answered that the account's request rate is used up, is sent again.
 """
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws.clock import Clock
     from airflow_batch_jobs.batch.request import SubmitRequest
 
-#: For so long a job is looked for after a doubtful answer, and a throttled request is sent again.
+#: How long a job is looked for after a doubtful answer, and a throttled request is sent again.
 PATIENCE_SECONDS = 60.0
-#: DescribeJobs takes no more ids a call.
+#: The most ids that DescribeJobs takes per call.
 _IDS_A_CALL = 100
 _LONGEST_PAUSE_SECONDS = 15.0
 
@@ -41,12 +41,12 @@ def send(
 
     Args:
         clients: Makes the clients.
-        request: What to submit. Its job name must be unique: it is how the job is found when the answer is lost.
+        request: What to submit. Its job name must be unique: it is how the job is found if the answer is lost.
         clock: Time and sleep.
-        before_repeat: Called before a throttled request is sent again; what it raises ends the matter.
+        before_repeat: Called before a throttled request is sent again; if it raises, the request is not repeated.
 
     Raises:
-        RequestError: The request is outside of AWS's limits.
+        RequestError: The request is outside AWS's limits.
         SubmitUnansweredError: No clear answer came and no job of that name showed up for 60 s.
         AwsError: AWS refused, or could not be reached at all; no job was started.
     """
@@ -71,12 +71,12 @@ def send(
 def find_by_name(clients: ClientFactory, queue: str, name: str) -> list[str]:
     """Return the ids of a queue's jobs of this name, whatever their state, newest first.
 
-    A job that was submitted in the last minute may not be listed yet. AWS does not heed the case of the letters.
+    A job that was submitted in the last minute may not be listed yet. AWS ignores case.
 
     Args:
         clients: Makes the clients.
         queue: The queue's name or ARN.
-        name: The whole name; one that ends in `*` means all names that begin so.
+        name: The whole name; one that ends in `*` matches all names that begin with the rest.
 
     Raises:
         AwsError: AWS did not list the queue's jobs.
@@ -87,12 +87,12 @@ def find_by_name(clients: ClientFactory, queue: str, name: str) -> list[str]:
 
 
 def job_id_of(summary: Mapping[str, Any]) -> str:
-    """Return the id of a job that ListJobs lists, or SubmitJob has started."""
+    """Return the id of a job from an entry of ListJobs or the answer of SubmitJob."""
     return str(summary["jobId"])
 
 
 def describe_jobs(clients: ClientFactory, job_ids: Iterable[str]) -> list[JobDetail]:
-    """Describe any number of jobs, a hundred a call.
+    """Describe any number of jobs, a hundred per call.
 
     Returns:
         The jobs in the order of their ids, without those that AWS does not know, or not yet.
@@ -115,16 +115,16 @@ def describe_jobs(clients: ClientFactory, job_ids: Iterable[str]) -> list[JobDet
 def terminate(clients: ClientFactory, job_id: str, reason: str, clock: Clock | None = None) -> None:
     """Terminate a job in whatever state it is; nothing happens to one that has ended.
 
-    It ends some time after: its processes get SIGTERM, and SIGKILL about 30 s later.
+    It ends some time later: its processes get SIGTERM, and SIGKILL about 30 s after that.
 
     Args:
         clients: Makes the clients.
         job_id: The job.
         reason: Becomes its statusReason.
-        clock: Sleep between two tries.
+        clock: Sleeps between two tries.
 
     Raises:
-        AwsError: AWS refused, or did not answer any of a few tries.
+        AwsError: AWS refused, or did not answer any of the few tries.
     """
     batch, clock, tries = service(clients, "batch", patience=Patience.URGENT), clock or SystemClock(), Tries()
     while True:
@@ -137,7 +137,7 @@ def terminate(clients: ClientFactory, job_id: str, reason: str, clock: Clock | N
 
 
 def terminate_once(batch: Service, job_id: str, reason: str) -> None:
-    """Make the one call of which `terminate` makes a few.
+    """Make one of the few calls that `terminate` may make.
 
     Raises:
         AwsError: The call failed.
@@ -152,7 +152,7 @@ def _look_for(clients: ClientFactory, request: SubmitRequest, clock: Clock, doub
         try:
             return find_by_name(clients, request.job_queue, request.job_name)
         except (EndpointError, ThrottledError):
-            return []  # what lost the answer may still be wrong
+            return []  # whatever lost the answer may not be over
 
     problem = error_message(doubt)
     try:

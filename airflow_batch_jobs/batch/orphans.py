@@ -1,12 +1,12 @@
-"""Orphans: jobs that run on although the task instance they were submitted for is final or gone.
+"""Orphans: jobs that keep running although the task instance they were submitted for is final or gone.
 
-They come about where no process is left that could end them: a task is stopped or its DAG deleted while every triggerer
-is down, a database is restored. A sweep lists the jobs first and asks for the states of their task instances then, so
-that a task instance which is final had ended when its job was still listed.
+They come about when no process is left that could end them: a task is stopped or its DAG deleted while every triggerer
+is down, or a database is restored. A sweep lists the jobs first and only then asks for the states of their task
+instances, so that no state is older than the listing of the job that it decides about.
 
-Left alone, beside the jobs of task instances that go on: young jobs, jobs that may outlive their task (tagged
+Left alone, besides the jobs of task instances that have not ended: young jobs, jobs that may outlive their task (tagged
 `airflow-detached`), and every job whose tags do not name a task instance exactly. The job of an older generation, of a
-task that was cleared and goes on since, is left too: the new attempt ends it before it submits its own.
+task that was cleared and has not ended since, is left alone too: the new attempt ends it before it submits its own.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.detail import JobDetail
 
-    #: Asks for the states of task instances: as Airflow writes them, None for one that has none at the moment, `GONE`.
-    #: One that is missing from the answer counts as unknown.
+    #: Asks for the states of task instances: as Airflow writes them, None if one has none at the moment, or `GONE`. One
+    #: that is missing from the answer counts as unknown.
     AskStates = Callable[[Sequence[TaskKey]], Mapping[TaskKey, str | None]]
 
 #: A job younger than this is left alone, in seconds since it was submitted.
 GRACE_SECONDS = 600.0
 #: In place of a state: Airflow was asked, and knows no such task instance.
 GONE = "gone"
-#: The states that a task instance leaves only when somebody clears it, which begins a generation that adopts no job of
-#: this one. None is not among them: a task that was reset has it, and will adopt its job.
+#: The states that a task instance leaves only when it is cleared, which begins a generation that adopts no job of this
+#: one. None is not among them: a task that was reset has no state, and will adopt its job.
 ENDED_STATES = frozenset({"success", "failed", "skipped", "removed", "upstream_failed", GONE})
 #: What `SweepReport.verdict` says, the most important first.
 _VERDICTS = ("not terminated", "terminated", "would be terminated", "cannot tell", "left")
-#: TerminateJob takes no longer reason.
+#: The most characters that TerminateJob takes as a reason.
 _REASON_LIMIT = 1024
 
 
@@ -58,11 +58,11 @@ class Decision(Enum):
 
     #: It depends on the state of its task instance.
     OPEN = "open"
-    #: Nobody waits for it: it is terminated, or would be.
+    #: No task waits for it: it is terminated, or would be.
     ORPHAN = "orphan"
     #: It is wanted, or may be.
     LEFT = "left"
-    #: It is left, and somebody should look at it.
+    #: It is left alone, and a person should look at it.
     CANNOT_TELL = "cannot tell"
 
 
@@ -72,7 +72,7 @@ class Finding:
 
     Attributes:
         job: The job.
-        owner: The task instance it was submitted for; None where that cannot be told exactly.
+        owner: The task instance it was submitted for; None if that cannot be told exactly.
         decision: What becomes of it.
         why: The reason, half a sentence.
         error: Why an orphan could not be terminated.
@@ -104,7 +104,7 @@ class SweepReport:
 
     @property
     def error(self) -> AwsError | None:
-        """Why the first of the orphans could not be terminated that could not be; None where all were."""
+        """Why an orphan could not be terminated, the first such error; None if all were."""
         return next((one.error for one in self.findings if one.error), None)
 
     def verdict(self, finding: Finding) -> str:
@@ -116,13 +116,13 @@ class SweepReport:
         return "would be terminated" if self.dry_run else "terminated"
 
     def lines(self) -> Iterator[tuple[Finding, str]]:
-        """Yield the findings, each with a line: what became of the job, and why."""
+        """Yield the findings, each with a line that says what became of the job, and why."""
         for one in self.findings:
             what = f"Job {one.job.job_id} ({one.job.job_name}), {one.job.status} in {one.job.queue_name}"
             yield one, f"{what}: {self.verdict(one)}: {one.why}"
 
     def summary(self) -> str:
-        """Return one line over all jobs."""
+        """Return one line about all jobs."""
         verdicts = [self.verdict(one) for one in self.findings]
         counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in _VERDICTS if verdict in verdicts)
         jobs = f"{len(verdicts)} active job{'' if len(verdicts) == 1 else 's'} of this deployment"
@@ -133,8 +133,8 @@ class SweepReport:
 class OrphanSweep:
     """Finds the orphans of some queues, and terminates them unless it is a dry run.
 
-    Does not look into other regions or accounts than that of its clients, and takes the deployment's name at its word:
-    two Airflows of the same name end each other's jobs.
+    Does not look into regions or accounts other than those of its clients, and takes the deployment's name at face
+    value: two Airflows of the same name end each other's jobs.
 
     Attributes:
         clients: Makes the clients.
@@ -143,6 +143,9 @@ class OrphanSweep:
         grace_seconds: A job younger than this is left alone.
         dry_run: Whether nothing is terminated.
         clock: Tells the time.
+
+    Raises:
+        NoDeploymentError: The deployment has no name.
     """
 
     clients: ClientFactory
@@ -160,14 +163,13 @@ class OrphanSweep:
         """Look at the jobs, ask for the states of their task instances, and end the orphans.
 
         Raises:
-            NoDeploymentError: At once: the deployment has no name.
             AwsError: AWS did not list or describe the jobs.
         """
         found = self.find()
         return self.settle(found, ask(in_question(found)))
 
     def find(self) -> tuple[Finding, ...]:
-        """Return the active jobs of the deployment, decided as far as that needs no states.
+        """Return the active jobs of the deployment, decided as far as possible without states.
 
         Raises:
             AwsError: AWS did not list or describe them.
@@ -183,7 +185,7 @@ class OrphanSweep:
 
         Args:
             found: What `find` returned.
-            states: The states of the task instances in question, asked for after that.
+            states: The states of the task instances in question, asked for after `find`.
         """
         clients = KeptClients.of(self.clients)
         findings = [_judge(one, states) for one in found]
@@ -214,12 +216,12 @@ class OrphanSweep:
 
 
 def in_question(found: Iterable[Finding]) -> tuple[TaskKey, ...]:
-    """Return the task instances whose states decide, each once."""
+    """Return the task instances whose states matter, each once."""
     return tuple(dict.fromkeys(one.owner for one in found if one.owner and one.decision is Decision.OPEN))
 
 
 def detach(clients: ClientFactory, job: JobDetail) -> None:
-    """Mark an earlier attempt's job as one that may outlive its task instance, unless it was submitted as such.
+    """Mark an earlier attempt's job as one that may outlive its task instance, unless it is marked already.
 
     Raises:
         AwsError: AWS refused.
@@ -243,7 +245,7 @@ def _judge(finding: Finding, states: Mapping[TaskKey, str | None]) -> Finding:
 def _active_ids(clients: ClientFactory, queues: Iterable[str]) -> list[str]:
     """Return the ids of the jobs of some queues that have not ended, without an array's children.
 
-    The states are asked for in the order of a job's life: one that goes on meanwhile is seen twice and not missed.
+    The states are listed in the order of a job's life: a job that advances meanwhile is seen twice rather than missed.
     """
     batch = service(clients, "batch")
     return [

@@ -26,10 +26,10 @@ _QUEUES_NAMED = 10
 
 
 def check_request(clients: ClientFactory, request: SubmitRequest, *, note: Callable[[str], None] | None = None) -> str:
-    """Find what AWS would refuse, or would run otherwise than meant, before the request is sent.
+    """Find what AWS would refuse, or would run differently than intended, before the request is sent.
 
     Checks the limits, the queue, the pinned revision and its placeholders. A role that may only submit can still
-    submit: what it may not look at is passed over.
+    submit: what it may not look at is skipped.
 
     Args:
         clients: Makes the clients.
@@ -37,10 +37,10 @@ def check_request(clients: ClientFactory, request: SubmitRequest, *, note: Calla
         note: Told in one line why nothing was looked at.
 
     Returns:
-        The ARN of the pinned revision; the request's own reference where the role may not look.
+        The ARN of the pinned revision; the request's own reference if the role may not look it up.
 
     Raises:
-        RequestError: The request is outside of AWS's limits.
+        RequestError: The request is outside AWS's limits.
         QueueNotFoundError: The queue does not exist, or takes no jobs.
         DefinitionNotFoundError: The definition, or the revision, does not exist.
         RevisionInactiveError: The pinned revision is deregistered.
@@ -67,7 +67,7 @@ def check_queue(clients: ClientFactory, queue: str) -> None:
         queue: The queue's name or ARN.
 
     Raises:
-        QueueNotFoundError: There is no such queue (the message names those there are), or it is disabled.
+        QueueNotFoundError: There is no such queue (the message names the existing ones), or it is disabled.
         AwsError: AWS could not be asked.
     """
     batch = service(clients, "batch")
@@ -124,9 +124,9 @@ def check_revision(clients: ClientFactory, reference: str) -> dict[str, Any]:
 
 
 def check_placeholders(definition: Mapping[str, Any], request: SubmitRequest) -> None:
-    """Find `Ref::x` in the commands that will run, where nothing gives `x` a value.
+    """Find any `Ref::x` in the commands that will run for which nothing gives `x` a value.
 
-    AWS would hand the placeholder to the program as it stands.
+    AWS would pass the placeholder to the program as it is.
 
     Args:
         definition: The revision, as `check_revision` returns it.
@@ -159,7 +159,7 @@ def _revision(definition: Mapping[str, Any]) -> int:
 
 
 def _commands(definition: Mapping[str, Any], request: SubmitRequest) -> Iterator[list[str]]:
-    """Yield the commands of a definition that the request does not replace; only in these AWS fills placeholders."""
+    """Yield the commands of a definition that the request does not replace; AWS fills placeholders only in these."""
     if not (request.container_overrides or {}).get("command"):
         yield (definition.get("containerProperties") or {}).get("command") or []
     replaced = {
@@ -170,7 +170,7 @@ def _commands(definition: Mapping[str, Any], request: SubmitRequest) -> Iterator
     for container in _task_containers(definition.get("ecsProperties")):
         if container.get("name") not in replaced:
             yield container.get("command") or []
-    # Overrides cut the nodes into ranges of their own, so which commands they leave cannot be told simply.
+    # Overrides divide the nodes into ranges of their own, so it is not simple to tell which commands they leave.
     if not (request.options.get("nodeOverrides") or {}).get("nodePropertyOverrides"):
         for part in (definition.get("nodeProperties") or {}).get("nodeRangeProperties") or ():
             yield (part.get("container") or {}).get("command") or []

@@ -4,18 +4,19 @@ Words: an *attempt* is one try of a task instance; a *generation* is one wanted 
 generation, a user's clear begins a new one. The rules, in the order of `Submission.run`:
 
 1. Look first. Unless this is the first try and nothing was ever recorded, list the jobs whose names begin with the
-   task instance's prefix and read their tags. A job of the own generation that succeeded is the result; an active one
-   that was submitted for the same request is adopted. All others of the own generation, and of the older one that the
-   record tells of, are terminated first and their ends awaited. Jobs of other deployments and of generations that no
-   record tells of are left alone.
-2. Record, then send. The record goes into the store before the request goes out, the id after; the id of an adopted
-   job as well. The write is the fence: when the store refuses it, another attempt has taken over and this one must not
-   act any more. When the store is out of order, the job is submitted only if AWS can be asked what there is already.
-3. One send, see `submission.send`. Where a record has no id, its answer was lost: the name is looked up until 60 s
-   after it was sent, before anything else is.
+   task instance's prefix and read their tags. A job of this generation that succeeded is the result; an active one that
+   was submitted for the same request is adopted. All other active jobs of this generation, and of the older one that
+   the record names, are terminated first and their ends awaited. Jobs of other deployments, and of generations that no
+   record names, are left alone.
+2. Record, then send. The record goes into the store before the request goes out, and the id after; so does the id of
+   an adopted job. The write is the fence: if the store refuses it, another attempt has taken over and this one must
+   not act any more. If the store is out of order, the job is submitted only if AWS can be asked which jobs exist.
+3. One send, see `operations.send`. If a record has no id, its answer was lost: the name is looked up, until 60 s after
+   it was sent, before anything else happens.
 
-What this cannot prevent is left to the sweep, see `orphans`: a process that pauses between its last check and the send,
-and a job that was sent while the store was out of order and whose task instance was cleared before the next attempt.
+What this cannot prevent is left to the sweep, see `orphans`: a second job from a process that pauses between its last
+check and the send, and a job that was sent while the store was out of order and whose task instance was cleared before
+the next attempt.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 #: A record older than this when the request goes out is written again first: an attempt that paused between the two
 #: may have been replaced meanwhile.
 LEASE_SECONDS = 20.0
-#: How long the end of an older generation's job is awaited.
+#: How long to wait for the end of an older generation's job.
 END_SECONDS = 120.0
 #: The statusReason of an older generation's job.
 REPLACED = "Replaced by a newer run of the same Airflow task"
@@ -56,12 +57,12 @@ class Record:
 
     Attributes:
         job_name: The name that was sent, unique for each series of sends.
-        job_queue: Where to.
-        generation: Of the attempt that sent it.
-        request_digest: Of the request, without what differs for each attempt.
-        try_number: Of the attempt that sent it.
-        max_tries: Of the attempt that sent it.
-        sent_at: When, ISO 8601 UTC.
+        job_queue: The queue it was sent to.
+        generation: The generation of the attempt that sent it.
+        request_digest: A digest of the request, without what differs between attempts.
+        try_number: The try number of the attempt that sent it.
+        max_tries: The `max_tries` of the attempt that sent it.
+        sent_at: When it was sent, ISO 8601 UTC.
         job_id: None until AWS has answered.
     """
 
@@ -76,7 +77,7 @@ class Record:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Record:
-        """Read the stored form, passing over what it does not know."""
+        """Read the stored form, ignoring unknown fields."""
         return cls(**{name: stored[name] for name in cls.__slots__ if name in stored})
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,10 +86,10 @@ class Record:
 
 
 class RecordStore(Protocol):
-    """Where a task instance's record lives across its attempts."""
+    """Keeps a task instance's record across its attempts."""
 
     def read(self) -> Record | None:
-        """Return the record; None where there is none, and to an attempt that has been replaced."""
+        """Return the record; None if there is none, or if this attempt has been replaced."""
 
     def write(self, record: Record) -> None:
         """Write the record.
@@ -106,8 +107,8 @@ class Submitted:
     Attributes:
         job_id: The job's id.
         request: The request it was submitted with.
-        submitted_at: When.
-        found: The job as AWS described it, where an earlier attempt had submitted it; None for a new one.
+        submitted_at: When it was submitted.
+        found: The job as AWS described it, if an earlier attempt had submitted it; None for a new one.
         is_recorded: Whether the store has this attempt's record.
     """
 
@@ -137,12 +138,12 @@ class Submitted:
 
 @dataclass(slots=True, kw_only=True)
 class Submission:
-    """One attempt's way to the one job of its task instance.
+    """One attempt's submit of the one job of its task instance.
 
     Attributes:
         clients: Makes the clients.
         identity: Whose job it is.
-        request: What to submit; it gets its name and the tags that tell whose job it is here.
+        request: What to submit; the submission gives it its name and the tags that tell whose job it is.
         store: Where the record lives.
         note: Told in one line what was found.
         job_name: The readable part of the job's name; None for `<dag>-<task>`.
@@ -168,7 +169,7 @@ class Submission:
         self.request = replace(self.request, job_name=new_job_name(self._prefix), tags=tags)
 
     def run(self) -> Submitted:
-        """Return the job: an earlier attempt's where there is one, else a new one.
+        """Return the job: an earlier attempt's if there is one, otherwise a new one.
 
         Raises:
             StaleAttemptError: Another attempt has taken over.
@@ -180,10 +181,10 @@ class Submission:
         return (None if is_first else self._look(record)) or self._send(record)
 
     def unfinished(self) -> list[Submitted]:
-        """Return the generation's active jobs, for a `run` that was broken off.
+        """Return the generation's active jobs, after a `run` that was interrupted.
 
-        A job whose answer `run` did not live to see is looked for during 60 s. Terminates nothing, and does not ask
-        whether this attempt has been replaced.
+        A job that `run` sent but whose answer it did not get is looked for for up to 60 s. Terminates nothing, and does
+        not ask whether this attempt has been replaced.
 
         Raises:
             AwsError: AWS could not be asked.
@@ -211,7 +212,7 @@ class Submission:
         self._is_sent = True
         job_id = send(self.clients, self.request, clock=self.clock, before_repeat=lambda: self._renew(record))
         reach("after-send", self.identity.key.run_id)
-        # With the time of now: a throttled request may have gone out long after its record was made.
+        # With the current time: a throttled request may have gone out long after its record was made.
         self._remember(replace(record, job_id=job_id, sent_at=self.clock.now().isoformat()))
         return Submitted(job_id, self.request, sent, is_recorded=self._is_recorded)
 
@@ -249,7 +250,7 @@ class Submission:
         return record
 
     def _renew(self, record: Record) -> None:
-        """Write the record again before a throttled request is repeated: its time tells how long its job may be unseen.
+        """Write the record again before a throttled request is repeated: its time bounds how long a job may be unseen.
 
         Without the store the request goes out all the same, as the first one did.
         """
@@ -257,7 +258,7 @@ class Submission:
             self._write(replace(record, sent_at=self.clock.now().isoformat()))
 
     def _look(self, record: Record | None) -> Submitted | None:
-        """Return the job that an earlier attempt left for this one, after the end of those that nobody wants any more.
+        """Return the job that an earlier attempt left for this one, after ending those that are no longer wanted.
 
         Raises:
             StaleAttemptError: Another attempt has taken over.
@@ -279,7 +280,8 @@ class Submission:
         ]
         if unwanted:
             if record is not None:
-                # As it was read: if this attempt paused since, it may have been replaced, and these be another's.
+                # The record as it was read: if this attempt paused since then, it may have been replaced, and these
+                # jobs may be another attempt's.
                 self.store.write(record)
             self._end(unwanted)
             # What was active may have succeeded meanwhile, and what was to be adopted may have ended.
@@ -287,7 +289,7 @@ class Submission:
         return None if taken is None else self._adopt(taken)
 
     def _own_generations(self, record: Record | None) -> set[str]:
-        """Return the generations that count as this attempt's: an unknown trace differs from no other."""
+        """Return the generations that count as this attempt's: an unknown trace matches any other."""
         own = {self.identity.generation, replace(self.identity, traceparent=None).generation}
         if self.identity.traceparent is None and record is not None and record.max_tries == self.identity.max_tries:
             own.add(record.generation)
@@ -298,7 +300,7 @@ class Submission:
         return number.isdecimal() and int(number) > self.identity.try_number
 
     def _adopt(self, job: JobDetail) -> Submitted:
-        """Go on with a job, and remember that: where listings lag, the next attempt knows its id."""
+        """Adopt a job, and remember that: if listings lag, the next attempt knows its id."""
         self.note(f"Job {job.job_id} of an earlier attempt is {job.status}; this attempt takes it over.")
         self._remember(self._record(job.job_name, job.job_queue, job.created_at or self.clock.now(), job.job_id))
         return self._submitted(job)
@@ -307,9 +309,9 @@ class Submission:
         return Submitted(job.job_id, self.request, job.created_at, job, is_recorded=self._is_recorded)
 
     def _jobs(self, record: Record | None) -> list[JobDetail]:
-        """Return the jobs of this task instance and deployment: the record's, then the newest first.
+        """Return the jobs of this task instance and deployment: the record's first, then the newest first.
 
-        AWS may not know yet what was sent just now: until 60 s after a send that was recorded, its job has to be found.
+        AWS may not know yet what has just been sent: the job of a recorded send is looked for until 60 s after it.
         """
         if record is None:
             return list(self._listed(None))
@@ -347,7 +349,7 @@ class Submission:
 
 
 def _best(own: list[JobDetail], *, is_same: bool) -> JobDetail | None:
-    """Return which of a generation's jobs an attempt can go on with: one that succeeded, else one that is at work.
+    """Return which of a generation's jobs an attempt can adopt: one that succeeded, otherwise one that is active.
 
     Args:
         own: The jobs, the likeliest first.
