@@ -1,4 +1,4 @@
-"""A home of its own for the Airflow in this process, which reads it when it is imported: import this before that."""
+"""A home of its own for the Airflow in this process, which reads it when imported: import this module first."""
 
 from __future__ import annotations
 

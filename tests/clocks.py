@@ -1,4 +1,4 @@
-"""Clocks that stand still until somebody sleeps, for tests that wait for hours at once."""
+"""Clocks that stand still until something sleeps, for tests that wait for hours in an instant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BEGIN = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
 
 class ManualClock:
-    """A clock that nothing else moves with.
+    """A clock that moves nothing else.
 
     Attributes:
         slept: The seconds slept, together.
@@ -35,7 +35,7 @@ class ManualClock:
 
 
 class FrozenClock:
-    """The time of a frozen local AWS, which passes there when somebody sleeps.
+    """The time of a frozen local AWS, which passes there when something sleeps.
 
     Attributes:
         slept: The seconds slept, together.

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run more tests at once than there are cores: half of the time they wait, for jobs and for Airflow."""
+    """Run more tests at once than there are cores: half of the time they are waiting for jobs or for Airflow."""
     return (os.cpu_count() or 1) * 3 // 2
 
 
 @pytest.fixture
 def aws() -> Iterator[LocalAws]:
-    """A local AWS whose time runs by itself and whose jobs are a hundredth of a second in each state they pass."""
+    """A local AWS whose time runs by itself and whose jobs spend a hundredth of a second in each state they pass."""
     with LocalAws(step_seconds=0.01) as local_aws:
         yield local_aws
 
 
 @pytest.fixture
 def frozen_aws() -> Iterator[LocalAws]:
-    """A local AWS in which time passes by `advance` alone, and each state that a job passes lasts a second."""
+    """A local AWS in which time passes only through `advance`, and each state that a job passes lasts a second."""
     with LocalAws(step_seconds=1.0, is_frozen=True) as local_aws:
         yield local_aws

@@ -28,7 +28,7 @@ print(json.dumps(loaded))
 
 
 def loaded_by(*modules: str) -> dict[str, list[str]]:
-    """Import modules one after the other in a fresh process; return which heavy packages are there after each."""
+    """Import modules one after the other in a fresh process; return which heavy packages are loaded after each."""
     command = [sys.executable, "-c", _REPORT, json.dumps(modules), json.dumps(HEAVY)]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
     loaded: dict[str, list[str]] = json.loads(result.stdout)
@@ -36,13 +36,13 @@ def loaded_by(*modules: str) -> dict[str, list[str]]:
 
 
 def test_the_package_loads_nothing_heavy() -> None:
-    """Its public names come when they are used, and pydantic with them."""
+    """Its public names are imported when they are used, and pydantic with them."""
     loaded = loaded_by("airflow_batch_jobs", "airflow_batch_jobs.errors", "airflow_batch_jobs.batch.status")
     assert set(map(tuple, loaded.values())) == {()}
 
 
 def test_no_batch_module_loads_airflow_or_boto3() -> None:
-    """AWS's side of the package is of use without Airflow, and boto3 is loaded where AWS is called."""
+    """The AWS side of the package can be used without Airflow, and boto3 is loaded where AWS is called."""
     modules = [module.name for module in pkgutil.walk_packages(batch.__path__, f"{batch.__name__}.")]
     loaded = loaded_by(*modules)
     assert {name: packages for name, packages in loaded.items() if set(packages) - {"pydantic"}} == {}
@@ -74,6 +74,6 @@ def test_public_names_are_what_they_stand_for() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    """As of every module."""
+    """Like every module's."""
     with pytest.raises(AttributeError, match=r"module 'airflow_batch_jobs' has no attribute 'BatchOperator'"):
         _ = airflow_batch_jobs.BatchOperator

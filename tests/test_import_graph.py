@@ -1,4 +1,4 @@
-"""The house as its imports draw it: which room may know which, read from the source; imports of types count as well."""
+"""The house as its imports draw it: which room may import which, read from the source; imports of types count too."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LONGEST_FACE = 40
 
 
 class Import(NamedTuple):
-    """One import of a module's."""
+    """One import in a module."""
 
     module: str
     target: str
@@ -108,7 +108,7 @@ def test_no_module_leads_back_to_itself() -> None:
 
 @pytest.mark.parametrize("depth", [1, 2])
 def test_no_room_leads_back_to_itself(depth: int) -> None:
-    """Nor is there one between packages, where each stands for all that is in it."""
+    """Nor is there one between packages, each standing for everything in it."""
     graph: dict[str, set[str]] = {}
     for found in own_imports():
         module, target = (".".join(name.split(".")[:depth]) for name in (found.module, found.target))
@@ -118,7 +118,7 @@ def test_no_room_leads_back_to_itself(depth: int) -> None:
 
 
 def test_airflow_is_known_to_the_face_and_to_tasks() -> None:
-    """Batch, the local AWS, the command line and what rewrites DAGs do without it."""
+    """Batch, the local AWS, the command line and the DAG rewriting do without it."""
     knows = {found.module.partition(".")[0] for found in imports() if found.target.partition(".")[0] == "airflow"}
     assert not knows & {"errors", "batch", "local", "migration", "demo", "cli"}
 
@@ -130,7 +130,7 @@ def test_imports_stand_at_the_top() -> None:
 
 
 def test_the_root_is_small() -> None:
-    """So many rooms are taken in at a glance."""
+    """That many rooms can be taken in at a glance."""
     rooms = {module.partition(".")[0] for module in modules()} - {""}
     assert len(rooms) <= MOST_ROOMS
     assert rooms | {""} == frozenset().union(*FLOORS)
@@ -140,7 +140,7 @@ def test_the_root_is_small() -> None:
     "package", sorted(path.parent for path in PACKAGE.rglob("*/__init__.py")), ids=lambda p: p.name
 )
 def test_a_package_has_a_short_face(package: Path) -> None:
-    """Its `__init__` names what others use of it, and holds no code of its own."""
+    """Its `__init__` names what others use from it, and holds no code of its own."""
     text = (package / "__init__.py").read_text(encoding="utf-8")
     docstring = ast.get_docstring(ast.parse(text), clean=False) or ""
     assert len(text.splitlines()) - len(docstring.splitlines()) < LONGEST_FACE

@@ -197,7 +197,7 @@ def test_a_task_instance_that_airflow_does_not_tell_of_keeps_its_job(world: Worl
 
 
 def test_states_are_asked_for_after_the_jobs_are_listed(world: World) -> None:
-    """Otherwise a task that ends in between would look as if its job was left over from before."""
+    """Otherwise a state could be older than the job that it decides about."""
     world.job()
     calls: list[set[str]] = []
 

@@ -24,7 +24,7 @@ def case(way: str = "ours", **more: Any) -> Case:
 
 
 def measured(**more: Any) -> dict[str, Any]:
-    """Return what a process says that waited 40 s for two jobs."""
+    """Return the report of a process that waited 40 s for two jobs."""
     said = {
         "began": BEGAN,
         "ended": BEGAN + 40,
@@ -64,7 +64,7 @@ def test_figures_are_by_the_job_and_without_the_ticker() -> None:
 
 
 def test_the_start_ends_when_every_job_was_answered_for() -> None:
-    """The longest stall is told for the start and for what follows."""
+    """The longest stall is given for the start and for what follows."""
     found = some_figures()
     assert found.start_seconds == pytest.approx(1)
     assert (found.start_stall_ms, found.stall_ms, found.pause_ms) == pytest.approx((200, 50, 40))
@@ -81,7 +81,7 @@ def test_an_end_may_be_known_before_the_wait_for_it_is_over() -> None:
 
 
 def test_a_line_is_late_by_what_passed_since_it_was_readable() -> None:
-    """The endpoint's own delay is nobody's fault; the first 15 s are told apart."""
+    """The endpoint's own delay is not counted; the first 15 s are counted separately."""
     found = some_figures(delivery_seconds=2.0)
     assert found.freshness
     assert (found.freshness.median, found.freshness.largest) == pytest.approx((1.5, 2))
@@ -105,12 +105,12 @@ def test_a_spread_of_nothing_is_none() -> None:
 
 @pytest.mark.parametrize(("times", "most"), [([], 0), ([1, 1.5, 1.9, 2.0], 3), ([3, 1, 2], 1)])
 def test_peak_is_what_any_second_contains(times: list[float], most: int) -> None:
-    """Not what a second of the clock contains."""
+    """And not within one second of the clock."""
     assert most_within_a_second(times) == most
 
 
 def test_targets_are_told_met_or_missed_against_the_floor_of_the_run() -> None:
-    """Ratios are to the floor's figures, bounds are in the unit of the figure."""
+    """Ratios relate to the floor's figures, bounds are in the unit of the figure."""
     ours = some_figures()
     floor = replace(ours, calls=4, cpu_ms=100.0)
     said = {target.what: target for target in targets([Result(case("floor"), floor), Result(case(), ours)])}

@@ -72,7 +72,7 @@ class FinishedRun:
 
 @pytest.fixture
 def run_dag(airflow_aws: LocalAws, capsys: pytest.CaptureFixture[str]) -> Callable[..., FinishedRun]:
-    """Run a DAG by `dag.test()`, triggers included."""
+    """Run a DAG with `dag.test()`, including its triggers."""
     del airflow_aws
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db

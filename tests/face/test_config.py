@@ -1,4 +1,4 @@
-"""The options of `[batch_jobs]`: names, types and defaults are what installations rely on."""
+"""The options of `[batch_jobs]`: installations rely on their names, types and defaults."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DECLARED = {
 
 
 def test_options_keep_their_names_types_and_defaults() -> None:
-    """New ones come behind them."""
+    """New ones come after them."""
     declared = {name: (option["type"], option["default"]) for name, option in OPTIONS.items()}
     assert dict(list(declared.items())[: len(DECLARED)]) == DECLARED
     assert all(option["description"] for option in OPTIONS.values())
@@ -49,7 +49,7 @@ def test_options_keep_their_names_types_and_defaults() -> None:
 def test_options_are_read_as_what_they_are(
     environment: Mapping[str, str], expected: Mapping[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Texts become numbers and flags."""
+    """Strings become numbers and flags."""
     for name, value in environment.items():
         monkeypatch.setenv(f"AIRFLOW__BATCH_JOBS__{name}", value)
     settings = Settings.read()
@@ -59,7 +59,7 @@ def test_options_are_read_as_what_they_are(
 
 
 def test_an_option_of_another_type_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which names it."""
+    """The error names it."""
     monkeypatch.setenv("AIRFLOW__BATCH_JOBS__POLL_INTERVAL", "soon")
     with pytest.raises(AirflowConfigException, match="poll_interval"):
         Settings.read()

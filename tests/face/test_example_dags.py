@@ -1,4 +1,4 @@
-"""Each example DAG is run as it stands, on the local AWS; source_survey by the demo, so here only in parts."""
+"""Each example DAG is run as it is, on the local AWS; the demo runs source_survey, so here only parts of it are."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def lines_of(aws: LocalAws, job_id: str) -> list[str]:
 
 
 def test_every_example_has_a_docstring_and_a_dag_of_its_name() -> None:
-    """One idea a file: each example file says what it shows and holds the DAG of its name."""
+    """One idea per file: each example file says what it shows and holds the DAG of its name."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(example_dags(), bundle_name="dags-folder")
@@ -53,7 +53,7 @@ def test_every_example_has_a_docstring_and_a_dag_of_its_name() -> None:
 
 
 def test_source_survey_takes_the_packages_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the order of the run's parameter, without what this Python does not have."""
+    """In the order of the run's parameter, without packages that this Python does not have."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(example_dags() / "source_survey.py", bundle_name="dags-folder")
@@ -64,7 +64,7 @@ def test_source_survey_takes_the_packages_that_there_are(monkeypatch: pytest.Mon
 
 
 def test_the_jobs_of_source_survey_hand_files_to_a_report(tmp_path: Path) -> None:
-    """A file a package with the counts of each module, and a table with a line a package and their sum."""
+    """One file per package with the counts of each module, and a table with one line per package and their sum."""
 
     def run(program: str, *arguments: str) -> list[str]:
         command = [sys.executable, str(example_definitions() / program), *arguments]
@@ -113,7 +113,7 @@ def test_job_without_a_class_passes_its_parameters(run_example: Callable[..., An
 
 
 def test_retried_job_succeeds_with_the_second_job(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
-    """The first job fails with both attempts, the retry's job succeeds with its second one."""
+    """The first job fails in both attempts, the retry's job succeeds in its second one."""
     run = run_example("retried_job")
 
     assert run.run.state == "success"
@@ -125,7 +125,7 @@ def test_retried_job_succeeds_with_the_second_job(run_example: Callable[..., Any
 
 
 def test_long_job_counts_as_far_as_it_is_told(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
-    """Left alone, the job ends well; how it is stopped is shown by the demo's test."""
+    """Left alone, the job ends well; the demo's test shows how it is stopped."""
     run = run_example("long_job", {"seconds": 1})
 
     assert run.run.state == "success"
@@ -135,7 +135,7 @@ def test_long_job_counts_as_far_as_it_is_told(run_example: Callable[..., Any], a
 def test_orphan_sweep_tells_what_it_would_terminate(
     run_example: Callable[..., Any], airflow_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job of a DAG that does not exist is young, and left: the sweep is a dry run with the usual grace period."""
+    """A young job of a DAG that does not exist is left alone: the sweep is a dry run with the usual grace period."""
     monkeypatch.setenv("AIRFLOW__BATCH_JOBS__DEPLOYMENT", "examples")
     identity = TaskIdentity(TaskKey("deleted", "r", "t"), deployment="examples")
     airflow_aws.script(definition="count-seconds", running=3600)

@@ -1,4 +1,4 @@
-"""What importing the face loads: a DAG file is parsed again and again, and a triggerer's event loop imports, too."""
+"""What importing the face loads: DAG files are parsed again and again, and a triggerer's event loop imports it too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-#: What a task needs at work, and a DAG file does not.
+#: What a task needs when it runs, and a DAG file does not.
 _AT_WORK = "airflow_batch_jobs.task"
 _LIGHT = {_AT_WORK, f"{_AT_WORK}.execution_timeout"}
 _REPORT = """
@@ -22,7 +22,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 
 def loaded(first: str, module: str) -> set[str]:
-    """Import two modules in a fresh process; return what the second one loads beside the first."""
+    """Import two modules in a fresh process; return what the second one loads in addition to the first."""
     command = [sys.executable, "-c", _REPORT, first, module]
     result = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ))
     return set(json.loads(result.stdout.splitlines()[-1]))

@@ -40,7 +40,7 @@ def test_other_partitions_have_consoles_of_their_own(region: str, host: str) -> 
 
 
 def test_each_link_leads_to_its_page_and_the_log_to_the_newest_stream() -> None:
-    """A job that has no log yet has no address for it."""
+    """A job that has no log yet has no link to it."""
     streams = [{"group": "g", "region": "eu-central-1", "stream": name} for name in ("old", "new")]
     job, definition, queue, log = JOB_LINKS
     assert [job.url(JOB), definition.url(JOB), queue.url(JOB)] == [job_url(JOB), definition_url(JOB), queue_url(JOB)]

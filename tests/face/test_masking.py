@@ -36,7 +36,7 @@ def load(airflow_aws: LocalAws) -> LocalAws:
 
 @pytest.mark.parametrize("decorated", [True, False])
 def test_what_looks_secret_is_shown_nowhere(run_dag: RunDag, load: LocalAws, *, decorated: bool) -> None:
-    """Parameters by their names, environment values by those beside them; the rest is shown."""
+    """Parameters by their own names, environment values by the names beside them; the rest is shown."""
     token, password = secrets.token_hex(), secrets.token_hex()
     overrides: Any = {"environment": [{"name": "DB_PASSWORD", "value": password}, {"name": "MODE", "value": "fast"}]}
     common: dict[str, Any] = {"job_queue": "default", "container_overrides": overrides, "poll_interval": 0.2}

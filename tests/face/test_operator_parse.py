@@ -67,7 +67,7 @@ def test_a_literal_parameter_that_does_not_fit_is_refused(parameters: dict[str, 
 
 
 def test_templates_and_upstream_results_wait_for_the_run() -> None:
-    """What is not known yet is no reason to refuse a DAG, and an upstream result is an upstream task."""
+    """What is not known yet is no reason to reject a DAG, and an upstream result makes an upstream task."""
     with DAG("late", schedule=None):
 
         @task
@@ -88,7 +88,7 @@ def test_parameters_stand_over_the_definitions_own() -> None:
 
 
 def test_a_dag_serializes_the_same_at_each_parse() -> None:
-    """Definitions in operators and in mapped operators make no new DAG version at each parse."""
+    """Definitions in operators and in mapped operators do not make a new DAG version at each parse."""
     from airflow.serialization.serialized_objects import DagSerialization
 
     def serialized() -> Any:
@@ -108,6 +108,6 @@ def test_a_dag_serializes_the_same_at_each_parse() -> None:
 
 
 def test_a_rescheduling_sensor_is_told_of_the_better_way() -> None:
-    """There is one way to give a worker slot back."""
+    """There is one way to free a worker slot."""
     with pytest.raises(ValueError, match="deferrable=True"):
         BatchJobSensor(task_id="wait", job_id="x", mode="reschedule")

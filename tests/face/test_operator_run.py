@@ -1,4 +1,4 @@
-"""BatchJobOperator and its kin at work, by `dag.test()` against the local AWS."""
+"""BatchJobOperator, the decorator and the sensor at work, with `dag.test()` against the local AWS."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def sent(aws: LocalAws) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_job_runs_and_its_task_returns_its_id(run_dag: RunDag, greet: LocalAws, *, deferrable: bool) -> None:
-    """Deferred or on the worker, one job is submitted, waited for and told of."""
+    """Deferred or on the worker, one job is submitted, waited for and reported."""
     with DAG("runs", schedule=None) as dag:
         BatchJobOperator(
             task_id="job", job_queue="default", definition=Greet(who="you"), deferrable=deferrable, poll_interval=0.2
@@ -98,7 +98,7 @@ def test_a_late_value_that_does_not_fit_fails_before_the_submit(run_dag: RunDag,
 
 
 def test_upstream_data_is_never_rendered(run_dag: RunDag, greet: LocalAws) -> None:
-    """What looks like a template in an upstream result reaches the job as it stands."""
+    """What looks like a template in an upstream result reaches the job unchanged."""
     evil = "{{ var.value.secret }}"
     with DAG("injection", schedule=None) as dag:
 
@@ -161,7 +161,7 @@ def test_a_mapped_task_is_one_job_each(run_dag: RunDag, greet: LocalAws) -> None
 
 
 def test_a_native_dag_does_not_turn_text_into_numbers(run_dag: RunDag, greet: LocalAws) -> None:
-    """`{{ ds_nodash }}` stays text also where a DAG renders native objects."""
+    """`{{ ds_nodash }}` stays text even if a DAG renders native objects."""
     with DAG("native", schedule=None, render_template_as_native_obj=True) as dag:
         BatchJobOperator(task_id="job", job_queue="default", definition=Greet(who="{{ '20260131' }}"), wait=False)
     assert run_dag(dag).state("job") == "success"
@@ -201,7 +201,7 @@ def test_a_decorated_function_that_returns_something_else_is_told(run_dag: RunDa
 
 
 def test_every_field_of_submit_job_can_be_set(run_dag: RunDag, greet: LocalAws) -> None:
-    """Options reach AWS under its own names, with rendered numbers as numbers, and the user's tags beside ours."""
+    """Options reach AWS under its own names, with rendered numbers as numbers and the user's tags beside the task's."""
     with DAG("options", schedule=None) as dag:
         BatchJobOperator(
             task_id="job",
@@ -293,7 +293,7 @@ def test_missing_credentials_are_named(run_dag: RunDag, airflow_aws: LocalAws, m
 def test_an_endpoint_that_is_down_is_named(
     run_dag: RunDag, airflow_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error has the address that does not answer."""
+    """The error names the address that does not answer."""
     closed = "http://127.0.0.1:9"
     connection = airflow_aws.airflow_connection().replace(airflow_aws.endpoint_url, closed)
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection)
@@ -306,7 +306,7 @@ def test_an_endpoint_that_is_down_is_named(
 
 
 def test_a_role_that_may_only_submit_can_submit(run_dag: RunDag, greet: LocalAws) -> None:
-    """Checks that need more permissions are left out, with a word."""
+    """Checks that need more permissions are left out, and the log says so."""
     greet.fault("DescribeJobDefinitions", "denied")
     greet.fault("DescribeJobQueues", "denied")
     with DAG("only_submit", schedule=None) as dag:
@@ -327,7 +327,7 @@ def test_a_failed_job_fails_its_task_with_the_reason(run_dag: RunDag, airflow_aw
 
 
 def test_a_job_without_a_cloudwatch_stream_says_where_its_log_is(run_dag: RunDag, airflow_aws: LocalAws) -> None:
-    """Another log driver is no failure."""
+    """Another log driver is not a failure."""
     airflow_aws.register("elsewhere", ["true"], container={"logConfiguration": {"logDriver": "splunk"}})
     with DAG("elsewhere", schedule=None) as dag:
         BatchJobOperator(task_id="job", job_queue="default", definition="elsewhere:1", poll_interval=0.2)
@@ -351,7 +351,7 @@ def test_a_job_that_may_not_be_described_fails_its_sensor(run_dag: RunDag, airfl
 def test_a_sensor_fails_or_skips_with_a_failed_job(
     run_dag: RunDag, airflow_aws: LocalAws, *, soft_fail: bool, state: str
 ) -> None:
-    """`soft_fail` makes of a failure a skip, as in every sensor."""
+    """`soft_fail` turns a failure into a skip, as in every sensor."""
     airflow_aws.register("broken", ["sh", "-c", "exit 7"])
     [job_id] = airflow_aws.submit("broken:1")
     with DAG("sensor", schedule=None) as dag:
@@ -381,7 +381,7 @@ def test_execution_timeout_terminates_the_job(run_dag: RunDag, airflow_aws: Loca
             task_id="job",
             job_queue="default",
             definition="long:1",
-            execution_timeout=timedelta(seconds=6),  # the submit comes before, also on a busy machine
+            execution_timeout=timedelta(seconds=6),  # the submit comes first, even on a busy machine
             deferrable=deferrable,
             poll_interval=0.2,
         )

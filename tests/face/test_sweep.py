@@ -1,4 +1,4 @@
-"""BatchOrphanSweepOperator at work, by `dag.test()`."""
+"""BatchOrphanSweepOperator at work, with `dag.test()`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOWHERE = TaskIdentity(TaskKey("no_such_dag", "no_such_run", "job"), deployment=
 
 @pytest.fixture
 def cloud(airflow_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
-    """The local AWS with jobs that run on, and this Airflow with a name."""
+    """The local AWS with jobs that keep running, and this Airflow with a name."""
     monkeypatch.setenv("AIRFLOW__BATCH_JOBS__DEPLOYMENT", "tests")
     airflow_aws.register("job")
     airflow_aws.script(definition="job", running=3600)
@@ -44,7 +44,7 @@ def submit(aws: LocalAws, identity: TaskIdentity) -> str:
 
 
 def sweep(**arguments: Any) -> BatchOrphanSweepOperator:
-    """Return an operator that looks at young jobs, too."""
+    """Return an operator that looks at young jobs too."""
     return BatchOrphanSweepOperator(
         **{"task_id": "sweep", "job_queues": ["default"], "grace_seconds": 0.0, **arguments}
     )
@@ -86,7 +86,7 @@ def test_the_orphans_alone_are_ended_and_returned(run_dag: RunDag, cloud: LocalA
 
 
 def _job_of(cloud: LocalAws, task_id: str) -> str:
-    """Submit a job for a task of the run that asks."""
+    """Submit a job for a task of the run that is asking."""
     ti = get_current_context()["ti"]
     return submit(cloud, replace(NOWHERE, key=TaskKey(ti.dag_id, ti.run_id, task_id)))
 
@@ -120,7 +120,7 @@ def test_airflow_tells_what_it_finds_and_nothing_of_the_rest(run_dag: RunDag, cl
 
         @task
         def last() -> None:
-            """Comes after."""
+            """Run after the sweep."""
 
         number.expand(each=[1, 2]) >> ask() >> last()
     assert run_dag(dag).run.state == "success"
@@ -137,7 +137,7 @@ def test_airflow_tells_what_it_finds_and_nothing_of_the_rest(run_dag: RunDag, cl
 
 
 def test_without_a_deployment_the_task_fails(run_dag: RunDag, airflow_aws: LocalAws) -> None:
-    """And says what to set; nothing is listed."""
+    """The error says what to set, and nothing is listed."""
     with DAG("nameless", schedule=None) as dag:
         sweep()
     run = run_dag(dag)
@@ -161,7 +161,7 @@ def test_an_orphan_that_cannot_be_terminated_fails_the_task(run_dag: RunDag, clo
 
 
 def test_a_single_queue_may_come_as_a_template(run_dag: RunDag, cloud: LocalAws) -> None:
-    """A text is one queue, not its letters."""
+    """A string is one queue, not its letters."""
     job_id = submit(cloud, NOWHERE)
     with DAG("templated", schedule=None, params={"queue": "default"}) as dag:
         sweep(job_queues="{{ params.queue }}")
@@ -182,7 +182,7 @@ def test_a_job_that_may_outlive_its_task_is_tagged(run_dag: RunDag, cloud: Local
 
 
 def test_an_adopted_job_is_tagged_when_its_task_does_not_wait_any_more(run_dag: RunDag, cloud: LocalAws) -> None:
-    """The DAG was changed between two attempts: the sweep would take the job of a finished task for an orphan."""
+    """The DAG was changed between two attempts: the sweep would mistake the job of a finished task for an orphan."""
 
     class FirstAttemptWaited(BatchJobOperator):
         def execute(self, context: Context) -> str:

@@ -1,4 +1,4 @@
-"""What is stored of a trigger, and what its event shows."""
+"""What is stored for a trigger, and what its event shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An API server in memory, as the supervisor of a worker or of a triggerer shows it."""
+"""An API server in memory, as seen through the supervisor of a worker or of a triggerer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ApiServer:
         self._open = 0
 
     async def asend(self, message: Any) -> Any:
-        """Answer a question, or do what is told."""
+        """Answer a question, or carry out a command."""
         self.asked.append(message)
         self._open += 1
         self.most_at_once = max(self.most_at_once, self._open)
@@ -76,5 +76,5 @@ class ApiServer:
         return OKResponse(ok=True)
 
     def told(self, kind: type) -> list[Any]:
-        """Return what was asked or told of a kind."""
+        """Return the questions or commands of a kind."""
         return [message for message in self.asked if isinstance(message, kind)]

@@ -1,4 +1,4 @@
-"""What stands in this folder imports Airflow, which then has a home of its own."""
+"""The tests in this folder import Airflow, which gets a home of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AwsConnection: one look-up, one session and one assumed role for all clients of a connection."""
+"""AwsConnection: one lookup, one session and one assumed role for all clients of a connection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROLE = "arn:aws:iam::123456789012:role/airflow"
 
 @pytest.fixture
 def connect(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Sets the connection `aws_default` to the local AWS, with more in its extra."""
+    """Set the connection `aws_default` to the local AWS, with further values in its extra."""
 
     def connect(**extra: Any) -> None:
         connection = json.loads(aws.airflow_connection())
@@ -50,7 +50,7 @@ def test_all_clients_of_a_connection_share_one_assumed_role(aws: LocalAws, conne
 
 
 def test_expired_credentials_have_the_role_assumed_anew(aws: LocalAws, connect: Callable[..., None]) -> None:
-    """With a fresh look-up of the connection."""
+    """With a fresh lookup of the connection."""
     connect(role_arn=ROLE)
     clients = AwsConnection().clients()
     aws.fault("DescribeJobs", "expired", times=1)
@@ -68,7 +68,7 @@ def test_nothing_is_looked_up_before_a_client_is_wanted(monkeypatch: pytest.Monk
 
 
 def test_a_client_is_as_the_hook_makes_it(aws: LocalAws, connect: Callable[..., None]) -> None:
-    """Endpoints by service, certificates, and the three configurations one over the other."""
+    """Endpoints by service, certificates, and the three configurations merged."""
     from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
     connect(
@@ -90,7 +90,7 @@ def test_a_client_is_as_the_hook_makes_it(aws: LocalAws, connect: Callable[..., 
 
 
 def facts(client: Any) -> tuple[object, ...]:
-    """Return what a client was made with."""
+    """Return the arguments that a client was made with."""
     config = client.meta.config
     return (
         client.meta.endpoint_url,

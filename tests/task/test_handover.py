@@ -1,4 +1,4 @@
-"""What worker and triggerer hand each other: stored formats, which outlive restarts and upgrades."""
+"""What a worker and a triggerer hand each other: stored formats, which outlive restarts and upgrades."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_diagnosis_of_a_newer_version_is_still_told() -> None:
 
 
 def test_an_error_crosses_to_the_worker() -> None:
-    """What made waiting impossible is raised there as it was in the triggerer."""
+    """What made waiting impossible is raised on the worker as it was in the triggerer."""
     denied = errors.AccessDeniedError("no", action="batch:DescribeJobs", code="AccessDenied")
     with pytest.raises(errors.AccessDeniedError, match="no") as raised:
         Outcome.from_event(Outcome.of_error("1a2b", denied).to_event()).raise_for_error()
@@ -70,13 +70,13 @@ def test_an_error_crosses_to_the_worker() -> None:
     )
 )
 def test_a_plan_is_read_as_it_was_stored(plan: WaitPlan) -> None:
-    """By way of JSON, as Airflow's database has it."""
+    """Through JSON, as in Airflow's database."""
     assert WaitPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
 
 
 @given(summary=st.text(), status=st.text(), later=st.dictionaries(st.text(min_size=12), st.integers()))
 def test_whatever_a_newer_version_adds_an_event_is_read(summary: str, status: str, later: dict[str, int]) -> None:
-    """And neither good nor bad is a state that this version does not know."""
+    """A state that this version does not know is neither success nor failure."""
     outcome = Outcome(job={"job_id": "1a2b", "status": status}, summary=summary)
     read = Outcome.from_event(json.loads(json.dumps({**later, **outcome.to_event()})))
     assert read == outcome

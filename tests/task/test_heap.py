@@ -27,7 +27,7 @@ def _thawed() -> Iterator[None]:
 
 
 def test_what_a_services_first_client_loads_is_left_out(aws: LocalAws) -> None:
-    """The second one of a service loads nothing, and what has come between them stays under collection."""
+    """A service's second client loads nothing, and what was made between the two is still collected."""
     clients = KeptClients(aws.clients, freeze_after)
     clients.get("batch")
     first = gc.get_freeze_count()

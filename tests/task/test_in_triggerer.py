@@ -1,4 +1,4 @@
-"""The wait in a triggerer: what a cancellation means, which end it may make itself, and what it leaves behind."""
+"""The wait in a triggerer: what a cancellation means, when it may end the task itself, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def new_wait(aws: LocalAws, job_id: str, key: TaskKey | None = KEY, **how: Any) 
 def cancelled(
     aws: LocalAws, *reason: str, happen: Callable[[], object] = lambda: None, **how: Any
 ) -> tuple[str, list[str], float]:
-    """Wait for a job and cancel that a minute later, again and again as Airflow does.
+    """Wait for a job and cancel the wait a minute later, again and again as Airflow does.
 
     Args:
         aws: The local AWS.
@@ -115,7 +115,7 @@ def test_a_triggerer_that_shuts_down_leaves_the_job_and_its_place_in_the_log(
 def test_a_job_that_somebody_else_watches_is_left(
     aws: LocalAws, api_server: ApiServer, states: dict[str, str | None], stored: Any, says: str
 ) -> None:
-    """So is its place in the log, which is another triggerer's now."""
+    """So is its place in the log, which belongs to another triggerer now."""
 
     def happen() -> None:
         api_server.states = states
@@ -129,14 +129,14 @@ def test_a_job_that_somebody_else_watches_is_left(
 
 
 def test_the_job_of_an_attempt_that_was_replaced_is_terminated(aws: LocalAws, api_server: ApiServer) -> None:
-    """A clear has begun another one."""
+    """A clear has begun another generation."""
     newer = {"job_id": "another", "try_number": 2}
     job_id, _, _ = cancelled(aws, "user", happen=lambda: api_server.xcoms.update({JOB_XCOM: newer}))
     assert aws.job(job_id)["statusReason"] == "Airflow task stopped by a user: now deferred"
 
 
 def test_without_an_answer_the_job_is_left_and_the_log_says_so(aws: LocalAws, api_server: ApiServer) -> None:
-    """The job must not pay for what is wrong with the API server."""
+    """The job must not suffer from what is wrong with the API server."""
     job_id, lines, _ = cancelled(aws, "user", happen=lambda: setattr(api_server, "failures", float("inf")))
     assert not aws.job(job_id)["isTerminated"]
     assert (
@@ -201,7 +201,7 @@ def test_a_success_whose_xcoms_cannot_be_written_is_ended_by_a_worker(aws: Local
 
 
 def test_a_task_that_a_worker_ends_stays_deferred_for_a_while(aws: LocalAws, api_server: ApiServer) -> None:
-    """The scheduler has to hear first that the process which deferred has ended."""
+    """The scheduler first has to learn that the process that deferred has ended."""
     _, is_finished, _, took = finished(aws)
     assert not is_finished
     assert took >= 5 + SCHEDULER_SECONDS
@@ -209,7 +209,7 @@ def test_a_task_that_a_worker_ends_stays_deferred_for_a_while(aws: LocalAws, api
 
 
 def test_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:
-    """A triggerer leaves what waits out of its collections, so a ring would stay."""
+    """A triggerer leaves waits out of its collections, so a reference cycle would stay."""
     aws.script(definition="job", running=60, lines=5)
     [job_id] = aws.submit("job:1")
 
@@ -228,7 +228,7 @@ def test_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:
 
 
 def test_work_goes_on_under_repeated_cancellations() -> None:
-    """Airflow repeats a user's cancellation at every sync, and would cut off the termination by that."""
+    """Airflow repeats a user's cancellation at every sync, which would interrupt the termination."""
 
     async def main() -> list[str]:
         done: list[str] = []

@@ -1,4 +1,4 @@
-"""Which values of a request have a name by which they may look secret."""
+"""Which values of a request have names that may look secret."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ ATTEMPT = uuid.uuid4()
 def test_an_attempt_that_was_replaced_leaves_the_job_to_the_next(
     api_server: ApiServer, states: dict[str, str | None], verdict: Verdict, *, is_replaced: bool
 ) -> None:
-    """Without a retry left, too; a task that a user has stopped or deleted takes its job with it."""
+    """Even without a retry left; but a task that a user has stopped or deleted takes its job with it."""
     api_server.states, api_server.is_replaced = states, is_replaced
     _, found = asyncio.run(verdict_on_worker(TASK, retry_left=False, recorded_as=ATTEMPT))
     assert found is verdict
@@ -47,7 +47,7 @@ def test_an_attempt_that_was_replaced_leaves_the_job_to_the_next(
 def test_a_worker_that_gets_no_answer_is_lost(
     api_server: ApiServer, seconds: float, failures: int, verdict: Verdict, *, retry_left: bool
 ) -> None:
-    """Which is no user's stop; Airflow sends SIGKILL 5 s after SIGTERM, so the answer is not waited for."""
+    """This is not a user's stop; Airflow sends SIGKILL 5 s after SIGTERM, so the answer is not waited for."""
     api_server.states, api_server.seconds, api_server.failures = {"t": "failed"}, seconds, failures
 
     async def main() -> tuple[tuple[str | None, Verdict], float]:

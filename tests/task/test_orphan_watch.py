@@ -1,4 +1,4 @@
-"""The sweep beside a triggerer's watcher, in virtual time."""
+"""The sweep alongside a triggerer's watcher, in virtual time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def aws(frozen_aws: LocalAws) -> LocalAws:
 
 
 def orphan(aws: LocalAws, queue: str = "default") -> str:
-    """Submit a job of a task instance that does not exist."""
+    """Submit a job for a task instance that does not exist."""
     name = new_job_name(GONE_TASK.job_name_prefix())
     return aws.submit("job:1", jobName=name, jobQueue=queue, tags=task_tags(GONE_TASK))[0]
 
@@ -43,7 +43,7 @@ def orphan(aws: LocalAws, queue: str = "default") -> str:
 def watched(
     aws: LocalAws, seconds: float, happen: Callable[[], object] = lambda: None
 ) -> tuple[list[str], asyncio.Task[None]]:
-    """Follow a job for some time with a sweep beside it; return what is logged, and the sweep's task afterwards.
+    """Follow a job for some time with a sweep alongside; return what is logged, and the sweep's task afterwards.
 
     Args:
         aws: The local AWS.
@@ -82,14 +82,14 @@ def test_an_orphan_is_ended_once_its_grace_time_is_over(aws: LocalAws, api_serve
 
 
 def test_a_sweep_comes_once_a_minute(aws: LocalAws, api_server: ApiServer) -> None:
-    """Five listings a queue, one for each active state."""
+    """Five listings per queue, one for each active state."""
     watched(aws, 290)
     assert aws.counts()["ListJobs"] == 4 * 5
     assert not api_server.asked
 
 
 def test_a_sweep_that_fails_is_tried_again(aws: LocalAws, api_server: ApiServer) -> None:
-    """Neither AWS nor the API server being out of order ends it, or terminates anything meanwhile."""
+    """A failure of AWS or of the API server neither ends it nor terminates anything meanwhile."""
     aws.advance(900)
     job_id = orphan(aws)
     aws.advance(900)

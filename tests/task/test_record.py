@@ -31,19 +31,19 @@ RECORD = Record(
 
 
 class Store:
-    """A task state store, as Airflow hands it to a task."""
+    """A task state store, as Airflow passes it to a task."""
 
     def __init__(self, status: int | None = None) -> None:
         self.stored: dict[str, Any] = {}
         self.status = status
 
     def get(self, key: str) -> Any:
-        """Return what is stored; an error with the status, if there is one."""
+        """Return what is stored; raise an error with the status, if there is one."""
         self._fail()
         return self.stored.get(key)
 
     def set(self, key: str, value: Any) -> None:
-        """Store a value, likewise."""
+        """Store a value, or raise likewise."""
         self._fail()
         self.stored[key] = value
 
@@ -55,11 +55,11 @@ class Store:
 
 def records(store: Store) -> TaskStateRecords:
     """Return the records in a store."""
-    return TaskStateRecords(store)  # type: ignore[arg-type]  # all that is asked of it
+    return TaskStateRecords(store)  # type: ignore[arg-type]  # it has all that is used
 
 
 def test_a_record_is_read_as_it_was_written() -> None:
-    """Under the key by which an earlier version finds it."""
+    """Under the key that an earlier version uses."""
     store = Store()
     assert records(store).read() is None
     records(store).write(RECORD)
@@ -68,7 +68,7 @@ def test_a_record_is_read_as_it_was_written() -> None:
 
 
 def test_what_is_no_record_is_none() -> None:
-    """The key is free to all."""
+    """Anyone may use the key."""
     store = Store()
     store.stored[RECORD_KEY] = "somebody else's"
     assert records(store).read() is None
@@ -87,7 +87,7 @@ def test_what_is_no_record_is_none() -> None:
     ],
 )
 def test_a_refusal_means_that_the_attempt_is_over_and_a_failure_does_not(status: int, kind: type[Exception]) -> None:
-    """Of a read as of a write."""
+    """On reads as on writes."""
     with pytest.raises(kind):
         records(Store(status)).read()
     with pytest.raises(kind):
@@ -105,7 +105,7 @@ def test_an_attempt_that_was_replaced_has_no_record(api_server: ApiServer, *, is
 def test_without_an_answer_nobody_knows_whether_there_is_a_record(
     api_server: ApiServer, seconds: float, failures: int
 ) -> None:
-    """It is no answer that comes too late, or is an error."""
+    """An answer that comes too late, or is an error, is not an answer."""
     api_server.seconds, api_server.failures = seconds, failures
 
     async def main() -> float:

@@ -1,4 +1,4 @@
-"""SavedLog: what is kept of a running job's log in XComs, how often, and what happens when that cannot be."""
+"""SavedLog: what is kept about a running job's log in XComs, how often, and what happens if it cannot be."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def saved_log(triggerer: Triggerer | None = None) -> SavedLog:
 
 
 def cursors() -> dict[str, Any]:
-    """Return where the log stands."""
+    """Return how far the log is copied."""
     return CURSORS
 
 
@@ -42,7 +42,7 @@ def _an_answer_takes_a_second(api_server: ApiServer) -> None:
 
 
 def test_a_log_goes_on_where_an_earlier_run_of_the_same_job_left_it(api_server: ApiServer) -> None:
-    """Cursors of another job, of an attempt before, are none."""
+    """The cursors of another job, that of an earlier attempt, do not count."""
 
     async def load(job_id: str) -> Mapping[str, Any]:
         api_server.xcoms[CURSOR_XCOM] = {"job_id": job_id, "streams": CURSORS}
@@ -53,7 +53,7 @@ def test_a_log_goes_on_where_an_earlier_run_of_the_same_job_left_it(api_server: 
 
 
 def test_a_log_begins_anew_where_logs_are_remote(api_server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Airflow does not upload what a triggerer that is gone has written, and shows the remote log alone at the end."""
+    """Airflow does not upload what a triggerer that is gone has written, and at the end shows only the remote log."""
     monkeypatch.setenv("AIRFLOW__LOGGING__REMOTE_LOGGING", "True")
     api_server.xcoms = {CURSOR_XCOM: {"job_id": "j", "streams": CURSORS, "left": True}}
 
@@ -87,7 +87,7 @@ def test_cursors_are_saved_every_half_minute_while_lines_flow(api_server: ApiSer
 def test_a_log_whose_triggerer_was_killed_says_which_lines_may_come_twice(
     api_server: ApiServer, seconds_ago: int | None, *, left: bool | None, says: list[str]
 ) -> None:
-    """After a clean hand-over nothing is said; what an older version stored does not say when."""
+    """After a clean handover nothing is said; what an older version stored does not say when it was saved."""
     how: dict[str, Any] = {}
     if seconds_ago is not None:
         how = {"left": left, "saved_at": (datetime.now(tz=UTC) - timedelta(seconds=seconds_ago)).isoformat()}
@@ -105,7 +105,7 @@ def test_a_log_whose_triggerer_was_killed_says_which_lines_may_come_twice(
 
 
 def test_a_place_that_was_left_is_claimed_with_the_first_lines(api_server: ApiServer) -> None:
-    """Else a kill soon after a clean hand-over would go unnoticed."""
+    """Otherwise a kill soon after a clean handover would go unnoticed."""
     api_server.xcoms = {CURSOR_XCOM: {"job_id": "j", "streams": CURSORS, "left": True}}
 
     async def main() -> None:
@@ -152,7 +152,7 @@ def test_an_api_server_that_is_away_costs_lines_twice_and_nothing_else(api_serve
 
 
 def test_many_tasks_ask_few_at_a_time_and_write_few_links_a_second(api_server: ApiServer) -> None:
-    """A thousand that begin together leave room for the question whether a user stopped one."""
+    """A thousand that begin together leave room for asking whether a user stopped one."""
 
     async def main() -> int:
         triggerer = Triggerer.here()

@@ -1,4 +1,4 @@
-"""Is it a user's stop? The decisions of both kill paths, as tables."""
+"""Did a user stop the task? The decisions of both kill paths, as tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MINE = {"job_id": "mine", "max_tries": 1, "try_number": 1}
 
 @pytest.mark.parametrize("state", ["success", "failed", "skipped", "removed", "upstream_failed", GONE])
 def test_a_final_or_absent_state_terminates_the_job_of_a_deferred_task(state: str) -> None:
-    """Nobody waits for the job of a task that is final or gone."""
+    """Nothing waits for the job of a task that is final or gone."""
     assert in_triggerer(state, MINE, "mine", 1) is Verdict.TERMINATE
 
 
@@ -44,7 +44,7 @@ def test_a_deferred_task_loses_its_job_only_to_a_newer_attempts(
 
 @given(stored=JSON)
 def test_an_xcom_that_nobody_of_us_wrote_terminates_nothing_unless_it_names_a_later_attempt(stored: object) -> None:
-    """XComs are not fenced, and their key is free to all."""
+    """XComs are not fenced, and anyone may use their key."""
     is_later = isinstance(stored, dict) and isinstance(stored.get("try_number"), int) and stored["try_number"] > 1
     verdict = in_triggerer("deferred", stored, "mine", 1)
     assert verdict is Verdict.LEAVE or is_later
@@ -58,7 +58,7 @@ def test_a_retry_keeps_its_job() -> None:
 
 @pytest.mark.parametrize("state", ["scheduled", "queued", "running", "restarting", None])
 def test_a_state_on_the_way_decides_nothing_yet(state: str | None) -> None:
-    """Between two attempts only the next state tells whether this was a clear or a hand-over."""
+    """Between two attempts only the next state tells whether this was a clear or a handover."""
     assert in_triggerer(state, MINE, "mine", 1) is Verdict.ASK_AGAIN
 
 

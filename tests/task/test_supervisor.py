@@ -1,4 +1,4 @@
-"""What the API server is asked about task instances, and how its silence reads."""
+"""What the API server is asked about task instances, and what its silence means."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TASK = TaskInstance(TaskKey("d", "r", "t"))
 
 
 def test_runs_of_one_task_are_one_question_and_mapped_ones_one_a_run() -> None:
-    """What Airflow answers about a mapped task tells of all of its instances."""
+    """Airflow's answer about a mapped task covers all of its instances."""
     plain = [TaskKey("d", f"r{number}", "t") for number in range(25)]
     mapped = [TaskKey("d", run, "m", index) for run in ("r1", "r2") for index in range(30)]
     asked = [(each.task_id, len(each.keys), each.arguments()["run_ids"]) for each in questions([*plain, *mapped])]
@@ -34,7 +34,7 @@ def test_runs_of_one_task_are_one_question_and_mapped_ones_one_a_run() -> None:
 
 @pytest.mark.parametrize("is_gated", [True, False])
 def test_a_triggerer_asks_through_its_supervisor(monkeypatch: pytest.MonkeyPatch, *, is_gated: bool) -> None:
-    """One question after the other, each while it holds the gate."""
+    """One question after the other, each while holding the gate."""
     gate = asyncio.Semaphore(1)
 
     class Comms:
@@ -50,7 +50,7 @@ def test_a_triggerer_asks_through_its_supervisor(monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_error_of_the_api_server_is_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else comes than states ends the sweep."""
+    """Any answer other than states ends the sweep."""
 
     class Comms:
         async def asend(self, _question: Any) -> Any:
@@ -94,7 +94,7 @@ def test_a_task_instance_is_asked_for_its_state(
 
 
 def test_an_xcom_is_read_as_it_was_written(api_server: ApiServer) -> None:
-    """Until it is deleted, by its own task instance's name."""
+    """Until it is deleted, under its own task instance's name."""
     value = {"job_id": "1a2b", "streams": [1, None, "x"]}
 
     async def main() -> list[Any]:
@@ -117,7 +117,7 @@ def test_an_xcom_is_read_as_it_was_written(api_server: ApiServer) -> None:
 def test_whatever_is_wrong_with_the_api_server_is_no_answer(
     api_server: ApiServer, seconds: float, failures: int, reads: str
 ) -> None:
-    """One error for those who ask, which reads as what was wrong; in time."""
+    """Callers get one error, whose text is the cause, in time."""
 
     async def main() -> list[float]:
         loop, took = asyncio.get_running_loop(), []

@@ -41,7 +41,7 @@ def test_a_watcher_is_shared_until_it_ends_with_its_last_follower(
 
 
 def test_an_event_loop_that_is_closed_is_forgotten(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With all that it shared, at the latest when another one begins."""
+    """With everything that it shared, at the latest when another loop begins."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.airflow_connection())
     aws.register("job")
     [job_id] = aws.submit("job:1")
@@ -59,7 +59,7 @@ def test_an_event_loop_that_is_closed_is_forgotten(aws: LocalAws, monkeypatch: p
 
 
 def test_writes_of_all_triggers_together_are_bounded() -> None:
-    """Four a second, whoever asks."""
+    """Four per second, whatever asks."""
     rate = WriteRate(per_second=4)
     allowed = sum(rate.allows(tick / 100) for tick in range(200))
     assert allowed == 8

@@ -72,7 +72,7 @@ def test_a_failed_job_is_diagnosed(aws: LocalAws) -> None:
 
 
 def test_a_job_that_is_stuck_says_why_once(aws: LocalAws) -> None:
-    """AWS's reason is told after it has lasted, and not at every look."""
+    """AWS's reason is reported once it has lasted, and not at every look."""
     reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - the job asks for more than any instance has"
     aws.script(definition="job", runnable=7200, runnable_reason=reason)
     outcome, lines = waited(aws, deadline_seconds=3600, terminate_on_kill=False)
@@ -102,7 +102,7 @@ def test_a_deadline_terminates_the_job_and_waits_for_its_last_lines(aws: LocalAw
 
 
 def test_a_deadline_of_an_attempt_that_was_replaced_leaves_the_job(aws: LocalAws) -> None:
-    """The next attempt may have adopted it; it is asked again and again, since no answer looks the same."""
+    """The next attempt may have adopted the job; the wait keeps asking, since no answer at all looks the same."""
     aws.script(definition="job", running=3600)
     answers = iter([False, False, True])
 
@@ -146,7 +146,7 @@ def test_an_outage_is_told_once_and_waited_out(aws: LocalAws) -> None:
 
 
 def test_what_was_known_of_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:
-    """A triggerer leaves what waits out of its collections."""
+    """A triggerer leaves waits out of its collections."""
     aws.script(definition="job", running=60, lines=5)
     [job_id] = aws.submit("job:1")
 
@@ -164,12 +164,12 @@ def test_what_was_known_of_a_wait_goes_without_a_garbage_collection(aws: LocalAw
 
 
 def test_whoever_holds_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:
-    """A trigger answers the question of its own wait, and neither keeps the other."""
+    """A trigger answers its own wait's question, and neither keeps the other alive."""
     aws.script(definition="job", running=60)
     [job_id] = aws.submit("job:1")
 
     class Holder:
-        """What a trigger is to its wait."""
+        """Stands for the trigger of a wait."""
 
         wait: JobWait
 
