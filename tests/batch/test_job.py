@@ -265,7 +265,7 @@ def one_try(aws: LocalAws) -> Any:
 
 def test_a_job_that_aws_does_not_show_yet_is_waited_for(frozen_aws: LocalAws, frozen_job: BatchJob) -> None:
     """A job just submitted may be unknown for a while."""
-    frozen_aws.fault("DescribeJobs", "lag", seconds=20)
+    frozen_aws.fault("DescribeJobs", "lag", seconds=10)
     frozen_job.submit("default")
     assert frozen_job.status() is JobStatus.RUNNING
 
