@@ -25,6 +25,8 @@ SETTINGS = {
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
     # How soon the tasks of a dead scheduler are noticed.
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+    # The DAG files stay as they are: to read them again takes seconds from what is measured.
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
     # Workers that are held or dead keep their slots.
     "AIRFLOW__CORE__PARALLELISM": "32",
     "AIRFLOW__BATCH_JOBS__DEPLOYMENT": "chaos",
@@ -107,11 +109,7 @@ class World:
 
     def last_lines(self, job: dict[str, Any]) -> int:
         """Return how many lines a job that was terminated has written in the time that it takes to stop."""
-        if "stoppedAt" not in job:
-            return 0
-        definition = job["jobDefinition"].rpartition("/")[2].partition(":")[0]
-        told_at = job["stoppedAt"] - JOBS[definition].get("stopping", 0) * 1000
-        return len(list(self._events(job, startTime=told_at)))
+        return len(list(self._events(job, startTime=told_to_end(job)))) if "stoppedAt" in job else 0
 
     def _events(self, job: dict[str, Any], **bounds: int) -> Iterator[dict[str, Any]]:
         if stream := job.get("container", {}).get("logStreamName"):
@@ -123,6 +121,13 @@ class World:
 
     def _marks(self, run: Run) -> list[Path]:
         return list(self.points.glob(f"*@{run.run_id}.reached"))
+
+
+def told_to_end(job: dict[str, Any]) -> int:
+    """Return when a job that has ended was terminated or ended by itself, in milliseconds since the epoch."""
+    definition = job["jobDefinition"].rpartition("/")[2].partition(":")[0]
+    stopping_seconds = JOBS[definition].get("stopping", 0) if job.get("isTerminated") else 0
+    return int(job["stoppedAt"] - stopping_seconds * 1000)
 
 
 def prepare(cloud: LocalControl) -> None:

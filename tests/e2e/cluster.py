@@ -37,7 +37,7 @@ SETTINGS = {
     **{
         name: value
         for name, value in chaos_world.SETTINGS.items()
-        if name.startswith(("AIRFLOW__SCHEDULER", "AIRFLOW__WORKERS"))
+        if name.startswith(("AIRFLOW__SCHEDULER", "AIRFLOW__WORKERS", "AIRFLOW__DAG_PROCESSOR"))
     },
     # What a dead worker has fetched and not begun is queued again.
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "40",

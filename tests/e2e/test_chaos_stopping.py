@@ -40,7 +40,7 @@ def mark_unanswered(state: str) -> Deed:
     def deed(world: World, run: Run) -> None:
         world.held(run)
         run.mark(state)
-        until(lambda: STOPPING in run.text(), 60, every=0.1)
+        until(lambda: STOPPING in run.text(), 60)
         world.let_go(run)
 
     return deed
@@ -67,7 +67,7 @@ def clear_unanswered(world: World, run: Run) -> None:
     """Clear the task while the submit is under way; it goes on when the worker has been told to stop."""
     world.held(run)
     run.clear()
-    until(lambda: STOPPING in run.text(), 60, every=0.1)
+    until(lambda: STOPPING in run.text(), 60)
     world.let_go(run)
 
 
