@@ -232,7 +232,7 @@ class FollowedStream:
         return self._weight
 
     @property
-    def waiting(self) -> int:
+    def ungranted(self) -> int:
         """How many queued lines have no share of the line budget yet."""
         return len(self._queue) - self._granted
 

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class LineQueue(Protocol):
-    """A queue of log lines that are waiting for their share of a `LineBudget`."""
+    """A queue of log lines that pass as a `LineBudget` grants it."""
 
     @property
-    def waiting(self) -> int:
-        """How many lines have no share yet."""
+    def ungranted(self) -> int:
+        """How many lines may not pass yet."""
 
     def grant(self, lines: int) -> None:
-        """Let this many of the waiting lines pass."""
+        """Let this many more lines pass."""
 
 
 class LineBudget:
@@ -52,11 +52,11 @@ class LineBudget:
         self._shared_at = now
         burst = max(1.0, self.lines_per_second * self._BURST_SECONDS)
         self._lines = min(burst, self._lines + since * self.lines_per_second)
-        queues = [(queue.waiting, queue) for source in self._sources for queue in source()]
+        queues = [(queue.ungranted, queue) for source in self._sources for queue in source()]
         queues = sorted((entry for entry in queues if entry[0]), key=lambda entry: entry[0])
         left = int(self._lines)
-        for place, (waiting, queue) in enumerate(queues):
-            lines = min(waiting, max(1, left // (len(queues) - place)), left)
+        for place, (ungranted, queue) in enumerate(queues):
+            lines = min(ungranted, max(1, left // (len(queues) - place)), left)
             if not lines:
                 break
             queue.grant(lines)
