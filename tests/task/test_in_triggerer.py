@@ -18,7 +18,7 @@ from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 from airflow_batch_jobs.task.in_triggerer import SCHEDULER_SECONDS, UNDECIDED_SECONDS, TriggererWait, undisturbed
 from airflow_batch_jobs.task.saved_log import CURSOR_XCOM
 from airflow_batch_jobs.task.triggerer import Triggerer
-from tests.batch.watch.virtual import VirtualAws, run
+from tests.batch.virtual import VirtualAws, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.task.on_worker import STATE_SECONDS, verdict_on_worker
 from airflow_batch_jobs.task.stop import Verdict
 from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance
-from tests.batch.watch.virtual import run
+from tests.batch.virtual import run
 
 if TYPE_CHECKING:
     from tests.task.api_server import ApiServer

@@ -12,7 +12,7 @@ from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, new_job_nam
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.orphan_watch import OrphanWatch
 from airflow_batch_jobs.task.triggerer import Triggerer
-from tests.batch.watch.virtual import VirtualAws, run
+from tests.batch.virtual import VirtualAws, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from airflow_batch_jobs.batch.submission import Record
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from airflow_batch_jobs.task.record import RECORD_KEY, TaskStateRecords, has_record
 from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, UnansweredError
-from tests.batch.watch.virtual import run
+from tests.batch.virtual import run
 
 if TYPE_CHECKING:
     from tests.task.api_server import ApiServer

@@ -15,7 +15,7 @@ from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.task.saved_log import CURSOR_XCOM, SavedLog
 from airflow_batch_jobs.task.supervisor import TaskInstance
 from airflow_batch_jobs.task.triggerer import QUESTIONS_AT_ONCE, Triggerer
-from tests.batch.watch.virtual import run
+from tests.batch.virtual import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

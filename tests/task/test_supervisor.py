@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.batch.orphans import GONE
 from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, TaskInstance, UnansweredError, questions, states_of
-from tests.batch.watch.virtual import run
+from tests.batch.virtual import run
 
 if TYPE_CHECKING:
     from tests.task.api_server import ApiServer

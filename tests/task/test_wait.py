@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 from airflow_batch_jobs.task.wait import ASK_AGAIN_SECONDS, JobWait, WaitListener
-from tests.batch.watch.virtual import VirtualAws, run, run_beside
+from tests.batch.virtual import VirtualAws, run, run_beside
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.watch import Ended
-from tests.batch.watch.virtual import lines_of
+from tests.batch.virtual import lines_of
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.updates import Update

@@ -15,8 +15,8 @@ import pytest
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, StatusChange
 from airflow_batch_jobs.errors import CallOrderError
+from tests.batch.virtual import VirtualAws, follow_to_end, lines_of, run
 from tests.batch.watch.scripted import numbered, submitted
-from tests.batch.watch.virtual import VirtualAws, follow_to_end, lines_of, run
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.updates import Update

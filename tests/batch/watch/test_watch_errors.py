@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.watch import JobWatcher, NoAnswer
+from tests.batch.virtual import VirtualAws, follow_to_end, run, run_beside
 from tests.batch.watch.scripted import assert_complete, talking
-from tests.batch.watch.virtual import VirtualAws, follow_to_end, run, run_beside
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.updates import Update

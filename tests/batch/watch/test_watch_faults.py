@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.watch import Ended, LogLines, WatchOptions
-from tests.batch.watch.virtual import VirtualAws, run, run_beside
+from tests.batch.virtual import VirtualAws, run, run_beside
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch import JobFollower

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.logs import LogCursor, read_on
 from airflow_batch_jobs.batch.watch import Ended, LogLines, StatusChange
+from tests.batch.virtual import VirtualAws, consume, follow_to_end, lines_by_label, lines_of, run, run_beside
 from tests.batch.watch.scripted import numbered, submitted
-from tests.batch.watch.virtual import VirtualAws, consume, follow_to_end, lines_by_label, lines_of, run, run_beside
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.updates import Update

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import Ended
+from tests.batch.virtual import VirtualAws, consume, follow_to_end, lines_by_label, lines_of, run
 from tests.batch.watch.scripted import numbered
-from tests.batch.watch.virtual import VirtualAws, consume, follow_to_end, lines_by_label, lines_of, run
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.updates import Update

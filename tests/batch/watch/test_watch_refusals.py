@@ -17,8 +17,8 @@ from airflow_batch_jobs.errors import (
     JobNotFoundError,
     RequestRefusedError,
 )
+from tests.batch.virtual import VirtualAws, consume, follow_to_end, run, run_beside
 from tests.batch.watch.scripted import assert_complete, talking
-from tests.batch.watch.virtual import VirtualAws, consume, follow_to_end, run, run_beside
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.updates import Update

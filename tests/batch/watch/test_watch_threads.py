@@ -13,7 +13,7 @@ import pytest
 
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, WatchOptions
 from airflow_batch_jobs.batch.watch.threads import in_thread
-from tests.batch.watch.virtual import follow_to_end, lines_of
+from tests.batch.virtual import follow_to_end, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
