@@ -1,9 +1,9 @@
 """Chaos: cases in which something dies or is stopped at a certain moment, and what is left after each.
 
 A case is one DAG run. It is made ready, then something happens to it, and when all is over it becomes a row: how many
-jobs were started, were terminated and are left running, how the task ended, which lines of the job are missing in the
-task's logs or are twice in one of them. Cases of one scene are played at once, since Airflow is slow to notice that a
-worker is dead.
+jobs were started, were terminated and are left running, how the task ended, which lines of the job are missing from the
+task's logs or appear twice in one of them. Cases of one scene are played at once, since Airflow is slow to notice that
+a worker is dead.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 WAIT = "wait"
 #: Kills it there.
 KILL = "kill"
-#: Cursors are saved so often; lines since then come twice after a kill. With what is fetched at a time.
+#: How often cursors are saved, plus what is fetched at a time: lines since then may come twice after a kill.
 MOST_DOUBLE = 4 * 35
-#: So long after a task's end its job may take to end, and its last lines to arrive.
+#: How long after a task's end its job may take to end, and its last lines to arrive.
 _AFTERMATH_SECONDS = 30.0
 
 
@@ -48,31 +48,31 @@ class Scene:
 
 
 EACH_ITS_OWN = Scene()
-#: Of the cases to which each its own happens so many are played at once: two cores bear no more.
+#: How many cases to which different things happen are played at once: two cores manage no more.
 AT_ONCE = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A run, what happens to it, and what has to be left then.
+    """A run, what happens to it, and what has to be left afterwards.
 
     Attributes:
         what: What happens, in a few words: the row's name.
         dag_id: What is run.
-        deed: Makes the run ready, and lets happen what happens to it alone.
+        deed: Makes the run ready, and does what happens to it alone.
         definition: What its job does.
         state: How the task has to end.
         jobs: How many jobs have to be started: one for each wanted run.
         stopped: How many of them have to be terminated.
         reason: A text that has to be in the status reason of these.
-        stop_seconds: So long after the deed they have to have ended.
-        last_lines: How many lines they have to write, at least, when they have been told to end.
-        most_double: How many lines may be twice in the task log. Without, they have to be in their order there.
+        stop_seconds: How long after the deed they have to have ended.
+        last_lines: How many lines they have to write, at least, after they have been told to end.
+        most_double: How many lines may appear twice in the task log. If 0, the lines have to be in order there.
         says: A text that has to be in the task's logs.
         points: The fault points that are armed for it, with what is to happen there.
-        map_index: Of the mapped task instance that it is about.
-        scene: With which others it is played.
-        seconds: How long it may take after its deed. Of cases that are each its own the longest begin first.
+        map_index: The index of the mapped task instance that it is about.
+        scene: The scene, which tells the other cases it is played with.
+        seconds: How long it may take after its deed. Of cases to which different things happen the longest begin first.
         cloud: The name of its AWS; empty for the usual one.
     """
 
@@ -111,12 +111,12 @@ class Row:
         overlapping: Jobs that were started before an earlier one of the same task had ended or was told to.
         reasons: The status reasons of the jobs that were terminated.
         stop_seconds: How long after the deed the last of these ended.
-        last_lines: The lines that these wrote when they had been told to end.
+        last_lines: The lines that these wrote after they had been told to end.
         states: The states of the task instances that it is about.
         lines: Lines that the jobs have written.
-        lost: Those of them that are in no log of the task.
+        lost: Those that are in none of the task's logs.
         double: Those that are twice in the log of one attempt.
-        disordered: Those that stand in the log of an attempt behind one that was written later.
+        disordered: Those that come after a later line in an attempt's log.
         attempts: The highest number of an attempt.
         seconds: How long the case took.
         log: All of the task's logs.
@@ -275,7 +275,7 @@ def _overlapping(jobs: Iterable[dict[str, Any]]) -> int:
 
 
 def _disordered(lines: Iterable[str]) -> int:
-    """Return how many lines stand behind one of the same job that was written later."""
+    """Return how many lines come after a later line of the same job."""
     numbers: dict[str, list[int]] = {}
     for line in lines:
         job_id, _, number = line.rpartition(" ")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tests.e2e.chaos import Case
     from tests.e2e.parts import SplitAirflow
 
-#: Airflow's own settings, so that what takes it minutes by default takes seconds. Left alone are the thresholds by
-#: which it takes a scheduler or a triggerer for dead (30 s): on a small machine a shorter one hits the living.
+#: Airflow's own settings, so that what takes it minutes by default takes seconds. The thresholds after which it takes a
+#: scheduler or a triggerer for dead (30 s) are left alone: on a small machine shorter ones would hit living ones.
 SETTINGS = {
     # How soon a dead worker is noticed; a living one is heard of every 3 s.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "25",
@@ -56,7 +56,7 @@ class World:
         airflow: Its processes.
         cloud: The local AWS.
         points: The folder of the fault points.
-        others: The same with another local AWS, by its name.
+        others: The same world with another local AWS, by that AWS's name.
     """
 
     airflow: SplitAirflow
@@ -88,7 +88,7 @@ class World:
         return int(until(lambda: self._marks(run), 120, every=0.05)[0].read_text())
 
     def let_go(self, run: Run) -> None:
-        """Let the process that is held go on."""
+        """Let the process that is held continue."""
         for mark in self._marks(run):
             mark.unlink()
 

@@ -1,8 +1,8 @@
 """The Airflow of docker-compose.yaml, its services as processes of this machine instead of containers.
 
-Commands, environments, health checks and the order of starts are read from the file. Other than there are the
-addresses, 127.0.0.1 with free ports; a home with a log folder of its own for each process, so that logs need a remote
-store; a second worker; and Airflow's settings by which it notices soon what has died.
+Commands, environments, health checks and the order of starts are read from the file. What differs: the addresses are
+127.0.0.1 with free ports; each process has a home with a log folder of its own, so that logs need a remote store; there
+is a second worker; and Airflow's settings make it notice soon what has died.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ _AIRFLOW: pytest.StashKey[SplitAirflow] = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what stands in this folder."""
+    """Mark the tests in this folder."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("e2e")
@@ -43,7 +43,7 @@ def cloud() -> Iterator[LocalControl]:
 
 @pytest.fixture(scope="session")
 def database() -> Iterator[stores.Database]:
-    """The Airflow's database."""
+    """The database of the Airflow."""
     with stores.airflow_database() as database:
         yield database
 
@@ -69,7 +69,7 @@ def airflow(
 
 @pytest.fixture
 def api(airflow: StandaloneAirflow) -> RestApi:
-    """The Airflow's REST API."""
+    """The REST API of the Airflow."""
     return airflow.api
 
 

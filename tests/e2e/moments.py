@@ -1,4 +1,4 @@
-"""Moments in the life of a chaos case's job, to wait for before something happens."""
+"""Moments in the life of a chaos case's job to wait for before something happens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def nothing(world: World, run: Run) -> None:
 
 
 def runnable(world: World, run: Run) -> None:
-    """Wait until the job waits for its turn, and the task for the job."""
+    """Wait until the job is waiting for its turn, and the task for the job."""
     world.job(run, "RUNNABLE")
     until(lambda: "is RUNNABLE" in run.text(), 60, every=1)
 

@@ -91,11 +91,11 @@ class Component:
         self._process.wait()
 
     def wait(self, seconds: float = 60.0) -> None:
-        """Wait for its own end."""
+        """Wait until it has ended by itself."""
         self._process.wait(seconds)
 
     def end(self) -> None:
-        """End all of its processes, first kindly."""
+        """End all of its processes, gently at first."""
         self.send_to_all(signal.SIGCONT)
         self.send_to_all(signal.SIGTERM)
         until_then = time.monotonic() + _END_SECONDS
@@ -147,7 +147,7 @@ class SplitAirflow:
         self.stop()
 
     def start(self, name: str) -> Component:
-        """Start a component, beside those of its kind that run already."""
+        """Start a component, beside those of its kind that are already running."""
         component = Component(name, [_airflow(), *COMMANDS[name]], self.environment, self.home)
         self._components.append(component)
         return component

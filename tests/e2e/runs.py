@@ -1,4 +1,4 @@
-"""Looking at runs in a real Airflow: wait for a state, read a log as the UI gets it."""
+"""Looking at runs in a real Airflow: waiting for a state, reading a log as the UI gets it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FINAL = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
 def until(what: Callable[[], Any], seconds: float = 60.0, every: float = 0.25) -> Any:
-    """Ask until the answer is true, and return it; fail after a time with the last answer."""
+    """Ask until the answer is true, and return it; fail with the last answer when the time is up."""
     end = time.monotonic() + seconds
     while not (answer := what()):
         assert time.monotonic() < end, f"not within {seconds:g} s; the last answer: {answer!r}"

@@ -23,7 +23,7 @@ class Database(NamedTuple):
     """The database of an Airflow.
 
     Attributes:
-        settings: What Airflow is told of it.
+        settings: What Airflow is told about it.
         folder: Where its files are.
     """
 
@@ -32,7 +32,7 @@ class Database(NamedTuple):
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 

@@ -1,4 +1,4 @@
-"""Users stop tasks, and time is up, at moments at which that is awkward."""
+"""Users stop tasks, and timeouts pass, at awkward moments."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def mark(state: str, when: Deed) -> Deed:
 
 
 def mark_unanswered(state: str) -> Deed:
-    """Mark the task while the submit is under way; it goes on when the worker has been told to stop."""
+    """Mark the task during the submit, which continues once the worker has been told to stop."""
 
     def deed(world: World, run: Run) -> None:
         world.held(run)
@@ -64,7 +64,7 @@ def clear_and_mark(world: World, run: Run) -> None:
 
 
 def clear_unanswered(world: World, run: Run) -> None:
-    """Clear the task while the submit is under way; it goes on when the worker has been told to stop."""
+    """Clear the task during the submit, which continues once the worker has been told to stop."""
     world.held(run)
     run.clear()
     until(lambda: STOPPING in run.text(), 60)
@@ -238,5 +238,5 @@ def test_a_task_that_is_stopped_takes_its_job_with_it(row: Row) -> None:
 @pytest.mark.chaos
 @pytest.mark.parametrize("case", LONG_CASES, ids=lambda case: case.run_id)
 def test_a_task_that_is_stopped_leaves_no_job(row: Row) -> None:
-    """There is one job for each wanted run, and none at work that nobody wants."""
+    """There is one job for each wanted run, and no unwanted one is running."""
     row.check()

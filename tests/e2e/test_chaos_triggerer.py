@@ -96,13 +96,13 @@ LONG_CASES = [
 
 @pytest.mark.parametrize("case", KILLED_CASES, ids=lambda case: case.run_id)
 def test_a_task_whose_triggerer_is_killed_goes_on(row: Row) -> None:
-    """Another triggerer goes on with its job; no line is lost, and lines that may come twice are announced."""
+    """Another triggerer takes over its job; no line is lost, and lines that may appear twice are announced."""
     row.check()
 
 
 @pytest.mark.parametrize("case", ENDED_CASES, ids=lambda case: case.run_id)
 def test_a_task_whose_triggerer_is_told_to_end_goes_on(row: Row) -> None:
-    """Another triggerer goes on with its job where the old one stopped: no line is lost, double or in another order."""
+    """Another triggerer continues where the old one stopped: no line is lost, duplicated or out of order."""
     row.check()
     assert MAY_COME_TWICE not in row.log
 

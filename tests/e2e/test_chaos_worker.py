@@ -112,12 +112,12 @@ LONG_CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.run_id)
 def test_a_task_whose_worker_dies_has_one_job(row: Row) -> None:
-    """Whenever it dies, the task's retry goes on with the job there is; no line is lost."""
+    """Whenever it dies, the task's retry takes over the existing job; no line is lost."""
     row.check()
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("case", LONG_CASES, ids=lambda case: case.run_id)
 def test_a_task_whose_worker_is_told_to_end_has_one_job(row: Row) -> None:
-    """It runs on where a retry is left, and is terminated where not."""
+    """The job keeps running if a retry is left, and is terminated if not."""
     row.check()

@@ -81,14 +81,14 @@ class Demo:
             try:
                 if process.environ().get("DEMO_TEST_MARK") == self._mark:
                     found.append(process.cmdline())
-            except psutil.Error:  # it has just ended, or is somebody else's
+            except psutil.Error:  # it has just ended, or belongs to another user
                 continue
         return found
 
 
 @pytest.fixture
 def folder() -> Path:
-    """An empty folder with a short name, for the paths of sockets are limited."""
+    """An empty folder with a short name, since the length of socket paths is limited."""
     return Path(tempfile.mkdtemp(prefix="demo-test-"))
 
 

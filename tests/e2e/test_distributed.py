@@ -67,8 +67,8 @@ def cluster(s3: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The cluster as a place of chaos."""
-    airflow: Any = cluster  # as much of one as is needed
+    """The cluster as a world for chaos."""
+    airflow: Any = cluster  # as much of a world as is needed
     return World(airflow, cluster.cloud, tmp_path_factory.mktemp("points"))
 
 
@@ -87,7 +87,7 @@ def both(cluster: Cluster, world: World) -> tuple[Run, Run]:
 
 @pytest.fixture
 def pipeline(both: tuple[Run, Run]) -> Run:
-    """The example pipeline, which has ended."""
+    """The example pipeline, after its end."""
     return both[0]
 
 
@@ -141,7 +141,7 @@ def test_a_stopped_task_ends_its_job(world: World, stopped: Run) -> None:
 
 
 def test_the_loss_of_a_worker_and_a_triggerer_costs_no_job_and_no_line(cluster: Cluster, world: World) -> None:
-    """200 mapped jobs, half of whose answers AWS loses, beside some whose logs flow: one job each, no line lost."""
+    """200 mapped jobs, where AWS loses half of the answers, and some whose logs flow: one job each, no line lost."""
     deferred = Run.start(cluster.api, "one", conf={"definition": "lasting"})
     waited = Run.start(cluster.api, "two_on_workers")
     triggerer, worker = triggerer_of(cluster, deferred), worker_of(cluster, waited)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 QUIET, FLOODS = 3, 2
 LINES_PER_SECOND, FLOOD_SECONDS = 2000, 10
 QUIET_SECONDS, QUIET_LINES = 45, 15
-#: A line of a quiet job is served within so many seconds of being readable.
+#: A line of a quiet job is served within this many seconds of becoming readable.
 FRESH_SECONDS = 20.0
-#: So long the run may take.
+#: How long the run may take.
 RUN_SECONDS = 140.0
 
 

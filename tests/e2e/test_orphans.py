@@ -1,4 +1,4 @@
-"""Jobs that nobody waits for, in a real Airflow: found and ended, and no other."""
+"""Jobs that no task waits for, in a real Airflow: they are found and ended, and no others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Run]
 
-#: A queue of these tests alone, so that the sweep sees no job of another test.
+#: A queue for these tests alone, so that the sweep sees no job of another test.
 QUEUE = "swept"
 LONG = "sleep 600"
 
@@ -35,7 +35,7 @@ def queue(cloud: LocalControl) -> str:
 
 
 class Jobs:
-    """Submits jobs as task instances do, whether these exist or not; ends them afterwards."""
+    """Submits jobs as task instances do, whether or not these exist; ends them afterwards."""
 
     def __init__(self, cloud: LocalControl, queue: str) -> None:
         self.cloud = cloud
@@ -78,7 +78,7 @@ def test_the_orphans_are_found_from_a_shell_and_ended_by_a_dag(
     queue: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Jobs of a finished and of two gone task instances end; the other ones' go on: running, foreign, detached, odd."""
+    """Jobs of a finished and of two gone task instances end; the others keep running: live, foreign, detached, odd."""
     jobs = Jobs(cloud, queue)
     try:
         finished, running = start("deferred", "true"), start("deferred", LONG)

@@ -90,7 +90,7 @@ def test_a_job_that_fails_says_why(runs: dict[str, Run]) -> None:
 
 
 def test_ten_thousand_lines_arrive_complete_in_order_and_once(runs: dict[str, Run]) -> None:
-    """On a worker nothing is lost or double; for a triggerer tests/e2e/test_flood.py has twice as many."""
+    """On a worker nothing is lost or duplicated; tests/e2e/test_flood.py has twice as many lines for a triggerer."""
     run = runs["flood on a worker"]
     assert run.wait_for_end(seconds=240) == "success"
     lines = [line for line in run.lines() if line.startswith("line ")]
@@ -106,7 +106,7 @@ def test_a_job_is_waited_for_on_a_worker_by_the_same_code(runs: dict[str, Run]) 
 
 
 def test_a_success_can_end_in_the_triggerer(runs: dict[str, Run], api: RestApi) -> None:
-    """No second worker starts, and what comes after gets the same XComs."""
+    """No second worker starts, and downstream tasks get the same XComs."""
     run = runs["success in the triggerer"]
     assert run.wait_for_end() == "success"
     job = run.job()
@@ -121,14 +121,14 @@ def test_a_success_can_end_in_the_triggerer(runs: dict[str, Run], api: RestApi) 
 
 
 def test_a_failure_ends_on_a_worker(runs: dict[str, Run]) -> None:
-    """What the triggerer may not end resumes as always."""
+    """A task that the triggerer may not end resumes as usual."""
     run = runs["failure in the triggerer"]
     assert run.wait_for_end() == "failed"
     assert "JobFailedError" in str(run.log())
 
 
 def test_a_sensor_waits_for_a_job_that_another_task_submitted(runs: dict[str, Run]) -> None:
-    """The sensor ends with the job and copies its log where it is told to."""
+    """The sensor ends with the job and copies its log if told to."""
     run = runs["sensor"]
     assert run.wait_for_end() == "success"
     assert run.lines()[-1] == "seen"

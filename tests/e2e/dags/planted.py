@@ -1,4 +1,4 @@
-"""Jobs that are given a secret, by each of the ways there are, and one whose error would tell it."""
+"""Jobs that are given a secret, in each possible way, and one whose error would reveal it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Shell(JobDefinition, name="shell", revision=1):
     api_token: str = ""
 
     def validate(self) -> None:
-        """Refuse what is no token, in words that contain it."""
+        """Refuse what is not a token, in words that contain it."""
         if self.api_token.startswith("bad"):
             raise ValueError(f"{self.api_token} is no token")
 
