@@ -27,6 +27,7 @@ START_SECONDS = 180.0
 STOP_SECONDS = 15.0
 #: How long a request is repeated while SQLite is busy; each attempt takes 5 s.
 BUSY_SECONDS = 60.0
+#: Names another database than SQLite.
 _DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 
 

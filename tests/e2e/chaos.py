@@ -38,7 +38,7 @@ _AFTERMATH_SECONDS = 30.0
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Cases that are played at once, as far as that is possible.
+    """Cases that are played at once, or where they have nothing in common, as many of them as two cores bear.
 
     Attributes:
         happens: What happens when all of them are ready; None where each has its own.

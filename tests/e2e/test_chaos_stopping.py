@@ -143,7 +143,7 @@ STOPPED_CASES = [
         stop_seconds=20,
         map_index=1,
     ),
-    Case("deferred: cleared while RUNNING", "deferred", clear(running), jobs=2, stopped=1),
+    Case("deferred: cleared while RUNNING", "deferred", clear(running), "passing", jobs=2, stopped=1, seconds=300),
     Case(
         "deferred: cleared and marked failed, both while RUNNING",
         "deferred",
@@ -203,7 +203,7 @@ LONG_CASES = [
         reason=BY_A_USER,
     ),
     Case("on worker: cleared while RUNNABLE", "on_worker", clear(runnable), "waiting", jobs=2, stopped=1),
-    Case("on worker: cleared while RUNNING", "on_worker", clear(running), jobs=2, stopped=1),
+    Case("on worker: cleared while RUNNING", "on_worker", clear(running), "passing", jobs=2, stopped=1),
     Case("cleared when it has succeeded", "deferred", clear(succeeded), jobs=2),
     Case("deferred: marked failed during the last reading", "deferred", mark("failed", being_read), "late", "failed"),
     Case("deferred: cleared during the last reading", "deferred", clear(being_read), "late", jobs=2),
@@ -217,7 +217,7 @@ LONG_CASES = [
         reason=BY_A_USER,
         last_lines=1,
     ),
-    Case("mapped: cleared while RUNNING", "mapped", clear(running), jobs=4, stopped=1, map_index=1),
+    Case("mapped: cleared while RUNNING", "mapped", clear(running), "passing", jobs=4, stopped=1, map_index=1),
     Case("mapped: cleared when it has succeeded", "mapped", clear(succeeded), jobs=4, map_index=2),
 ]
 CASES = [*SUBMIT_CASES, *STOPPED_CASES]

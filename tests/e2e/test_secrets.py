@@ -10,6 +10,7 @@ from tests.e2e.runs import FINAL, PLANTED, Run, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from airflow_batch_jobs.demo.standalone import StandaloneAirflow
     from airflow_batch_jobs.local import LocalControl
@@ -42,12 +43,20 @@ def test_a_secret_is_nowhere_but_in_the_jobs(
     assert not [row for row in kept if PLANTED in row or PLANTED.encode().hex() in row]
     files = [path for folder in (airflow.home, database.folder) for path in folder.rglob("*") if path.is_file()]
     assert len([path for path in files if path.suffix == ".log"]) > len(STATES)
-    telling = [path for path in files if PLANTED.encode() in path.read_bytes()]
+    telling = [path for path in files if PLANTED.encode() in content(path)]
     # Airflow copies a task's errors onto the console of the component that supervises it, and does not mask them there.
     assert {path.name for path in telling} <= {"standalone.log"}
     assert all(
         "task_id=refused" in line for path in telling for line in path.read_text().splitlines() if PLANTED in line
     )
+
+
+def content(path: Path) -> bytes:
+    """Return what is in a file; nothing where PostgreSQL has just given it another name."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def rows(database: Database) -> Iterator[str]:
