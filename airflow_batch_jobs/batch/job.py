@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS, KeptClients, service, session_clients
 from airflow_batch_jobs.batch.aws.clock import SystemClock, look_until
+from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.definition.reference import unique_name
 from airflow_batch_jobs.batch.logs import read_all
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 #: How long AWS may be unreachable before a wait gives up.
 OUTAGE_SECONDS = 300.0
-#: The longest pause between two looks for a job that AWS does not show yet.
-_LONGEST_PAUSE_SECONDS = 15.0
 
 
 class BatchJob:
@@ -56,30 +55,23 @@ class BatchJob:
 
     def __init__(
         self,
-        definition: JobDefinition | None,
+        definition: JobDefinition,
         *,
         session: boto3.Session | None = None,
         region_name: str | None = None,
         clients: ClientFactory | None = None,
         clock: Clock | None = None,
-        _job_id: str | None = None,
     ) -> None:
         """Prepare a job; AWS is not asked yet.
 
         Args:
-            definition: What to run; None if it is to be read from AWS, as by `from_id`.
+            definition: What to run.
             session: The credentials; boto3's default ones if None.
             region_name: The region; the session's own if None.
             clients: Makes the clients, in place of `session` and `region_name`.
             clock: Time and sleep.
         """
-        self._definition = definition
-        self._job_id = _job_id
-        self._queue: str | None = None
-        self._container_overrides: Mapping[str, Any] = {}
-        self._submitted_at: float | None = None
-        self._clients = KeptClients.of(clients or session_clients(session, region_name))
-        self._clock = clock or SystemClock()
+        self._begin(definition, None, clients or session_clients(session, region_name), clock)
 
     @classmethod
     def from_id(
@@ -102,7 +94,20 @@ class BatchJob:
             clients: Makes the clients, in place of `session` and `region_name`.
             clock: Time and sleep.
         """
-        return cls(None, session=session, region_name=region_name, clients=clients, clock=clock, _job_id=job_id)
+        job = cls.__new__(cls)  # the constructor wants a definition, and a subclass's may want something else
+        job._begin(None, job_id, clients or session_clients(session, region_name), clock)  # noqa: SLF001 - its own class
+        return job
+
+    def _begin(
+        self, definition: JobDefinition | None, job_id: str | None, clients: ClientFactory, clock: Clock | None
+    ) -> None:
+        self._definition = definition
+        self._job_id = job_id
+        self._queue: str | None = None
+        self._container_overrides: Mapping[str, Any] = {}
+        self._submitted_at: float | None = None
+        self._clients = KeptClients.of(clients)
+        self._clock = clock or SystemClock()
 
     @property
     def definition(self) -> JobDefinition:
@@ -229,7 +234,7 @@ class BatchJob:
             bool,
             self._clock,
             is_known_after - self._clock.monotonic(),
-            longest_pause=_LONGEST_PAUSE_SECONDS,
+            Backoff().next_delay,
         ):
             return detail
         raise JobNotFoundError(job_id)

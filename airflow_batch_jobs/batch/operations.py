@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 60.0
 #: The most ids that DescribeJobs takes per call.
 _IDS_A_CALL = 100
-_LONGEST_PAUSE_SECONDS = 15.0
 
 
 def send(
@@ -53,6 +52,7 @@ def send(
     request.validate()
     clock = clock or SystemClock()
     batch = service(clients, "batch", patience=Patience.ONCE)
+    batch.prepare("submit_job")  # what goes wrong before a client exists leaves no doubt about the request
     backoff, give_up = Backoff(), clock.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -126,7 +126,7 @@ def terminate(clients: ClientFactory, job_id: str, reason: str, clock: Clock | N
     Raises:
         AwsError: AWS refused, or did not answer any of the few tries.
     """
-    batch, clock, tries = service(clients, "batch", patience=Patience.URGENT), clock or SystemClock(), Tries()
+    batch, clock, tries = service(clients, "batch"), clock or SystemClock(), Tries()
     while True:
         try:
             return terminate_once(batch, job_id, reason)
@@ -156,7 +156,7 @@ def _look_for(clients: ClientFactory, request: SubmitRequest, clock: Clock, doub
 
     problem = error_message(doubt)
     try:
-        found = look_until(look, bool, clock, PATIENCE_SECONDS, longest_pause=_LONGEST_PAUSE_SECONDS)
+        found = look_until(look, bool, clock, PATIENCE_SECONDS, Backoff().next_delay)
     except AwsError as error:
         raise SubmitUnansweredError(request.job_name, f"{problem}; looking for it: {error}") from doubt
     if not found:

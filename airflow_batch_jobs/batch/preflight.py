@@ -113,6 +113,8 @@ def check_revision(clients: ClientFactory, reference: str) -> dict[str, Any]:
     way_out = (
         "It has no ACTIVE revision: register one."
         if newest is None
+        else "It is listed as ACTIVE, so AWS will soon find it: try again."
+        if wanted.revision in active
         else f"The newest ACTIVE one is {newest}; if it does the same, pin it with `at_revision({newest})` or as "
         f'"{wanted.base}:{newest}".'
     )

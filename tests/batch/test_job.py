@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from airflow_batch_jobs.batch.aws import KeptClients
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.batch.status import JobStatus
@@ -27,6 +28,7 @@ from tests.clocks import FrozenClock, ManualClock
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
     from airflow_batch_jobs.local.server import LocalAws
@@ -276,6 +278,32 @@ def test_a_job_that_aws_never_shows_is_an_error(frozen_aws: LocalAws, frozen_job
     frozen_job.submit("default")
     with pytest.raises(JobNotFoundError):
         frozen_job.status()
+
+
+def test_a_class_of_ones_own_takes_jobs_up_as_well(aws: LocalAws) -> None:
+    """Whatever its constructor takes."""
+
+    class Alignment(BatchJob):
+        def __init__(self, sample: str) -> None:
+            super().__init__(Align(sample=sample))
+
+    assert Alignment.from_id("1", clients=aws.clients()).job_id == "1"
+
+
+def test_following_a_log_leaves_the_callers_session_as_it_is(aws: LocalAws) -> None:
+    """A session that assumes a role does so once."""
+    opened: list[int] = []
+
+    def open_session() -> ClientFactory:
+        opened.append(1)
+        return aws.clients()
+
+    aws.script(definition="talk", running=0.1, lines=1)
+    [job_id] = aws.submit(aws.register("talk"))
+    job = BatchJob.from_id(job_id, clients=KeptClients(open_session))
+    assert list(job.logs(follow=True))
+    assert job.detail().is_final
+    assert opened == [1]
 
 
 def test_a_job_is_taken_up_by_its_id(aws: LocalAws, job: BatchJob) -> None:

@@ -56,13 +56,25 @@ class Service:
         Raises:
             AwsError: AWS refused, or something in between answered, or nothing did.
         """
-        client = None
+        client = self.prepare(operation)
         try:
-            client = self.clients.get(self.name, self.region, self.patience)
             return _answer(getattr(client, operation), read, request)
         except Exception as error:
             if trouble(error).renew:
                 self.clients.renew(client)
+            raise explain(error, self.action_of(operation)) from error
+
+    def prepare(self, operation: str) -> Any:
+        """Return the client for a call, which is made if need be: ahead of the call, where that makes a difference.
+
+        Raises:
+            AwsError: No client can be made.
+        """
+        try:
+            return self.clients.get(self.name, self.region, self.patience)
+        except Exception as error:
+            if trouble(error).renew:
+                self.clients.renew()
             raise explain(error, self.action_of(operation)) from error
 
     def pages(
@@ -148,6 +160,8 @@ def _answer(
         if trouble(error) is Trouble.REFUSED and code.isdecimal():
             raise HTTPClientError(error=f"HTTP status {code}, and not from AWS") from error
         raise
+    except KeyError as error:
+        raise HTTPClientError(error=f"the answer has no {error.args[0]}") from error
     except (ResponseParserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise HTTPClientError(error=f"the answer is not from AWS ({error!r})") from error
 

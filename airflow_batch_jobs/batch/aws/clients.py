@@ -21,7 +21,11 @@ Made = TypeVar("Made")
 
 
 class ClientFactory(Protocol):
-    """Makes boto3 clients with one set of credentials; passed in by whoever knows where those come from."""
+    """Makes boto3 clients with one set of credentials; passed in by whoever knows where those come from.
+
+    Several threads may call it at once. A boto3 session must not make two clients at once: `session_clients` sees to
+    that.
+    """
 
     def __call__(self, service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
         """Make a client.

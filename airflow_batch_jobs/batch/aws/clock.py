@@ -6,10 +6,11 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from airflow_batch_jobs.batch.aws.pacing import Backoff
-
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: Between two looks for something that AWS has just been told, or is about to do.
+LOOK_AGAIN_SECONDS = 2.0
 
 Found = TypeVar("Found")
 
@@ -48,22 +49,21 @@ def look_until(
     is_enough: Callable[[Found], bool],
     clock: Clock,
     seconds: float,
-    *,
-    longest_pause: float = 2.0,
+    pause: Callable[[], float] = lambda: LOOK_AGAIN_SECONDS,
 ) -> Found:
-    """Look repeatedly, until what is found is enough or the time is up.
+    """Look again and again, until what is found is enough or the time is up.
 
     Args:
-        look: Returns what it finds; called at least once.
+        look: Finds something, at least once.
         is_enough: Whether that is enough.
         clock: Time and sleep.
         seconds: How long to look; the last look is at the end.
-        longest_pause: The most seconds between two looks; the first pause is at most a second.
+        pause: Returns the seconds until the next look.
 
     Returns:
         What was found last.
     """
-    until, backoff = clock.monotonic() + seconds, Backoff(longest=longest_pause)
+    until = clock.monotonic() + seconds
     while not is_enough(found := look()) and (left := until - clock.monotonic()) > 0:
-        clock.sleep(min(backoff.next_delay(), left))
+        clock.sleep(min(pause(), left))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,7 @@ class SubmitRequest:
         Raises:
             RequestError: A field is unknown, None or of the wrong type, or `options` has what belongs elsewhere.
         """
-        return dict(self._conformed)
+        return deepcopy(dict(self._conformed))
 
     def validate(self) -> None:
         """Check every limit that AWS sets and botocore does not check.

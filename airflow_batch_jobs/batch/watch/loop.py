@@ -128,7 +128,6 @@ class WatchLoop:
                 tasks.create_task(self._tick())
         finally:
             self._budget.leave(self._logs.streams)
-            self._calls.clients.renew()
 
     async def _tick(self) -> None:
         while True:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -87,10 +88,37 @@ def test_what_passes_does_not_keep_a_job_from_being_terminated(aws: LocalAws, ki
     [job_id] = aws.submit(aws.register("long", ["long"]))
     aws.fault("TerminateJob", kind, times=2)
     clock = ManualClock()
-    terminate(aws.clients(), job_id, "enough", clock)
+    terminate(KeptClients.of(aws.clients()).with_patience(Patience.ONCE), job_id, "enough", clock)
     assert aws.wait_for_status(job_id)["statusReason"] == "enough"
     assert aws.counts()["TerminateJob"] == 3
     assert 0.75 <= clock.slept <= 1.5
+
+
+def test_a_termination_keeps_to_the_callers_timeouts_and_retries(aws: LocalAws) -> None:
+    """Only those who are about to be killed are in a hurry."""
+    asked: list[Config | None] = []
+    make = aws.clients()
+
+    def clients(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
+        asked.append(config)
+        return make(service, region_name=region_name, config=config)
+
+    [job_id] = aws.submit(aws.register("long", ["long"]))
+    terminate(clients, job_id, "enough")
+    assert asked == [None]
+
+
+@pytest.mark.parametrize("error", [ReadTimeoutError(endpoint_url="x"), ClientError({"Error": {"Code": "500"}}, "x")])
+def test_a_client_that_cannot_be_made_leaves_no_doubt_about_a_submit(error: Exception) -> None:
+    """No request has left, so no job is looked for."""
+
+    def clients(*_: Any, **_named: Any) -> Any:
+        raise error
+
+    clock = ManualClock()
+    with pytest.raises(AwsError, match="batch:SubmitJob failed"):
+        send(clients, request_for("a:1"), clock=clock)
+    assert clock.slept == 0
 
 
 def test_what_lasts_is_told_at_once(aws: LocalAws) -> None:

@@ -322,3 +322,14 @@ def test_placeholders_that_nothing_fills_are_found() -> None:
     """Only whole items of the command are placeholders."""
     command = ["run", "Ref::sample", "Ref::threads", "--x=Ref::x", "Ref::gone", "Ref::gone"]
     assert unfilled_placeholders(command, {"threads": "4"}, {"sample": "x"}) == ("gone",)
+
+
+def test_what_is_done_to_the_arguments_does_not_change_the_request() -> None:
+    """They are a copy, down to the last member."""
+    request = SubmitRequest(
+        job_name="n", job_queue="q", job_definition="d:1", options={"timeout": {"attemptDurationSeconds": 60}}
+    )
+    digest = request.digest()
+    request.to_api()["timeout"]["attemptDurationSeconds"] = 1
+    assert request.to_api()["timeout"] == {"attemptDurationSeconds": 60}
+    assert request.digest() == digest
