@@ -20,9 +20,22 @@ if TYPE_CHECKING:
 
 #: The loggers, so that the UI can filter by source: a job's own lines, and everything that is said about it.
 _JOB, _OWN = "batch.job", "airflow_batch_jobs"
-#: A level named among a line's first words, the way Python, Java, Go and most shells write it.
-_LEVEL = re.compile(r"^(?:\S+\s+){0,4}?[\[<(|]?(?P<level>CRITICAL|FATAL|ERROR|WARNING|WARN)[\]>)|:]*(?:\s|$)")
-_METHODS = {"CRITICAL": "critical", "FATAL": "critical", "ERROR": "error", "WARNING": "warning", "WARN": "warning"}
+#: How a line names its level, and how it is shown: none is hidden as debug output.
+_LEVELS = {
+    "CRITICAL": "critical",
+    "FATAL": "critical",
+    "ERROR": "error",
+    "WARNING": "warning",
+    "WARN": "warning",
+    "NOTICE": "info",
+    "INFO": "info",
+    "DEBUG": "info",
+    "TRACE": "info",
+}
+#: The level is one of a line's first words, or a member among the first characters of a JSON object.
+_FIRST_WORDS = 5
+_FIRST_CHARACTERS = 4_096
+_JSON_LEVEL = re.compile(r'"(?:level|levelname|severity)"\s*:\s*"(\w+)"', re.IGNORECASE)
 
 
 def note(text: str) -> None:
@@ -53,9 +66,16 @@ def lines(stream: LogStream, events: Iterable[LogEvent]) -> None:
 
 
 def level_of(text: str) -> str:
-    """Return the level under which a job's line is shown: the one it names, never below `info`."""
-    named = _LEVEL.match(text[:200])
-    return _METHODS[named["level"]] if named else "info"
+    """Return the level under which a job's line is shown: the first one that it names, never below `info`.
+
+    A level is a word in capitals among the first five, as Python, Java, Go and most shells write it, or the member
+    `level`, `levelname` or `severity` of a JSON object.
+    """
+    if text.startswith("{"):
+        named = _JSON_LEVEL.search(text[:_FIRST_CHARACTERS])
+        return _LEVELS.get(named[1].upper(), "info") if named else "info"
+    words = (word.strip("[]<>()|:,").partition(":")[0] for word in text[:200].split()[:_FIRST_WORDS])
+    return next((_LEVELS[word] for word in words if word in _LEVELS), "info")
 
 
 def _logger(name: str) -> Any:

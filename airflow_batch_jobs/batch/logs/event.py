@@ -14,9 +14,12 @@ _MOST_MICROSECONDS = 999
 #: What no printed line may contain: C0 except tab and newline, DEL, C1, and lone surrogates, which no encoder accepts.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
+#: Escape sequences; each alternative stops at the next introducer, so the time grows with the text and no faster. Of
+#: the characters U+0080 to U+009F, of which a text that was encoded twice is full, only one before a colour counts.
 _ESCAPES = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*(?:[@-~]|$)"  # CSI: colours, cursor moves; also one that the line's end cut short
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC and its kin: titles, links
+    r"\x1b\[[0-?]*[ -/]*(?:[@-~]|$)"  # CSI: colours, cursor moves; also one that the line's end cut short
+    r"|\x9b[0-9;]+m"  # a colour, introduced by one character
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC and its kin: titles, links
     r"|\x1b[ -/]*[0-Z\\^-~]"  # the short ones: charsets, keypad modes
 )
 
@@ -55,16 +58,14 @@ class LogEvent:
 
         Escape sequences and control characters are removed; tabs and inner newlines stay; a carriage return, which
         would overwrite the line, begins a new one; what is not a character becomes U+FFFD. A line longer than 65,536
-        characters is cut and says so.
+        characters keeps its beginning and its end, and says between them how much is left out.
         """
-        message = self.message
-        missing = len(message) - LONGEST_TEXT
-        if missing > 0:
-            message = message[:LONGEST_TEXT]
-        if _UNPRINTABLE.search(message):
-            message = _printable(message)
-        message = message.rstrip("\n")
-        return f"{message} … [{missing:,} more characters are cut here]" if missing > 0 else message
+        missing = len(self.message) - LONGEST_TEXT
+        if missing <= 0:
+            return _printable(self.message)
+        half = LONGEST_TEXT // 2
+        head, tail = _printable(self.message[:half]), _printable(self.message[-half:])
+        return f"{head} … [{missing:,} characters are left out here] … {tail}"
 
 
 class Numbering:
@@ -92,6 +93,8 @@ class Numbering:
 
 
 def _printable(message: str) -> str:
-    message = _ESCAPES.sub("", message)
-    message = message.replace("\r\n", "\n").strip("\r").replace("\r", "\n")
-    return _UNPRINTABLE.sub("", _SURROGATES.sub("\ufffd", message))
+    if _UNPRINTABLE.search(message):
+        message = _ESCAPES.sub("", message)
+        message = message.replace("\r\n", "\n").strip("\r").replace("\r", "\n")
+        message = _UNPRINTABLE.sub("", _SURROGATES.sub("\ufffd", message))
+    return message.rstrip("\n")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.logs import read_all, read_on, start_of
@@ -19,6 +22,10 @@ from tests.clocks import FrozenClock
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
+
+
+#: What begins an escape sequence, in one of its forms.
+INTRODUCERS = ("\x1b", "\x1b[", "\x1b]", "\x90", "\x98", "\x9b", "\x9c", "\x9d", "\x9e", "\x9f")
 
 
 def scripted(aws: LocalAws, *, seconds: float, **script: Any) -> LogStream:
@@ -42,6 +49,7 @@ def line(message: str) -> str:
         ("plain text, ünïcode ✓ 👍", "plain text, ünïcode ✓ 👍"),
         ("\x1b[1;31mred\x1b[0m and \x1b[38;5;12mblue\x1b[m", "red and blue"),
         ("\x9b31mC1 introducer\x9b0m", "C1 introducer"),
+        ("alpha “beta” gamma".encode().decode("latin-1"), "alpha âbetaâ gamma"),
         ("\x1b]0;a window title\x07text", "text"),
         ("\x1b]8;;https://example.com\x1b\\link\x1b]8;;\x1b\\", "link"),
         ("\x1bP1$r0m\x1b\\device string", "device string"),
@@ -63,11 +71,35 @@ def test_text_is_safe_to_print(message: str, printed: str) -> None:
     line(message).encode()
 
 
-def test_a_line_of_a_megabyte_is_cut_and_says_so() -> None:
-    """A long line is cut at a bound, and the rest is counted."""
-    text = line("x" * 1_000_000)
-    assert text == "x" * LONGEST_TEXT + " … [934,464 more characters are cut here]"
+def test_a_line_of_a_megabyte_keeps_its_beginning_and_its_end() -> None:
+    """What is between them is counted."""
+    text = line("begin " + "x" * 1_000_000 + " end")
+    assert text.startswith("begin xxx")
+    assert text.endswith("xxx end")
+    assert f" … [{1_000_010 - LONGEST_TEXT:,} characters are left out here] … " in text
     assert line("x" * LONGEST_TEXT) == "x" * LONGEST_TEXT
+
+
+def test_a_progress_bar_of_any_length_shows_its_last_state() -> None:
+    """It is one event, whose redraws overwrite one another."""
+    bar = "\r".join(f"{percent:5.1f} % {'#' * 40}" for percent in range(5_000))
+    assert line(f"{bar}\rdone: 3 files failed").endswith("\ndone: 3 files failed")
+
+
+@given(st.lists(st.sampled_from([*INTRODUCERS, *"[]P^_;0m?@~ \\/(\r\n\x07x\ud800"]), min_size=1, max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_cleaning_takes_time_in_proportion_to_the_text(unit: list[str]) -> None:
+    """Whatever 64 KiB are made of, again and again."""
+    message = "".join(unit) * (LONGEST_TEXT // len("".join(unit)))
+    began = time.thread_time()
+    line(message)
+    assert time.thread_time() - began < 0.05
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1b\x9b\r\n"), max_size=200))
+def test_what_is_no_escape_sequence_is_shown(message: str) -> None:
+    """Only control characters go."""
+    assert line(message) == re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", message)
 
 
 def test_a_long_line_of_escapes_is_cleaned_in_time() -> None:
