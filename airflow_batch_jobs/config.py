@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.numbers import positive
+
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch import WatchOptions
 
@@ -52,12 +54,23 @@ class Settings:
         "deployment whose task instance is final or gone. Needs deployment.",
     )
 
+    def __post_init__(self) -> None:
+        """Check each number by its option's name.
+
+        Raises:
+            ValueError: A number is not above 0; what is late, settled or counted may be 0.
+        """
+        for each in _FIELDS:
+            if each.type in {"float", "int"}:
+                positive(getattr(self, each.name), f"[{SECTION}] {each.name}", or_zero=each.name in _OR_ZERO)
+
     @classmethod
     def read(cls) -> Settings:
         """Read the options from Airflow's configuration.
 
         Raises:
             AirflowConfigException: An option is not of its type.
+            ValueError: It is a number that makes no sense.
         """
         from airflow.sdk.configuration import conf
 
@@ -73,6 +86,8 @@ class Settings:
         return WatchOptions(**{each.name: getattr(self, each.name) for each in fields(WatchOptions)})
 
 
+#: The numbers that may be 0.
+_OR_ZERO = frozenset({"log_settle_seconds", "log_lookback_seconds", "log_max_lines"})
 _FIELDS: Any = fields(Settings)  # whose types are strings here
 
 #: Each option as Airflow's provider schema wants it.

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_batch_jobs.batch.definition import JobDefinition, is_late, parse_reference
 from airflow_batch_jobs.batch.fault_points import reach
+from airflow_batch_jobs.batch.numbers import positive
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
@@ -56,6 +57,7 @@ class BatchJobOperator(JobTask, BaseOperator):
 
     Raises:
         DefinitionError: At parse time: the definition is not pinned, or a literal parameter does not fit it.
+        ValueError: At parse time: `poll_interval` is not a number above 0.
     """
 
     template_fields: Sequence[str] = (
@@ -112,7 +114,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.job_name = job_name
         self.wait = wait
         self.deferrable = deferrable
-        self.poll_interval = poll_interval
+        self.poll_interval = None if poll_interval is None else positive(poll_interval, "poll_interval")
         self.finish_in_triggerer = finish_in_triggerer
         self.copy_logs = copy_logs
         self.terminate_on_kill = terminate_on_kill

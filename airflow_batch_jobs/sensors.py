@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
 
+from airflow_batch_jobs.batch.numbers import positive
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
 
@@ -39,7 +40,8 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         botocore_config: Keyword arguments of botocore's Config.
 
     Raises:
-        ValueError: At parse time: `mode="reschedule"`, which `deferrable` replaces.
+        ValueError: At parse time: `mode="reschedule"`, which `deferrable` replaces; or `poll_interval` is not a number
+            above 0.
     """
 
     template_fields: Sequence[str] = ("job_id", "aws_conn_id", "region_name", "verify", "botocore_config")
@@ -68,7 +70,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
             )
         self.job_id: Any = job_id  # text only after rendering
         self.deferrable = deferrable
-        self.poll_interval = poll_interval
+        self.poll_interval = None if poll_interval is None else positive(poll_interval, "poll_interval")
         self.finish_in_triggerer = finish_in_triggerer
         self.copy_logs = copy_logs
         self.terminate_on_kill = terminate_on_kill

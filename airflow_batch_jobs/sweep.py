@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 
+from airflow_batch_jobs.batch.numbers import positive
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
@@ -51,7 +53,7 @@ class BatchOrphanSweepOperator(BaseOperator):
         super().__init__(**kwargs)
         # It has its declared type only after rendering.
         self.job_queues: Any = job_queues
-        self.grace_seconds = grace_seconds
+        self.grace_seconds = positive(grace_seconds, "grace_seconds", or_zero=True)
         self.terminates = not dry_run  # an operator's `dry_run` is a method
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Diagnosis
+from airflow_batch_jobs.batch.numbers import positive
 from airflow_batch_jobs.batch.status import JobStatus
 
 if TYPE_CHECKING:
@@ -38,6 +39,14 @@ class WaitPlan:
     deadline: datetime | None = None
     submitted_at: datetime | None = None
     rendered: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Read the interval, which a stored plan may have in any form.
+
+        Raises:
+            ValueError: It is not a number above 0.
+        """
+        object.__setattr__(self, "poll_interval", positive(self.poll_interval, "poll_interval"))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: times as ISO 8601."""

@@ -65,6 +65,17 @@ def test_an_option_of_another_type_is_an_error(monkeypatch: pytest.MonkeyPatch) 
         Settings.read()
 
 
+@pytest.mark.parametrize("name", ["poll_interval", "status_calls_per_second", "log_calls_per_second"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
+def test_a_number_that_makes_no_sense_is_an_error_that_names_the_option(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """A rate of 0 is not a division by zero in every wait."""
+    monkeypatch.setenv(f"AIRFLOW__BATCH_JOBS__{name.upper()}", value)
+    with pytest.raises(ValueError, match=rf"\[batch_jobs\] {name} must be a number above 0"):
+        Settings.read()
+
+
 def test_a_watcher_gets_its_options_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them."""
     for number, each in enumerate(fields(WatchOptions), start=1):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from airflow_batch_jobs.batch.definition import Field, JobDefinition
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, ParameterError
 from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.sensors import BatchJobSensor
+from airflow_batch_jobs.sweep import BatchOrphanSweepOperator
 
 
 class Align(JobDefinition, name="align", revision=7):
@@ -41,6 +44,28 @@ def test_a_malformed_reference_is_refused(definition: str) -> None:
     """A revision is a whole number from 1, and a name is one that AWS accepts."""
     with pytest.raises(DefinitionError):
         operator(definition=definition)
+
+
+@pytest.mark.parametrize("value", [0, -1, "soon", math.nan, math.inf, True])
+def test_an_interval_that_is_no_time_is_refused(value: Any) -> None:
+    """By its name, for the operator and the sensor alike."""
+    with pytest.raises(ValueError, match="poll_interval must be a number above 0"):
+        operator(definition="a:1", poll_interval=value)
+    with pytest.raises(ValueError, match="poll_interval must be a number above 0"):
+        BatchJobSensor(task_id="t", job_id="j", poll_interval=value)
+
+
+@pytest.mark.parametrize(("value", "seconds"), [(10, 10), ("10", 10), (timedelta(seconds=10), 10), (None, None)])
+def test_an_interval_is_read_in_whatever_way_it_is_given(value: Any, seconds: float | None) -> None:
+    """As a number, as text, as a span of time."""
+    assert operator(definition="a:1", poll_interval=value).poll_interval == seconds
+    assert BatchJobSensor(task_id="t", job_id="j", poll_interval=value).poll_interval == seconds
+
+
+def test_a_sweep_without_sense_is_refused() -> None:
+    """A job is never younger than nothing."""
+    with pytest.raises(ValueError, match="grace_seconds must be a number from 0"):
+        BatchOrphanSweepOperator(task_id="t", job_queues=["q"], grace_seconds=-1)
 
 
 @pytest.mark.parametrize("definition", [7, None, {"name": "align"}])

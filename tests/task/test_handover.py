@@ -31,6 +31,13 @@ def test_a_plan_passes_over_what_it_does_not_know() -> None:
     assert WaitPlan.from_dict({"job_id": "1a2b", "later": 1}) == WaitPlan(job_id="1a2b")
 
 
+def test_a_plan_checks_its_interval_where_it_arrives() -> None:
+    """A stored trigger is older than the check at parse time; it fails alone, before it joins the others."""
+    assert WaitPlan.from_dict({"job_id": "1", "poll_interval": "10"}).poll_interval == 10
+    with pytest.raises(ValueError, match="poll_interval must be a number above 0, not -1"):
+        WaitPlan.from_dict({"job_id": "1", "poll_interval": -1})
+
+
 def test_an_event_is_read_as_it_was_fired() -> None:
     """The worker learns from it how the job ended, and why."""
     outcome = Outcome.from_event({**EVENT, "later": 1})
@@ -61,7 +68,7 @@ def test_an_error_crosses_to_the_worker() -> None:
     plan=st.builds(
         WaitPlan,
         job_id=st.text(),
-        poll_interval=st.floats(allow_nan=False, allow_infinity=False),
+        poll_interval=st.floats(min_value=0, exclude_min=True, allow_infinity=False),
         copy_logs=st.booleans(),
         terminate_on_kill=st.booleans(),
         deadline=st.none() | st.datetimes(timezones=st.just(UTC)),

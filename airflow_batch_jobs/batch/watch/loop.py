@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.followed_stream import Moment
 from airflow_batch_jobs.batch.logs.log_follower import LogFollower
+from airflow_batch_jobs.batch.numbers import positive
 from airflow_batch_jobs.batch.watch.log_copy import LogCopy
 from airflow_batch_jobs.batch.watch.paced_calls import Channel
 from airflow_batch_jobs.batch.watch.status_poll import StatusPoll
@@ -49,6 +50,17 @@ class WatchOptions:
     log_lines_per_second: float = 400
     log_settle_seconds: float = 5
     log_lookback_seconds: float = 120
+
+    def __post_init__(self) -> None:
+        """Check each number by its name.
+
+        Raises:
+            ValueError: One is not above 0; the two spans may be 0.
+        """
+        for each in fields(self):
+            positive(
+                getattr(self, each.name), each.name, or_zero=each.name in {"log_settle_seconds", "log_lookback_seconds"}
+            )
 
 
 class WatchLoop:

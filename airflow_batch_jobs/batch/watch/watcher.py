@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
 from airflow_batch_jobs.batch.aws.pacing import Tries
+from airflow_batch_jobs.batch.numbers import positive
 from airflow_batch_jobs.batch.operations import terminate_once
 from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
 from airflow_batch_jobs.batch.watch.line_budget import LineBudget
@@ -93,11 +94,14 @@ class JobWatcher:
                 awaited once the job has a log to read.
             submitted_at: When the job was submitted: AWS may not know it during the minute after that. If None, the
                 minute begins with the first look.
+
+        Raises:
+            ValueError: `poll_interval` is not a number above 0.
         """
         make = partial(
             FollowedJob,
             job_id,
-            poll_interval=poll_interval,
+            poll_interval=positive(poll_interval, "poll_interval"),
             copy_logs=copy_logs,
             cursors=cursors or {},
             submitted_at=submitted_at,

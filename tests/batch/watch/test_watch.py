@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.watch import Ended, JobWatcher, StatusChange
+from airflow_batch_jobs.batch.watch import Ended, JobWatcher, StatusChange, WatchOptions
 from airflow_batch_jobs.errors import CallOrderError
 from tests.batch.virtual import VirtualAws, follow_to_end, lines_of, run
 from tests.batch.watch.scripted import numbered, submitted
@@ -251,6 +251,14 @@ def test_a_watcher_terminates_without_followers(frozen_aws: LocalAws) -> None:
 
     run(main())
     assert frozen_aws.counts()["TerminateJob"] == 1
+
+
+def test_a_watcher_checks_what_it_is_given(frozen_aws: LocalAws) -> None:
+    """One bad argument ends nobody else's wait."""
+    with pytest.raises(ValueError, match="poll_interval must be a number above 0"):
+        JobWatcher(frozen_aws.clients()).follow("some-job", poll_interval=-1)
+    with pytest.raises(ValueError, match="log_calls_per_second must be a number above 0"):
+        WatchOptions(log_calls_per_second=0)
 
 
 def test_a_follower_follows_once_and_inside_of_its_context(frozen_aws: LocalAws) -> None:
