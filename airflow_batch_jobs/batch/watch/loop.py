@@ -98,14 +98,15 @@ class WatchLoop:
         open_channel = partial(self._open_log_channel, calls_per_second=options.log_calls_per_second)
         self._log_copy = LogCopy(self._logs, open_channel, self._moment)
         self._now = self._moment  # one bound method for all jobs
+        self._is_ending = False
         # In the first follower's context, what is logged here would go to the log of its task.
         self._task = asyncio.get_running_loop().create_task(self._run(), name="JobWatcher", context=Context())
         self._task.add_done_callback(self._over)
 
     @property
     def is_over(self) -> bool:
-        """Whether it has stopped working."""
-        return self._task.done()
+        """Whether it has stopped working, or is about to: whoever arrives now needs another one."""
+        return self._is_ending or self._task.done()
 
     async def ends_within(self, seconds: float) -> None:
         """Wait until it has stopped working, at most this many seconds."""
@@ -128,6 +129,7 @@ class WatchLoop:
         self._jobs.discard(job)
         job.close()
         if not self._jobs and not self._task.done():
+            self._is_ending = True
             self._task.cancel()
             await asyncio.wait({self._task})
 

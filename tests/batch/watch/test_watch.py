@@ -240,6 +240,26 @@ def test_nobody_is_told_after_leaving(frozen_aws: LocalAws) -> None:
     assert run(main()) == 1
 
 
+@pytest.mark.parametrize("steps", range(9))
+def test_who_arrives_while_the_last_one_leaves_is_followed(frozen_aws: LocalAws, steps: int) -> None:
+    """However many steps of the event loop lie between the two."""
+    [first, second] = submitted(frozen_aws, 2, running=30)
+
+    async def main() -> list[Update]:
+        watcher = VirtualAws(frozen_aws).watcher()
+        leaver = watcher.follow(first)
+        await leaver.__aenter__()
+        await anext(leaver)
+        leaving = asyncio.create_task(leaver.__aexit__(None, None, None))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        updates = await follow_to_end(watcher.follow(second))
+        await leaving
+        return updates
+
+    assert isinstance(run(main())[-1], Ended)
+
+
 def test_a_watcher_terminates_without_followers(frozen_aws: LocalAws) -> None:
     """`terminate` needs no follower."""
     [job_id] = submitted(frozen_aws, running=1_000)
