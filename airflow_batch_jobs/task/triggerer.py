@@ -80,6 +80,7 @@ class Triggerer:
         """Return the watcher for a set of AWS settings; a new one if the old one has ended with its last follower."""
         found = self._watchers.get(connection.key)
         if found is None or found.has_ended:
+            self._watchers = {key: each for key, each in self._watchers.items() if not each.has_ended}
             found = self._watchers[connection.key] = self._new_watcher(connection)
         return found
 

@@ -40,6 +40,21 @@ def test_a_watcher_is_shared_until_it_ends_with_its_last_follower(
     asyncio.run(main())
 
 
+def test_watchers_that_have_ended_are_forgotten(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A triggerer that lives for months does not keep one for each AWS setting that it ever saw."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.airflow_connection())
+    [job_id] = aws.submit(aws.register("job"))
+
+    async def main() -> int:
+        for number in range(5):
+            connection = AwsConnection(botocore_config={"user_agent_extra": str(number)})
+            async with Triggerer.here().watcher(connection).follow(job_id) as follower:
+                await anext(follower)
+        return len(Triggerer.here()._watchers)
+
+    assert asyncio.run(main()) == 1
+
+
 def test_an_event_loop_that_is_closed_is_forgotten(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """With everything that it shared, at the latest when another loop begins."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.airflow_connection())
