@@ -37,8 +37,9 @@ class FollowedParts:
     def look(self, parent: JobDetail) -> list[str]:
         """Return the parts to ask for after a look at the job they belong to.
 
-        Returns none while no part can have a log, and none while nothing changes. Parts that are known to run come
-        first, then those that have not been asked for for the longest time.
+        Returns none while no part can have a log, and none while nothing changes. Half of the places are kept for parts
+        that are known to run, half for the others, as long as there are both; of each, those come first that have not
+        been asked for for the longest time. So every part has its turn.
         """
         stage = (len(parent.attempts), parent.is_final) if parent.kind is JobKind.MULTI_NODE else ()
         if self._stage != stage:  # the first look; a multi-node job that is retried runs on the same nodes again
@@ -49,7 +50,12 @@ class FollowedParts:
         if not self._moves(parent):
             return []
         self._children = dict(parent.children)
-        return heapq.nsmallest(_MOST_ASKED, self._open, key=self._urgency)
+        moving = [job_id for job_id in self._open if self._is_moving(job_id)]
+        others = [job_id for job_id in self._open if not self._is_moving(job_id)]
+        places = max(_MOST_ASKED // 2, _MOST_ASKED - len(others))
+        longest_ago = self._open.__getitem__
+        chosen = heapq.nsmallest(places, moving, key=longest_ago)
+        return chosen + heapq.nsmallest(_MOST_ASKED - len(chosen), others, key=longest_ago)
 
     def asked(self, job_ids: Iterable[str], now: float) -> None:
         """Take note of the parts that are asked for."""
@@ -89,9 +95,9 @@ class FollowedParts:
             return False
         return parent.children != self._children or bool(_MOVING.intersection(parent.children))
 
-    def _urgency(self, job_id: str) -> tuple[bool, float]:
+    def _is_moving(self, job_id: str) -> bool:
         detail = self.details.get(job_id)
-        return detail is None or detail.status not in _MOVING, self._open[job_id]
+        return detail is not None and detail.status in _MOVING
 
 
 def _number(detail: JobDetail) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.status import JobStatus
@@ -66,6 +67,21 @@ def test_a_large_array_costs_a_bounded_number_of_calls(frozen_aws: LocalAws) -> 
     assert len(calls) <= 15 + 8 * 6 + 16
     assert len(lines_of(updates)) == 1_500
     assert len(lines_by_label(updates)) == 1_500
+
+
+def test_every_running_child_of_a_large_array_has_its_turn(frozen_aws: LocalAws) -> None:
+    """None waits for the end of others before its log is shown."""
+    frozen_aws.script(definition="talk", running=7_200)
+    [job_id] = frozen_aws.submit(frozen_aws.register("talk"), arrayProperties={"size": 1_200})
+
+    async def main() -> int:
+        async with VirtualAws(frozen_aws).watcher().follow(job_id) as follower:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(60):
+                    await consume(follower, [])
+            return len(follower.log_streams())
+
+    assert run(main()) == 1_200
 
 
 def test_an_array_that_failed_tells_which_children_without_its_log(frozen_aws: LocalAws) -> None:
