@@ -3,14 +3,15 @@
 Words: an *attempt* is one try of a task instance; a *generation* is one wanted run of it. A retry stays in its
 generation, a user's clear begins a new one. The rules, in the order of `Submission.run`:
 
-1. Look first. Unless this is the first try and nothing was ever recorded, list the jobs whose names begin with the
-   task instance's prefix and read their tags. A job of this generation that succeeded is the result; an active one that
-   was submitted for the same request is adopted. All other active jobs of this generation, and of the older one that
-   the record names, are terminated first and their ends awaited. Jobs of other deployments, and of generations that no
+1. Look first, whatever would refuse a new submit by now. Unless this is the first try and nothing was ever recorded,
+   list the jobs whose names begin with the task instance's prefix and read their tags. A job of this generation that
+   succeeded is the result; an active one that was submitted for the same request is adopted, as is one of whatever
+   request if this attempt's own is refused. All other active jobs of this generation, and of the older one that the
+   record names, are terminated first and their ends awaited. Jobs of other deployments, and of generations that no
    record names, are left alone.
-2. Record, then send. The record goes into the store before the request goes out, and the id after; so does the id of
-   an adopted job. The write is the fence: if the store refuses it, another attempt has taken over and this one must
-   not act any more. If the store is out of order, the job is submitted only if AWS can be asked which jobs exist.
+2. Check, record, then send. The record goes into the store before the request goes out, and the id after; so does the
+   id of an adopted job. The write is the fence: if the store refuses it, another attempt has taken over and this one
+   must not act any more. If the store is out of order, the job is submitted only if AWS can be asked which jobs exist.
 3. One send, see `operations.send`. If a record has no id, its answer was lost: the name is looked up, until 60 s after
    it was sent, before anything else happens.
 
@@ -22,9 +23,10 @@ the next attempt.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import InitVar, asdict, dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock, look_until
@@ -32,11 +34,19 @@ from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.identity import DEPLOYMENT_TAG, GENERATION_TAG, TRY_NUMBER_TAG, new_job_name, task_tags
 from airflow_batch_jobs.batch.operations import describe_jobs, find_by_name, send, terminate
+from airflow_batch_jobs.batch.preflight import check_queue
+from airflow_batch_jobs.batch.record import Record, RecordStore
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.errors import RecordUnavailableError
+from airflow_batch_jobs.errors import (
+    DefinitionError,
+    QueueNotFoundError,
+    RecordUnavailableError,
+    RequestError,
+    RequestRefusedError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.identity import TaskIdentity
@@ -51,55 +61,6 @@ END_SECONDS = 120.0
 REPLACED = "Replaced by a newer run of the same Airflow task"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """What a task instance remembers of its submit; a stored format.
-
-    Attributes:
-        job_name: The name that was sent, unique for each series of sends.
-        job_queue: The queue it was sent to.
-        generation: The generation of the attempt that sent it.
-        request_digest: A digest of the request, without what differs between attempts.
-        try_number: The try number of the attempt that sent it.
-        max_tries: The `max_tries` of the attempt that sent it.
-        sent_at: When it was sent, ISO 8601 UTC.
-        job_id: None until AWS has answered.
-    """
-
-    job_name: str
-    job_queue: str
-    generation: str
-    request_digest: str
-    try_number: int
-    max_tries: int
-    sent_at: str
-    job_id: str | None = None
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> Record:
-        """Read the stored form, ignoring unknown fields."""
-        return cls(**{name: stored[name] for name in cls.__slots__ if name in stored})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the stored form."""
-        return asdict(self)
-
-
-class RecordStore(Protocol):
-    """Keeps a task instance's record across its attempts."""
-
-    def read(self) -> Record | None:
-        """Return the record; None if there is none, or if this attempt has been replaced."""
-
-    def write(self, record: Record) -> None:
-        """Write the record.
-
-        Raises:
-            StaleAttemptError: Another attempt has taken over.
-            RecordUnavailableError: The store is out of order.
-        """
-
-
 @dataclass(frozen=True, slots=True)
 class Submitted:
     """The one job of a task instance's generation.
@@ -110,6 +71,7 @@ class Submitted:
         submitted_at: When it was submitted.
         found: The job as AWS described it, if an earlier attempt had submitted it; None for a new one.
         is_recorded: Whether the store has this attempt's record.
+        definition: The ARN of the definition with its revision, of a new job.
     """
 
     job_id: str
@@ -117,19 +79,19 @@ class Submitted:
     submitted_at: datetime | None
     found: JobDetail | None = None
     is_recorded: bool = True
+    definition: str = ""
 
-    def to_detail(self, *, definition: str, region: str) -> JobDetail:
+    def to_detail(self, region: str) -> JobDetail:
         """Return the job as far as it is known without asking AWS about it again.
 
         Args:
-            definition: The ARN of the definition with its revision.
             region: The region it was submitted in.
         """
         return self.found or JobDetail(
             job_id=self.job_id,
             job_name=self.request.job_name,
             job_queue=self.request.job_queue,
-            job_definition=definition,
+            job_definition=self.definition,
             region=region,
             status=JobStatus.SUBMITTED,
             created_at=self.submitted_at,
@@ -148,6 +110,7 @@ class Submission:
         note: Told in one line what was found.
         job_name: The readable part of the job's name; None for `<dag>-<task>`.
         is_detached: Whether the job may outlive its task instance.
+        check: Returns the definition that would run; raises what is wrong with the request. Only asked before a send.
         clock: Time and sleep.
     """
 
@@ -156,6 +119,7 @@ class Submission:
     request: SubmitRequest
     store: RecordStore
     note: Callable[[str], None]
+    check: Callable[[SubmitRequest], str] = attrgetter("job_definition")
     job_name: InitVar[str | None] = None
     is_detached: bool = False
     clock: Clock = field(default_factory=SystemClock)
@@ -199,7 +163,8 @@ class Submission:
         return [self._submitted(job) for job in own if job.status.is_active and not job.is_terminated]
 
     def _send(self, earlier: Record | None) -> Submitted:
-        record = self._record(self.request.job_name, self.request.job_queue, self.clock.now())
+        definition, digest = self.check(self.request), self.request.digest()
+        record = self._record(digest, self.request.job_name, self.request.job_queue, self.clock.now())
         reach("before-record", self.identity.key.run_id)
         try:
             record = self._lease(record)
@@ -214,15 +179,17 @@ class Submission:
         reach("after-send", self.identity.key.run_id)
         # With the current time: a throttled request may have gone out long after its record was made.
         self._remember(replace(record, job_id=job_id, sent_at=self.clock.now().isoformat()))
-        return Submitted(job_id, self.request, sent, is_recorded=self._is_recorded)
+        return Submitted(job_id, self.request, sent, is_recorded=self._is_recorded, definition=definition)
 
-    def _record(self, job_name: str, job_queue: str, sent_at: datetime, job_id: str | None = None) -> Record:
+    def _record(
+        self, digest: str, job_name: str, job_queue: str, sent_at: datetime, job_id: str | None = None
+    ) -> Record:
         """Return this attempt's record of a job."""
         return Record(
             job_name=job_name,
             job_queue=job_queue,
             generation=self.identity.generation,
-            request_digest=self.request.digest(),
+            request_digest=digest,
             try_number=self.identity.try_number,
             max_tries=self.identity.max_tries,
             sent_at=sent_at.isoformat(),
@@ -267,7 +234,8 @@ class Submission:
         own = [job for job in jobs if job.tags.get(GENERATION_TAG) in generations]
         # An older generation's record does not tell what this one asked for.
         told = record if record and record.generation in generations else None
-        is_same = told is None or told.request_digest == self.request.digest()
+        asked = self._digest()
+        is_same = told is None or asked is None or told.request_digest == asked
         taken = _best(own, is_same=is_same)
         older = {record.generation} if record else set()
         unwanted = [
@@ -286,7 +254,7 @@ class Submission:
             self._end(unwanted)
             # What was active may have succeeded meanwhile, and what was to be adopted may have ended.
             taken = _best(describe_jobs(self.clients, [job.job_id for job in own]), is_same=is_same)
-        return None if taken is None else self._adopt(taken)
+        return None if taken is None else self._adopt(taken, asked or (told.request_digest if told else ""))
 
     def _own_generations(self, record: Record | None) -> set[str]:
         """Return the generations that count as this attempt's: an unknown trace matches any other."""
@@ -299,10 +267,19 @@ class Submission:
         number = job.tags.get(TRY_NUMBER_TAG, "")
         return number.isdecimal() and int(number) > self.identity.try_number
 
-    def _adopt(self, job: JobDetail) -> Submitted:
+    def _digest(self) -> str | None:
+        """Return the request's digest; None if it would be refused: then it is not a reason to leave what runs."""
+        try:
+            self.request.validate()
+            return self.request.digest()
+        except (RequestError, DefinitionError):
+            return None
+
+    def _adopt(self, job: JobDetail, digest: str) -> Submitted:
         """Adopt a job, and remember that: if listings lag, the next attempt knows its id."""
         self.note(f"Job {job.job_id} of an earlier attempt is {job.status}; this attempt takes it over.")
-        self._remember(self._record(job.job_name, job.job_queue, job.created_at or self.clock.now(), job.job_id))
+        sent_at = job.created_at or self.clock.now()
+        self._remember(self._record(digest, job.job_name, job.job_queue, sent_at, job.job_id))
         return self._submitted(job)
 
     def _submitted(self, job: JobDetail) -> Submitted:
@@ -327,12 +304,26 @@ class Submission:
         ids = dict.fromkeys(
             [
                 *([record.job_id] if record and record.job_id else []),
-                *(each for queue in queues for each in find_by_name(self.clients, queue, f"{self._prefix}*")),
+                *(each for queue in queues for each in self._named(queue)),
             ]
         )
         for job in describe_jobs(self.clients, list(ids)):
             if job.tags.get(DEPLOYMENT_TAG, "") == self.request.tags.get(DEPLOYMENT_TAG, ""):
                 yield job
+
+    def _named(self, queue: str) -> list[str]:
+        """Return the ids of this task instance's jobs in a queue; none if the queue is gone.
+
+        Raises:
+            AwsError: AWS did not list the queue's jobs.
+        """
+        try:
+            return find_by_name(self.clients, queue, f"{self._prefix}*")
+        except RequestRefusedError:
+            with suppress(QueueNotFoundError):
+                check_queue(self.clients, queue)
+                raise
+            return []
 
     def _end(self, jobs: list[JobDetail]) -> None:
         """Terminate jobs and wait until they have ended, so that two runs of one task never overlap."""

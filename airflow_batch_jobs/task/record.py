@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import ErrorResponse, GetTaskStateStore
 
-from airflow_batch_jobs.batch.submission import Record
+from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from airflow_batch_jobs.task import execution_timeout
 from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, answered

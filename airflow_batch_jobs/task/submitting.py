@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import service
@@ -52,13 +53,14 @@ def submission_for(
         request=request,
         store=TaskStateRecords(context["task_state_store"]),
         note=log.note,
+        check=partial(check_request, clients, note=log.problem),
         job_name=job_name,
         is_detached=is_detached,
     )
 
 
 def submit(submission: Submission) -> tuple[Submitted, JobDetail]:
-    """Check the request and submit it, or adopt an earlier attempt's job.
+    """Adopt an earlier attempt's job, or check the request and submit it.
 
     Returns:
         The submission, and the job as far as it is known, for the `batch_job` XCom.
@@ -67,11 +69,10 @@ def submit(submission: Submission) -> tuple[Submitted, JobDetail]:
         BatchJobsError: See `airflow_batch_jobs.errors`.
     """
     request, clients = submission.request, submission.clients
-    definition = check_request(clients, request, note=log.problem)
     submitted = submission.run()
     if submitted.found is None:
         name, queue = request.job_name, request.job_queue
         log.note(f"Submitted job {submitted.job_id} ({name}): {request.job_definition} to {queue}")
     elif submission.is_detached:
         detach(clients, submitted.found)
-    return submitted, submitted.to_detail(definition=definition, region=service(clients, "batch").region_name())
+    return submitted, submitted.to_detail(service(clients, "batch").region_name())

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, task_tags
+from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.batch.request import SubmitRequest
-from airflow_batch_jobs.batch.submission import Record, Submission, Submitted
+from airflow_batch_jobs.batch.submission import Submission, Submitted
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from tests.clocks import FrozenClock
 

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from airflow_batch_jobs.batch.submission import Record
+from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from airflow_batch_jobs.task.record import RECORD_KEY, TaskStateRecords, has_record
 from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, UnansweredError

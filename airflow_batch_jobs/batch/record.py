@@ -1,0 +1,58 @@
+"""Record: what a task instance remembers of its submit, and where."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a task instance remembers of its submit; a stored format.
+
+    Attributes:
+        job_name: The name that was sent, unique for each series of sends.
+        job_queue: The queue it was sent to.
+        generation: The generation of the attempt that sent it.
+        request_digest: A digest of the request, without what differs between attempts.
+        try_number: The try number of the attempt that sent it.
+        max_tries: The `max_tries` of the attempt that sent it.
+        sent_at: When it was sent, ISO 8601 UTC.
+        job_id: None until AWS has answered.
+    """
+
+    job_name: str
+    job_queue: str
+    generation: str
+    request_digest: str
+    try_number: int
+    max_tries: int
+    sent_at: str
+    job_id: str | None = None
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Record:
+        """Read the stored form, ignoring unknown fields."""
+        return cls(**{name: stored[name] for name in cls.__slots__ if name in stored})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the stored form."""
+        return asdict(self)
+
+
+class RecordStore(Protocol):
+    """Keeps a task instance's record across its attempts."""
+
+    def read(self) -> Record | None:
+        """Return the record; None if there is none, or if this attempt has been replaced."""
+
+    def write(self, record: Record) -> None:
+        """Write the record.
+
+        Raises:
+            StaleAttemptError: Another attempt has taken over.
+            RecordUnavailableError: The store is out of order.
+        """
