@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow_batch_jobs.batch.aws.clients import KeptClients, Patience
 from airflow_batch_jobs.batch.aws.trouble import Trouble, error_code, explain, trouble
+from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +38,7 @@ class Service:
 
     Whatever goes wrong on the way to the service, or with its answer, becomes an `AwsError`; its cause, and `trouble`,
     tell what botocore said. A bug propagates as itself. If the answer is that the credentials have expired, the next
-    call is made with new ones.
+    call is made with new ones; if it is that AWS does not accept them, the same call is, once.
     """
 
     clients: KeptClients
@@ -56,13 +57,13 @@ class Service:
         Raises:
             AwsError: AWS refused, or something in between answered, or nothing did.
         """
-        client = self.prepare(operation)
         try:
-            return _answer(getattr(client, operation), read, request)
-        except Exception as error:
-            if trouble(error).renew:
-                self.clients.renew(client)
-            raise explain(error, self.action_of(operation)) from error
+            return self._call_once(operation, read, request)
+        except AwsError as error:
+            if trouble(error) is not Trouble.REJECTED:
+                raise
+        # The keys may have been replaced since the client was made; and what is rejected has done nothing.
+        return self._call_once(operation, read, request)
 
     def prepare(self, operation: str) -> Any:
         """Return the client for a call, which is made if need be: ahead of the call, where that makes a difference.
@@ -75,6 +76,17 @@ class Service:
         except Exception as error:
             if trouble(error).renew:
                 self.clients.renew()
+            raise explain(error, self.action_of(operation)) from error
+
+    def _call_once(
+        self, operation: str, read: Callable[[dict[str, Any]], Answer], request: Mapping[str, Any]
+    ) -> Answer:
+        client = self.prepare(operation)
+        try:
+            return _answer(getattr(client, operation), read, request)
+        except Exception as error:
+            if trouble(error).renew:
+                self.clients.renew(client)
             raise explain(error, self.action_of(operation)) from error
 
     def pages(

@@ -31,6 +31,8 @@ class Trouble(Enum):
     TRANSIENT = "transient"
     #: The credentials have expired: build a new client.
     EXPIRED = "expired"
+    #: AWS does not accept the credentials: they may have been replaced since the client was made, or never have held.
+    REJECTED = "rejected"
     #: A permission is missing: asking again does not help.
     DENIED = "denied"
     #: There are no credentials at all.
@@ -68,6 +70,9 @@ _MEANINGS: Mapping[Trouble, _Meaning] = {
     Trouble.THROTTLED: _Meaning(ThrottledError, "The account's request rate is used up; try again later.", retry=True),
     Trouble.TRANSIENT: _Meaning(EndpointError, "Check the network and the endpoint of the AWS connection.", retry=True),
     Trouble.EXPIRED: _Meaning(CredentialsError, "The credentials have expired; renew them.", retry=True, renew=True),
+    Trouble.REJECTED: _Meaning(
+        CredentialsError, "Give the AWS connection valid credentials and a region.", renew=True, give_up=True
+    ),
     Trouble.DENIED: _Meaning(AccessDeniedError, "Allow the role of the AWS connection {action}.", give_up=True),
     Trouble.NO_CREDENTIALS: _Meaning(
         CredentialsError, "Give the AWS connection valid credentials and a region.", give_up=True
@@ -130,7 +135,7 @@ def trouble(error: BaseException) -> Trouble:
         if code in _EXPIRED:
             return Trouble.EXPIRED
         if code in _BAD_CREDENTIALS:
-            return Trouble.NO_CREDENTIALS
+            return Trouble.REJECTED
         if code in _DENIED or status == 403:  # noqa: PLR2004 - HTTP's Forbidden
             return Trouble.DENIED
         return Trouble.TRANSIENT if status >= 500 or not code else Trouble.REFUSED  # noqa: PLR2004 - HTTP's 5xx

@@ -138,8 +138,8 @@ def test_an_error_tells_its_trouble_through_its_cause(aws: LocalAws) -> None:
     assert trouble(caught.value) is Trouble.THROTTLED
     assert str(explain(caught.value, "batch:DescribeJobs")) == str(caught.value)
     assert [kind for kind in Trouble if kind.retry] == [Trouble.THROTTLED, Trouble.TRANSIENT, Trouble.EXPIRED]
-    assert [kind for kind in Trouble if kind.renew] == [Trouble.EXPIRED]
-    assert [kind for kind in Trouble if kind.give_up] == [Trouble.DENIED, Trouble.NO_CREDENTIALS]
+    assert [kind for kind in Trouble if kind.renew] == [Trouble.EXPIRED, Trouble.REJECTED]
+    assert [kind for kind in Trouble if kind.give_up] == [Trouble.REJECTED, Trouble.DENIED, Trouble.NO_CREDENTIALS]
 
 
 def test_a_request_that_botocore_refuses_is_ours(aws: LocalAws) -> None:

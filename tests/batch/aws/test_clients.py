@@ -173,3 +173,24 @@ def test_kept_clients_are_a_factory_of_themselves(aws: LocalAws) -> None:
     assert KeptClients.of(clients) is clients
     assert clients("batch") is clients.get("batch")
     assert clients("batch", config=Config(read_timeout=7)).meta.config.read_timeout == 7
+
+
+@pytest.mark.parametrize("code", ["UnrecognizedClientException", "InvalidSignatureException"])
+def test_keys_that_were_replaced_are_looked_up_anew(aws: LocalAws, code: str) -> None:
+    """The call is made again at once: what is rejected has done nothing."""
+    sessions = Sessions(aws)
+    clients = KeptClients(sessions.open)
+    known(clients)
+    aws.fault("DescribeJobs", "error", code=code, status=403, message="no", times=1)
+    assert known(clients) == []
+    assert len(sessions.opened) == 2
+
+
+def test_keys_that_are_rejected_again_end_it(aws: LocalAws) -> None:
+    """They are looked up once more, not for ever."""
+    sessions = Sessions(aws)
+    clients = KeptClients(sessions.open)
+    aws.fault("DescribeJobs", "error", code="UnrecognizedClientException", status=403, message="no")
+    with pytest.raises(CredentialsError, match="valid credentials"):
+        known(clients)
+    assert aws.counts()["DescribeJobs"] == 2
