@@ -136,9 +136,7 @@ def test_the_root_is_small() -> None:
     assert rooms | {""} == frozenset().union(*FLOORS)
 
 
-@pytest.mark.parametrize(
-    "package", sorted(path.parent for path in PACKAGE.rglob("*/__init__.py")), ids=lambda p: p.name
-)
+@pytest.mark.parametrize("package", packages(), ids=lambda package: package.name)
 def test_a_package_has_a_short_face(package: Path) -> None:
     """Its `__init__` names what others use from it, and holds no code of its own."""
     text = (package / "__init__.py").read_text(encoding="utf-8")

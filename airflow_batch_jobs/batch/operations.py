@@ -1,15 +1,15 @@
 """Submit a job once, find it by its name, describe and terminate jobs.
 
 SubmitJob has no client token, so a repeated request starts a second job. It is therefore sent once; if no clear answer
-comes, the job is looked for by its name, which has to be unique. Only a request that AWS certainly did not accept,
-because it answered that the account's request rate is used up, is sent again.
+comes, the job is looked for by its name, which has to be unique. Only a request that AWS certainly did not accept is
+sent again: if the account's request rate is used up, or, once, if AWS does not accept the credentials.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.aws import Patience, error_message, service
+from airflow_batch_jobs.batch.aws import Patience, Trouble, error_message, service, trouble
 from airflow_batch_jobs.batch.aws.clock import SystemClock, look_until
 from airflow_batch_jobs.batch.aws.pacing import Backoff, Tries
 from airflow_batch_jobs.batch.aws.trouble import is_doubtful
@@ -42,7 +42,7 @@ def send(
         clients: Makes the clients.
         request: What to submit. Its job name must be unique: it is how the job is found if the answer is lost.
         clock: Time and sleep.
-        before_repeat: Called before a throttled request is sent again; if it raises, the request is not repeated.
+        before_repeat: Called before a request is sent again; if it raises, the request is not repeated.
 
     Raises:
         RequestError: The request is outside AWS's limits.
@@ -52,9 +52,9 @@ def send(
     request.validate()
     clock = clock or SystemClock()
     batch = service(clients, "batch", patience=Patience.ONCE)
-    batch.prepare("submit_job")  # what goes wrong before a client exists leaves no doubt about the request
-    backoff, give_up = Backoff(), clock.monotonic() + PATIENCE_SECONDS
+    backoff, give_up, is_rejected = Backoff(), clock.monotonic() + PATIENCE_SECONDS, False
     while True:
+        batch.prepare("submit_job")  # what goes wrong before a client exists leaves no doubt about the request
         try:
             return batch.call("submit_job", job_id_of, **request.to_api())
         except ThrottledError:
@@ -63,7 +63,9 @@ def send(
         except AwsError as error:
             if is_doubtful(error):
                 return _look_for(clients, request, clock, error)
-            raise
+            if is_rejected or trouble(error) is not Trouble.REJECTED:
+                raise
+            is_rejected = True
         clock.sleep(backoff.next_delay())
         before_repeat()
 

@@ -52,11 +52,6 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    @property
-    def noted(self) -> bool:
-        """Whether a signal has come."""
-        return self._number is not None
-
     def check(self) -> None:
         """Do nothing, unless a signal has come.
 

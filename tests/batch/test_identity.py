@@ -80,6 +80,7 @@ def test_tags_tell_whose_job_it_is() -> None:
         "airflow-generation": IDENTITY.generation,
         "airflow-deployment": "prod",
     }
+    assert task_tags(IDENTITY, is_detached=True) == {**task_tags(IDENTITY), "airflow-detached": "true"}
     odd = task_tags(replace(of(run_id="a;b\tc" + "x" * 300), deployment=""))
     assert odd["airflow-run-id"] == "a_b_c" + "x" * 251
     assert odd["airflow-deployment"] == ""

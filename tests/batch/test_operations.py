@@ -14,6 +14,7 @@ from airflow_batch_jobs.batch.operations import describe_jobs, find_by_name, sen
 from airflow_batch_jobs.batch.preflight import check_queue, check_request
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
+    CredentialsError,
     EndpointError,
     QueueNotFoundError,
     RequestError,
@@ -35,6 +36,23 @@ def test_a_job_is_submitted_with_one_request(aws: LocalAws, align: str, clock: M
     assert sent.parameters["parameters"] == {"sample": "s1"}
     assert [job["jobId"] for job in aws.jobs()] == [job_id]
     assert clock.slept == 0
+
+
+def test_a_submit_with_rejected_keys_is_sent_once_more(aws: LocalAws, align: str, clock: ManualClock) -> None:
+    """The record is written again before, since the look-up of other keys may have taken long."""
+    aws.fault("SubmitJob", "error", code="UnrecognizedClientException", status=403, message="no", times=1)
+    repeats: list[int] = []
+    job_id = send(aws.clients(), request_for(align), clock=clock, before_repeat=lambda: repeats.append(1))
+    assert [job["jobId"] for job in aws.jobs()] == [job_id]
+    assert (aws.counts()["SubmitJob"], repeats) == (2, [1])
+
+
+def test_a_submit_with_keys_that_are_rejected_again_is_an_error(aws: LocalAws, align: str, clock: ManualClock) -> None:
+    """And no job is looked for."""
+    aws.fault("SubmitJob", "error", code="UnrecognizedClientException", status=403, message="no")
+    with pytest.raises(CredentialsError, match="batch:SubmitJob"):
+        send(aws.clients(), request_for(align), clock=clock)
+    assert (aws.counts()["SubmitJob"], aws.requests("ListJobs")) == (2, [])
 
 
 @pytest.mark.parametrize("kind", ["drop", "server_error", "not_json"])

@@ -354,8 +354,8 @@ def test_a_terminated_job_is_not_adopted(world: World) -> None:
 
 def test_a_stored_record_is_read_and_what_it_does_not_know_is_passed_over() -> None:
     """Records outlive the version that wrote them."""
-    assert Record.from_dict(STORED).to_dict() == STORED
-    assert Record.from_dict({**STORED, "later": 1}).to_dict() == STORED
+    assert Record.from_dict(STORED).to_dict().items() >= STORED.items()
+    assert Record.from_dict({**STORED, "later": 1}) == Record.from_dict(STORED)
 
 
 def test_a_job_whose_submit_was_broken_off_is_found(world: World) -> None:

@@ -19,6 +19,13 @@ PAGES = (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md")
 #: Words in code that name nothing in this repository: of shells, of Airflow, of AWS.
 OF_OTHERS = {
     "Airflow's": {"SUPERVISOR_COMMS", "_serialize_rendered_fields", "SET_DURING_EXECUTION", "_post_execute_hook"},
+    "of its triggers": {
+        "TaskSuccessEvent",
+        "TaskDeferralError",
+        "context_carrier",
+        "<task>_<index>",
+    },
+    "of its hook": {"AwsGenericHook", "get_session"},
     "of its SDK": {"should_hide_value_for_key", "execution_timeout"},
     "commands": {"redis-server", "airflow-batch-jobs"},
     "options": {"--help", "deferrable=False", "[batch_jobs]", "__init__"},

@@ -26,6 +26,11 @@ CURSORS = {"r:g:s": {"floor": 1}}
 STREAM = LogStream("", "g", "us-east-1", "s")
 
 
+def test_its_name_is_stored() -> None:
+    """An earlier version has written it, and goes on with it after a rollback."""
+    assert CURSOR_XCOM == "batch_job_log_cursor"
+
+
 def saved_log(triggerer: Triggerer | None = None) -> SavedLog:
     """Make one for the job `j`."""
     return SavedLog("j", TaskInstance(TaskKey("d", "r", "t")), triggerer or Triggerer.here())

@@ -38,7 +38,8 @@ class Service:
 
     Whatever goes wrong on the way to the service, or with its answer, becomes an `AwsError`; its cause, and `trouble`,
     tell what botocore said. A bug propagates as itself. If the answer is that the credentials have expired, the next
-    call is made with new ones; if it is that AWS does not accept them, the same call is, once.
+    call is made with new ones; if it is that AWS does not accept them, the same call is made again, once, unless
+    `Patience.ONCE` leaves that to the caller.
     """
 
     clients: KeptClients
@@ -60,7 +61,7 @@ class Service:
         try:
             return self._call_once(operation, read, request)
         except AwsError as error:
-            if trouble(error) is not Trouble.REJECTED:
+            if trouble(error) is not Trouble.REJECTED or self.patience is Patience.ONCE:
                 raise
         # The keys may have been replaced since the client was made; and what is rejected has done nothing.
         return self._call_once(operation, read, request)

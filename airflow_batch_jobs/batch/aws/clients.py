@@ -70,7 +70,8 @@ class KeptClients:
     that uses another.
 
     Args:
-        open_session: Opens a session and returns what makes its clients; called again once credentials have expired.
+        open_session: Opens a session and returns what makes its clients; called again once AWS does not accept the
+            credentials any more.
         on_made: Called with the service of each client that is made.
 
     Attributes:
@@ -110,7 +111,7 @@ class KeptClients:
         """Make clients from a new session from now on.
 
         Args:
-            expired: The client whose credentials have expired: nothing happens if it has already been replaced.
+            expired: The client whose credentials AWS does not accept: nothing happens if it has already been replaced.
         """
         self._newest.renew(expired)
 

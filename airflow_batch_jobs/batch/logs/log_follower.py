@@ -1,6 +1,6 @@
 """LogFollower: which log streams to ask for next, from where, and what an answer means.
 
-This is the algorithm behind the guarantee of `logs`, without IO: the caller passes in the time and makes the calls.
+The algorithm behind the guarantee of `logs.reading`, without IO: the caller passes in the time and makes the calls.
 
 - *Rounds*: the streams of a log group are sorted by the time that each is to be read from, and grouped into calls of
   100, each with the oldest start of its streams. So silent and stalled streams share calls, where an old start costs

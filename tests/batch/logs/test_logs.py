@@ -128,6 +128,12 @@ def test_lines_of_one_millisecond_are_kept_apart_by_their_number() -> None:
     assert events[-1].microsecond == 0
 
 
+def test_a_stored_cursor_stays_readable() -> None:
+    """As version 0.1.0 stores it in an XCom."""
+    stored = {"floor": 1_000, "newest": 2_000, "keys": [10, 255], "numbered": [2_000, 3]}
+    assert LogCursor.from_dict(stored).to_dict().items() >= stored.items()
+
+
 def test_a_cursor_survives_json() -> None:
     """The stored form is JSON whose numbers every reader keeps exact, and what it lacks reads as the beginning."""
     cursor = LogCursor(1_000, 2_000, tuple(event_key(f"event {number}") for number in range(100)), (2_000, 7))
