@@ -73,13 +73,12 @@ def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture(scope="module")
-def both(cluster: Cluster, world: World) -> tuple[Run, Run]:
+def both(cluster: Cluster) -> tuple[Run, Run]:
     """The example pipeline, and beside it a task that is stopped; both are over before another test kills processes."""
     until(lambda: "source_survey" in cluster.api.dag_ids(), 60)
     pipeline = Run.start(cluster.api, "source_survey")
     stopped = Run.start(cluster.api, "one", conf={"definition": "long"})
-    until(lambda: world.jobs(stopped) and world.job(stopped, "RUNNING"), 120)
-    until(lambda: stopped.state == "deferred", 60)
+    triggerer_of(cluster, stopped)  # until one has taken it up, a stop reaches nobody
     stopped.mark("failed")
     finished(pipeline, 240)
     return pipeline, stopped
