@@ -24,6 +24,7 @@
     ├── NoDeploymentError                 this Airflow's jobs cannot be told from another's
     ├── AirflowUnansweredError            Airflow does not give the states of its task instances
     ├── JobNotFoundError (LookupError)    AWS has no job with this id
+    ├── WaitCrashedError                  the wait for a job met something that nobody foresaw
     ├── JobFailedError                    the job ended as FAILED
     └── JobTimeoutError (TimeoutError)    the wait ended before the job did
 
@@ -205,6 +206,19 @@ class JobNotFoundError(BatchJobsError, LookupError):
             f"AWS Batch has no job {job_id} in this account and region. It forgets finished jobs after some days; "
             "otherwise, check the connection's account and region."
         )
+
+
+class WaitCrashedError(BatchJobsError):
+    """The wait for a job met something that nobody foresaw; the job itself goes on.
+
+    Attributes:
+        job_id: The job waited for.
+    """
+
+    def __init__(self, job_id: str, cause: BaseException) -> None:
+        self.job_id = job_id
+        self.__cause__ = cause
+        super().__init__(f"{cause!r} ended the wait for job {job_id}. Report it with its traceback; the job goes on.")
 
 
 class JobFailedError(BatchJobsError):

@@ -164,6 +164,7 @@ def produced() -> tuple[BatchJobsError, ...]:
         errors.TaskEvictedError("0f5e", runs_on=False),
         errors.NoDeploymentError(),
         errors.JobNotFoundError("0f5e"),
+        errors.WaitCrashedError("0f5e", AttributeError("x")),
         errors.JobFailedError({"job_id": "0f5e", "job_name": "d-t-0"}, Diagnosis(Cause.UNKNOWN, "It failed.", "See.")),
         errors.JobTimeoutError("0f5e", 60),
     )

@@ -54,7 +54,7 @@ class LogCursor:
 
 def event_key(event_id: str) -> int:
     """Return a hash of an event's id: 53 bits, which every JSON parser keeps exact."""
-    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big") >> 11
+    return int.from_bytes(blake2b(event_id.encode(errors="surrogatepass"), digest_size=8).digest(), "big") >> 11
 
 
 _NOTHING: frozenset[int] = frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.aws import Service
     from airflow_batch_jobs.errors import AwsError
+
+#: The last millisecond that Python can write as a date.
+_LATEST_MS = 253_402_300_799_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,28 @@ def is_stale_token(error: AwsError) -> bool:
 
 
 def _read_page(answer: Mapping[str, Any]) -> LogPage:
-    return LogPage(events=tuple(map(_read, answer["events"])), token=answer.get("nextToken") or None)
+    entries = [event for event in answer["events"] if isinstance(event, dict)]
+    return LogPage(events=tuple(map(_read, entries)), token=answer.get("nextToken") or None)
 
 
 def _read(event: Mapping[str, Any]) -> tuple[str, LogEvent, int]:
-    event_id, timestamp = str(event.get("eventId", "")), int(event["timestamp"])
-    read = LogEvent(timestamp, event.get("message", ""), event_id, event.get("ingestionTime"))
-    # AWS's answers always have ids; those of an endpoint that leaves them out still have times and texts.
-    return event.get("logStreamName", ""), read, event_key(event_id or f"{timestamp} {read.message!r}")
+    """Read an event; what AWS always sends may be missing from it, or be something else.
+
+    A page is shared by the streams of many jobs, so no event may spoil it. One without a time has that of its arrival;
+    one without an id is known by its time and text.
+    """
+    arrived = _milliseconds(event.get("ingestionTime"))
+    written = _milliseconds(event.get("timestamp"))
+    timestamp = next((each for each in (written, arrived) if each is not None), 0)
+    event_id, message = str(event.get("eventId") or ""), event.get("message")
+    text = message if isinstance(message, str) else "" if message is None else str(message)
+    key = event_key(event_id or f"{timestamp} {text!r}")
+    return str(event.get("logStreamName") or ""), LogEvent(timestamp, text, event_id, arrived), key
+
+
+def _milliseconds(value: Any) -> int | None:
+    """Return a time between 1970 and 9999 in ms, whatever it is written as; None for anything else."""
+    with suppress(TypeError, ValueError, OverflowError):
+        if 0 <= (milliseconds := int(value)) <= _LATEST_MS:
+            return milliseconds
+    return None

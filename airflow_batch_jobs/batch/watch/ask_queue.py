@@ -34,7 +34,7 @@ class Asker(Protocol):
         """
 
     def fail(self, error: Exception) -> None:
-        """Take note that there will be no more answers."""
+        """Take note that there will be no more answers, because of this error or a bug that raised it."""
 
 
 @dataclass(eq=False, slots=True)

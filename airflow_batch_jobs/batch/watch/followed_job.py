@@ -12,7 +12,7 @@ from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.followed_logs import FollowedLogs
 from airflow_batch_jobs.batch.watch.followed_parts import FollowedParts
 from airflow_batch_jobs.batch.watch.updates import Ended, NoAnswer, Problem, StatusChange
-from airflow_batch_jobs.errors import JobNotFoundError
+from airflow_batch_jobs.errors import BatchJobsError, JobNotFoundError, WaitCrashedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -132,9 +132,9 @@ class FollowedJob:
             self.alarm.ring()
 
     def fail(self, error: Exception) -> None:
-        """End the following with an error."""
+        """End the following with an error; one that is not ours becomes a `WaitCrashedError`."""
         if self._error is None:
-            self._error = error
+            self._error = error if isinstance(error, BatchJobsError) else WaitCrashedError(self._job_id, error)
             self.alarm.ring()
 
     def close(self) -> None:

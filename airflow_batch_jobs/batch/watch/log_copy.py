@@ -69,11 +69,14 @@ class LogCopy:
 
     async def _read(self, channel: Channel, scan: Scan) -> None:
         try:
-            page = await channel.ask(partial(fetch_page, request=scan.request(self._moment())))
-        except AwsError as error:
-            self._failed(scan, error)
-        else:
-            await self._feed(scan, page)
+            try:
+                page = await channel.ask(partial(fetch_page, request=scan.request(self._moment())))
+            except AwsError as error:
+                self._failed(scan, error)
+            else:
+                await self._feed(scan, page)
+        except Exception as error:  # noqa: BLE001 - it may have to do with one of the streams only
+            self._logs.refused(scan, _unreadable(scan, error), self._moment())
         finally:
             self._alarm.ring()
 
@@ -99,6 +102,7 @@ class LogCopy:
             self._logs.refused(scan, _unreadable(scan, error), now)
 
 
-def _unreadable(scan: Scan, error: AwsError) -> str:
+def _unreadable(scan: Scan, error: Exception) -> str:
     where = f"log group {scan.group.name} ({scan.group.region})"
-    return f"The job's log lines are not copied: {where} cannot be read. {error}"
+    why = error if isinstance(error, AwsError) else repr(error)
+    return f"The job's log lines are not copied: {where} cannot be read. {why}"

@@ -157,7 +157,10 @@ class WatchLoop:
         for number, job in enumerate([job for job in self._jobs if job.is_ending]):
             if number % _JOBS_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            job.look_for_end()
+            try:
+                job.look_for_end()
+            except Exception as error:  # noqa: BLE001 - it ends the one that it came from
+                job.fail(error)
 
     def _tell_problems(self) -> None:
         """Tell the followers when AWS has not answered for a while, and when it answers again."""

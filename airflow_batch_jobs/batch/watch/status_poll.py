@@ -1,4 +1,7 @@
-"""StatusPoll: asks DescribeJobs on behalf of all followers, a hundred jobs per call."""
+"""StatusPoll: asks DescribeJobs on behalf of all followers, a hundred jobs per call.
+
+Whatever goes wrong for one job, in its entry of an answer or where the answer is taken, ends at most the wait for it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
-from airflow_batch_jobs.batch.aws import trouble
+from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.operations import job_id_of
 from airflow_batch_jobs.batch.watch.alarm import Alarm
@@ -29,6 +32,9 @@ class PartLister(Protocol):
 
     def listed(self, job_ids: Sequence[str]) -> None:
         """Take the ids of the failed children, at most the first hundred; none if AWS does not tell."""
+
+    def fail(self, error: Exception) -> None:
+        """Take note that there will be no list, because of this error."""
 
 
 class StatusPoll:
@@ -87,24 +93,24 @@ class StatusPoll:
         job_ids = [question.job_id for question in questions]
         try:
             details = await self._channel.ask(partial(self._descriptions.ask, job_ids=job_ids))
-        except AwsError as error:
+        except Exception as error:  # noqa: BLE001 - it may have to do with one of the jobs only
             self._failed(questions, error, asked_at)
         else:
             for question in questions:
                 for asker in question.askers:
-                    asker.answered(question.job_id, details.get(question.job_id), asked_at)
+                    _answer(asker, question.job_id, details.get(question.job_id), asked_at)
         finally:
             self._alarm.ring()
 
-    def _failed(self, questions: list[Question], error: AwsError, asked_at: float) -> None:
-        kind = trouble(error)
+    def _failed(self, questions: list[Question], error: Exception, asked_at: float) -> None:
+        kind = trouble(error) if isinstance(error, AwsError) else Trouble.REFUSED
         if kind.retry:
             for question in questions:
                 self._queue.ask(question.job_id, question.askers, asked_at, is_part=question.is_part)
         elif kind.give_up:
             _fail([*questions, *self._queue], error)
         elif len(questions) > 1:
-            # One id that AWS objects to must not end the rest.
+            # One id that AWS objects to, or that we stumble over, must not end the rest.
             middle = len(questions) // 2
             self._refused.extend((questions[:middle], questions[middle:]))
         else:
@@ -117,9 +123,11 @@ class StatusPoll:
             if trouble(error).retry:
                 self._listings.append((array_id, lister))
             else:
-                lister.listed(())
+                _list(lister, ())
+        except Exception as error:  # noqa: BLE001 - it has to do with this array only
+            lister.fail(error)
         else:
-            lister.listed(job_ids)
+            _list(lister, job_ids)
         finally:
             self._alarm.ring()
 
@@ -134,25 +142,52 @@ class Descriptions:
     def __init__(self) -> None:
         self._held: WeakValueDictionary[tuple[str, int], JobDetail] = WeakValueDictionary()
 
-    def ask(self, batch: Service, job_ids: Sequence[str]) -> dict[str, JobDetail]:
-        """Describe up to a hundred jobs in one call, in the calling thread; unknown ones are left out."""
+    def ask(self, batch: Service, job_ids: Sequence[str]) -> dict[str, JobDetail | Exception]:
+        """Describe up to a hundred jobs in one call, in the calling thread.
 
-        def read(answer: Mapping[str, Any]) -> dict[str, JobDetail]:
-            return {job["jobId"]: self._read(job, batch.region_name()) for job in answer["jobs"]}
+        Returns:
+            The jobs by id, without those that AWS does not know; in place of one that cannot be read, the error.
+        """
+
+        def read(answer: Mapping[str, Any]) -> dict[str, JobDetail | Exception]:
+            region = batch.region_name()
+            jobs = [job for job in answer["jobs"] if isinstance(job, dict) and isinstance(job.get("jobId"), str)]
+            return {job["jobId"]: self._read(job, region) for job in jobs}
 
         return batch.call("describe_jobs", read, jobs=list(job_ids))
 
-    def _read(self, job: Mapping[str, Any], region: str) -> JobDetail:
+    def _read(self, job: Mapping[str, Any], region: str) -> JobDetail | Exception:
         words = job["jobId"], hash(repr(job))
         detail = self._held.get(words)
         if detail is None:
-            detail = self._held[words] = JobDetail.from_response(job, region)
+            try:
+                detail = self._held[words] = JobDetail.from_response(job, region)
+            except Exception as error:  # noqa: BLE001 - the other ninety-nine can be read
+                return error
         return detail
 
 
-def _fail(questions: Iterable[Question], error: AwsError) -> None:
+def _answer(asker: Asker, job_id: str, detail: JobDetail | Exception | None, asked_at: float) -> None:
+    if isinstance(detail, Exception):
+        asker.fail(detail)
+        return
+    try:
+        asker.answered(job_id, detail, asked_at)
+    except Exception as error:  # noqa: BLE001 - it ends the one that it came from
+        asker.fail(error)
+
+
+def _list(lister: PartLister, job_ids: Sequence[str]) -> None:
+    try:
+        lister.listed(job_ids)
+    except Exception as error:  # noqa: BLE001 - as above
+        lister.fail(error)
+
+
+def _fail(questions: Iterable[Question], error: Exception) -> None:
     for asker in {asker for question in questions for asker in question.askers}:
-        asker.fail(copy(error))  # each is raised somewhere else, and grows a traceback there
+        # Each copy is raised somewhere else, and grows a traceback there.
+        asker.fail(copy(error) if isinstance(error, AwsError) else error)
 
 
 def _failed_children(batch: Service, array_id: str) -> list[str]:

@@ -30,6 +30,8 @@ def test_a_job_that_aws_describes_in_the_same_words_is_the_same_detail(frozen_aw
     assert descriptions.ask(batch, [job_id])[job_id] is first
     frozen_aws.advance(60)
     last = descriptions.ask(batch, [job_id])[job_id]
+    assert isinstance(first, JobDetail)
+    assert isinstance(last, JobDetail)
     assert (first.status, last.status) == (JobStatus.RUNNING, JobStatus.SUCCEEDED)
 
 
@@ -41,6 +43,8 @@ def test_an_array_whose_children_move_is_another_detail(frozen_aws: LocalAws) ->
     first = descriptions.ask(batch, [job_id])[job_id]
     frozen_aws.advance(30)
     second = descriptions.ask(batch, [job_id])[job_id]
+    assert isinstance(first, JobDetail)
+    assert isinstance(second, JobDetail)
     assert first.children != second.children
 
 

@@ -16,6 +16,7 @@ from airflow_batch_jobs.errors import (
     EndpointError,
     JobNotFoundError,
     RequestRefusedError,
+    WaitCrashedError,
 )
 from tests.batch.virtual import VirtualAws, consume, follow_to_end, run, run_beside
 from tests.batch.watch.scripted import assert_complete, talking
@@ -173,8 +174,8 @@ def test_an_id_that_aws_takes_offence_at_ends_its_own_follower_only(frozen_aws: 
     assert all(isinstance(updates[-1], Ended) for number, updates in enumerate(outcomes) if number != 3)
 
 
-def test_a_bug_ends_every_follower_with_itself(frozen_aws: LocalAws) -> None:
-    """An unexpected error does not leave anything waiting: every follower raises it, and a new watch works."""
+def test_a_bug_that_concerns_all_leaves_nobody_waiting(frozen_aws: LocalAws) -> None:
+    """Every follower raises an error that names its job and the bug, and a new watch works."""
     ids = talking(frozen_aws, 3)
 
     class OurBugError(Exception):
@@ -187,7 +188,10 @@ def test_a_bug_ends_every_follower_with_itself(frozen_aws: LocalAws) -> None:
         watcher = VirtualAws(frozen_aws).watcher(broken)
         return await asyncio.gather(*(follow_to_end(watcher.follow(each)) for each in ids), return_exceptions=True)
 
-    assert [type(error) for error in run(main())] == [OurBugError] * 3
+    for job_id, error in zip(ids, run(main()), strict=True):
+        assert isinstance(error, WaitCrashedError)
+        assert isinstance(error.__cause__, OurBugError)
+        assert job_id in str(error)
 
     async def again() -> list[Update]:
         failing = [True]
@@ -200,7 +204,7 @@ def test_a_bug_ends_every_follower_with_itself(frozen_aws: LocalAws) -> None:
 
         watcher = VirtualAws(frozen_aws).watcher(clients)
         async with watcher.follow(ids[0]) as first:
-            with pytest.raises(OurBugError):
+            with pytest.raises(WaitCrashedError):
                 await anext(first)
             return await follow_to_end(watcher.follow(ids[0]))
 
