@@ -1,13 +1,17 @@
 """A real triggerer with hundreds of deferred tasks: stalls, lines, memory, calls, and how soon a job's end is known.
 
-Run `uv run python -m benchmarks.triggerer --tasks 1000`, or with `--flood`. Starts the local AWS and an Airflow of
-which only the triggerer runs, whose tasks are deferred already, prints a table and ends by itself within six minutes.
+Run `uv run python -m benchmarks.triggerer --tasks 1000`, or with `--flood`, or beside `--busy 4` loops. Starts the
+local AWS and an Airflow of which only the triggerer runs, whose tasks are deferred already, prints a table and ends by
+itself within six minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,10 +48,23 @@ def main() -> None:
             first_end=_FIRST_END_SECONDS,
             last_end=_LAST_END_SECONDS,
         )
-    figures = run_case(case)
+    with busy(options.busy):
+        figures = run_case(case)
     Console().print(table(case, figures))
     if options.json:
         options.json.write_text(json.dumps({"case": asdict(case), "figures": figures.to_dict()}, indent=2) + "\n")
+
+
+@contextmanager
+def busy(loops: int) -> Iterator[None]:
+    """Keep the machine busy with this many processes that do nothing but count."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def table(case: Case, figures: Figures) -> Table:
@@ -102,6 +119,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--flood", action="store_true", help="with jobs that write far more than is copied live")
     parser.add_argument("--floods", type=int, default=20, help="how many of them")
     parser.add_argument("--rate", type=float, default=2000.0, help="the lines a second of each of them")
+    parser.add_argument("--busy", type=int, default=0, help="how many busy loops compete for the machine")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     return parser.parse_args()
 
