@@ -96,6 +96,12 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         self._show(event.get("rendered") or {})
         return super().execute_complete(context, event)
 
+    def _last_plan(self, context: Context) -> WaitPlan | None:
+        """Show the definition again, for the same reason."""
+        if (plan := super()._last_plan(context)) is not None:
+            self._show(plan.rendered or {})
+        return plan
+
     def _plan(self, job_id: str, submitted_at: datetime | None = None) -> WaitPlan:
         fields = self._rendered_fields()
         plan = super()._plan(job_id, submitted_at)

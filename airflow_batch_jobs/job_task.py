@@ -62,6 +62,34 @@ class JobTask:
 
         return self._conclude(context["ti"], Outcome.from_event(event))
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after the trigger. If that has crashed, take its wait up again, three times at most.
+
+        Raises:
+            TaskDeferred: A new trigger waits.
+            TaskDeferralError: The trigger has crashed too often.
+        """
+        from airflow_batch_jobs.task import crash, log
+
+        told = next_kwargs or {}
+        resume: Any = super()  # of BaseOperator, or of BaseSensorOperator, which turns errors into skips
+        if not crash.has_happened(next_method, told) or (plan := self._last_plan(context)) is None:
+            return resume.resume_execution(next_method, next_kwargs, context)
+        cause = crash.cause(told)
+        again = crash.taken_up_again(plan, datetime.now(tz=UTC))
+        if again is None:
+            error = (
+                f"The trigger of batch job {plan.job_id} has crashed {plan.resumed + 1} times, the last time with "
+                f"{cause}. {self._give_up(context, plan)}"
+            )
+            return resume.resume_execution(next_method, {**told, "error": error}, context)
+        log.problem(
+            f"The trigger crashed ({cause}). The wait for job {plan.job_id} goes on at {again.begins_at:%H:%M:%S} UTC, "
+            f"time {again.resumed} of {len(crash.PAUSE_SECONDS)}."
+        )
+        log.note(f"The traceback of that trigger: {''.join(told.get('traceback') or ())}")
+        return self._conclude(context["ti"], self._wait_for_job(context, again))
+
     def on_kill(self) -> None:
         """Note that the task is being stopped. Runs in a signal handler, so what that means is decided elsewhere."""
         self._killed = True
@@ -87,7 +115,35 @@ class JobTask:
             submitted_at=submitted_at,
         )
 
-    def _wait_for_job(self, ti: Any, plan: WaitPlan) -> Outcome:
+    def _last_plan(self, context: Context) -> WaitPlan | None:
+        """Return the plan of the wait that this attempt has begun; None if its job is not known.
+
+        If the store does not have it, as for a wait that an older version began, the wait begins anew.
+        """
+        from airflow_batch_jobs.errors import RecordUnavailableError
+        from airflow_batch_jobs.task import log
+        from airflow_batch_jobs.task.record import TaskStateRecords, TaskStateWaits
+
+        store, ti = context["task_state_store"], context["ti"]
+        try:
+            self._is_recorded = TaskStateRecords(store).read() is not None
+            if (plan := TaskStateWaits(store, ti.try_number).read()) is not None:
+                return plan
+        except RecordUnavailableError as error:
+            log.note(f"{error} The wait begins anew, with all of its time.")
+        job_id = self._job_waited_for(ti)
+        return None if job_id is None else self._plan(job_id)
+
+    def _job_waited_for(self, ti: Any) -> str | None:
+        """Return the id of the job that this attempt waits for; None if it is not known."""
+        raise NotImplementedError
+
+    def _give_up(self, context: Context, plan: WaitPlan) -> str:
+        """Do with the job what has to be done before the task fails because of our crashes, and say what that is."""
+        del context
+        return f"Job {plan.job_id} keeps running."
+
+    def _wait_for_job(self, context: Context, plan: WaitPlan) -> Outcome:
         """Wait in the triggerer, which ends this process, or here.
 
         Raises:
@@ -97,14 +153,28 @@ class JobTask:
         """
         # A task that got SIGTERM meanwhile waits here, where the signal is handled.
         if self.deferrable and not self._killed:
-            self._defer(ti, plan)
-        return self._wait_here(ti, plan)
+            self._defer(context, plan)
+        return self._wait_here(context["ti"], plan)
 
-    def _defer(self, ti: Any, plan: WaitPlan) -> None:
+    def _defer(self, context: Context, plan: WaitPlan) -> None:
+        """Have a trigger wait. If it crashes it is gone with all that it knew, so the plan is kept.
+
+        Raises:
+            TaskDeferred: In any case but the next.
+            StaleAttemptError: Another attempt has taken over.
+        """
         from airflow.sdk.exceptions import TaskDeferred
 
+        from airflow_batch_jobs.errors import RecordUnavailableError
+        from airflow_batch_jobs.task import log
+        from airflow_batch_jobs.task.record import TaskStateWaits
         from airflow_batch_jobs.triggers import BatchJobTrigger
 
+        ti = context["ti"]
+        try:
+            TaskStateWaits(context["task_state_store"], ti.try_number).write(plan)
+        except RecordUnavailableError as error:
+            log.note(f"{error} Should the trigger crash, the wait begins anew, with all of its time.")
         trigger = BatchJobTrigger(
             **plan.to_dict(),
             finish_in_triggerer=self._may_finish_in_triggerer(),

@@ -150,22 +150,12 @@ class BatchJobOperator(JobTask, BaseOperator):
             reach("before-deferral", ti.run_id)
             if not self.wait and not self._killed:
                 return submitted.job_id
-            outcome = self._wait_for_job(ti, self._plan(submitted.job_id, submitted.submitted_at))
+            outcome = self._wait_for_job(context, self._plan(submitted.job_id, submitted.submitted_at))
         except AirflowTaskTimeout:
             if (ended := self._end_late(ti, submission)) is None:
                 raise
             outcome = ended
         return self._conclude(ti, outcome)
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after the trigger. If that has crashed and no retry will adopt the job, terminate the job."""
-        from airflow.sdk.exceptions import TaskDeferralError
-
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralError:
-            self._abandon(context)
-            raise
 
     def _take_definition(self, definition: JobDefinition | type[JobDefinition] | str) -> None:
         """Keep the typed object beside its reference: Airflow renders strings, and would call a class."""
@@ -261,22 +251,28 @@ class BatchJobOperator(JobTask, BaseOperator):
             outcome = self._wait_here(ti, replace(plan, deadline=datetime.now(tz=UTC)))
         return outcome
 
-    def _abandon(self, context: Context) -> None:
-        """Terminate the job of a trigger that has crashed, unless a retry will adopt it or is at work already."""
+    def _job_waited_for(self, ti: Any) -> str | None:
         from airflow_batch_jobs.batch.detail import JOB_XCOM
-        from airflow_batch_jobs.batch.operations import terminate
-        from airflow_batch_jobs.task import log, stop
-        from airflow_batch_jobs.task.record import TaskStateRecords
 
-        ti = context["ti"]
         job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
-        if not job or stop.retry_left(ti) or not self.terminate_on_kill:
-            return
+        return job["job_id"] if job else None
+
+    def _give_up(self, context: Context, plan: WaitPlan) -> str:
+        """Terminate the job, unless a retry will adopt it or another attempt is at work already."""
+        from airflow_batch_jobs.batch.operations import terminate
+        from airflow_batch_jobs.task import stop
+
+        if stop.retry_left(context["ti"]):
+            return "The job keeps running for the next attempt."
+        if not plan.terminate_on_kill:
+            return super()._give_up(context, plan)
+        if not self._is_recorded:  # it may be a newer attempt's by now
+            return f"Job {plan.job_id} may still be running."
         try:
-            if TaskStateRecords(context["task_state_store"]).read() is not None:
-                terminate(self._connection.clients(), job["job_id"], stop.TRIGGER_CRASHED)
+            terminate(self._connection.clients(), plan.job_id, stop.TRIGGER_CRASHED)
         except Exception as error:  # noqa: BLE001 - what ended the wait is what must be reported
-            log.problem(f"Job {job['job_id']} may still be running: {error}")
+            return f"Job {plan.job_id} could not be terminated and may still be running. {error}"
+        return "No retry is left, so the job was terminated."
 
 
 def _reference_of(definition: JobDefinition | type[JobDefinition] | str) -> str:

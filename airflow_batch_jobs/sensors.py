@@ -90,7 +90,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
             BatchJobsError: See `airflow_batch_jobs.errors`.
         """
         ti = context["ti"]
-        return self._conclude(ti, self._wait_for_job(ti, self._plan(self.job_id)))
+        return self._conclude(ti, self._wait_for_job(context, self._plan(self.job_id)))
 
     @property
     def _limit(self) -> timedelta:
@@ -110,6 +110,10 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(str(error)) from error
             raise
+
+    def _job_waited_for(self, ti: Any) -> str | None:
+        del ti
+        return str(self.job_id)
 
     def _time_is_up(self, job_id: str) -> BaseException:
         from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowTaskTimeout

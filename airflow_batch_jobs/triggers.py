@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_batch_jobs.batch.identity import TaskKey
+from airflow_batch_jobs.task import crash
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.handover import WaitPlan
-from airflow_batch_jobs.task.in_triggerer import TriggererWait
+from airflow_batch_jobs.task.in_triggerer import TriggererWait, shortest_deferral_seconds, undisturbed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
 
 class JobEvent(TriggerEvent):
@@ -31,6 +34,8 @@ class BatchJobTrigger(BaseTrigger):
 
     The deadline is the trigger's own, since Airflow's trigger timeout would run neither this code nor the operator's.
 
+    If it crashes, the worker that resumes the task defers to another one, which begins later, see `task.crash`.
+
     Args:
         job_id: The job.
         finish_in_triggerer: Whether to end the task here when the job has succeeded and all of its log is copied.
@@ -41,6 +46,10 @@ class BatchJobTrigger(BaseTrigger):
         verify: See `AwsConnection`.
         botocore_config: See `AwsConnection`.
         **plan: The other fields of `WaitPlan`, in their JSON form.
+
+    Raises:
+        TypeError: An argument cannot be read. For that Airflow fails the trigger alone; any other error would end the
+            triggerer, with all that wait in it.
     """
 
     def __init__(
@@ -57,7 +66,10 @@ class BatchJobTrigger(BaseTrigger):
         **plan: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's trigger is untyped
-        self.plan = WaitPlan.from_dict({"job_id": job_id, **plan})
+        try:
+            self.plan = WaitPlan.from_dict({"job_id": job_id, **plan})
+        except ValueError as error:
+            raise TypeError(str(error)) from error
         self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
         self.finish_in_triggerer = finish_in_triggerer
         self.try_number = try_number
@@ -77,16 +89,47 @@ class BatchJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the outcome."""
+        begun = asyncio.get_running_loop().time()
+        try:
+            event = await self._event()
+        except Exception:
+            await self._or_stop(self._stay_deferred(begun))
+            raise
+        yield event
+
+    async def _event(self) -> TriggerEvent:
+        await self._or_stop(crash.pause(self.plan))
         self._wait = wait = self._new_wait()
         outcome = await wait.run()
-        if await wait.has_finished(outcome):
-            yield TaskSuccessEvent()
-        else:
-            yield JobEvent(payload=outcome.to_event())
+        return TaskSuccessEvent() if await wait.has_finished(outcome) else JobEvent(payload=outcome.to_event())
+
+    async def _stay_deferred(self, begun: float) -> None:
+        """Leave the wait that has crashed, and keep the task deferred for as long as any has to be.
+
+        Args:
+            begun: When this trigger began, in seconds of the event loop. See `TriggererWait.run` for the reason.
+        """
+        crashed, self._wait = self._wait, None
+        if crashed is not None:
+            with suppress(Exception):  # the crash itself is what must be reported
+                await crashed.leave()
+        if self.task_instance is not None:
+            early = begun + shortest_deferral_seconds() - asyncio.get_running_loop().time()
+            await asyncio.sleep(max(0.0, early))
+
+    async def _or_stop(self, work: Awaitable[None]) -> None:
+        """Do something while no wait is there that could hear of a user's stop."""
+        try:
+            await work
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args:
+                await undisturbed(self.on_kill())
+            raise
 
     async def on_kill(self) -> None:
         """Terminate the job if `run` had no chance to; Airflow gives this method about a second."""
-        await (self._wait or self._new_wait()).kill()
+        self._wait = self._wait or self._new_wait()
+        await self._wait.kill()
 
     async def cleanup(self) -> None:
         """Save how far the log is copied, or forget it if the job has ended. Never stops the job."""

@@ -30,6 +30,8 @@ class WaitPlan:
         deadline: When the wait ends, aware UTC; None for no end.
         submitted_at: When the job was submitted, aware UTC: for a minute after it AWS may not know it yet.
         rendered: Handed back in the outcome, unchanged: what the resumed task would otherwise have forgotten.
+        resumed: How often the wait has been taken up again after a crash of its trigger.
+        begins_at: When the trigger begins to wait after such a crash, aware UTC; None for at once.
     """
 
     job_id: str
@@ -39,6 +41,8 @@ class WaitPlan:
     deadline: datetime | None = None
     submitted_at: datetime | None = None
     rendered: dict[str, Any] | None = None
+    resumed: int = 0
+    begins_at: datetime | None = None
 
     def __post_init__(self) -> None:
         """Read the interval, which a stored plan may have in any form.
@@ -54,9 +58,13 @@ class WaitPlan:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> WaitPlan:
-        """Read the JSON form, ignoring unknown fields."""
+        """Read the JSON form, ignoring unknown fields.
+
+        Raises:
+            ValueError: A time is not ISO 8601, or the interval is not a number above 0.
+        """
         known = {name: stored[name] for name in _PLAN_FIELDS if name in stored}
-        for name in ("deadline", "submitted_at"):
+        for name in ("deadline", "submitted_at", "begins_at"):
             if isinstance(known.get(name), str):
                 known[name] = datetime.fromisoformat(known[name])
         return cls(**known)

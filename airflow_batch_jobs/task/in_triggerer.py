@@ -85,7 +85,7 @@ class TriggererWait:
             try:
                 outcome = await self._wait.outcome()
                 if self._task is not None and not self._can_finish(outcome):
-                    early = begun + _shortest_deferral_seconds() - asyncio.get_running_loop().time()
+                    early = begun + shortest_deferral_seconds() - asyncio.get_running_loop().time()
                     await asyncio.sleep(max(0.0, early))
             except asyncio.CancelledError as cancelled:
                 # Airflow gives the reason only to what it calls a user action; without one the triggerer is shutting
@@ -208,6 +208,6 @@ async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
         raise error
 
 
-def _shortest_deferral_seconds() -> float:
+def shortest_deferral_seconds() -> float:
     """Return how long a task has to stay deferred before it can safely run again."""
     return float(conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)) + SCHEDULER_SECONDS

@@ -1,4 +1,8 @@
-"""The record of a submit in Airflow's task state store, where it outlives the attempts of a task instance."""
+"""What Airflow's task state store keeps of a task instance: the record of its submit, and the plan of its wait.
+
+The record outlives the attempts of a task instance. The plan is an attempt's own, for the worker that resumes after a
+crash of the trigger. Airflow answers None to an attempt that has been replaced, and refuses its writes.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse, GetTaskStateStore
 from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from airflow_batch_jobs.task import execution_timeout
+from airflow_batch_jobs.task.handover import WaitPlan
 from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, answered
 
 if TYPE_CHECKING:
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 
 #: The key of the record in the task state store.
 RECORD_KEY = "batch_job"
+#: That of the plan.
+WAIT_KEY = "batch_job_wait"
 #: The statuses by which the API server says that the attempt is over: its token is frozen or another attempt's, or its
 #: id is gone. Anything else is a failure of the server or of the way to it.
 _OVER = frozenset({401, 403, 404, 410})
@@ -38,11 +45,7 @@ class TaskStateRecords:
         Raises:
             RecordUnavailableError: The API server does not answer.
         """
-        try:
-            with execution_timeout.held():
-                stored = self._store.get(RECORD_KEY)
-        except AirflowRuntimeError as error:
-            raise _store_error(error) from error
+        stored = _get(self._store, RECORD_KEY)
         return Record.from_dict(stored) if isinstance(stored, dict) else None
 
     def write(self, record: Record) -> None:
@@ -52,11 +55,40 @@ class TaskStateRecords:
             StaleAttemptError: Another attempt has taken over.
             RecordUnavailableError: The API server does not answer.
         """
-        try:
-            with execution_timeout.held():
-                self._store.set(RECORD_KEY, record.to_dict())
-        except AirflowRuntimeError as error:
-            raise _store_error(error) from error
+        _set(self._store, RECORD_KEY, record.to_dict())
+
+
+class TaskStateWaits:
+    """Reads and writes the plan of an attempt's wait.
+
+    Args:
+        store: Airflow's.
+        try_number: The attempt; the plan of an earlier one is none.
+    """
+
+    def __init__(self, store: TaskStateStoreAccessor, try_number: int) -> None:
+        self._store = store
+        self._try_number = try_number
+
+    def read(self) -> WaitPlan | None:
+        """Return the plan; None if there is none.
+
+        Raises:
+            RecordUnavailableError: The API server does not answer.
+        """
+        stored = _get(self._store, WAIT_KEY)
+        if not isinstance(stored, dict) or stored.get("try_number") != self._try_number:
+            return None
+        return WaitPlan.from_dict(stored)
+
+    def write(self, plan: WaitPlan) -> None:
+        """Write the plan.
+
+        Raises:
+            StaleAttemptError: Another attempt has taken over.
+            RecordUnavailableError: The API server does not answer.
+        """
+        _set(self._store, WAIT_KEY, {**plan.to_dict(), "try_number": self._try_number})
 
 
 async def has_record(ti_id: Any, seconds: float = ANSWER_SECONDS) -> bool:
@@ -77,6 +109,22 @@ async def _is_readable(ti_id: Any) -> bool:
     if isinstance(answer, ErrorResponse) and answer.error is not ErrorType.TASK_STORE_NOT_FOUND:
         raise AirflowRuntimeError(answer)
     return not isinstance(answer, ErrorResponse)
+
+
+def _get(store: TaskStateStoreAccessor, key: str) -> Any:
+    try:
+        with execution_timeout.held():
+            return store.get(key)
+    except AirflowRuntimeError as error:
+        raise _store_error(error) from error
+
+
+def _set(store: TaskStateStoreAccessor, key: str, value: Any) -> None:
+    try:
+        with execution_timeout.held():
+            store.set(key, value)
+    except AirflowRuntimeError as error:
+        raise _store_error(error) from error
 
 
 def _store_error(error: Any) -> StaleAttemptError | RecordUnavailableError:

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 PAGES = (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md")
 #: Words in code that name nothing in this repository: of shells, of Airflow, of AWS.
 OF_OTHERS = {
-    "Airflow's": {"SUPERVISOR_COMMS", "_serialize_rendered_fields", "SET_DURING_EXECUTION", "_post_execute_hook"},
+    "Airflow's": {
+        "SUPERVISOR_COMMS",
+        "_serialize_rendered_fields",
+        "SET_DURING_EXECUTION",
+        "_post_execute_hook",
+    },
     "of its triggers": {
         "TaskSuccessEvent",
-        "TaskDeferralError",
+        "TypeError",
         "context_carrier",
         "<task>_<index>",
     },
@@ -29,7 +34,7 @@ OF_OTHERS = {
     "of its SDK": {"should_hide_value_for_key", "execution_timeout"},
     "commands": {"redis-server", "airflow-batch-jobs"},
     "options": {"--help", "deferrable=False", "[batch_jobs]", "__init__"},
-    "stored": {"batch_job", "batch_job_log_cursor"},
+    "stored": {"batch_job", "batch_job_log_cursor", "batch_job_wait"},
 }
 
 

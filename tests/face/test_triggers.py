@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 from airflow_batch_jobs.triggers import BatchJobTrigger, JobEvent
 
 #: The arguments of a trigger as version 0.1.0 stores them: keep it, and add one of each version that stores more.
-STORED: dict[str, Any] = {
+FIRST_STORED: dict[str, Any] = {
     "job_id": "1a2b",
     "poll_interval": 5.0,
     "copy_logs": True,
@@ -24,13 +26,16 @@ STORED: dict[str, Any] = {
     "verify": None,
     "botocore_config": {"connect_timeout": 5},
 }
+#: As they are stored since a wait outlives the crash of its trigger.
+STORED: dict[str, Any] = {**FIRST_STORED, "resumed": 1, "begins_at": "2026-11-23T12:30:00+00:00"}
 
 
-def test_a_trigger_is_made_again_of_what_it_stores() -> None:
+@pytest.mark.parametrize("stored", [FIRST_STORED, STORED])
+def test_a_trigger_is_made_again_of_what_it_stores(stored: dict[str, Any]) -> None:
     """Class path and arguments outlive restarts and upgrades."""
-    path, arguments = BatchJobTrigger(**STORED).serialize()
+    path, arguments = BatchJobTrigger(**stored).serialize()
     assert path == "airflow_batch_jobs.triggers.BatchJobTrigger"
-    assert arguments.items() >= STORED.items()
+    assert arguments.items() >= stored.items()
 
 
 def test_a_trigger_needs_no_more_than_a_job() -> None:

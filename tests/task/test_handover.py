@@ -82,6 +82,8 @@ def test_an_error_crosses_to_the_worker() -> None:
         deadline=st.none() | st.datetimes(timezones=st.just(UTC)),
         submitted_at=st.none() | st.datetimes(timezones=st.just(UTC)),
         rendered=st.none() | st.dictionaries(st.text(), st.text()),
+        resumed=st.integers(min_value=0),
+        begins_at=st.none() | st.datetimes(timezones=st.just(UTC)),
     )
 )
 def test_a_plan_is_read_as_it_was_stored(plan: WaitPlan) -> None:

@@ -12,7 +12,8 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 
 from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
-from airflow_batch_jobs.task.record import RECORD_KEY, TaskStateRecords, has_record
+from airflow_batch_jobs.task.handover import WaitPlan
+from airflow_batch_jobs.task.record import RECORD_KEY, WAIT_KEY, TaskStateRecords, TaskStateWaits, has_record
 from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, UnansweredError
 from tests.batch.virtual import run
 
@@ -28,6 +29,21 @@ RECORD = Record(
     max_tries=0,
     sent_at="2026-11-23T12:00:00+00:00",
 )
+
+
+#: The plan of a wait as it is stored, and the attempt that stored it.
+STORED_WAIT = {
+    "job_id": "1a2b",
+    "poll_interval": 5.0,
+    "copy_logs": True,
+    "terminate_on_kill": True,
+    "deadline": "2026-11-23T13:00:00+00:00",
+    "submitted_at": "2026-11-23T12:00:00+00:00",
+    "rendered": {"definition": "align:7"},
+    "resumed": 1,
+    "begins_at": "2026-11-23T12:30:00+00:00",
+    "try_number": 2,
+}
 
 
 class Store:
@@ -58,6 +74,11 @@ def records(store: Store) -> TaskStateRecords:
     return TaskStateRecords(store)  # type: ignore[arg-type]  # it has all that is used
 
 
+def waits(store: Store, try_number: int = 2) -> TaskStateWaits:
+    """Return the plans in a store."""
+    return TaskStateWaits(store, try_number)  # type: ignore[arg-type]  # likewise
+
+
 def test_a_record_is_read_as_it_was_written() -> None:
     """Under the key that an earlier version uses."""
     store = Store()
@@ -72,6 +93,20 @@ def test_what_is_no_record_is_none() -> None:
     store = Store()
     store.stored[RECORD_KEY] = "somebody else's"
     assert records(store).read() is None
+
+
+def test_a_plan_is_read_as_it_was_written_by_its_attempt_alone() -> None:
+    """The store outlives attempts; another one waits for another job, or until another time."""
+    store = Store()
+    assert waits(store).read() is None
+    store.stored["batch_job_wait"] = {**STORED_WAIT, "later": 1}
+    plan = waits(store).read()
+    assert plan == WaitPlan.from_dict(STORED_WAIT)
+    waits(store).write(plan)
+    assert store.stored == {WAIT_KEY: STORED_WAIT}
+    assert waits(store, 3).read() is None
+    store.stored[WAIT_KEY] = "somebody else's"
+    assert waits(store).read() is None
 
 
 @pytest.mark.parametrize(
@@ -92,6 +127,10 @@ def test_a_refusal_means_that_the_attempt_is_over_and_a_failure_does_not(status:
         records(Store(status)).read()
     with pytest.raises(kind):
         records(Store(status)).write(RECORD)
+    with pytest.raises(kind):
+        waits(Store(status)).read()
+    with pytest.raises(kind):
+        waits(Store(status)).write(WaitPlan(job_id="1a2b"))
 
 
 @pytest.mark.parametrize("is_replaced", [True, False])
