@@ -26,6 +26,7 @@ from airflow_batch_jobs.task.stop import Verdict, in_triggerer, is_newer
 from tests.model.attempt import attempt_steps, told_state, waits_for_minute
 from tests.model.world import (
     FINAL_STATES,
+    MOST_RESUMED,
     NO_JOB,
     Result,
     Rules,
@@ -170,7 +171,8 @@ def _airflow_steps(world: World, setting: Setting) -> Iterator[Step]:
         generation = (task.max_tries * rules.max_tries_count, task.carrier * rules.carrier_counts)
         worker = Worker(task.attempt, task.run, task.max_tries, generation, request=task.request)
         # Airflow clears the XComs of a task whenever an attempt begins.
-        after = world._replace(task=task._replace(state="running"), workers=(*world.workers, worker), xcom=None)
+        begun = task._replace(state="running", resumed=0)
+        after = world._replace(task=begun, workers=(*world.workers, worker), xcom=None)
         yield Step(f"attempt {task.attempt} begins", after)
     elif task.state == "running":
         process = [worker for worker in world.workers if worker.attempt == task.attempt]
@@ -183,20 +185,27 @@ def _airflow_steps(world: World, setting: Setting) -> Iterator[Step]:
             after = world._replace(runners=(*world.runners, runner))
             yield Step("a triggerer picks the trigger up", after)
     elif task.state == "resuming":
-        yield Step(f"attempt {task.attempt} ends as its job, which {task.result}", _resume(world))
+        yield _resume(world, setting)
         if world.left.crashes:
             after = world._replace(task=_after_failure(task)).spend("crashes")
             yield Step(f"attempt {task.attempt} is killed when it resumes", after, is_due=False)
 
 
-def _resume(world: World) -> World:
+def _resume(world: World, setting: Setting) -> Step:
     task = world.task
+    who = f"attempt {task.attempt}"
     if task.result == "succeeded":
-        return world._replace(task=task._replace(state="success", job=NO_JOB, result=""))
-    # A crashed trigger's job is left to the retry; where none is left, the attempt ends what the XCom names.
-    is_abandoned = task.result == "crashed" and task.attempt > task.max_tries and world.xcom is not None
-    after = world.terminate(world.xcom.job, by_owner=True) if is_abandoned and world.xcom else world
-    return after._replace(task=_after_failure(task))
+        after = world._replace(task=task._replace(state="success", job=NO_JOB, result=""))
+        return Step(f"{who} ends as its job, which succeeded", after)
+    if task.result == "failed":
+        return Step(f"{who} ends as its job, which failed", world._replace(task=_after_failure(task)))
+    is_last = task.resumed == MOST_RESUMED
+    if setting.rules.resume_after_crash and not is_last:
+        again = task._replace(state="deferred", result="", resumed=task.resumed + 1)
+        return Step(f"{who} takes its wait up again", world._replace(task=again))
+    # The job is left to the retry; where none is left, nobody would watch it.
+    after = world if task.attempt <= task.max_tries else world.terminate(task.job, by_owner=is_last)
+    return Step(f"{who} ends, since its trigger crashed", after._replace(task=_after_failure(task)))
 
 
 def _after_failure(task: TaskInstance) -> TaskInstance:

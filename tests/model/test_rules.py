@@ -42,16 +42,30 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "a stalled triggerer and a clear": (Scenario(Disturbances(stalls=1, clears=1)), 2_600),
     "two stalled triggerers and a clear": (Scenario(Disturbances(stalls=2, clears=1)), 14_000),
     "a stalled triggerer, a clear and a crash": (Scenario(Disturbances(stalls=1, clears=1, crashes=1)), 19_000),
-    "a stalled triggerer, a clear and a crashed trigger": (
-        Scenario(Disturbances(stalls=1, clears=1, trigger_crashes=1)),
-        14_000,
+    "a stalled triggerer, a clear and a trigger that crashes again and again": (
+        Scenario(Disturbances(stalls=1, clears=1, trigger_crashes=4)),
+        36_000,
     ),
-    "a stalled triggerer and a crashed trigger": (Scenario(Disturbances(stalls=1, trigger_crashes=1)), 150),
+    "a stalled triggerer and a trigger that crashes again and again": (
+        Scenario(Disturbances(stalls=1, trigger_crashes=4)),
+        340,
+    ),
     "a stalled triggerer, a pause and a failed job": (
         Scenario(Disturbances(stalls=1, pauses=1, job_failures=1)),
         2_100,
     ),
-    "a crashed trigger without a retry": (Scenario(Disturbances(trigger_crashes=1), retries=0), 18),
+    "a crashed trigger without a retry": (Scenario(Disturbances(trigger_crashes=1), retries=0), 22),
+    "a trigger that crashes again and again": (Scenario(Disturbances(trigger_crashes=5)), 65),
+    "a trigger that crashes again and again without a retry": (
+        Scenario(Disturbances(trigger_crashes=5), retries=0),
+        43,
+    ),
+    "a trigger that crashes again and again, and a clear": (
+        Scenario(Disturbances(trigger_crashes=4, clears=1), listings_lag=True),
+        6_900,
+    ),
+    "a crashed trigger and a user's stop": (Scenario(Disturbances(trigger_crashes=2, marks=1)), 87),
+    "a crashed trigger and a crash": (Scenario(Disturbances(trigger_crashes=2, crashes=1), listings_lag=True), 310),
     "a store out of order": (Scenario(Disturbances(outages=2)), 49),
     "a store out of order and a crash": (Scenario(Disturbances(outages=2, crashes=1)), 330),
     "a retry that asks for something else": (
@@ -80,9 +94,9 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
         4_600,
     ),
     "a scheduler's death without a retry": (Scenario(Disturbances(resets=1), waits_on_worker=True, retries=0), 160),
-    "a scheduler's death, a stalled triggerer and a crashed trigger": (
-        Scenario(Disturbances(resets=1, stalls=1, trigger_crashes=1), retries=0),
-        1_100,
+    "a scheduler's death, a stalled triggerer and a trigger that crashes again and again": (
+        Scenario(Disturbances(resets=1, stalls=1, trigger_crashes=4), retries=0),
+        4_100,
     ),
     "an eviction": (Scenario(Disturbances(evictions=1), waits_on_worker=True), 26),
     "an eviction and a clear without a retry": (
@@ -101,9 +115,9 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
         950,
     ),
     "a timeout and a clear": (Scenario(Disturbances(timeouts=1, clears=1), listings_lag=True), 8_700),
-    "a timeout, a stalled triggerer and a crashed trigger": (
-        Scenario(Disturbances(timeouts=1, stalls=1, trigger_crashes=1)),
-        1_150,
+    "a timeout, a stalled triggerer and a trigger that crashes again and again": (
+        Scenario(Disturbances(timeouts=1, stalls=1, trigger_crashes=4)),
+        3_300,
     ),
 }
 
@@ -178,13 +192,18 @@ BROKEN = [
     ("fence_before_end", "I2", "a pause of a retry that asks for something else"),
     ("fence_before_timeout", "I2", "a timeout and a pause"),
     ("fence_before_timeout", "I2", "a timeout and a scheduler's death without a retry"),
-    ("fence_before_timeout", "I2", "a timeout, a stalled triggerer and a crashed trigger"),
+    ("fence_before_timeout", "I2", "a timeout, a stalled triggerer and a trigger that crashes again and again"),
     ("xcom_attempt_marks", "I2", "a stalled triggerer, a pause and a failed job"),
     ("fence_before_eviction", "I2", "a scheduler's death without a retry"),
     ("newer_by_try_number", "I2", "a stalled triggerer, a user's stop, and a clear after retries were lowered"),
-    ("no_state_is_no_stop", "I2", "a scheduler's death, a stalled triggerer and a crashed trigger"),
+    (
+        "no_state_is_no_stop",
+        "I2",
+        "a scheduler's death, a stalled triggerer and a trigger that crashes again and again",
+    ),
+    ("resume_after_crash", "I2", "a crashed trigger without a retry"),
     ("ask_state_before_kill", "I2", "a stalled triggerer"),
-    ("leave_on_the_way", "I2", "a stalled triggerer and a crashed trigger"),
+    ("leave_on_the_way", "I2", "a stalled triggerer and a trigger that crashes again and again"),
     ("ask_state_on_worker", "I2", "an eviction"),
     ("sweep_lists_first", "I2", "a clear and a user's stop"),
     *(("sweep", "I1", name) for name in SWEPT),

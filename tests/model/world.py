@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import Literal, NamedTuple, TypeVar
 
+from airflow_batch_jobs.task.crash import PAUSE_SECONDS
+
 #: The maximum of tries and the carrier, as far as the rules let them count.
 Generation = tuple[int, int]
 JobStatus = Literal["active", "ending", "succeeded", "failed"]
@@ -39,6 +41,8 @@ Result = Literal["", "succeeded", "failed", "crashed"]
 
 FINAL_STATES = frozenset({"success", "failed"})
 NO_JOB = -1
+#: How often the wait of a crashed trigger is taken up again.
+MOST_RESUMED = len(PAUSE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,8 @@ class Rules:
     newer_by_try_number: bool = True
     #: A task without a state is between two attempts; only a user's mark, or that it is gone, is a stop.
     no_state_is_no_stop: bool = True
+    #: The wait of a trigger that crashed is taken up again, three times.
+    resume_after_crash: bool = True
     #: A triggerer asks for the task's state before it terminates.
     ask_state_before_kill: bool = True
     #: In a triggerer, a task between two attempts keeps its job.
@@ -159,6 +165,7 @@ class TaskInstance(NamedTuple):
     run: int = 1
     job: int = NO_JOB  # the trigger's
     result: Result = ""
+    resumed: int = 0  # how often the attempt's wait has been taken up again
     requests: tuple[int, ...] = (1,)  # what the attempts ask for; the last stands for all after it
 
     @property
