@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CURSOR_XCOM = "batch_job_log_cursor"
 #: The time between two saves of the cursors while lines flow, or more if the shared rate is used up.
 CURSOR_SECONDS = 30.0
+#: How many triggerers are remembered that wrote the log of one attempt.
+_MOST_WRITERS = 20
 
 
 class SavedLog(WaitListener):
@@ -43,6 +45,7 @@ class SavedLog(WaitListener):
         self._fetched: asyncio.Task[Any] | None = None
         self._is_stored = False
         self._saved_at = float("-inf")
+        self._writers: list[str] = []
 
     async def ask_ahead(self) -> None:
         """Ask before the answer is needed. A failure does not matter: `load_cursors` asks again."""
@@ -55,7 +58,8 @@ class SavedLog(WaitListener):
         """Return where an earlier run left the log; asked once there is a log, unless it was asked ahead.
 
         Airflow uploads what a trigger has logged once the trigger has ended, but not if its triggerer is stopped or
-        dies, and shows nothing else for a finished task. So if logs are remote, the whole log is copied once more.
+        dies, and shows nothing else for a finished task. So if logs are remote, the whole log is copied once more; and
+        also if an earlier trigger of the attempt wrote in this very triggerer, which has emptied that file.
         """
         try:
             saved = await self._fetch()
@@ -69,6 +73,10 @@ class SavedLog(WaitListener):
             log.note(
                 "The log is copied from its beginning: what an earlier triggerer wrote is not in the remote log store."
             )
+            return {}
+        self._writers = saved.get("writers", [])
+        if self._triggerer.name in self._writers:
+            log.note("The log is copied from its beginning: Airflow has emptied what an earlier trigger wrote here.")
             return {}
         if not saved.get("left"):
             self._note_gap(saved.get("saved_at"))
@@ -124,7 +132,8 @@ class SavedLog(WaitListener):
         if cursors:
             self._is_stored = True
             saved = {"job_id": self._job_id, "streams": cursors, "saved_at": _now().isoformat(), "left": left}
-            await self._task.set_xcom(CURSOR_XCOM, saved)
+            writers = list(dict.fromkeys([*self._writers, self._triggerer.name]))[-_MOST_WRITERS:]
+            await self._task.set_xcom(CURSOR_XCOM, saved | {"writers": writers})
 
     async def forget(self) -> None:
         """Forget it: the job has ended.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import deque
 from contextvars import Context
 from typing import TYPE_CHECKING
@@ -38,12 +39,14 @@ class Triggerer:
     """One event loop of triggers.
 
     Attributes:
+        name: Tells it from every other one.
         questions: Held while the API server is asked something that can wait.
         cursor_writes: Bounds how often cursors are saved.
         link_writes: Bounds how often links are saved.
     """
 
     def __init__(self) -> None:
+        self.name = secrets.token_hex(4)
         self.questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self.cursor_writes = WriteRate(WRITES_PER_SECOND)
         self.link_writes = WriteRate(WRITES_PER_SECOND)

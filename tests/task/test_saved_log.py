@@ -70,6 +70,26 @@ def test_a_log_begins_anew_where_logs_are_remote(api_server: ApiServer, monkeypa
     assert ["copied from its beginning" in entry["event"] for entry in entries] == [True]
 
 
+def test_a_log_begins_anew_where_its_own_triggerer_has_written_before() -> None:
+    """Airflow opens the file of an attempt and a triggerer anew for each trigger; another triggerer's file stays."""
+
+    async def copied(triggerer: Triggerer) -> Mapping[str, Any]:
+        log = saved_log(triggerer)
+        found = await log.load_cursors()
+        await log.save(CURSORS, left=True)
+        return found
+
+    async def main() -> list[Mapping[str, Any]]:
+        one, other = Triggerer(), Triggerer()
+        return [await copied(each) for each in (one, one, other, other, one)]
+
+    with capture_logs() as entries:
+        assert run(main()) == [{}, {}, CURSORS, {}, {}]
+    assert [entry["event"] for entry in entries] == [
+        "The log is copied from its beginning: Airflow has emptied what an earlier trigger wrote here."
+    ] * 3
+
+
 def test_cursors_are_saved_every_half_minute_while_lines_flow(api_server: ApiServer) -> None:
     """However many lines there are."""
 
