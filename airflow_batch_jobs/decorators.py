@@ -75,6 +75,16 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
             DefinitionError: The function did not return a JobDefinition.
             BatchJobsError: See `airflow_batch_jobs.errors`.
         """
+        if self._refusal is None:
+            try:
+                self._show(self._returned(context).plain())
+            except Exception as error:  # noqa: BLE001 - a user's function can raise anything
+                self._refusal = error  # as for fields that cannot be rendered
+        self._send_rendered_fields()
+        return BatchJobOperator.execute(self, context)
+
+    def _returned(self, context: Context) -> JobDefinition:
+        """Call the function."""
         from airflow_batch_jobs.task.masking import mask_secrets
 
         context_merge(context, self.op_kwargs)
@@ -87,9 +97,7 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
             )
         mask_secrets(definition.to_data())
         # Anything that looks like a template here is a value, and is checked as one.
-        self._show(definition.with_parameters({}).plain())
-        self._send_rendered_fields()
-        return BatchJobOperator.execute(self, context)
+        return definition.with_parameters({})
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Show the definition again, since this process does not know it yet, then take over from the trigger."""

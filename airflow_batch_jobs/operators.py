@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 
 
+#: The template fields without which AWS cannot be asked.
+_CONNECTION_FIELDS = ("aws_conn_id", "region_name", "verify", "botocore_config")
+#: Those by which an earlier attempt's job is found, so they are rendered before what may be refused.
+_LOOK_FIELDS = ("job_queue", "job_name")
+
+
 class BatchJobOperator(JobTask, BaseOperator):
     """Run an AWS Batch job at a pinned revision of its definition.
 
@@ -67,10 +73,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         "container_overrides",
         "submit_options",
         "job_name",
-        "aws_conn_id",
-        "region_name",
-        "verify",
-        "botocore_config",
+        *_CONNECTION_FIELDS,
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "parameters": "json",
@@ -80,6 +83,8 @@ class BatchJobOperator(JobTask, BaseOperator):
     }
     operator_extra_links = JOB_LINKS
     ui_color = "#ffe0b8"
+    #: Why the rendered fields make no request; raised only where one would be sent.
+    _refusal: Exception | None = None
 
     def __init__(  # noqa: PLR0913 - each is a decision of the DAG's author
         self,
@@ -105,9 +110,8 @@ class BatchJobOperator(JobTask, BaseOperator):
         # A template that renders to text such as "20260131" must stay text, even in a DAG that renders native objects.
         kwargs.setdefault("render_template_as_native_obj", False)
         super().__init__(**kwargs)
-        self._take_definition(definition)
+        self._take(definition, parameters)
         # These have their declared types only after rendering.
-        self.parameters: Any = parameters
         self.job_queue = job_queue
         self.container_overrides: Any = container_overrides
         self.submit_options: Any = submit_options
@@ -122,7 +126,6 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        self._check_literals()
 
     def execute(self, context: Context) -> str:
         """Submit the job, then wait for it.
@@ -135,13 +138,14 @@ class BatchJobOperator(JobTask, BaseOperator):
 
         from airflow_batch_jobs.task.submitting import submission_for, submit
 
-        ti = context["ti"]
+        ti, request = context["ti"], self._request()
         submission = submission_for(
             context,
-            self._request(),
+            request,
             self._connection.clients(),
             job_name=self.job_name,
             is_detached=not (self.wait and self.terminate_on_kill),
+            refusal=self._refusal,
         )
         try:
             submitted, job = submit(submission)
@@ -157,10 +161,25 @@ class BatchJobOperator(JobTask, BaseOperator):
             outcome = ended
         return self._conclude(ti, outcome)
 
+    def _take(self, definition: Any, parameters: Any) -> None:
+        """Keep what is to run, and find at parse time what can be found then.
+
+        A mapped task is made when it is about to run, so an error is kept as one of rendering is.
+        """
+        self.parameters: Any = parameters
+        try:
+            self._take_definition(definition)
+            self._check_literals()
+        except DefinitionError as error:
+            if not getattr(self, "_BaseOperator__from_mapped", False):
+                raise
+            self._refusal = error
+
     def _take_definition(self, definition: JobDefinition | type[JobDefinition] | str) -> None:
         """Keep the typed object beside its reference: Airflow renders strings, and would call a class."""
         self._typed = None if isinstance(definition, str) else definition
-        self.definition: Any = _reference_of(definition)
+        self.definition: Any = ""
+        self.definition = _reference_of(definition)
 
     def _check_literals(self) -> None:
         """Find at parse time what can be found then: literal parameters that do not fit the definition."""
@@ -184,10 +203,23 @@ class BatchJobOperator(JobTask, BaseOperator):
 
         The definition's own values are rendered separately from `parameters`, never merged with them first:
         `parameters` may be data from upstream, which is not a template.
+
+        An error is kept: an earlier attempt's job is looked for all the same, and only what is sent has to be whole.
         """
-        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        if parent is self:
+        from airflow_batch_jobs.task.masking import mask_secrets
+
+        render = super()._do_render_template_fields
+        if parent is not self:
+            render(parent, template_fields, context, jinja_env, seen_oids)
+            return
+        names = sorted(template_fields, key=lambda name: name not in _LOOK_FIELDS)
+        render(self, [name for name in names if name in _CONNECTION_FIELDS], context, jinja_env, seen_oids)
+        try:
+            render(self, [name for name in names if name not in _CONNECTION_FIELDS], context, jinja_env, seen_oids)
             self._complete(lambda own: self.render_template(own, context, jinja_env, seen_oids))
+        except Exception as error:  # noqa: BLE001 - a template can raise anything
+            self._refusal = self._refusal or error
+            mask_secrets(self.parameters, self.container_overrides, self.submit_options)
 
     def _complete(self, render: Any) -> None:
         """Make the typed definition from the rendered values, and show it in `definition` and `parameters`."""
@@ -208,16 +240,24 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.parameters = typed.to_dict()
 
     def _request(self) -> SubmitRequest:
-        """Return the SubmitJob request made of the rendered fields, which does not yet say whose job it is."""
+        """Return the SubmitJob request made of the rendered fields, which does not yet say whose job it is.
+
+        If they make none, what is known of it serves to look for a job.
+        """
         from airflow_batch_jobs.batch.request import SubmitRequest
 
-        return SubmitRequest(
-            job_queue=self.job_queue,
-            job_definition=self.definition,
-            parameters=dict(self.parameters or {}),
-            container_overrides=dict(self.container_overrides or {}),
-            options=dict(self.submit_options or {}),
-        )
+        if self._refusal is None:
+            try:
+                return SubmitRequest(
+                    job_queue=self.job_queue,
+                    job_definition=self.definition,
+                    parameters=dict(self.parameters or {}),
+                    container_overrides=dict(self.container_overrides or {}),
+                    options=dict(self.submit_options or {}),
+                )
+            except (TypeError, ValueError) as error:  # one of them is no mapping
+                self._refusal = error
+        return SubmitRequest(job_queue=str(self.job_queue), job_definition=str(self.definition))
 
     def _plan(self, job_id: str, submitted_at: datetime | None = None) -> WaitPlan:
         return super()._plan(job_id, submitted_at or datetime.now(tz=UTC))

@@ -111,6 +111,8 @@ class Submission:
         job_name: The readable part of the job's name; None for `<dag>-<task>`.
         is_detached: Whether the job may outlive its task instance.
         check: Returns the definition that would run; raises what is wrong with the request. Only asked before a send.
+        refusal: Why there is no request that could be sent; None if there is one. Then `request` only tells where to
+            look.
         clock: Time and sleep.
     """
 
@@ -122,6 +124,7 @@ class Submission:
     check: Callable[[SubmitRequest], str] = attrgetter("job_definition")
     job_name: InitVar[str | None] = None
     is_detached: bool = False
+    refusal: Exception | None = None
     clock: Clock = field(default_factory=SystemClock)
     _prefix: str = field(init=False)
     _is_recorded: bool = field(default=False, init=False)
@@ -139,6 +142,7 @@ class Submission:
             StaleAttemptError: Another attempt has taken over.
             SubmitUnansweredError: It is unknown whether a job was started.
             AwsError: AWS refused.
+            Exception: The `refusal`.
         """
         record = self.store.read()
         is_first = record is None and self.identity.try_number == 1
@@ -163,6 +167,8 @@ class Submission:
         return [self._submitted(job) for job in own if job.status.is_active and not job.is_terminated]
 
     def _send(self, earlier: Record | None) -> Submitted:
+        if self.refusal is not None:
+            raise self.refusal
         definition, digest = self.check(self.request), self.request.digest()
         record = self._record(digest, self.request.job_name, self.request.job_queue, self.clock.now())
         reach("before-record", self.identity.key.run_id)
@@ -269,6 +275,8 @@ class Submission:
 
     def _digest(self) -> str | None:
         """Return the request's digest; None if it would be refused: then it is not a reason to leave what runs."""
+        if self.refusal is not None:
+            return None
         try:
             self.request.validate()
             return self.request.digest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk._shared.secrets_masker import should_hide_value_for_key  # it has no public name
@@ -39,6 +39,6 @@ def named_values(part: Any) -> Iterator[tuple[str, str]]:
                 yield str(key), each
             else:
                 yield from named_values(each)
-    elif isinstance(part, Iterable) and not isinstance(part, str):
+    elif isinstance(part, Collection) and not isinstance(part, str):
         for each in part:
             yield from named_values(each)

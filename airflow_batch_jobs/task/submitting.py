@@ -35,7 +35,13 @@ def identity_of(ti: Any) -> TaskIdentity:
 
 
 def submission_for(
-    context: Context, request: SubmitRequest, clients: ClientFactory, *, job_name: str | None, is_detached: bool
+    context: Context,
+    request: SubmitRequest,
+    clients: ClientFactory,
+    *,
+    job_name: str | None,
+    is_detached: bool,
+    refusal: Exception | None = None,
 ) -> Submission:
     """Return what submits a request once for a task instance.
 
@@ -46,6 +52,7 @@ def submission_for(
         job_name: The readable part of the job's name; None for `<dag>-<task>`.
         is_detached: Whether the job may outlive its task, so that the sweep for orphans leaves it alone: no task waits
             for it, or it is not stopped with its task.
+        refusal: Why there is no request that could be sent; None if there is one.
     """
     return Submission(
         clients=clients,
@@ -56,6 +63,7 @@ def submission_for(
         check=partial(check_request, clients, note=log.problem),
         job_name=job_name,
         is_detached=is_detached,
+        refusal=refusal,
     )
 
 
@@ -67,12 +75,16 @@ def submit(submission: Submission) -> tuple[Submitted, JobDetail]:
 
     Raises:
         BatchJobsError: See `airflow_batch_jobs.errors`.
+        Exception: The submission's `refusal`.
     """
     request, clients = submission.request, submission.clients
     submitted = submission.run()
     if submitted.found is None:
         name, queue = request.job_name, request.job_queue
         log.note(f"Submitted job {submitted.job_id} ({name}): {request.job_definition} to {queue}")
-    elif submission.is_detached:
-        detach(clients, submitted.found)
+    else:
+        if submission.refusal is not None:
+            log.problem(f"A new job could not be submitted any more: {submission.refusal}")
+        if submission.is_detached:
+            detach(clients, submitted.found)
     return submitted, submitted.to_detail(service(clients, "batch").region_name())

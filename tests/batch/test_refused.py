@@ -105,3 +105,14 @@ def test_a_first_attempt_is_checked_before_anything_is_remembered(world: World) 
         attempt(world, FIRST, job_queue="gone")
     assert world.store.writes == []
     assert world.active == []
+
+
+def test_a_request_that_cannot_even_be_made_leaves_the_look_at_what_there_is(world: World) -> None:
+    """A retry goes on with its job, a clear ends it, and only then it is told why nothing is sent."""
+    refusal = ValueError("the template is broken")
+    first = world.submit(FIRST)
+    assert world.submission(RETRY, "something else", refusal=refusal).run().job_id == first.job_id
+    with pytest.raises(ValueError, match="the template is broken"):
+        world.submission(CLEARED, refusal=refusal).run()
+    assert world.active == []
+    assert world.aws.counts()["SubmitJob"] == 1

@@ -23,6 +23,7 @@ OF_OTHERS = {
         "_serialize_rendered_fields",
         "SET_DURING_EXECUTION",
         "_post_execute_hook",
+        "_BaseOperator__from_mapped",
     },
     "of its triggers": {
         "TaskSuccessEvent",
