@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.task.connection import AwsConnection
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
+    from airflow_batch_jobs.task.log_rest import RestCopy
     from airflow_batch_jobs.task.on_worker import WorkerWait
 
 
@@ -38,7 +39,8 @@ class JobTask:
     _is_recorded = False
     #: Whether SIGTERM has come.
     _killed = False
-    _waiting: WorkerWait | None = None
+    #: What SIGTERM is passed on to.
+    _waiting: WorkerWait | RestCopy | None = None
 
     @property
     def _connection(self) -> AwsConnection:
@@ -229,13 +231,22 @@ class JobTask:
             JobFailedError: The job has failed.
             JobNotFoundError: AWS does not know the job.
             AwsError: AWS refused to describe it.
+            AirflowTaskTerminated: A user has stopped the task meanwhile.
             BaseException: The deadline has passed, see `_time_is_up`.
         """
+        from airflow_batch_jobs.batch.identity import TaskKey
         from airflow_batch_jobs.task import log
-        from airflow_batch_jobs.task.on_worker import copy_rest
+        from airflow_batch_jobs.task.log_rest import MOST_SECONDS, RestCopy
+        from airflow_batch_jobs.task.supervisor import extend_execution_timeout
 
         outcome.raise_for_error()
-        copy_rest(outcome, self._connection.clients())
+        execution_timeout.disarm()  # it is for the job, which has ended
+        if self.execution_timeout is not None:
+            extend_execution_timeout(MOST_SECONDS)
+        self._waiting = copy = RestCopy(outcome, self._connection.clients(), TaskKey.of(ti))
+        if self._killed:
+            copy.kill()
+        copy.run()
         self._push(ti, outcome.job)
         if outcome.timed_out and not outcome.succeeded:
             raise self._time_is_up(outcome.job_id)

@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 _AT_ONCE_SECONDS = 0.001
 
 
-def disarm() -> None:
-    """Switch the alarm off: it would raise in the middle of an event loop.
+def disarm() -> bool:
+    """Switch the alarm off, for work that has an end of its own; return whether it was on.
 
-    The wait has a deadline at the same moment, and knows what to do then.
+    It would raise in the middle of an event loop, or fail a task whose job has succeeded in time.
     """
-    if _is_here():
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    return _is_here() and signal.setitimer(signal.ITIMER_REAL, 0)[0] > 0
 
 
 @contextmanager

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime
-from itertools import islice
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowTaskTerminated
 
-from airflow_batch_jobs.batch.log_stream import LogStream
-from airflow_batch_jobs.batch.logs import LogCursor, read_on
 from airflow_batch_jobs.batch.watch import JobWatcher
 from airflow_batch_jobs.config import Settings
-from airflow_batch_jobs.errors import AwsError, TaskEvictedError
-from airflow_batch_jobs.task import execution_timeout, log, stop, supervisor
+from airflow_batch_jobs.errors import TaskEvictedError
+from airflow_batch_jobs.task import execution_timeout, stop, supervisor
 from airflow_batch_jobs.task.record import has_record
 from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance, UnansweredError
-from airflow_batch_jobs.task.wait import JobWait
+from airflow_batch_jobs.task.wait import AFTERMATH_SECONDS, JobWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.identity import TaskKey
     from airflow_batch_jobs.task.connection import AwsConnection
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
@@ -34,8 +30,6 @@ STATE_SECONDS = 1.0
 LAST_LINES_SECONDS = 3.0
 #: What a worker may write: it shares its event loop with nothing else, and manages about 9,000.
 LINES_PER_SECOND = 5_000.0
-#: Lines written at a time.
-BATCH = 500
 
 
 class WorkerWait:
@@ -67,7 +61,9 @@ class WorkerWait:
             AirflowTaskTerminated: A user stopped the task; the job is terminated.
             TaskEvictedError: The worker was told to stop for another reason.
         """
-        execution_timeout.disarm()
+        if execution_timeout.disarm() and self.plan.deadline is not None:
+            left = (self.plan.deadline - datetime.now(tz=UTC)).total_seconds()
+            supervisor.extend_execution_timeout(max(0.0, left) + AFTERMATH_SECONDS)
         return asyncio.run(self._run())
 
     def kill(self) -> None:
@@ -138,27 +134,3 @@ def stopped(job_id: str, state: str | None, verdict: stop.Verdict) -> BaseExcept
     if state in stop.STOPPED_STATES:
         return AirflowTaskTerminated(f"Batch job {job_id}: the task was stopped by a user")
     return TaskEvictedError(job_id, runs_on=verdict is stop.Verdict.LEAVE)
-
-
-def copy_rest(outcome: Outcome, clients: ClientFactory) -> None:
-    """Copy the log lines that the line budget left over, up to `log_max_lines` per stream.
-
-    A log that cannot be read gets a line saying so and is not a failure: the job's end stands.
-    """
-    settings, stopped_at = Settings.read(), outcome.job.get("stopped_at")
-    for entry in outcome.unread:
-        stream = LogStream(entry["label"], entry["group"], entry["region"], entry["stream"])
-        events = read_on(
-            clients,
-            stream,
-            LogCursor.from_dict(entry["cursor"]),
-            max_lines=settings.log_max_lines,
-            ended_at=datetime.fromisoformat(stopped_at) if stopped_at else None,
-            settle_seconds=settings.log_settle_seconds,
-            lookback_seconds=settings.log_lookback_seconds,
-        )
-        try:
-            while batch := tuple(islice(events, BATCH)):
-                log.lines(stream, batch)
-        except AwsError as error:
-            log.problem(f"The log is not complete; the rest is in {stream.group}, stream {stream.stream}. {error}")

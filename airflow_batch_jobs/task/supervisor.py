@@ -10,12 +10,12 @@ question is about one task.
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowRuntimeError
-from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time import comms, task_runner
 from airflow.sdk.execution_time.comms import DeleteXCom, ErrorResponse, GetTaskStates, TaskStatesResult
 from airflow.sdk.execution_time.xcom import XCom
 
@@ -107,6 +107,19 @@ async def answered(question: Awaitable[Answer], seconds: float = ANSWER_SECONDS)
 def is_here() -> bool:
     """Tell whether this process has a supervisor that an event loop can ask: there is none under `dag.test()`."""
     return hasattr(task_runner.SUPERVISOR_COMMS, "asend")
+
+
+def extend_execution_timeout(seconds: float) -> None:
+    """Have the supervisor let this process live for so many seconds from now on.
+
+    From Airflow 3.4 on, a supervisor ends a process that outlives its task's `execution_timeout` by
+    `[core] killed_task_cleanup_time`, whatever the process is at. An older one has no such limit. Best effort: one that
+    does not answer acts on what it was told at first.
+    """
+    limit = getattr(comms, "SetExecutionTimeout", None)
+    if limit is not None and is_here():
+        with suppress(Exception):
+            task_runner.SUPERVISOR_COMMS.send(limit(timeout_seconds=seconds))
 
 
 @dataclass(frozen=True, slots=True)

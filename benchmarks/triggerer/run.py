@@ -104,12 +104,13 @@ class Run:
     ) -> None:
         """Do what a worker does with what the triggerer left over of the logs."""
         os.environ |= airflow.environment
+        from airflow_batch_jobs.batch.identity import TaskKey
         from airflow_batch_jobs.task.handover import Outcome
-        from airflow_batch_jobs.task.on_worker import copy_rest
+        from airflow_batch_jobs.task.log_rest import RestCopy
 
         def copy(index: int) -> list[str]:
             with counted_lines(logs.jobs[index]) as problems:
-                copy_rest(Outcome.from_event(resumed[index].event), aws.clients())
+                RestCopy(Outcome.from_event(resumed[index].event), aws.clients(), TaskKey("", "", "")).run()
             return problems
 
         left = [index for index, each in resumed.items() if each.event.get("unread")]

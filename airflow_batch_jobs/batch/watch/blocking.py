@@ -7,11 +7,12 @@ notebook.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_batch_jobs.batch.logs import read_on
+from airflow_batch_jobs.batch.logs import LogRest
 from airflow_batch_jobs.batch.watch.loop import WatchOptions
 from airflow_batch_jobs.batch.watch.updates import Ended, LogLines, Problem, StatusChange
 from airflow_batch_jobs.batch.watch.watcher import JobWatcher
@@ -59,16 +60,27 @@ def follow_lines(
                     raise AwsError(update.message)
         finally:
             run(follower.__aexit__(None, None, None))
-    for stream, cursor in update.unread.values():
-        rest = read_on(
-            clients,
-            stream,
-            cursor,
-            ended_at=update.detail.stopped_at,
-            settle_seconds=OPTIONS.log_settle_seconds,
-            lookback_seconds=OPTIONS.log_lookback_seconds,
-        )
-        yield from ((stream, event) for event in rest)
+    yield from _rest(clients, update)
+
+
+def _rest(clients: ClientFactory, end: Ended) -> Iterator[tuple[LogStream, LogEvent]]:
+    """Yield the lines that the watcher left over.
+
+    Raises:
+        Exception: A stream could not be read to its end; the others were.
+    """
+    rest = LogRest(
+        clients,
+        end.unread.values(),
+        ended_at=end.detail.stopped_at,
+        settle_seconds=OPTIONS.log_settle_seconds,
+        lookback_seconds=OPTIONS.log_lookback_seconds,
+        whole_seconds=math.inf,
+    )
+    for stream, events in rest:
+        yield from ((stream, event) for event in events)
+    for why in rest.missing.values():
+        raise why
 
 
 @contextmanager

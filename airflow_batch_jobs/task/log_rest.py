@@ -1,0 +1,144 @@
+"""RestCopy: what the line budget left over of an ended job's log, copied in the process that executes the task."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from airflow_batch_jobs.batch.log_stream import LogStream
+from airflow_batch_jobs.batch.logs import LogCursor, LogRest
+from airflow_batch_jobs.batch.logs.rest import WHOLE_SECONDS
+from airflow_batch_jobs.config import Settings
+from airflow_batch_jobs.errors import BatchJobsError
+from airflow_batch_jobs.task import log, stop
+from airflow_batch_jobs.task.on_worker import STATE_SECONDS, stopped
+from airflow_batch_jobs.task.supervisor import TaskInstance, UnansweredError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.aws.clock import Clock
+    from airflow_batch_jobs.batch.identity import TaskKey
+    from airflow_batch_jobs.task.handover import Outcome
+
+#: How long the copy may take, with the call and the lines that it is at when its time is up.
+MOST_SECONDS = WHOLE_SECONDS + 120.0
+#: Of how many incomplete streams the log says where they are.
+_NAMED = 10
+
+
+class RestCopy:
+    """Copies what is left of an ended job's log, up to `log_max_lines` a stream.
+
+    The job's end is the task's end, whatever becomes of the copy: it ends by itself, and a line for each stream that is
+    not complete says where the rest is. SIGTERM ends it at once.
+
+    Args:
+        outcome: The wait's, with what is left.
+        clients: Makes the `logs` clients.
+        key: The task instance.
+        clock: The machine's own if None.
+    """
+
+    def __init__(self, outcome: Outcome, clients: ClientFactory, key: TaskKey, clock: Clock | None = None) -> None:
+        self._outcome = outcome
+        self._clients = clients
+        self._task = TaskInstance(key)
+        self._clock = clock
+        self._is_killed = False
+        self._is_copying = False
+
+    def run(self) -> None:
+        """Copy until all is copied, or no more can be, or SIGTERM has come.
+
+        Raises:
+            AirflowTaskTerminated: A user has stopped the task. A worker that is told to stop for another reason only
+                leaves the copy.
+        """
+        if not self._outcome.unread:
+            return
+        try:
+            rest = self._rest()
+            _tell(rest.missing if self._copy(rest) else {**rest.missing, **dict.fromkeys(rest.left(), _KILLED)})
+        except Exception as error:  # noqa: BLE001 - the job has ended, and with it the task
+            log.problem(f"The rest of the job's log is not copied: {error!r}")
+        if self._is_killed:
+            self._end_if_stopped()
+
+    def kill(self) -> None:
+        """Leave the copy: SIGTERM has come. Made for a signal handler: it raises there, whatever the copy is at."""
+        self._is_killed = True
+        if self._is_copying:
+            self._is_copying = False
+            raise _KilledError
+
+    def _rest(self) -> LogRest:
+        settings, stopped_at = Settings.read(), self._outcome.job.get("stopped_at")
+        return LogRest(
+            self._clients,
+            [
+                (
+                    LogStream(entry["label"], entry["group"], entry["region"], entry["stream"]),
+                    LogCursor.from_dict(entry["cursor"]),
+                )
+                for entry in self._outcome.unread
+            ],
+            max_lines=settings.log_max_lines,
+            ended_at=datetime.fromisoformat(stopped_at) if stopped_at else None,
+            settle_seconds=settings.log_settle_seconds,
+            lookback_seconds=settings.log_lookback_seconds,
+            clock=self._clock,
+        )
+
+    def _copy(self, rest: LogRest) -> bool:
+        """Write what is read; return whether that came to its own end."""
+        try:
+            self._is_copying = True  # first: the signal may come between any two steps
+            if self._is_killed:
+                return False
+            for stream, events in rest:
+                try:
+                    log.lines(stream, events)
+                except Exception as error:  # noqa: BLE001 - the other streams' lines do not depend on it
+                    rest.drop(stream, error)
+            self._is_copying = False
+        except _KilledError:
+            return False
+        else:
+            return True
+        finally:
+            self._is_copying = False
+
+    def _end_if_stopped(self) -> None:
+        """Ask what SIGTERM means; no answer means that the server is lost, not that a user stopped the task.
+
+        Raises:
+            AirflowTaskTerminated: A user has stopped the task.
+        """
+        with suppress(UnansweredError):
+            state = asyncio.run(self._task.state(STATE_SECONDS))
+            if state in stop.STOPPED_STATES:
+                raise stopped(self._outcome.job_id, state, stop.Verdict.LEAVE)
+
+
+class _KilledError(BaseException):
+    """SIGTERM has come; like AirflowTaskTerminated, no `except Exception` on the way may stop it."""
+
+
+_KILLED = InterruptedError("The worker was told to stop.")
+
+
+def _tell(missing: Mapping[LogStream, Exception]) -> None:
+    """Say where the rest of each stream is."""
+    for stream, why in islice(missing.items(), _NAMED):
+        reason = str(why) if isinstance(why, BatchJobsError) else repr(why)
+        log.problem(
+            f"The log is not complete; the rest is in log group {stream.group}, stream {stream.stream}, "
+            f"region {stream.region}. {reason}"
+        )
+    if len(missing) > _NAMED:
+        log.problem(f"The logs of {len(missing) - _NAMED:,} more streams of the job are not complete.")
