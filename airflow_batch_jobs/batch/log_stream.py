@@ -39,6 +39,11 @@ class LogStream:
         """The stream's identity, `region:group:stream`; none of the three can contain a colon."""
         return f"{self.region}:{self.group}:{self.stream}"
 
+    @property
+    def where(self) -> str:
+        """Where a person finds it."""
+        return f"log group {self.group}, stream {self.stream}, region {self.region}"
+
     def to_dict(self) -> dict[str, str]:
         """Return the JSON form that goes into XComs."""
         return {"label": self.label, "group": self.group, "region": self.region, "stream": self.stream}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -53,6 +54,7 @@ class Server:
             access_log=False,
             ws="none",
             server_header=False,
+            date_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         )
         config.load()
@@ -85,7 +87,8 @@ class Server:
         except ConnectionDropped:
             await self._drop(http)
             return Response(status_code=500)
-        return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)
+        headers = {**answer.headers, "date": formatdate(self._endpoint.timeline.now(), usegmt=True)}
+        return Response(answer.body, answer.status, headers, answer.content_type)
 
     async def _drop(self, http: HttpRequest) -> None:
         """Reset the connection of a request: what is answered afterwards goes nowhere."""

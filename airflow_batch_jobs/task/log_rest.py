@@ -136,9 +136,6 @@ def _tell(missing: Mapping[LogStream, Exception]) -> None:
     """Say where the rest of each stream is."""
     for stream, why in islice(missing.items(), _NAMED):
         reason = str(why) if isinstance(why, BatchJobsError) else repr(why)
-        log.problem(
-            f"The log is not complete; the rest is in log group {stream.group}, stream {stream.stream}, "
-            f"region {stream.region}. {reason}"
-        )
+        log.problem(f"The log is not complete; the rest is in {stream.where}. {reason}")
     if len(missing) > _NAMED:
         log.problem(f"The logs of {len(missing) - _NAMED:,} more streams of the job are not complete.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs import errors
@@ -30,6 +31,8 @@ AFTERMATH_SECONDS = 120.0
 WORRY_SECONDS = 30.0
 #: How long a wait whose time is up pauses before it asks again whether it may terminate its job.
 ASK_AGAIN_SECONDS = 5.0
+#: How many log streams are named in the task log one by one.
+MOST_NAMED = 5
 
 
 class WaitListener:
@@ -190,6 +193,7 @@ class JobWait:
 
     def _end(self, end: Ended) -> Outcome:
         self.ended = True
+        _tell_incomplete(end.incomplete)
         failed = end.detail.status is JobStatus.FAILED
         return Outcome(
             job=end.detail.to_xcom(self._follower.log_streams()),
@@ -239,6 +243,15 @@ class JobWait:
         if worry is not None and (worry.cause, detail.status_reason) != self._worry:
             self._worry = worry.cause, detail.status_reason
             log.problem(f"Job {detail.job_id}: {worry}")
+
+
+def _tell_incomplete(incomplete: Mapping[LogStream, str]) -> None:
+    """Say which log streams were not read to their end, and where they are."""
+    for stream, why in islice(incomplete.items(), MOST_NAMED):
+        whose = f" of {stream.label}" if stream.label else ""
+        log.problem(f"The log{whose} is not complete. {why} It is in {stream.where}")
+    if (more := len(incomplete) - MOST_NAMED) > 0:
+        log.problem(f"{more} more log streams of the job are not complete; AWS Batch's console links to each.")
 
 
 _NOBODY = WaitListener()

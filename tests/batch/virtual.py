@@ -57,11 +57,13 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 class VirtualAws:
     """A frozen local AWS that lives in the running loop's virtual time.
 
-    Its calls are made in the event loop, each taking `LATENCY_SECONDS`, and it keeps up with the loop's time.
+    Its calls are made in the event loop, each taking `LATENCY_SECONDS`, and it keeps up with the loop's time. This
+    machine's clock can be ahead of AWS's, or behind.
     """
 
-    def __init__(self, aws: LocalAws) -> None:
+    def __init__(self, aws: LocalAws, *, ahead_seconds: float = 0.0) -> None:
         self.aws = aws
+        self._ahead = ahead_seconds
         self._start = aws.now() - asyncio.get_running_loop().time()
 
     def watcher(self, clients: Any = None, **options: float) -> JobWatcher:
@@ -82,8 +84,8 @@ class VirtualAws:
         self.aws.advance(max(0.0, self._start + asyncio.get_running_loop().time() - self.aws.now()))
 
     def now(self) -> datetime:
-        """The wall-clock time."""
-        return datetime.fromtimestamp(self._start + asyncio.get_running_loop().time(), tz=UTC)
+        """The wall-clock time of this machine."""
+        return datetime.fromtimestamp(self._start + asyncio.get_running_loop().time() + self._ahead, tz=UTC)
 
     def monotonic(self) -> float:
         """Seconds that never run backwards."""

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.task.handover import Outcome, WaitPlan
-from airflow_batch_jobs.task.wait import ASK_AGAIN_SECONDS, JobWait, WaitListener
+from airflow_batch_jobs.task.wait import ASK_AGAIN_SECONDS, MOST_NAMED, JobWait, WaitListener
 from tests.batch.virtual import VirtualAws, run, run_beside
 
 if TYPE_CHECKING:
@@ -221,3 +221,25 @@ def test_an_unknown_job_ends_the_wait_with_an_error(frozen_aws: LocalAws) -> Non
     outcome = run(main())
     assert outcome.error is not None
     assert outcome.error["type"] == "JobNotFoundError"
+
+
+def test_streams_that_are_not_complete_are_named(aws: LocalAws) -> None:
+    """A few one by one, with the reason and the place; the others are counted."""
+    aws.script(definition="job", running=5, lines=3)
+    aws.fault("FilterLogEvents", "denied")
+    _, lines = waited(aws)
+    [line] = [line for line in lines if "is not complete" in line]
+    assert line.startswith("The log is not complete. CloudWatch Logs does not let it be read. It is in log group ")
+    assert "region us-east-1" in line
+
+    [job_id] = aws.submit("job:1", arrayProperties={"size": MOST_NAMED + 3})
+
+    async def main() -> Outcome:
+        async with JobWait(WaitPlan(job_id=job_id), VirtualAws(aws).watcher()) as wait:
+            return await wait.outcome()
+
+    with capture_logs() as entries:
+        run(main())
+    told = [str(entry["event"]) for entry in entries if "complete" in str(entry["event"])]
+    assert [line.partition(" is not")[0] for line in told[:-1]] == [f"The log of child {n}" for n in range(MOST_NAMED)]
+    assert told[-1].startswith("3 more log streams of the job are not complete")

@@ -29,15 +29,17 @@ _LONGEST_WAIT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment on both clocks.
+    """A moment on several clocks.
 
     Attributes:
         seconds: On a clock that never runs backwards, for spans.
-        ms: Wall-clock time in ms since the epoch, to compare with timestamps.
+        ms: Wall-clock time at AWS in ms since the epoch, to compare with timestamps.
+        machine_ms: The same by this machine's clock, which may be minutes off.
     """
 
     seconds: float
     ms: int
+    machine_ms: int = 0
 
 
 class StreamOwner(Protocol):
@@ -67,6 +69,7 @@ class FollowedStream:
         is_lagging: Whether it has more lines than the budget lets through; it is then read alone, a page at a time.
         is_settled: Whether its job has ended and nothing more is to come.
         problem: Why it cannot be read; empty if it can.
+        doubt: Why it may have more lines than were found, in one sentence; empty if nothing speaks for that.
         asked_again_at: When to ask for it again, in seconds, after it could not be read.
     """
 
@@ -81,6 +84,7 @@ class FollowedStream:
         self.is_lagging = False
         self.is_settled = False
         self.problem = ""
+        self.doubt = ""
         self.asked_again_at = float("-inf")
         self._owner = owner
         self._lookback_ms = lookback_ms
@@ -121,15 +125,15 @@ class FollowedStream:
         """Return what decides the floor once a scan that begins now is complete."""
         return min(self.newest, now.ms)
 
-    def accept(self, event: LogEvent, key: int, now: Moment) -> int:
+    def accept(self, event: LogEvent, key: int, now: Moment) -> int | None:
         """Queue an event if it is new.
 
         Returns:
-            How late (ms) it is proven to be; 0 if nothing is proven.
+            How late (ms) it is proven to be; 0 if nothing is proven, None if it is not new.
         """
         timestamp = event.timestamp
         if timestamp < self.floor or not self._keys.add(timestamp, key):
-            return 0
+            return None
         if self._queue and event.order < self._queue[-1][0].order:
             self._is_sorted = False
         self._queue.append((event, key))
@@ -144,20 +148,22 @@ class FollowedStream:
             return self._last_scan[1] - timestamp
         return 0
 
-    def scanned(self, start: int, began: Moment, mark: int, now: Moment) -> None:
-        """Take note of a scan that was paged to its end.
+    def scanned(self, start: int, began: Moment, mark: int, now: Moment, doubt: str = "") -> None:
+        """Take note of a scan that has ended.
 
         Args:
             start: The timestamp (ms) it read from.
             began: When it began.
-            mark: What `mark` returned then.
+            mark: What `mark` returned then, or up to where the scan came, if that is less.
             now: When it ended.
+            doubt: Why there may be more; empty if it was paged to its end.
         """
         self._last_scan = (start, began.ms)
         if self._scanned_at is None:
             self._scanned_at = now.seconds
         if start <= self.floor:
             self._is_scanned_whole = True
+            self.doubt = doubt
             self._keys.forget_restored()
             self.raise_floor(mark - self._lookback_ms)
 
@@ -167,9 +173,15 @@ class FollowedStream:
         self.problem = ""
         self._misses = 0
 
-    def missed(self, now: Moment) -> None:
-        """Take note that CloudWatch does not have the stream yet; it is asked for again less and less often."""
+    def missed(self, now: Moment, doubt: str = "") -> None:
+        """Take note that CloudWatch does not have the stream yet; it is asked for again less and less often.
+
+        Args:
+            now: The time.
+            doubt: Why it may have lines all the same.
+        """
         self.is_known = False
+        self.doubt = doubt
         self._misses += 1
         if self._scanned_at is None:
             self._scanned_at = now.seconds

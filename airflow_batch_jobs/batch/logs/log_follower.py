@@ -37,6 +37,8 @@ _MOST_QUEUED = 100_000
 _SMALLEST_LIMIT = 500
 #: How long a stream or group that may not be read is left alone.
 _DENIED_SECONDS = 300.0
+#: How long a group or a region may fail before it counts as one that does not answer.
+_SILENT_SECONDS = 30.0
 #: How often to check whether a lagging stream has room again.
 _LAG_SECONDS = 0.25
 
@@ -143,19 +145,25 @@ class LogFollower:
                 by_name.setdefault(stream.stream.stream, []).append(stream)
         for name, event, key in events:
             for stream in by_name.get(name, ()):
-                if late_ms := stream.accept(event, key, now):
+                late_ms = stream.accept(event, key, now)
+                if late_ms is None:
+                    continue
+                scan.news.add(stream)
+                if late_ms:
                     scan.group.lateness.note(stream.stream.key, late_ms, now.seconds)
 
     def feed(self, scan: Scan, page: LogPage, now: Moment) -> None:
         """Take in a page."""
         self.accept(scan, page.events, now)
-        live = [stream for stream in scan.streams if stream in scan.group.streams]
+        self._answered(scan)
         scan.group.problem = ""
+        scan.turn(page)
+        live = [stream for stream in scan.streams if stream in scan.group.streams]
         if not live:
             self._close(scan, now)
         elif scan.is_alone:
             self._feed_alone(scan, page, now)
-        elif page.token is None:
+        elif page.token is None or scan.is_endless:
             self._complete(scan, now)
             self._set_apart(scan, live)
         elif self._set_apart(scan, live):
@@ -167,32 +175,54 @@ class LogFollower:
                 self._close(scan, now)
         else:
             scan.token = page.token
+            scan.news.clear()
             self._go_on(scan)
 
-    def retry(self, scan: Scan, *, stale_token: bool = False) -> None:
-        """Ask for the same page again, or, if CloudWatch has forgotten it, for the first one."""
+    def retry(self, scan: Scan, now: Moment | None = None, *, stale_token: bool = False) -> None:
+        """Ask for the same page again, or, if CloudWatch has forgotten it, for the first one.
+
+        Args:
+            scan: The scan.
+            now: The time, if there was no answer at all.
+            stale_token: Whether CloudWatch has forgotten the page.
+        """
+        if now is not None:
+            for silent in (scan.group, self._region_of(scan)):
+                silent.failing_since = now.seconds if silent.failing_since is None else silent.failing_since
         if stale_token and scan.is_alone:
             self._pause(scan.streams[0], None)
         elif stale_token:
             scan.token = None
+            scan.restarts += 1
             self._go_on(scan)
         else:
             self._region_of(scan).ready.appendleft(scan)
 
+    def forgotten(self, scan: Scan, now: Moment) -> None:
+        """Take note that CloudWatch has forgotten the next page: begin again, or, if that was of no use, leave it."""
+        self._answered(scan)
+        if scan.is_alone or scan.may_restart:
+            self.retry(scan, stale_token=True)
+        else:
+            scan.is_endless = True
+            self._complete(scan, now)
+
     def missing(self, scan: Scan, now: Moment, *, whole_group: bool = False) -> None:
         """Take note that a stream of a scan, or its whole group, does not exist yet."""
+        self._answered(scan)
         if len(scan.streams) > 1 and not whole_group:
             self._split(scan)
             return
         for stream in scan.streams:
             stream.is_lagging = False
-            stream.missed(now)
+            stream.missed(now, "CloudWatch Logs has no such log group." if whole_group else "")
         scan.group.wake(now)
         self._settle(scan, now)
         self._close(scan, now)
 
     def refused(self, scan: Scan, problem: str, now: Moment) -> None:
         """Take note that CloudWatch refuses a call because of what it asks for: of several streams, one."""
+        self._answered(scan)
         if len(scan.streams) > 1:
             self._split(scan)
             return
@@ -203,11 +233,24 @@ class LogFollower:
 
     def denied(self, scan: Scan, problem: str, now: Moment) -> None:
         """Take note that the group may not be read."""
+        self._answered(scan)
         group = scan.group
         group.problem, group.denied_until = problem, now.seconds + _DENIED_SECONDS
         for stream in group.streams:
             stream.blind(problem, group.denied_until)
         self._leave(scan, now)
+
+    def why_unreadable(self, stream: FollowedStream, now: Moment) -> str:
+        """Say in one sentence why a stream cannot be read at the moment; empty if it can."""
+        if stream.problem:
+            return "CloudWatch Logs does not let it be read."
+        for each in (self._group_of(stream), self._region(stream.stream.region)):
+            if each.failing_since is not None and now.seconds - each.failing_since > _SILENT_SECONDS:
+                return "CloudWatch Logs does not answer."
+        return ""
+
+    def _answered(self, scan: Scan) -> None:
+        scan.group.failing_since = self._region_of(scan).failing_since = None
 
     def _feed_alone(self, scan: Scan, page: LogPage, now: Moment) -> None:
         stream = scan.streams[0]
@@ -216,8 +259,9 @@ class LogFollower:
             certain = scan.asked.ms - self._lookback_ms
             stream.raise_floor(min(page.last_timestamp, certain))
             scan.raises_floor = page.last_timestamp <= certain
-        if page.token:
+        if page.token and not scan.is_endless:
             scan.token = page.token
+            scan.news.clear()
             self._pause(stream, scan)
             return
         stream.is_lagging = False
@@ -241,8 +285,8 @@ class LogFollower:
 
     def _set_apart(self, scan: Scan, live: list[FollowedStream]) -> bool:
         """Take the streams that have too many lines out of a scan; return whether there were any."""
-        limit = self._queue_limit()
-        lagging = [stream for stream in live if stream.weight > limit]
+        limit, drags_on = self._queue_limit(), scan.drags_on()
+        lagging = [stream for stream in live if stream.weight > limit or (drags_on and stream in scan.news)]
         for stream in lagging:
             stream.found()
             stream.is_lagging = True
@@ -326,6 +370,7 @@ class _Region:
         ready: The scans whose next page can be asked for; pages of different scans take turns.
         doubtful: Those that may fail because a stream does not exist, and so get every other call at most.
         paused: The lagging streams that are not being asked for at the moment, each with the scan to continue.
+        failing_since: Since when, in seconds, every call has failed; None if the last one did not.
     """
 
     def __init__(self, name: str) -> None:
@@ -333,6 +378,7 @@ class _Region:
         self.ready: deque[Scan] = deque()
         self.doubtful: deque[Scan] = deque()
         self.paused: dict[FollowedStream, Scan | None] = {}
+        self.failing_since: float | None = None
         self._name = name
         self._doubtful_next = False
 

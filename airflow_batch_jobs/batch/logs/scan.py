@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
+    from airflow_batch_jobs.batch.logs.page import LogPage
 
 #: AWS takes at most this many stream names in a call.
 MOST_STREAMS = 100
@@ -22,6 +23,12 @@ _LAST_ROUND_SECONDS = 1.0
 FULL_SCAN_SECONDS = 60.0
 #: A call may read about this many lines again because another of its streams needs an older start.
 _REREAD_LINES = 2_000
+#: After this many pages in a row that lead nowhere a scan has ended: CloudWatch can hand out a token with every page
+#: for ever (boto3#4258).
+_MOST_FRUITLESS = 25
+_MOST_RESTARTS = 3
+#: A scan of so many pages goes on without the streams that have had lines to the last: they are read alone.
+_MOST_PAGES = 100
 
 
 @dataclass(eq=False, slots=True)
@@ -39,6 +46,10 @@ class Scan:
         asked: When the last page was asked for.
         began: When the first page was asked for.
         marks: What decides each stream's floor at the end.
+        position: The timestamp (ms) up to which its pages have come.
+        news: The streams that had something new on the last page.
+        is_endless: Whether its pages lead nowhere although there is a token for another one.
+        restarts: How often CloudWatch has forgotten its next page.
     """
 
     round: Round
@@ -51,6 +62,12 @@ class Scan:
     asked: Moment | None = None
     began: Moment | None = None
     marks: dict[FollowedStream, int] = field(default_factory=dict)
+    position: int = 0
+    news: set[FollowedStream] = field(default_factory=set)
+    is_endless: bool = False
+    restarts: int = 0
+    _pages: int = 0
+    _fruitless: int = 0
 
     @property
     def group(self) -> LogGroup:
@@ -73,12 +90,37 @@ class Scan:
         optional = {"limit": self.limit, "nextToken": self.token}
         return {**request, **{name: value for name, value in optional.items() if value is not None}}
 
+    def turn(self, page: LogPage) -> None:
+        """Take note of a page whose events were taken in."""
+        self._pages += 1
+        is_ahead = page.last_timestamp is not None and page.last_timestamp > self.position
+        if is_ahead or self.news:
+            self._fruitless = 0
+            self.position = max(self.position, page.last_timestamp or 0)
+        else:
+            self._fruitless += 1
+        self.is_endless = page.token is not None and self._fruitless >= _MOST_FRUITLESS
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether it may begin again if CloudWatch does not know its next page, which is rare."""
+        return self.restarts < _MOST_RESTARTS
+
+    def drags_on(self) -> bool:
+        """Tell whether it has had so many pages that the streams which still have lines keep the others waiting."""
+        return self._pages >= _MOST_PAGES
+
     def complete(self, now: Moment) -> None:
-        """Tell the streams that they were read to the end."""
+        """Tell the streams that they were read to the end.
+
+        Of an endless scan's streams all that is certain is what came before its position: pages are in order.
+        """
+        doubt = "CloudWatch Logs gives page after page without an end." if self.is_endless else ""
         for stream in self.streams:
             stream.found()
             if self.began is not None:
-                stream.scanned(self.start, self.began, self.marks[stream], now)
+                mark = min(self.marks[stream], self.position) if self.is_endless else self.marks[stream]
+                stream.scanned(self.start, self.began, mark, now, doubt)
 
     def halves(self) -> tuple[Scan, Scan]:
         """Return two scans of half the streams each, for a call that fails because of one of many streams."""
@@ -174,6 +216,7 @@ class LogGroup:
         streams: The streams, as the keys.
         denied_until: Until when, in seconds, it is left alone because it may not be read.
         problem: Why it may not be read; empty if it may.
+        failing_since: Since when, in seconds, every call has failed; None if the last one did not.
         lateness: How late its events are.
         rounds: The rounds of its streams, those of known streams first.
     """
@@ -184,6 +227,7 @@ class LogGroup:
         self.streams: dict[FollowedStream, None] = {}
         self.denied_until = float("-inf")
         self.problem = ""
+        self.failing_since: float | None = None
         self.lateness = Lateness()
         self.rounds = (Round(self, of_known=True), Round(self, of_known=False))
         self._settle = (settle_seconds, lookback_seconds)

@@ -161,9 +161,8 @@ class StreamReader:
         last = (yield from self._tail(TAIL_LINES)) if goes_on else tuple(tail)
         left_out = min(count, at_most_counted) - len(last)
         if left_out > 0 or goes_on:
-            where = f"log group {self.stream.group}, stream {self.stream.stream}, region {self.stream.region}"
             how_many = f"More than {left_out:,}" if goes_on else f"{left_out:,}"
-            message = f"… {how_many} lines are left out here. The whole log is in CloudWatch: {where}"
+            message = f"… {how_many} lines are left out here. The whole log is in CloudWatch: {self.stream.where}"
             yield (LogEvent(last[0].timestamp if last else 0, message),)
         yield last
 

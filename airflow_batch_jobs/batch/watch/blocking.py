@@ -45,7 +45,7 @@ def follow_lines(
 
     Raises:
         JobNotFoundError: AWS knows no job of this id.
-        AwsError: AWS refused.
+        AwsError: AWS refused, or CloudWatch does not show some of the lines.
     """
     with background_loop() as run:
         follower = JobWatcher(clients, OPTIONS).follow(job_id, poll_interval=POLL_SECONDS)
@@ -81,6 +81,8 @@ def _rest(clients: ClientFactory, end: Ended) -> Iterator[tuple[LogStream, LogEv
         yield from ((stream, event) for event in events)
     for why in rest.missing.values():
         raise why
+    for stream, problem in end.incomplete.items():
+        raise AwsError(f"The log is not complete. {problem} It is in {stream.where}")
 
 
 @contextmanager

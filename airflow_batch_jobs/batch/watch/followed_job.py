@@ -52,7 +52,7 @@ class FollowedJob:
         copy_logs: Whether its lines are wanted.
         cursors: Where an earlier follower left off, by the stream's key; or a function that finds that out, called once
             there is a log.
-        submitted_at: When the job was submitted; None if unknown.
+        submitted_at: When the job was submitted, by the clock of the machine that did it; None if unknown.
 
     Attributes:
         alarm: Rings when there is news.
@@ -222,7 +222,8 @@ class FollowedJob:
         self._missing_since = since
         patient_until = since + UNKNOWN_GRACE_SECONDS
         if self._submitted_at is not None and self.detail is None and not first:
-            age = self._moment().ms / 1000 - self._submitted_at.timestamp()
+            now = self._moment()  # the clock that told `submitted_at` may be this machine's, and may be off
+            age = min(now.ms, now.machine_ms) / 1000 - self._submitted_at.timestamp()
             patient_until = min(patient_until, asked_at + UNKNOWN_GRACE_SECONDS - age)
         if asked_at >= patient_until:
             self.fail(JobNotFoundError(self._job_id))
@@ -250,8 +251,8 @@ class FollowedJob:
             return Ended(self.detail, tuple(part for part in parts if part.status is JobStatus.FAILED))
         now = self._moment()
         self.logs.end(now)
-        unread = self.logs.unread(now)
-        return None if unread is None else Ended(self.detail, parts, unread)
+        rest = self.logs.rest(now, self._ended_at)
+        return None if rest is None else Ended(self.detail, parts, *rest)
 
     def _has_problem(self, problem: str) -> None:
         """Tell the follower about a problem, once for each."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs import start_of
@@ -23,6 +23,15 @@ _MOST_LINES = 50
 #: The cursors of a job with many streams hold at most this many keys in all.
 _MOST_KEYS_IN_ALL = 16_000
 _LEAST_KEYS = 50
+#: How long after a job's end was seen its last lines are looked for, at most.
+LAST_LINES_SECONDS = 240.0
+
+
+class Rest(NamedTuple):
+    """What of an ended job's streams was not handed out, as `Ended` has it."""
+
+    unread: dict[str, tuple[LogStream, LogCursor]]
+    incomplete: dict[LogStream, str]
 
 
 class FollowedLogs:
@@ -38,6 +47,7 @@ class FollowedLogs:
 
     __slots__ = (
         "_done",
+        "_doubts",
         "_granted",
         "_handed_over_at",
         "_has_news",
@@ -60,6 +70,7 @@ class FollowedLogs:
         self._has_news: Callable[[], None] | None = has_news
         self._has_problem: Callable[[str], None] | None = has_problem
         self._done: dict[str, LogCursor] = {}
+        self._doubts: dict[str, str] = {}
         self._unopened: dict[str, tuple[JobDetail, float]] | None = {}
         self._streams: dict[str, LogStream] = {}
         self._live: dict[str, FollowedStream] = {}
@@ -119,6 +130,8 @@ class FollowedLogs:
         done = [(key, stream) for key, stream in self._live.items() if stream.is_settled and not stream.queued]
         for key, stream in done:
             self._done[key] = stream.cursor()
+            if stream.doubt:
+                self._doubts[key] = stream.doubt
             self._logs.drop(stream)
             del self._live[key]
 
@@ -138,13 +151,19 @@ class FollowedLogs:
             self._granted[stream] = None
         return lines
 
-    def unread(self, now: Moment) -> dict[str, tuple[LogStream, LogCursor]] | None:
-        """Return what is left for others to read of an ended job's streams; None while lines are still to come."""
+    def rest(self, now: Moment, ended_at: float) -> Rest | None:
+        """Return what of an ended job's streams was not handed out; None while lines are still to come.
+
+        Args:
+            now: The time.
+            ended_at: When the end of the job was seen, in seconds.
+        """
         if self._unopened:
             return None
         self.retire()
         live = self._live.values()
-        if any(not (stream.is_settled or stream.is_lagging or stream.problem) for stream in live):
+        is_late = now.seconds >= ended_at + LAST_LINES_SECONDS
+        if not is_late and any(not (stream.is_settled or stream.is_lagging or stream.problem) for stream in live):
             return None
         if self._handed_over_at is None:
             self._handed_over_at = now.seconds + QUEUE_SECONDS
@@ -154,8 +173,13 @@ class FollowedLogs:
             stream.grant_millisecond()
         if self._granted:
             return None
-        left = {key: each for key, each in self._live.items() if (each.queued or each.is_lagging) and not each.problem}
-        return {key: (self._streams[key], cursor) for key, cursor in _cursors(left).items()}
+        return self._rest(now)
+
+    def _rest(self, now: Moment) -> Rest:
+        why = {key: self._logs.why_unreadable(stream, now) for key, stream in self._live.items()}
+        left = {key: stream for key, stream in self._live.items() if not why[key]}
+        incomplete = {self._streams[key]: reason for key, reason in {**self._doubts, **why}.items() if reason}
+        return Rest({key: (self._streams[key], cursor) for key, cursor in _cursors(left).items()}, incomplete)
 
     def streams(self) -> tuple[LogStream, ...]:
         """Return all streams followed so far."""

@@ -91,11 +91,11 @@ class LogCopy:
     def _failed(self, scan: Scan, error: AwsError) -> None:
         now, kind = self._moment(), trouble(error)
         if kind.retry:
-            self._logs.retry(scan)
+            self._logs.retry(scan, now)
         elif is_missing(error):
             self._logs.missing(scan, now, whole_group=is_group_missing(error))
         elif scan.token and is_stale_token(error):
-            self._logs.retry(scan, stale_token=True)
+            self._logs.forgotten(scan, now)
         elif kind.give_up:
             self._logs.denied(scan, _unreadable(scan, error), now)
         else:

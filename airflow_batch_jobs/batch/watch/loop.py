@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.followed_stream import Moment
 from airflow_batch_jobs.batch.logs.log_follower import LogFollower
 from airflow_batch_jobs.batch.numbers import positive
+from airflow_batch_jobs.batch.watch.aws_time import AwsTime
 from airflow_batch_jobs.batch.watch.log_copy import LogCopy
 from airflow_batch_jobs.batch.watch.paced_calls import Channel
 from airflow_batch_jobs.batch.watch.status_poll import StatusPoll
@@ -84,12 +84,12 @@ class WatchLoop:
     ) -> None:
         self._calls = calls
         self._budget = budget
-        self._clock = clock
+        self._time = AwsTime(clock)
         self._on_size = on_size or (lambda _: None)
         self._jobs: set[FollowedJob] = set()
         self._problem = ""
         self._status_channel = Channel(calls, "batch", None, options.status_calls_per_second, _STATUS_CALLS_AT_ONCE)
-        self._poll = StatusPoll(self._status_channel)
+        self._poll = StatusPoll(self._status_channel, self._time)
         self._logs = LogFollower(
             settle_seconds=options.log_settle_seconds,
             lookback_seconds=options.log_lookback_seconds,
@@ -177,7 +177,7 @@ class WatchLoop:
             job.fail(_first(error) if error else BatchJobsError("What followed the job was cancelled."))
 
     def _moment(self) -> Moment:
-        return Moment(asyncio.get_running_loop().time(), milliseconds(self._clock.now()))
+        return Moment(asyncio.get_running_loop().time(), self._time.now_ms(), self._time.machine_ms())
 
     def _open_log_channel(self, region: str, *, calls_per_second: float) -> Channel:
         return Channel(self._calls, "logs", region, calls_per_second, _LOG_CALLS_AT_ONCE)

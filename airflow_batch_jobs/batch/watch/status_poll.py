@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
+from airflow_batch_jobs.batch.aws.clock import SystemClock
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.operations import job_id_of
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.ask_queue import MOST_IDS, AskQueue
+from airflow_batch_jobs.batch.watch.aws_time import AwsTime
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
@@ -42,12 +44,13 @@ class StatusPoll:
 
     Args:
         channel: How to reach AWS Batch.
+        time: Learns the time at AWS from the answers.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, time: AwsTime) -> None:
         self._channel = channel
         self._queue = AskQueue()
-        self._descriptions = Descriptions()
+        self._descriptions = Descriptions(time)
         self._refused: deque[list[Question]] = deque()
         self._listings: deque[tuple[str, PartLister]] = deque()
         self._alarm = Alarm()
@@ -137,9 +140,13 @@ class Descriptions:
 
     A job that waits or runs is described every few seconds in the same words, and reading those took a fifth of a
     watcher's time. Nothing is kept alive here: a detail that nothing else holds any more is read again.
+
+    Args:
+        time: Learns the time at AWS from the answers; one that nobody asks if None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, time: AwsTime | None = None) -> None:
+        self._time = time or AwsTime(SystemClock())
         self._held: WeakValueDictionary[tuple[str, int], JobDetail] = WeakValueDictionary()
 
     def ask(self, batch: Service, job_ids: Sequence[str]) -> dict[str, JobDetail | Exception]:
@@ -148,8 +155,10 @@ class Descriptions:
         Returns:
             The jobs by id, without those that AWS does not know; in place of one that cannot be read, the error.
         """
+        asked_ms = self._time.machine_ms()
 
         def read(answer: Mapping[str, Any]) -> dict[str, JobDetail | Exception]:
+            self._time.answered(answer, asked_ms)
             region = batch.region_name()
             jobs = [job for job in answer["jobs"] if isinstance(job, dict) and isinstance(job.get("jobId"), str)]
             return {job["jobId"]: self._read(job, region) for job in jobs}

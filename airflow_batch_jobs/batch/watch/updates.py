@@ -52,7 +52,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The job is final and its log was handed out, except for `unread`. Always the last update.
+    """The job is final and its log was handed out, except for `unread` and `incomplete`. Always the last update.
+
+    It comes at most five minutes after the job's end was seen, whatever CloudWatch Logs does.
 
     Attributes:
         detail: The job as it ended.
@@ -60,11 +62,14 @@ class Ended:
             those that failed, at most 100.
         unread: By the stream's key, the streams that have more lines than the line budget lets through soon, and where
             to read on with `logs.read_on`.
+        incomplete: The streams that CloudWatch does not show to their end, and why, in one sentence: reading on at once
+            would be of no use.
     """
 
     detail: JobDetail
     parts: tuple[JobDetail, ...] = ()
     unread: Mapping[str, tuple[LogStream, LogCursor]] = field(default_factory=dict)
+    incomplete: Mapping[LogStream, str] = field(default_factory=dict)
 
 
 Update: TypeAlias = StatusChange | LogLines | NoAnswer | Problem | Ended
