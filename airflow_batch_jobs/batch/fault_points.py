@@ -1,4 +1,4 @@
-"""Fault points: named moments at which a test may hold a process, to kill it there.
+"""Fault points: named moments at which a test may hold a process, kill it, or have it crash.
 
 An environment variable names a folder; a file in it called `<point>@<run>` arms the point and says what is to happen.
 The first process that reaches the point takes the file and leaves `<point>@<run>.reached` with its process id. Without
@@ -23,6 +23,9 @@ def reach(point: str, run_id: str) -> None:
     Args:
         point: The point's name.
         run_id: The DAG run for which it is reached.
+
+    Raises:
+        RuntimeError: `raise` is armed there.
     """
     if folder := os.environ.get(VARIABLE):
         _reach(Path(folder, f"{point}@{run_id}"))
@@ -39,5 +42,7 @@ def _reach(armed: Path) -> None:
     taken.rename(reached)
     if order == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if order == "raise":
+        raise RuntimeError(f"The fault point {armed.name} was armed")
     while reached.exists():
         time.sleep(_LOOK_AGAIN_SECONDS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.configuration import conf
 
+from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.links import BatchJobLogLink, log_stream_url
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.supervisor import UnansweredError
@@ -100,6 +101,7 @@ class SavedLog(WaitListener):
         Args:
             cursors: Returns how far the log is copied now, by stream.
         """
+        reach("after-lines", self._task.key.run_id)
         now = asyncio.get_running_loop().time()
         if now - self._saved_at < CURSOR_SECONDS or not self._triggerer.cursor_writes.allows(now):
             return

@@ -1,4 +1,4 @@
-"""Fault points: a process is held or killed where a test has said so, once, and nowhere else."""
+"""Fault points: a process is held or killed, or crashes, where a test has said so, once, and nowhere else."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from airflow_batch_jobs.batch.fault_points import VARIABLE, reach
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 _PASS = f"""
 import os, sys
@@ -46,6 +46,16 @@ def test_an_armed_point_kills_one_process(tmp_path: Path) -> None:
     assert first.returncode == -signal.SIGKILL
     assert (tmp_path / "here@run.reached").read_text() == str(first.pid)
     assert start(tmp_path).communicate(timeout=30)[0] == "passed\n"
+
+
+def test_an_armed_point_has_its_process_crash_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And leaves word of it."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    (tmp_path / "here@run").write_text("raise")
+    with pytest.raises(RuntimeError, match="here@run was armed"):
+        reach("here", "run")
+    reach("here", "run")
+    assert (tmp_path / "here@run.reached").exists()
 
 
 def test_a_process_is_held_until_it_is_let_go(tmp_path: Path) -> None:

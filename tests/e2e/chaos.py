@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 WAIT = "wait"
 #: Kills it there.
 KILL = "kill"
+#: Has what runs there crash.
+RAISE = "raise"
 #: How often cursors are saved, plus what is fetched at a time: lines since then may come twice after a kill.
 MOST_DOUBLE = 4 * 35
 #: How long after a task's end its job may take to end, and its last lines to arrive.

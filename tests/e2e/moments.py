@@ -33,6 +33,11 @@ def running(world: World, run: Run) -> None:
     until(lambda: len(run.lines()) > 20, 90, every=1)
 
 
+def crashed(world: World, run: Run) -> None:
+    """Wait until a trigger has crashed at the fault point that is armed for it."""
+    world.held(run)
+
+
 def being_read(world: World, run: Run) -> None:
     """Wait until the job has ended; its last lines can be read only some seconds later."""
     del world

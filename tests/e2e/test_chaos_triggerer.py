@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.chaos import MOST_DOUBLE, Case, Scene
-from tests.e2e.moments import being_read, runnable, running
+from tests.e2e.chaos import MOST_DOUBLE, RAISE, Case, Scene
+from tests.e2e.moments import being_read, crashed, runnable, running
 from tests.e2e.runs import until
 
 if TYPE_CHECKING:
@@ -68,7 +68,17 @@ KILLED_CASES = [
     ),
 ]
 ENDED_CASES = [Case("triggerer told to end while RUNNING", "deferred", running, "passing", scene=ENDED)]
-CASES = [*KILLED_CASES, *ENDED_CASES]
+CRASHED_CASES = [
+    Case(
+        "trigger crashes while RUNNING, no retry left",
+        "deferred_once",
+        crashed,
+        "passing",
+        says="time 1 of 3",
+        points={"after-lines": RAISE},
+    )
+]
+CASES = [*KILLED_CASES, *ENDED_CASES, *CRASHED_CASES]
 LONG_CASES = [
     Case(
         "mapped: triggerer killed while RUNNING",
@@ -105,6 +115,13 @@ def test_a_task_whose_triggerer_is_told_to_end_goes_on(row: Row) -> None:
     """Another triggerer continues where the old one stopped: no line is lost, duplicated or out of order."""
     row.check()
     assert MAY_COME_TWICE not in row.log
+
+
+@pytest.mark.parametrize("case", CRASHED_CASES, ids=lambda case: case.run_id)
+def test_a_task_whose_trigger_crashes_goes_on(row: Row) -> None:
+    """With another trigger, in the same attempt: its job is the same, and its log is whole."""
+    row.check()
+    assert row.attempts == 1
 
 
 @pytest.mark.chaos
