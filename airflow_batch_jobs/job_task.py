@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.task import execution_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import timedelta
 
     from airflow.sdk import Context
@@ -62,7 +63,7 @@ class JobTask:
         """
         from airflow_batch_jobs.task.handover import Outcome
 
-        return self._conclude(context["ti"], Outcome.from_event(event))
+        return self._conclude(context, Outcome.from_event(event))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the trigger. If that has crashed, take its wait up again, three times at most.
@@ -71,7 +72,7 @@ class JobTask:
             TaskDeferred: A new trigger waits.
             TaskDeferralError: The trigger has crashed too often.
         """
-        from airflow_batch_jobs.task import crash, log
+        from airflow_batch_jobs.task import crash, log, stop
 
         told = next_kwargs or {}
         resume: Any = super()  # of BaseOperator, or of BaseSensorOperator, which turns errors into skips
@@ -82,7 +83,7 @@ class JobTask:
         if again is None:
             error = (
                 f"The trigger of batch job {plan.job_id} has crashed {plan.resumed + 1} times, the last time with "
-                f"{cause}. {self._give_up(context, plan)}"
+                f"{cause}. {self._give_up(context, plan.job_id, stop.TRIGGER_CRASHED)}"
             )
             return resume.resume_execution(next_method, {**told, "error": error}, context)
         log.problem(
@@ -90,7 +91,9 @@ class JobTask:
             f"time {again.resumed} of {len(crash.PAUSE_SECONDS)}."
         )
         log.note(f"The traceback of that trigger: {''.join(told.get('traceback') or ())}")
-        return self._conclude(context["ti"], self._wait_for_job(context, again))
+        with self._or_given_up(context, plan.job_id):
+            outcome = self._wait_for_job(context, again)
+        return self._conclude(context, outcome)
 
     def on_kill(self) -> None:
         """Note that the task is being stopped. Runs in a signal handler, so what that means is decided elsewhere."""
@@ -140,10 +143,30 @@ class JobTask:
         """Return the id of the job that this attempt waits for; None if it is not known."""
         raise NotImplementedError
 
-    def _give_up(self, context: Context, plan: WaitPlan) -> str:
-        """Do with the job what has to be done before the task fails because of our crashes, and say what that is."""
-        del context
-        return f"Job {plan.job_id} keeps running."
+    @contextmanager
+    def _or_given_up(self, context: Context, job_id: str) -> Iterator[None]:
+        """Give the job up if something goes wrong in the block: with the task fails the one who waits for the job."""
+        from airflow_batch_jobs.errors import JobNotFoundError, StaleAttemptError, TaskEvictedError
+        from airflow_batch_jobs.task import log, stop
+
+        try:
+            yield
+        except (JobNotFoundError, StaleAttemptError, TaskEvictedError):  # there is no job, or somebody else has it
+            raise
+        except Exception:
+            log.problem(self._give_up(context, job_id, stop.TASK_FAILED))
+            raise
+
+    def _give_up(self, context: Context, job_id: str, reason: str) -> str:
+        """Do with the job what has to be done before the task fails without the job's end, and say what that is.
+
+        Args:
+            context: The task's.
+            job_id: The job.
+            reason: What becomes the job's statusReason if it is terminated.
+        """
+        del context, reason
+        return f"Job {job_id} keeps running."
 
     def _wait_for_job(self, context: Context, plan: WaitPlan) -> Outcome:
         """Wait in the triggerer, which ends this process, or here.
@@ -224,7 +247,7 @@ class JobTask:
         finally:
             self._waiting = None
 
-    def _conclude(self, ti: Any, outcome: Outcome) -> str:
+    def _conclude(self, context: Context, outcome: Outcome) -> str:
         """Copy the rest of the log, push what is known about the job, and end as it did.
 
         Raises:
@@ -239,7 +262,9 @@ class JobTask:
         from airflow_batch_jobs.task.log_rest import MOST_SECONDS, RestCopy
         from airflow_batch_jobs.task.supervisor import extend_execution_timeout
 
-        outcome.raise_for_error()
+        ti = context["ti"]
+        with self._or_given_up(context, outcome.job_id):
+            outcome.raise_for_error()
         execution_timeout.disarm()  # it is for the job, which has ended
         if self.execution_timeout is not None:
             extend_execution_timeout(MOST_SECONDS)

@@ -150,16 +150,17 @@ class BatchJobOperator(JobTask, BaseOperator):
         try:
             submitted, job = submit(submission)
             self._is_recorded = submitted.is_recorded
-            self._push(ti, job.to_xcom())
-            reach("before-deferral", ti.run_id)
-            if not self.wait and not self._killed:
-                return submitted.job_id
-            outcome = self._wait_for_job(context, self._plan(submitted.job_id, submitted.submitted_at))
+            with self._or_given_up(context, submitted.job_id):
+                self._push(ti, job.to_xcom())
+                reach("before-deferral", ti.run_id)
+                if not self.wait and not self._killed:
+                    return submitted.job_id
+                outcome = self._wait_for_job(context, self._plan(submitted.job_id, submitted.submitted_at))
         except AirflowTaskTimeout:
             if (ended := self._end_late(ti, submission)) is None:
                 raise
             outcome = ended
-        return self._conclude(ti, outcome)
+        return self._conclude(context, outcome)
 
     def _take(self, definition: Any, parameters: Any) -> None:
         """Keep what is to run, and find at parse time what can be found then.
@@ -297,21 +298,22 @@ class BatchJobOperator(JobTask, BaseOperator):
         job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
         return job["job_id"] if job else None
 
-    def _give_up(self, context: Context, plan: WaitPlan) -> str:
+    def _give_up(self, context: Context, job_id: str, reason: str) -> str:
         """Terminate the job, unless a retry will adopt it or another attempt is at work already."""
         from airflow_batch_jobs.batch.operations import terminate
         from airflow_batch_jobs.task import stop
+        from airflow_batch_jobs.task.record import TaskStateRecords
 
         if stop.retry_left(context["ti"]):
             return "The job keeps running for the next attempt."
-        if not plan.terminate_on_kill:
-            return super()._give_up(context, plan)
-        if not self._is_recorded:  # it may be a newer attempt's by now
-            return f"Job {plan.job_id} may still be running."
+        if not (self.wait and self.terminate_on_kill):
+            return super()._give_up(context, job_id, reason)
         try:
-            terminate(self._connection.clients(), plan.job_id, stop.TRIGGER_CRASHED)
+            if TaskStateRecords(context["task_state_store"]).read() is None:  # it may be a newer attempt's by now
+                return f"Job {job_id} may still be running."
+            terminate(self._connection.clients(), job_id, reason)
         except Exception as error:  # noqa: BLE001 - what ended the wait is what must be reported
-            return f"Job {plan.job_id} could not be terminated and may still be running. {error}"
+            return f"Job {job_id} could not be terminated and may still be running. {error}"
         return "No retry is left, so the job was terminated."
 
 

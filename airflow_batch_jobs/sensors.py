@@ -89,8 +89,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
             AirflowSkipException: Any of these, with `soft_fail` or `never_fail`.
             BatchJobsError: See `airflow_batch_jobs.errors`.
         """
-        ti = context["ti"]
-        return self._conclude(ti, self._wait_for_job(context, self._plan(self.job_id)))
+        return self._conclude(context, self._wait_for_job(context, self._plan(self.job_id)))
 
     @property
     def _limit(self) -> timedelta:
@@ -98,14 +97,14 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         timeout = timedelta(seconds=self.timeout)
         return min(timeout, self.execution_timeout) if self.execution_timeout else timeout
 
-    def _conclude(self, ti: Any, outcome: Outcome) -> str:
+    def _conclude(self, context: Context, outcome: Outcome) -> str:
         """End as the job did; with `soft_fail` or `never_fail`, any failure is a skip."""
         from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
 
         from airflow_batch_jobs.errors import BatchJobsError
 
         try:
-            return super()._conclude(ti, outcome)
+            return super()._conclude(context, outcome)
         except (BatchJobsError, AirflowSensorTimeout, AirflowTaskTimeout) as error:
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(str(error)) from error

@@ -21,6 +21,7 @@ STOPPED_STATES = ENDED_STATES | {"restarting"}
 TIME_IS_UP = "The Airflow task's execution_timeout has passed"
 WORKER_STOPPED = "The Airflow worker was told to stop and no retry is left"
 TRIGGER_CRASHED = "The Airflow trigger that waited for it has crashed"
+TASK_FAILED = "The Airflow task that waited for it has failed"
 
 
 class Verdict(Enum):

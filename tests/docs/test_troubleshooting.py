@@ -43,6 +43,7 @@ MADE_ELSEWHERE = {
     "task/wait:JobWait._next: text",
     "task/wait:JobWait._on_status: elsewhere",
     "job_task:JobTask._conclude: outcome.summary",
+    "job_task:JobTask._or_given_up: self._give_up(context, job_id, stop.TASK_FAILED)",
     "sweep:BatchOrphanSweepOperator.execute: report.summary()",
 }
 #: Lines about the usual course of things.

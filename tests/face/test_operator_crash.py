@@ -21,14 +21,19 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.definition import JobDefinition
+from airflow_batch_jobs.batch.watch.followed_parts import FollowedParts
 from airflow_batch_jobs.decorators import batch_job_task
+from airflow_batch_jobs.errors import AccessDeniedError, WaitCrashedError
 from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.sensors import BatchJobSensor
 from airflow_batch_jobs.task.crash import FORGIVEN_SECONDS, PAUSE_SECONDS
+from airflow_batch_jobs.task.handover import Outcome
 from airflow_batch_jobs.task.record import WAIT_KEY
 from tests.face.attempts import Attempts, crashed, deferred, told
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_batch_jobs.local.server import LocalAws
 
 
@@ -247,3 +252,47 @@ def test_a_decorated_task_shows_its_definition_again(long: LocalAws, monkeypatch
     assert task.definition == "long:1"
     assert len(calls) == 1
     assert not is_terminated(long)
+
+
+def _wait_is_refused(context: Any) -> Exception:
+    """AWS does not let the role describe the job any more, which the trigger reports."""
+    plan = deferred(operator(), context)
+    outcome = Outcome.of_error(plan.job_id, AccessDeniedError("no", action="batch:DescribeJobs", code="AccessDenied"))
+    with pytest.raises(AccessDeniedError) as raised:
+        operator().execute_complete(context, outcome.to_event())
+    return raised.value
+
+
+def _submit_is_not_told(context: Any) -> Exception:
+    """Airflow does not take the job's id after the submit."""
+
+    def refuse(*_: Any) -> None:
+        raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 503}))
+
+    context["ti"].xcom_push = refuse
+    with pytest.raises(AirflowRuntimeError) as raised:
+        operator().execute(context)
+    return raised.value
+
+
+def _wait_crashes_on_the_worker(context: Any) -> Exception:
+    """An answer about the job is stumbled over, without a triggerer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FollowedParts, "look", lambda *_: 1 / 0)
+        with pytest.raises(WaitCrashedError) as raised:
+            operator(deferrable=False, poll_interval=0.2).execute(context)
+    return raised.value
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+@pytest.mark.parametrize("fail", [_wait_is_refused, _submit_is_not_told, _wait_crashes_on_the_worker])
+def test_no_job_runs_on_unwatched_because_its_task_failed(
+    long: LocalAws, fail: Callable[[Any], Exception], retries: int
+) -> None:
+    """Whatever the task fails with after the submit: the job is ended, unless a retry will take it up."""
+    context = Attempts().context(retries=retries)
+    with capture_logs() as entries:
+        fail(context)
+    assert is_terminated(long) is (retries == 0)
+    says = "The job keeps running for the next attempt." if retries else "No retry is left, so the job was terminated."
+    assert says in [entry["event"] for entry in entries if entry["log_level"] == "warning"]
