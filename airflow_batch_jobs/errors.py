@@ -11,7 +11,10 @@
     ├── AwsError                          AWS, or the way to it, refused
     │   ├── AccessDeniedError             the role lacks a permission
     │   ├── CredentialsError              no credentials, or none that are valid
+    │   ├── ConfigurationError            a connection, profile, region or file that cannot work
+    │   ├── ConnectionUnansweredError     Airflow does not tell the AWS connection
     │   ├── EndpointError                 nothing answers, or it answers nonsense
+    │   ├── ExhaustedError                this machine is out of threads, files or memory
     │   ├── ThrottledError                the account's request rate is used up
     │   ├── QueueNotFoundError            no such job queue
     │   ├── DefinitionNotFoundError       no such job definition or revision
@@ -118,8 +121,20 @@ class CredentialsError(AwsError):
     """There are no credentials, or AWS no longer accepts them."""
 
 
+class ConfigurationError(AwsError):
+    """A setting of the AWS connection, of the task or of this machine cannot work: a profile, a region, a file."""
+
+
+class ConnectionUnansweredError(AwsError):
+    """Airflow does not tell the AWS connection: its API server, its database or a secrets backend is away."""
+
+
 class EndpointError(AwsError):
     """Nothing answers at the endpoint, or it answers 5xx or something that is not AWS."""
+
+
+class ExhaustedError(AwsError):
+    """This machine is out of threads, file descriptors or memory."""
 
 
 class ThrottledError(AwsError):

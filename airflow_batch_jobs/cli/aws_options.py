@@ -38,14 +38,17 @@ def clients_of(region: str | None, profile: str | None, endpoint_url: str | None
 
     Raises:
         typer.BadParameter: There is no such profile.
+        ConfigurationError: The configuration files cannot be read.
     """
     import boto3
-    from botocore.exceptions import ProfileNotFound
+    from botocore.exceptions import BotoCoreError, ProfileNotFound
 
-    from airflow_batch_jobs.batch.aws import session_clients
+    from airflow_batch_jobs.batch.aws import explain, session_clients
 
     try:
         session = boto3.Session(profile_name=profile)
     except ProfileNotFound as error:
         raise typer.BadParameter(str(error), param_hint="--profile") from error
+    except BotoCoreError as error:
+        raise explain(error, "") from error
     return session_clients(session, region, endpoint_url)

@@ -22,9 +22,11 @@ from airflow_batch_jobs.errors import (
     AccessDeniedError,
     AirflowUnansweredError,
     BatchJobsError,
+    ConfigurationError,
     CredentialsError,
     DefinitionError,
     EndpointError,
+    ExhaustedError,
     NoDeploymentError,
     RequestError,
     SubmitUnansweredError,
@@ -44,12 +46,13 @@ if TYPE_CHECKING:
 #: The exit codes, as `airflow-batch-jobs --help` explains them.
 FAILED, USAGE, NO_ANSWER = 1, 2, 3
 
-_USAGE_ERRORS = (DefinitionError, RequestError, NoDeploymentError)
+_USAGE_ERRORS = (ConfigurationError, DefinitionError, RequestError, NoDeploymentError)
 _NO_ANSWER_ERRORS = (
     AccessDeniedError,
     AirflowUnansweredError,
     CredentialsError,
     EndpointError,
+    ExhaustedError,
     SubmitUnansweredError,
     ThrottledError,
 )

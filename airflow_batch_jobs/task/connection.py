@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_batch_jobs.batch.aws import KeptClients
+from airflow.sdk.exceptions import AirflowException
+
+from airflow_batch_jobs.batch.aws import Caller, KeptClients, Trouble, explain, trouble
+from airflow_batch_jobs.batch.aws.calls import action_of
+from airflow_batch_jobs.batch.aws.outage import Outage
+from airflow_batch_jobs.batch.aws.trouble import is_bug
+from airflow_batch_jobs.errors import AwsError, ConfigurationError, ConnectionUnansweredError
+from airflow_batch_jobs.task import log
+from airflow_batch_jobs.task.connection_lookup import look_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    import boto3
+    from airflow.sdk import Connection
     from botocore.config import Config
 
     from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.aws.clock import Clock
+
+
+#: The connection that need not be defined: without it, boto3 searches for credentials by itself.
+DEFAULT_CONNECTION = "aws_default"
 
 
 class HasAwsParameters(Protocol):
@@ -38,7 +55,7 @@ class AwsConnection:
         botocore_config: Keyword arguments of botocore's Config.
     """
 
-    aws_conn_id: str | None = "aws_default"
+    aws_conn_id: str | None = DEFAULT_CONNECTION
     region_name: str | None = None
     verify: bool | str | None = None
     botocore_config: Mapping[str, Any] | None = None
@@ -57,37 +74,143 @@ class AwsConnection:
         """Return the fields, as they stand in a trigger's kwargs."""
         return asdict(self)
 
-    def clients(self, on_made: Callable[[str], object] = lambda _: None) -> KeptClients:
+    def clients(self, on_made: Callable[[str], object] = lambda _: None, *, clock: Clock | None = None) -> KeptClients:
         """Return the clients of this connection.
 
         The connection is looked up when the first client is made, never earlier, and blocks meanwhile: call AWS in
-        threads.
+        threads. All clients are of one session. While the connection or its credentials cannot be had, a watcher's
+        clients fail, and are asked for again; any others wait for a minute, with a line in the log.
 
         Args:
             on_made: Called with the service of each client that is made.
+            clock: Time and sleep; the machine's own if None.
         """
-        return KeptClients(self._open_session, on_made)
+        sessions = _Sessions(self)
+        return KeptClients(sessions.open, on_made, outage=Outage(_tell, clock), caller=lambda: sessions.caller)
 
-    def _open_session(self) -> ClientFactory:
-        """Look up the connection, and return a factory that makes clients from one session with its credentials."""
+
+class _Sessions:
+    """Opens the sessions of a connection, one after another.
+
+    Remembers what was once there, so that its absence is an outage: what then is found instead may be another identity.
+
+    Attributes:
+        caller: As whom AWS is called, as far as that is known.
+    """
+
+    def __init__(self, settings: AwsConnection) -> None:
+        self._settings = settings
+        self._is_defined = False
+        self._had_credentials = False
+        self.caller = Caller(f"the AWS connection {settings.aws_conn_id!r}") if settings.aws_conn_id else Caller()
+
+    def open(self) -> ClientFactory:
+        """Look up the connection, and return a factory that makes clients from one session with its credentials.
+
+        Raises:
+            AwsError: The connection or its credentials cannot be had.
+        """
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
         from botocore.config import Config as BotocoreConfig
 
-        hook: AwsGenericHook[Any] = AwsGenericHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            client_type="batch",
-            config=BotocoreConfig(**self.botocore_config) if self.botocore_config else None,
-        )
-        base, making = hook.config, threading.Lock()
-        # By default the hook opens a session for each client, and each session assumes the connection's role again.
-        hook.get_session = cache(hook.get_session)  # type: ignore[method-assign]  # where the hook itself looks it up
+        settings, connection = self._settings, self._look_up()
+        with self._explained():
+            hook: AwsGenericHook[Any] = AwsGenericHook(
+                aws_conn_id=settings.aws_conn_id if connection else None,
+                region_name=settings.region_name,
+                verify=settings.verify,
+                client_type="batch",
+                config=BotocoreConfig(**settings.botocore_config) if settings.botocore_config else None,
+            )
+            # The hook's own look-up takes an outage for a connection that is not defined.
+            hook.get_connection = lambda _: connection  # type: ignore[assignment,method-assign,return-value]
+            # By default the hook opens a session for each client, and each session assumes the connection's role again.
+            hook.get_session = cache(hook.get_session)  # type: ignore[method-assign]  # where the hook itself looks it up
+            base, told = hook.config, hook.conn_config
+            action = action_of("sts", told.assume_role_method or "") if told.role_arn else ""
+        self.caller = replace(self.caller, role=told.role_arn or "")
+        if isinstance(told.verify, str) and not Path(told.verify).exists():
+            raise ConfigurationError(f"There is no CA file {told.verify} on this machine. Correct {self.caller}.")
+        with self._explained(action):
+            self._get_credentials(hook.get_session(region_name=None, deferrable=False))
+        making = threading.Lock()
 
         def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
             wanted = base.merge(BotocoreConfig(region_name=region_name)) if region_name else base
-            with making:  # neither the hook nor its session may make two clients at once
+            with making, self._explained():  # neither the hook nor its session may make two clients at once
                 hook.client_type = service
                 return hook.get_client_type(config=wanted.merge(config) if config else wanted)
 
         return make
+
+    def _look_up(self) -> Connection | None:
+        """Look up the connection; None stands for boto3's own search for credentials.
+
+        That is only for tasks that name no connection, or the default one where it is not defined, as the Amazon
+        provider has it.
+        """
+        conn_id = self._settings.aws_conn_id
+        if conn_id is None:
+            return None
+        connection = look_up(conn_id)
+        if connection is None and self._is_defined:
+            raise ConnectionUnansweredError(
+                f"Airflow has no AWS connection {conn_id!r} any more, so AWS is not asked either. Define it again."
+            )
+        if connection is None and conn_id != DEFAULT_CONNECTION:
+            raise ConfigurationError(
+                f"Airflow has no AWS connection {conn_id!r}. Define it for workers and triggerers, or set "
+                "aws_conn_id=None to use the credentials of their machines."
+            )
+        if connection is not None and not _is_object(connection.extra):
+            # Airflow reads none of it then, which leaves out the role, or the region.
+            raise ConfigurationError(f"The extra of {self.caller} is not a JSON object. Correct it.")
+        self._is_defined = connection is not None
+        return connection
+
+    def _get_credentials(self, session: boto3.Session) -> None:
+        """Get the credentials now, so that whatever keeps them back is an error of the session and not of a call.
+
+        Raises:
+            CredentialRetrievalError: This machine had some, and has none now: what gives them does not answer.
+        """
+        from botocore.exceptions import CredentialRetrievalError
+
+        credentials = session.get_credentials()
+        if credentials is not None:
+            credentials.get_frozen_credentials()
+        elif self._had_credentials:
+            raise CredentialRetrievalError(provider="this machine", error_msg="there are none any more")
+        self._had_credentials = credentials is not None
+
+    @contextmanager
+    def _explained(self, action: str | None = None) -> Iterator[None]:
+        """Explain what the block raises; without an action, only what is wrong with the connection's settings.
+
+        The hook does not check them: what looks like a bug is a wrong type, a missing key, a package that is not
+        installed.
+        """
+        try:
+            yield
+        except AwsError:
+            raise
+        except Exception as error:
+            if isinstance(error, AirflowException) or is_bug(error) or trouble(error) is Trouble.REFUSED:
+                said = f"{type(error).__name__}: {error}".rstrip(".")
+                raise ConfigurationError(
+                    f"The settings of {self.caller} cannot be used. {said}. Correct them."
+                ) from error
+            if action is None:
+                raise
+            raise explain(error, action, self.caller) from error
+
+
+def _is_object(extra: str | None) -> bool:
+    try:
+        return isinstance(json.loads(extra or "{}"), dict)
+    except ValueError:
+        return False
+
+
+def _tell(error: Exception) -> None:
+    log.problem(f"{error} Asking again for a minute.")

@@ -32,7 +32,12 @@ OF_OTHERS = {
         "<task>_<index>",
     },
     "of its hook": {"AwsGenericHook", "get_session"},
-    "of its SDK": {"should_hide_value_for_key", "execution_timeout"},
+    "of its SDK": {
+        "should_hide_value_for_key",
+        "execution_timeout",
+        "ensure_secrets_backend_loaded",
+        "Connection.extra_dejson",
+    },
     "commands": {"redis-server", "airflow-batch-jobs"},
     "options": {"--help", "deferrable=False", "[batch_jobs]", "__init__"},
     "stored": {"batch_job", "batch_job_log_cursor", "batch_job_wait"},

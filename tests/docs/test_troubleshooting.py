@@ -11,11 +11,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ProfileNotFound
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch import diagnosis
-from airflow_batch_jobs.batch.aws import explain
+from airflow_batch_jobs.batch.aws import Caller, explain
 from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Meaning
 from airflow_batch_jobs.batch.definition import Field, JobDefinition
 from airflow_batch_jobs.batch.detail import JobDetail
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PAGE = ROOT / "docs" / "troubleshooting.md"
 PRODUCTION = ROOT / "docs" / "production.md"
 CLASSES = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, BatchJobsError)}
+PROD = Caller("the AWS connection 'prod'", "arn:aws:iam::123456789012:role/prod")
 #: These make their message from their arguments; all others are given it.
 MADE = {name for name in CLASSES if "__init__" in vars(getattr(errors, name))} - {"AwsError"}
 #: Lines whose text is made elsewhere, by where they are written. The text itself is looked for below.
@@ -123,10 +124,10 @@ def client_of(service: str, **_: Any) -> Any:
     )
 
 
-def refused(code: str, status: int = 400) -> ClientError:
+def refused(code: str, status: int = 400, operation: str = "SubmitJob") -> ClientError:
     """Return what botocore raises for an error of AWS."""
     answer: Any = {"Error": {"Code": code, "Message": "No."}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(answer, "SubmitJob")
+    return ClientError(answer, operation)
 
 
 def raised(work: Callable[[], object]) -> BatchJobsError:
@@ -155,6 +156,12 @@ def produced() -> tuple[BatchJobsError, ...]:
         explain(refused("TooManyRequestsException", 429), "batch:SubmitJob"),
         explain(refused("ClientException"), "batch:SubmitJob"),
         explain(EndpointConnectionError(endpoint_url="https://batch"), "batch:SubmitJob"),
+        explain(refused("AccessDenied", 403, "AssumeRole"), "batch:SubmitJob", PROD),
+        explain(refused("InvalidClientTokenId", 403), "batch:SubmitJob", PROD),
+        explain(EndpointConnectionError(endpoint_url="https://batch"), "batch:SubmitJob", PROD),
+        explain(ProfileNotFound(profile="etl"), "batch:SubmitJob"),
+        explain(ProfileNotFound(profile="etl"), "batch:SubmitJob", PROD),
+        explain(MemoryError(), "batch:SubmitJob"),
         raised(lambda: check_queue(client_of, "open")),
         raised(lambda: check_queue(client_of, "closed")),
         raised(lambda: check_revision(client_of, "unknown:1")),

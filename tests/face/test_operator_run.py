@@ -270,7 +270,7 @@ def test_a_missing_permission_is_named(run_dag: RunDag, greet: LocalAws) -> None
         BatchJobOperator(task_id="job", job_queue="default", definition=Greet(who="x"))
     run = run_dag(dag)
     assert run.state("job") == "failed"
-    assert "Allow the role of the AWS connection batch:SubmitJob" in run.output
+    assert "Allow the role of the AWS connection 'aws_default' batch:SubmitJob" in run.output
 
 
 def test_missing_credentials_are_named(run_dag: RunDag, airflow_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from airflow.sdk.exceptions import ErrorType
 from airflow.sdk.execution_time.comms import (
+    ConnectionResult,
     DeleteXCom,
+    DRCount,
     ErrorResponse,
+    GetConnection,
+    GetDRCount,
     GetTaskStates,
     GetTaskStateStore,
     GetXCom,
+    MaskSecret,
     OKResponse,
     SetXCom,
     TaskStatesResult,
@@ -26,6 +32,8 @@ class ApiServer:
     Attributes:
         states: The states of the task instances of every run, by the names that Airflow gives those.
         xcoms: The XComs of every task instance.
+        connections: The connections, as JSON, by their ids.
+        is_without_database: Whether its database is away: it knows no connections then, and counts no runs.
         is_replaced: Whether the attempt that asks has been replaced, and may not read its record.
         seconds: How long an answer takes.
         failures: How many questions from now on end in an error.
@@ -36,6 +44,8 @@ class ApiServer:
     def __init__(self) -> None:
         self.states: dict[str, str | None] = {}
         self.xcoms: dict[str, Any] = {}
+        self.connections: dict[str, str] = {}
+        self.is_without_database = False
         self.is_replaced = False
         self.seconds = 0.0
         self.failures = 0.0
@@ -52,7 +62,15 @@ class ApiServer:
             await asyncio.sleep(self.seconds)
         finally:
             self._open -= 1
-        if self.failures:
+        return self._answer_or_fail(message)
+
+    def send(self, message: Any) -> Any:
+        """Answer a question from a thread."""
+        self.asked.append(message)
+        return self._answer_or_fail(message)
+
+    def _answer_or_fail(self, message: Any) -> Any:
+        if self.failures and not isinstance(message, MaskSecret):
             self.failures -= 1
             raise OSError("the API server is down")
         return self._answer(message)
@@ -71,10 +89,29 @@ class ApiServer:
                 if self.is_replaced:
                     return ErrorResponse(error=ErrorType.TASK_STORE_NOT_FOUND)
                 return TaskStateStoreResult(value={"job_id": None})
+            case GetConnection() | GetDRCount():
+                return self._answer_from_database(message)
+            case MaskSecret():
+                pass
             case _:
                 raise AssertionError(message)
         return OKResponse(ok=True)
 
+    def _answer_from_database(self, message: GetConnection | GetDRCount) -> Any:
+        if isinstance(message, GetConnection):
+            if self.is_without_database or message.conn_id not in self.connections:
+                return ErrorResponse(error=ErrorType.CONNECTION_NOT_FOUND)
+            return _connection(message.conn_id, json.loads(self.connections[message.conn_id]))
+        if self.is_without_database:
+            return ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 500})
+        return DRCount(count=0)
+
     def told(self, kind: type) -> list[Any]:
         """Return the questions or commands of a kind."""
         return [message for message in self.asked if isinstance(message, kind)]
+
+
+def _connection(conn_id: str, known: dict[str, Any]) -> ConnectionResult:
+    extra = json.dumps(known.get("extra", {}))
+    fields = {"host": None, "schema": None, "port": None} | known | {"conn_id": conn_id, "extra": extra}
+    return ConnectionResult.model_validate(fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,26 @@ import pytest
 from botocore.config import Config
 
 from airflow_batch_jobs.batch.aws import KeptClients, Patience, service
-from airflow_batch_jobs.errors import CredentialsError
+from airflow_batch_jobs.batch.watch import Ended, NoAnswer
+from airflow_batch_jobs.errors import (
+    AccessDeniedError,
+    AwsError,
+    ConfigurationError,
+    ConnectionUnansweredError,
+    CredentialsError,
+    EndpointError,
+)
+from airflow_batch_jobs.local import LocalAws
 from airflow_batch_jobs.task.connection import AwsConnection
+from tests.batch.virtual import VirtualAws, follow_to_end, run, run_beside
+from tests.clocks import ManualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from airflow_batch_jobs.local.server import LocalAws
+    from airflow_batch_jobs.batch.watch.updates import Update
+    from tests.task.api_server import ApiServer
 
 ROLE = "arn:aws:iam::123456789012:role/airflow"
 
@@ -101,3 +115,255 @@ def facts(client: Any) -> tuple[object, ...]:
         config.retries,
         config.user_agent,
     )
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
+    """Another AWS, to which the credentials of this machine lead."""
+    with LocalAws() as other:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", other.access_key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", other.secret_key)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", other.endpoint_url)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", other.region)
+        yield other
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The warnings in the task log."""
+    from airflow_batch_jobs.task import log
+
+    written: list[str] = []
+    monkeypatch.setattr(log, "problem", written.append)
+    return written
+
+
+@pytest.mark.parametrize("conn_id", ["prod", "aws_default"])
+@pytest.mark.parametrize("failures", [1, 3])
+def test_while_airflow_does_not_tell_the_connection_no_other_credentials_are_used(
+    aws: LocalAws, host: LocalAws, api_server: ApiServer, lines: list[str], conn_id: str, failures: int
+) -> None:
+    """It is asked again, with one line in the log."""
+    api_server.connections[conn_id] = aws.airflow_connection()
+    api_server.failures = failures
+    call(AwsConnection(conn_id).clients(clock=ManualClock()))
+    assert (aws.counts()["DescribeJobs"], host.requests()) == (1, [])
+    assert len(lines) == 1
+    assert f"Airflow does not tell the AWS connection {conn_id!r}" in lines[0]
+    assert lines[0].endswith("Asking again for a minute.")
+
+
+def test_an_api_server_that_is_away_for_more_than_a_minute_is_an_error(
+    host: LocalAws, api_server: ApiServer, lines: list[str]
+) -> None:
+    """Of ours, which says whom to look at."""
+    api_server.failures = float("inf")
+    clock = ManualClock()
+    with pytest.raises(ConnectionUnansweredError, match="Check the API server, its database and the secrets backend"):
+        call(AwsConnection("prod").clients(clock=clock))
+    assert 60 <= clock.slept < 65
+    assert len(lines) == 1
+    assert not host.requests()
+
+
+def test_a_connection_that_is_not_defined_is_an_error_at_once(host: LocalAws, api_server: ApiServer) -> None:
+    """Whoever names a connection does not mean the credentials of the machine."""
+    clock = ManualClock()
+    with pytest.raises(ConfigurationError, match="Airflow has no AWS connection 'prod'"):
+        call(AwsConnection("prod").clients(clock=clock))
+    assert clock.slept == 0
+    assert not host.requests()
+    assert api_server.asked
+
+
+@pytest.mark.parametrize("conn_id", [None, "aws_default"])
+def test_without_a_connection_boto3_searches_for_credentials(
+    host: LocalAws, api_server: ApiServer, conn_id: str | None
+) -> None:
+    """If the task names none; and the default one need not be defined, as the Amazon provider has it."""
+    call(AwsConnection(conn_id).clients())
+    assert host.counts()["DescribeJobs"] == 1
+    assert bool(api_server.asked) is bool(conn_id)
+
+
+def test_a_default_connection_is_not_missing_because_the_database_is(
+    aws: LocalAws, host: LocalAws, api_server: ApiServer
+) -> None:
+    """The API server says so then, but it cannot know."""
+    api_server.connections["aws_default"] = aws.airflow_connection()
+    api_server.is_without_database = True
+    with pytest.raises(ConnectionUnansweredError):
+        call(AwsConnection().clients(), patience=Patience.PACED)
+    assert not host.requests()
+
+
+@pytest.mark.parametrize("conn_id", ["prod", "aws_default"])
+def test_a_connection_that_was_there_is_waited_for(
+    aws: LocalAws, host: LocalAws, api_server: ApiServer, conn_id: str
+) -> None:
+    """Jobs are at work, and a secrets backend of the API server alone that is away looks the same."""
+    api_server.connections[conn_id] = aws.airflow_connection()
+    clients = AwsConnection(conn_id).clients()
+    call(clients, patience=Patience.PACED)
+    known = api_server.connections.pop(conn_id)
+    clients.renew()
+    with pytest.raises(ConnectionUnansweredError, match="any more"):
+        call(clients, patience=Patience.PACED)
+    api_server.connections[conn_id] = known
+    call(clients, patience=Patience.PACED)
+    assert (aws.counts()["DescribeJobs"], host.requests()) == (2, [])
+
+
+def test_a_watcher_waits_for_the_api_server_as_long_as_it_takes(
+    frozen_aws: LocalAws, host: LocalAws, api_server: ApiServer
+) -> None:
+    """Its followers are told after half a minute, once, and no wait ends."""
+    api_server.connections["prod"] = frozen_aws.airflow_connection()
+    frozen_aws.script(definition="long", running=600)
+    [job_id] = frozen_aws.submit(frozen_aws.register("long"))
+
+    def go_away() -> None:
+        api_server.failures = float("inf")
+        frozen_aws.fault("*", "expired", times=1)
+
+    def come_back() -> None:
+        api_server.failures = 0
+
+    async def main() -> list[Update]:
+        watcher = VirtualAws(frozen_aws).watcher(AwsConnection("prod").clients())
+        async with asyncio.timeout(900):
+            return await run_beside(follow_to_end(watcher.follow(job_id)), (20, go_away), (320, come_back))
+
+    updates = run(main())
+    assert isinstance(updates[-1], Ended)
+    told = [update.problem for update in updates if isinstance(update, NoAnswer)]
+    assert len(told) == 2
+    assert "still asking. Airflow does not tell the AWS connection 'prod'" in told[0]
+    assert not host.requests()
+
+
+def test_sts_that_is_away_is_waited_for(aws: LocalAws, connect: Callable[..., None], lines: list[str]) -> None:
+    """As the API server is; the line names the call."""
+    connect(role_arn=ROLE, config_kwargs={"retries": {"total_max_attempts": 1}})
+    aws.fault("AssumeRole", "server_error", times=3)
+    call(AwsConnection().clients(clock=ManualClock()))
+    assert aws.counts()["AssumeRole"] == 4
+    assert len(lines) == 1
+    assert lines[0].startswith("sts:AssumeRole failed: ")
+
+
+@pytest.mark.parametrize("patience", [Patience.CONFIGURED, Patience.PACED])
+def test_a_role_that_may_not_be_assumed_ends_it_at_once(
+    aws: LocalAws, connect: Callable[..., None], patience: Patience
+) -> None:
+    """With the call and the role that were refused."""
+    connect(role_arn=ROLE)
+    aws.fault("AssumeRole", "error", code="AccessDenied", status=403, message="Not authorized.")
+    with pytest.raises(AccessDeniedError) as caught:
+        call(AwsConnection().clients(), patience=patience)
+    cure = (
+        f"Allow the credentials of the AWS connection 'aws_default' sts:AssumeRole on {ROLE}, and let its trust policy"
+    )
+    assert str(caught.value) == f"sts:AssumeRole failed: AccessDenied: Not authorized. {cure} name them."
+    assert [request.operation for request in aws.requests()] == ["AssumeRole"]
+
+
+def test_a_role_that_is_refused_later_is_named_as_well(
+    aws: LocalAws, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The role is assumed it again in the middle of another call."""
+    from botocore.credentials import RefreshableCredentials
+
+    connect(role_arn=ROLE)
+    clients = AwsConnection().clients()
+    call(clients)
+    aws.fault("AssumeRole", "error", code="AccessDenied", status=403, message="No.")
+    monkeypatch.setattr(RefreshableCredentials, "refresh_needed", lambda *_, **__: True)
+    with pytest.raises(AccessDeniedError, match=f"sts:AssumeRole on {ROLE}"):
+        call(clients)
+
+
+def test_keys_that_aws_rejects_are_named_by_their_connection(aws: LocalAws, connect: Callable[..., None]) -> None:
+    """And by the role that was assumed with them."""
+    connect(role_arn=ROLE)
+    aws.fault("DescribeJobs", "error", code="UnrecognizedClientException", status=403, message="no")
+    with pytest.raises(
+        CredentialsError, match=f"Give the AWS connection 'aws_default' .role {ROLE}. valid credentials"
+    ):
+        call(AwsConnection().clients())
+
+
+@pytest.mark.parametrize(
+    ("extra", "settings", "said"),
+    [
+        ({"profile_name": "etl"}, {}, "The config profile .etl. could not be found"),
+        ({"region_name": "no such region"}, {}, "no such region"),
+        ({"verify": "/there/is/no/ca.pem"}, {}, "There is no CA file /there/is/no/ca.pem on this machine"),
+        ({}, {"verify": "/there/is/no/ca.pem"}, "There is no CA file /there/is/no/ca.pem on this machine"),
+        ({}, {"botocore_config": {"read_timeuot": 7}}, "read_timeuot"),
+        ({}, {"botocore_config": {"retries": {"mode": "never"}}}, "never"),
+        ({"config_kwargs": ["read_timeout"]}, {}, "The settings of the AWS connection 'aws_default' cannot be used"),
+        ({"role_arn": ROLE, "assume_role_method": "guess"}, {}, "assume_role_method='guess'"),
+        ({"role_arn": ROLE, "assume_role_method": "assume_role_with_saml"}, {}, "assume_role_with_saml"),
+        ({"role_arn": ROLE, "assume_role_kwargs": {"DurationSeconds": "long"}}, {}, "DurationSeconds"),
+    ],
+)
+def test_settings_that_cannot_work_end_it_at_once(
+    aws: LocalAws, connect: Callable[..., None], extra: dict[str, Any], settings: dict[str, Any], said: str
+) -> None:
+    """With an error that says what to correct, for a submit as for a wait, and nothing is waited for."""
+    connect(**extra)
+    clock = ManualClock()
+    for patience in (Patience.CONFIGURED, Patience.PACED):
+        with pytest.raises(AwsError, match=said) as caught:
+            call(AwsConnection(**settings).clients(clock=clock), patience=patience)
+        assert isinstance(caught.value, ConfigurationError), caught.value
+        assert "Correct" in str(caught.value)
+        assert "network" not in str(caught.value)
+    assert clock.slept == 0
+    assert not aws.requests()
+
+
+def test_an_extra_that_is_no_json_leaves_out_no_role(aws: LocalAws, api_server: ApiServer) -> None:
+    """Airflow would read none of it, and the keys alone would be used."""
+    from airflow.sdk import Connection
+
+    from airflow_batch_jobs.task import connection
+
+    del aws, api_server
+    broken = Connection(conn_id="prod", conn_type="aws", login="x", password="x", extra=f'{{"role_arn": "{ROLE}"')
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(connection, "look_up", lambda _: broken)
+        with pytest.raises(ConfigurationError, match="The extra of the AWS connection 'prod' is not a JSON object"):
+            call(AwsConnection("prod").clients())
+
+
+def test_credentials_of_the_machine_that_are_gone_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch, host: LocalAws, tmp_path: Path
+) -> None:
+    """The instance metadata is away: without an answer of it boto3 finds nothing, and says only that."""
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    clients = AwsConnection(None).clients()
+    call(clients)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    clients.renew()
+    with pytest.raises(EndpointError, match="there are none any more"):
+        call(clients, patience=Patience.PACED)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", host.access_key)
+    call(clients, patience=Patience.PACED)
+    assert host.counts()["DescribeJobs"] == 2
+
+
+def test_a_machine_without_credentials_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It never had any."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    clock = ManualClock()
+    with pytest.raises(CredentialsError, match="Unable to locate credentials"):
+        call(AwsConnection(None, region_name="us-east-1").clients(clock=clock))
+    assert clock.slept == 0

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from airflow_batch_jobs.batch.aws.calls import Service, service
 from airflow_batch_jobs.batch.aws.clients import ClientFactory, KeptClients, Patience, session_clients
+from airflow_batch_jobs.batch.aws.explanation import Caller, explain
 from airflow_batch_jobs.batch.aws.trouble import (
     UNKNOWN_GRACE_SECONDS,
     Trouble,
     error_code,
     error_message,
-    explain,
     http_status,
     trouble,
 )
 
 __all__ = [
     "UNKNOWN_GRACE_SECONDS",
+    "Caller",
     "ClientFactory",
     "KeptClients",
     "Patience",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow_batch_jobs.batch.aws.clients import KeptClients, Patience
-from airflow_batch_jobs.batch.aws.trouble import Trouble, error_code, explain, trouble
+from airflow_batch_jobs.batch.aws.explanation import explain
+from airflow_batch_jobs.batch.aws.trouble import Trouble, error_code, is_bug, trouble
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
@@ -36,10 +38,10 @@ def service(clients: ClientFactory, name: str, region: str | None = None, patien
 class Service:
     """A service of AWS in one region, called in the calling thread.
 
-    Whatever goes wrong on the way to the service, or with its answer, becomes an `AwsError`; its cause, and `trouble`,
-    tell what botocore said. A bug propagates as itself. If the answer is that the credentials have expired, the next
-    call is made with new ones; if it is that AWS does not accept them, the same call is made again, once, unless
-    `Patience.ONCE` leaves that to the caller.
+    Whatever goes wrong on the way to the service, credentials included, or with its answer, becomes an `AwsError`;
+    `trouble` tells what it means, and its cause what was raised. A bug propagates as itself. If the answer is that the
+    credentials have expired, the next call is made with new ones; if it is that AWS does not accept them, the same call
+    is made again, once, unless `Patience.ONCE` leaves that to the caller.
     """
 
     clients: KeptClients
@@ -72,23 +74,34 @@ class Service:
         Raises:
             AwsError: No client can be made.
         """
-        try:
+        with self._explained(operation):
             return self.clients.get(self.name, self.region, self.patience)
-        except Exception as error:
-            if trouble(error).renew:
-                self.clients.renew()
-            raise explain(error, self.action_of(operation)) from error
 
     def _call_once(
         self, operation: str, read: Callable[[dict[str, Any]], Answer], request: Mapping[str, Any]
     ) -> Answer:
         client = self.prepare(operation)
-        try:
+        with self._explained(operation, client):
             return _answer(getattr(client, operation), read, request)
+
+    @contextmanager
+    def _explained(self, operation: str = "", client: Any = None) -> Iterator[None]:
+        """Explain what the block raises; the next call is made with new credentials if these do not hold any more."""
+        try:
+            yield
+        except AwsError as error:
+            self._renew_after(error, client)
+            raise
         except Exception as error:
-            if trouble(error).renew:
-                self.clients.renew(client)
-            raise explain(error, self.action_of(operation)) from error
+            if is_bug(error):
+                raise
+            explained = explain(error, self.action_of(operation) if operation else self.name, self.clients.caller)
+            self._renew_after(explained, client)
+            raise explained from error
+
+    def _renew_after(self, error: AwsError, client: Any) -> None:
+        if trouble(error).renew:
+            self.clients.renew(client)
 
     def pages(
         self, operation: str, field: str, read: Callable[[dict[str, Any]], Answer], /, **request: Any
@@ -119,7 +132,7 @@ class Service:
 
     def action_of(self, operation: str) -> str:
         """Return the permission that a call needs, as IAM writes it: `batch:DescribeJobs`."""
-        return f"{_model(self.name).signing_name}:{_operations(self.name)[operation]}"
+        return action_of(self.name, operation)
 
     def region_name(self) -> str:
         """Return the region that the calls go to; makes the client to find out.
@@ -127,10 +140,13 @@ class Service:
         Raises:
             AwsError: No client can be made.
         """
-        try:
+        with self._explained():
             return str(self.clients.get(self.name, self.region, self.patience).meta.region_name)
-        except Exception as error:
-            raise explain(error, self.name) from error
+
+
+def action_of(service: str, operation: str) -> str:
+    """Return the permission that a call of a service needs, as IAM writes it: `batch:DescribeJobs`."""
+    return f"{_model(service).signing_name}:{_operations(service)[operation]}"
 
 
 def submit_job_shape() -> Shape:

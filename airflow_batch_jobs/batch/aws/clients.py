@@ -11,11 +11,15 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from airflow_batch_jobs.batch.aws.explanation import Caller
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import boto3
     from botocore.config import Config
+
+    from airflow_batch_jobs.batch.aws.outage import Outage
 
 Made = TypeVar("Made")
 
@@ -49,6 +53,11 @@ class Patience(Enum):
     #: Without retries, for a few seconds: something is waiting for the answer.
     URGENT = "urgent"
 
+    @property
+    def is_callers(self) -> bool:
+        """Whether the caller repeats whatever fails."""
+        return self in {Patience.PACED, Patience.URGENT}
+
     def config(self) -> Config | None:
         """Return botocore's configuration; None for the factory's own."""
         from botocore.config import Config
@@ -73,16 +82,25 @@ class KeptClients:
         open_session: Opens a session and returns what makes its clients; called again once AWS does not accept the
             credentials any more.
         on_made: Called with the service of each client that is made.
+        outage: Waits out what keeps a client from being made, if the client's patience leaves that to botocore.
+        caller: Tells as whom AWS is called, for messages.
 
     Attributes:
         patience: The patience of the clients that are asked for without one.
     """
 
     def __init__(
-        self, open_session: Callable[[], ClientFactory], on_made: Callable[[str], object] = lambda _: None
+        self,
+        open_session: Callable[[], ClientFactory],
+        on_made: Callable[[str], object] = lambda _: None,
+        *,
+        outage: Outage | None = None,
+        caller: Callable[[], Caller] = Caller,
     ) -> None:
         self._newest = _Newest(open_session)
         self._on_made = on_made
+        self._outage = outage
+        self._caller = caller
         self.patience = Patience.CONFIGURED
 
     @classmethod
@@ -102,10 +120,18 @@ class KeptClients:
             return self.get(service, region_name)
         return self._newest.session.make.get()(service, region_name=region_name, config=config)
 
+    @property
+    def caller(self) -> Caller:
+        """As whom AWS is called, as far as that is known."""
+        return self._caller()
+
     def get(self, service: str, region: str | None = None, patience: Patience | None = None) -> Any:
         """Return a client; it is made in the calling thread the first time."""
         session, key = self._newest.session, (service, region, patience or self.patience)
-        return session.clients.setdefault(key, _Once(partial(self._make, session, *key))).get()
+        once = session.clients.setdefault(key, _Once(partial(self._make, session, *key)))
+        if self._outage is None or key[2].is_callers:
+            return once.get()
+        return self._outage.wait_out(once.get)
 
     def renew(self, expired: Any = None) -> None:
         """Make clients from a new session from now on.

@@ -1,21 +1,30 @@
-"""Trouble: what botocore's errors mean, for the code that called AWS and for the people who read about it."""
+"""Trouble: what it means for its caller that a client could not be made, or a call failed."""
 
 from __future__ import annotations
 
+import errno
+import json
+import re
 from enum import Enum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
     AwsError,
+    ConfigurationError,
+    ConnectionUnansweredError,
     CredentialsError,
     EndpointError,
+    ExhaustedError,
     RequestRefusedError,
     ThrottledError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from botocore.exceptions import BotoCoreError, ClientError
 
 #: AWS is eventually consistent: an id that is unknown for less than this many seconds after the submit means "not yet"
 #: (metaflow#543, airflow#37552, nextflow#7301).
@@ -27,8 +36,10 @@ class Trouble(Enum):
 
     #: The request rate is used up: slow down and ask again.
     THROTTLED = "throttled"
-    #: The network or AWS is out of order: ask again later.
+    #: The network, AWS, or what gives the credentials is out of order: ask again later.
     TRANSIENT = "transient"
+    #: This machine is out of threads, file descriptors or memory: ask again later.
+    EXHAUSTED = "exhausted"
     #: The credentials have expired: build a new client.
     EXPIRED = "expired"
     #: AWS does not accept the credentials: they may have been replaced since the client was made, or never have held.
@@ -37,8 +48,15 @@ class Trouble(Enum):
     DENIED = "denied"
     #: There are no credentials at all.
     NO_CREDENTIALS = "no credentials"
+    #: A connection, a profile, a region or a file that cannot work: asking again does not help.
+    MISCONFIGURED = "misconfigured"
     #: AWS refused the request itself: asking again does not help.
     REFUSED = "refused"
+
+    @property
+    def error(self) -> type[AwsError]:
+        """The class of the error that tells it."""
+        return _MEANINGS[self].error
 
     @property
     def retry(self) -> bool:
@@ -57,27 +75,34 @@ class Trouble(Enum):
 
 
 class _Meaning(NamedTuple):
-    """What follows from a trouble; `cure` may name the `{action}`."""
+    """What follows from a trouble."""
 
     error: type[AwsError]
-    cure: str
     retry: bool = False
     renew: bool = False
     give_up: bool = False
 
 
 _MEANINGS: Mapping[Trouble, _Meaning] = {
-    Trouble.THROTTLED: _Meaning(ThrottledError, "The account's request rate is used up; try again later.", retry=True),
-    Trouble.TRANSIENT: _Meaning(EndpointError, "Check the network and the endpoint of the AWS connection.", retry=True),
-    Trouble.EXPIRED: _Meaning(CredentialsError, "The credentials have expired; renew them.", retry=True, renew=True),
-    Trouble.REJECTED: _Meaning(
-        CredentialsError, "Give the AWS connection valid credentials and a region.", renew=True, give_up=True
-    ),
-    Trouble.DENIED: _Meaning(AccessDeniedError, "Allow the role of the AWS connection {action}.", give_up=True),
-    Trouble.NO_CREDENTIALS: _Meaning(
-        CredentialsError, "Give the AWS connection valid credentials and a region.", give_up=True
-    ),
-    Trouble.REFUSED: _Meaning(RequestRefusedError, "Fix the request."),
+    Trouble.THROTTLED: _Meaning(ThrottledError, retry=True),
+    Trouble.TRANSIENT: _Meaning(EndpointError, retry=True),
+    Trouble.EXHAUSTED: _Meaning(ExhaustedError, retry=True),
+    Trouble.EXPIRED: _Meaning(CredentialsError, retry=True, renew=True),
+    Trouble.REJECTED: _Meaning(CredentialsError, renew=True, give_up=True),
+    Trouble.DENIED: _Meaning(AccessDeniedError, give_up=True),
+    Trouble.NO_CREDENTIALS: _Meaning(CredentialsError, give_up=True),
+    Trouble.MISCONFIGURED: _Meaning(ConfigurationError, give_up=True),
+    Trouble.REFUSED: _Meaning(RequestRefusedError),
+}
+#: What an error of ours means, by its class. Of `CredentialsError`, its code decides.
+_OURS: tuple[tuple[type[AwsError], Trouble], ...] = (
+    (ConnectionUnansweredError, Trouble.TRANSIENT),
+    *((each.error, each) for each in Trouble if each.error is not CredentialsError),
+)
+#: The calls that credentials are got with, by the service.
+_CREDENTIAL_CALLS: Mapping[str, frozenset[str]] = {
+    "sts": frozenset({"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "GetSessionToken"}),
+    "sso": frozenset({"GetRoleCredentials"}),
 }
 _THROTTLING = frozenset(
     {
@@ -96,6 +121,29 @@ _BAD_CREDENTIALS = frozenset(
     {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch"}
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+#: STS's words for an identity provider that it cannot reach, under codes that look like a refusal.
+_PROVIDER_IS_AWAY = re.compile("IDPCommunicationError|retrieve verification key", re.IGNORECASE)
+_NO_MORE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS, errno.ENOSPC})
+#: What requests and OpenSSL say of a CA file that is not there, or is none.
+_CA_FILE = re.compile("suitable TLS CA certificate bundle|NO_CERTIFICATE_OR_CRL_FOUND")
+_FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_BUGS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    RecursionError,
+    ReferenceError,
+    StopAsyncIteration,
+    StopIteration,
+    SyntaxError,
+    SystemError,
+    TypeError,
+)
 
 
 def error_code(error: BaseException) -> str:
@@ -120,48 +168,33 @@ def http_status(error: BaseException) -> int:
 
 
 def trouble(error: BaseException) -> Trouble:
-    """Tell what a botocore exception means, or an `AwsError` that explains one.
+    """Tell what it means that a client could not be made, or a call failed.
+
+    Whatever may pass counts as passing: what botocore, an identity provider or any other library raises when something
+    is away, and what the system raises when something has run out.
+
+    Args:
+        error: What was raised, or the `AwsError` that explains it.
 
     Raises:
-        BaseException: The error itself, if it does not come from botocore: that is a bug, not AWS.
+        BaseException: The error itself, if it is a bug.
     """
     from botocore import exceptions as boto
 
-    origin = _origin(error)
-    if isinstance(origin, boto.ClientError):
-        code, status = error_code(origin), http_status(origin)
-        if code in _THROTTLING or status == 429:  # noqa: PLR2004 - HTTP's Too Many Requests
-            return Trouble.THROTTLED
-        if code in _EXPIRED:
-            return Trouble.EXPIRED
-        if code in _BAD_CREDENTIALS:
-            return Trouble.REJECTED
-        if code in _DENIED or status == 403:  # noqa: PLR2004 - HTTP's Forbidden
-            return Trouble.DENIED
-        return Trouble.TRANSIENT if status >= 500 or not code else Trouble.REFUSED  # noqa: PLR2004 - HTTP's 5xx
-    if isinstance(origin, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.NoRegionError)):
-        return Trouble.NO_CREDENTIALS
-    if isinstance(origin, boto.ParamValidationError):
-        return Trouble.REFUSED
-    if isinstance(origin, (boto.BotoCoreError, boto.HTTPClientError)):
-        return Trouble.TRANSIENT
-    raise error
+    if isinstance(error, AwsError):
+        return _of_ours(error)
+    if isinstance(error, boto.ClientError):
+        return _of_answer(error)
+    if isinstance(error, boto.BotoCoreError):
+        return _of_botocore(error)
+    if is_bug(error) or not isinstance(error, Exception):
+        raise error
+    return _of_library(error)
 
 
-def explain(error: BaseException, action: str) -> AwsError:
-    """Turn a botocore exception into an `AwsError`, with one sentence on what to do.
-
-    Args:
-        error: What botocore raised.
-        action: The permission the call needs: `batch:DescribeJobs`.
-
-    Raises:
-        BaseException: The error itself, if it does not come from botocore.
-    """
-    meaning, code, message = _MEANINGS[trouble(error)], error_code(error), error_message(error)
-    said = f"{code}: {message}" if code else message
-    cure = meaning.cure.format(action=action)
-    return meaning.error(f"{action} failed: {said.rstrip('.')}. {cure}", action=action, code=code)
+def is_bug(error: BaseException) -> bool:
+    """Tell whether an error is one of those that no library raises because something is away."""
+    return isinstance(error, _BUGS)
 
 
 def is_doubtful(error: AwsError) -> bool:
@@ -174,8 +207,91 @@ def is_doubtful(error: AwsError) -> bool:
     if isinstance(origin, boto.SSLError):
         return "CERTIFICATE_VERIFY_FAILED" not in str(origin)
     if isinstance(origin, boto.ClientError):
-        return trouble(origin) is Trouble.TRANSIENT
-    return isinstance(origin, boto.HTTPClientError)
+        return trouble(origin) is Trouble.TRANSIENT and not credential_action(origin)
+    return isinstance(origin, (boto.HTTPClientError, MemoryError))
+
+
+def _of_ours(error: AwsError) -> Trouble:
+    if isinstance(error, CredentialsError):
+        if error.code in _EXPIRED:
+            return Trouble.EXPIRED
+        return Trouble.REJECTED if error.code in _BAD_CREDENTIALS else Trouble.NO_CREDENTIALS
+    return next((kind for class_, kind in _OURS if isinstance(error, class_)), Trouble.REFUSED)
+
+
+def _of_answer(error: ClientError) -> Trouble:
+    """Tell what an error means that AWS answered."""
+    code, status, for_credentials = error_code(error), http_status(error), bool(credential_action(error))
+    if code in _THROTTLING or status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Trouble.THROTTLED
+    if code in _EXPIRED:
+        return Trouble.EXPIRED
+    if code in _BAD_CREDENTIALS:
+        return Trouble.REJECTED
+    if code in _DENIED or (status == HTTPStatus.FORBIDDEN and not for_credentials):
+        return Trouble.DENIED
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not code or _PROVIDER_IS_AWAY.search(str(error)):
+        return Trouble.TRANSIENT
+    return Trouble.MISCONFIGURED if for_credentials else Trouble.REFUSED
+
+
+def _of_botocore(error: BotoCoreError) -> Trouble:
+    """Tell what an error means that botocore makes itself: one that is not of the network is of the configuration."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.ParamValidationError):
+        return Trouble.REFUSED
+    no_credentials = (
+        boto.NoCredentialsError,
+        boto.PartialCredentialsError,
+        boto.NoAuthTokenError,
+        boto.TokenRetrievalError,
+        boto.RefreshWithMFAUnsupportedError,
+        boto.SSOError,
+        boto.LoginError,
+    )
+    if isinstance(error, no_credentials):
+        return Trouble.NO_CREDENTIALS
+    passing = (
+        boto.HTTPClientError,
+        boto.ConnectionError,
+        boto.ChecksumError,
+        boto.CredentialRetrievalError,
+        boto.IncompleteReadError,
+        boto.MetadataRetrievalError,
+    )
+    return Trouble.TRANSIENT if isinstance(error, passing) and not _cannot_be_sent(error) else Trouble.MISCONFIGURED
+
+
+def _cannot_be_sent(error: BotoCoreError) -> bool:
+    """Tell whether urllib3 found no CA file, or a proxy whose address is none."""
+    from botocore.exceptions import SSLError
+
+    reason = error.kwargs.get("error")  # what urllib3 raised
+    if isinstance(error, SSLError):
+        return any(isinstance(each, _FILE_ERRORS) for each in getattr(reason, "args", ())) or _is_of_ca_file(error)
+    return isinstance(reason, ValueError)
+
+
+def _of_library(error: Exception) -> Trouble:
+    """Tell what an error of the system, or of any other library, means."""
+    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
+        return Trouble.EXHAUSTED
+    if isinstance(error, OSError) and error.errno in _NO_MORE:
+        return Trouble.EXHAUSTED
+    names_a_file = isinstance(error, _FILE_ERRORS) and error.filename is not None
+    is_bad_value = isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError)
+    return Trouble.MISCONFIGURED if names_a_file or is_bad_value or _is_of_ca_file(error) else Trouble.TRANSIENT
+
+
+def _is_of_ca_file(error: Exception) -> bool:
+    return _CA_FILE.search(str(error)) is not None
+
+
+def credential_action(error: BaseException) -> str:
+    """Return the permission of the call for credentials that an error of AWS is about; empty for any other call."""
+    name = getattr(error, "operation_name", "")
+    return next((f"{service}:{name}" for service, calls in _CREDENTIAL_CALLS.items() if name in calls), "")
 
 
 def _origin(error: BaseException) -> BaseException:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_batch_jobs.batch.aws.calls import Service
 from airflow_batch_jobs.batch.aws.clients import KeptClients, Patience
+from airflow_batch_jobs.errors import ExhaustedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,9 @@ async def in_thread(work: Callable[[], Answer]) -> Answer:
 
     The thread is a daemon and belongs to no pool: a call that hangs delays neither the loop's end nor the process's.
     Its context is empty, so nothing it logs goes to the task that happens to be running.
+
+    Raises:
+        ExhaustedError: The system starts no thread; `work` was not begun.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Answer] = loop.create_future()
@@ -50,7 +54,12 @@ async def in_thread(work: Callable[[], Answer]) -> Answer:
         if not done.done():
             set_it(outcome)
 
-    threading.Thread(target=run, name="airflow-batch-jobs", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="airflow-batch-jobs", daemon=True).start()
+    except (RuntimeError, MemoryError) as error:
+        raise ExhaustedError(
+            f"No thread could be started: {error}. This machine is out of threads or memory; give it more."
+        ) from error
     return await done
 
 

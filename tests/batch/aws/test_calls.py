@@ -129,7 +129,7 @@ def test_what_lasts_is_told_at_once(aws: LocalAws) -> None:
     assert aws.counts()["TerminateJob"] == 1
 
 
-def test_an_error_tells_its_trouble_through_its_cause(aws: LocalAws) -> None:
+def test_an_error_tells_its_trouble(aws: LocalAws) -> None:
     """Who paces calls need not know botocore."""
     aws.fault("DescribeJobs", "throttle")
     batch = service(aws.clients(), "batch", patience=Patience.PACED)
@@ -137,9 +137,10 @@ def test_an_error_tells_its_trouble_through_its_cause(aws: LocalAws) -> None:
         batch.call("describe_jobs", dict, jobs=["x"])
     assert trouble(caught.value) is Trouble.THROTTLED
     assert str(explain(caught.value, "batch:DescribeJobs")) == str(caught.value)
-    assert [kind for kind in Trouble if kind.retry] == [Trouble.THROTTLED, Trouble.TRANSIENT, Trouble.EXPIRED]
-    assert [kind for kind in Trouble if kind.renew] == [Trouble.EXPIRED, Trouble.REJECTED]
-    assert [kind for kind in Trouble if kind.give_up] == [Trouble.REJECTED, Trouble.DENIED, Trouble.NO_CREDENTIALS]
+    passing = {Trouble.THROTTLED, Trouble.TRANSIENT, Trouble.EXHAUSTED, Trouble.EXPIRED}
+    assert {kind for kind in Trouble if kind.retry} == passing
+    assert {kind for kind in Trouble if kind.renew} == {Trouble.EXPIRED, Trouble.REJECTED}
+    assert {kind for kind in Trouble if kind.give_up} == set(Trouble) - passing - {Trouble.REFUSED}
 
 
 def test_a_request_that_botocore_refuses_is_ours(aws: LocalAws) -> None:

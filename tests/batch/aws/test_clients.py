@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.aws import ClientFactory, KeptClients, Patience, service, session_clients
-from airflow_batch_jobs.errors import CredentialsError
+from airflow_batch_jobs.errors import CredentialsError, EndpointError
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
@@ -160,7 +160,7 @@ def test_what_could_not_be_made_is_made_the_next_time(aws: LocalAws) -> None:
         return aws.clients()
 
     clients = KeptClients(open_session)
-    with pytest.raises(OSError, match="no connection"):
+    with pytest.raises(EndpointError, match="no connection"):
         known(clients)
     assert known(clients) == []
 

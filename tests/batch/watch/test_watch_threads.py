@@ -13,6 +13,7 @@ import pytest
 
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, WatchOptions
 from airflow_batch_jobs.batch.watch.threads import in_thread
+from airflow_batch_jobs.errors import ExhaustedError
 from tests.batch.virtual import follow_to_end, lines_of
 
 if TYPE_CHECKING:
@@ -144,3 +145,43 @@ def test_a_thread_hands_over_what_the_work_returns_and_raises() -> None:
         await asyncio.sleep(0.05)
 
     asyncio.run(main())
+
+
+def test_a_thread_that_the_system_refuses_ends_no_wait(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again, as AWS is when it does not answer."""
+    start, refused = threading.Thread.start, list[str]()
+
+    def refuse_some(thread: threading.Thread) -> None:
+        if thread.name == "airflow-batch-jobs" and len(refused) < 3:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    aws.script(definition="long", running=2)
+    ids = aws.submit(aws.register("long"), count=3)
+
+    async def main() -> list[Any]:
+        watcher = JobWatcher(aws.clients(), QUICK)
+        followers = [watcher.follow(job_id, poll_interval=0.3, copy_logs=False) for job_id in ids]
+        return await asyncio.gather(*map(follow_to_end, followers))
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_some)
+    assert all(isinstance(updates[-1], Ended) for updates in asyncio.run(main()))
+    assert len(refused) == 3
+
+
+def test_work_whose_thread_is_refused_was_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what the machine lacks."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    begun: list[int] = []
+
+    async def main() -> None:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(ExhaustedError, match="No thread could be started: can't start new thread"):
+            await in_thread(lambda: begun.append(1))
+
+    asyncio.run(main())
+    assert not begun

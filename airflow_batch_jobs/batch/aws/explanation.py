@@ -1,0 +1,69 @@
+"""explain: what went wrong on the way to AWS, for the people who read about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_batch_jobs.batch.aws.trouble import Trouble, credential_action, error_code, error_message, trouble
+from airflow_batch_jobs.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: What to do about each trouble.
+_CURES: Mapping[Trouble, str] = {
+    Trouble.THROTTLED: "The account's request rate is used up; try again later.",
+    Trouble.TRANSIENT: "Check the network and the endpoint of {caller}.",
+    Trouble.EXHAUSTED: "This machine is out of threads, file descriptors or memory; give it more.",
+    Trouble.EXPIRED: "The credentials of {caller} have expired; renew them.",
+    Trouble.REJECTED: "Give {caller} valid credentials and a region.",
+    Trouble.DENIED: "Allow the role of {caller} {action}.",
+    Trouble.NO_CREDENTIALS: "Give {caller} valid credentials and a region.",
+    Trouble.MISCONFIGURED: "Correct {caller}, the task or the AWS configuration of this machine.",
+    Trouble.REFUSED: "Fix the request.",
+}
+_ROLE_IS_DENIED = "Allow the credentials of {connection} {action} on {role}, and let its trust policy name them."
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """As whom AWS is called, in the words of a message.
+
+    Attributes:
+        connection: Where the credentials come from.
+        role: The ARN of the role that is assumed with them; empty if there is none, or it is not known.
+    """
+
+    connection: str = "the AWS connection"
+    role: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.connection} (role {self.role})" if self.role else self.connection
+
+
+def explain(error: BaseException, action: str, caller: Caller | None = None) -> AwsError:
+    """Turn what a client or its making raised into an `AwsError`, with one sentence on what to do.
+
+    If it was the call for the credentials that failed, that is the call which the message is about. An `AwsError` is
+    returned as it is.
+
+    Args:
+        error: What was raised.
+        action: The permission the call needs: `batch:DescribeJobs`; empty if credentials were being got.
+        caller: As whom AWS was called.
+
+    Raises:
+        BaseException: The error itself, if it is a bug.
+    """
+    if isinstance(error, AwsError):
+        return error
+    kind, code, message, caller = trouble(error), error_code(error), error_message(error), caller or Caller()
+    said = f"{code}: {message}" if code else message or repr(error)
+    cure = _CURES[kind]
+    own = credential_action(error)
+    if own and kind is Trouble.DENIED:
+        cure = _ROLE_IS_DENIED
+    action = own or action
+    cure = cure.format(action=action, caller=caller, connection=caller.connection, role=caller.role or "the role")
+    return kind.error(f"{action or 'Getting credentials'} failed: {said.rstrip('.')}. {cure}", action=action, code=code)
