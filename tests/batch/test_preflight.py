@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from airflow_batch_jobs.batch.preflight import check_queue, check_request, check_revision
 from airflow_batch_jobs.errors import (
+    AccessDeniedError,
     DefinitionNotFoundError,
     NotPinnedError,
     ParameterError,
@@ -122,3 +124,18 @@ def test_a_role_that_may_not_look_may_still_submit(aws: LocalAws, align: str, op
     assert check_request(aws.clients(), request_for(align)) == align
     assert len(notes) == 1
     assert f"batch:{operation}" in notes[0]
+
+
+def test_a_role_that_may_not_be_assumed_may_not_submit(aws: LocalAws, align: str) -> None:
+    """There is nothing to pass over: no call would be answered."""
+    answer: Any = {"Error": {"Code": "AccessDenied", "Message": "No."}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    notes: list[str] = []
+
+    def clients(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        del service, region_name, config
+        raise ClientError(answer, "AssumeRole")
+
+    with pytest.raises(AccessDeniedError, match="sts:AssumeRole"):
+        check_request(clients, request_for(align), note=notes.append)
+    assert not notes
+    assert not aws.requests("DescribeJobQueues")

@@ -8,6 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from airflow_batch_jobs.local.server import LocalAws
 
@@ -106,6 +107,33 @@ def test_unusable_aws_options_are_usage_errors(run: Run, option: tuple[str, str]
 
     assert result.exit_code == 2
     assert option[0] in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--region", "no such region"), "no such region"),
+        (("--endpoint-url", "http://"), "Invalid endpoint: http://"),
+    ],
+)
+def test_settings_that_cannot_work_are_usage_errors(run: Run, option: tuple[str, str], said: str) -> None:
+    """What AWS's own library says of them, in one line."""
+    result = run("status", "some-id", *option)
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_configuration_file_that_is_none_is_told(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With its name."""
+    (tmp_path / "config").write_text("this is no configuration")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    result = run("status", "some-id")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: Getting credentials failed: Unable to parse config file: ")
+    assert result.stderr.count("\n") == 1
 
 
 def test_status_tells_a_line_a_job_without_a_terminal(run: Run, aws: LocalAws, shell: str) -> None:

@@ -6,8 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
+from botocore.exceptions import EndpointConnectionError, ProfileNotFound
 
-from airflow_batch_jobs.batch.watch import JobWatcher, NoAnswer
+from airflow_batch_jobs.batch.watch import Ended, JobWatcher, NoAnswer
+from airflow_batch_jobs.errors import ConfigurationError
 from tests.batch.virtual import VirtualAws, follow_to_end, run, run_beside
 from tests.batch.watch.scripted import assert_complete, talking
 
@@ -26,6 +29,58 @@ def test_what_passes_is_waited_out(frozen_aws: LocalAws, kind: str) -> None:
         return await follow_to_end(VirtualAws(frozen_aws).watcher().follow(job_id))
 
     assert_complete(run(main()))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.ConnectionError("no route to the identity provider"),
+        OSError(24, "Too many open files"),
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        EndpointConnectionError(endpoint_url="https://sts"),
+    ],
+)
+def test_what_keeps_a_client_from_being_made_is_waited_out(frozen_aws: LocalAws, error: Exception) -> None:
+    """Whoever raises it, for a minute: the follower is told so, and no wait ends."""
+    [job_id] = talking(frozen_aws, running=200, lines=[])
+    make, until = frozen_aws.clients(), [0.0]
+
+    def clients(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        if asyncio.get_running_loop().time() < until[0]:
+            raise error
+        return make(service, region_name=region_name, config=config)
+
+    def expire() -> None:
+        until[0] = 80.0
+        frozen_aws.fault("DescribeJobs", "expired", times=1)
+
+    async def main() -> list[Update]:
+        follower = VirtualAws(frozen_aws).watcher(clients).follow(job_id, copy_logs=False)
+        async with asyncio.timeout(900):
+            return await run_beside(follow_to_end(follower), (20, expire))
+
+    updates = run(main())
+    assert isinstance(updates[-1], Ended)
+    told = [update.problem for update in updates if isinstance(update, NoAnswer)]
+    assert len(told) == 2
+    assert (str(error) or repr(error)) in told[0]
+
+
+def test_what_cannot_work_ends_the_waits(frozen_aws: LocalAws) -> None:
+    """A profile that is on the workers' disk only does not come to the triggerer."""
+    [job_id] = talking(frozen_aws)
+
+    def clients(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        del service, region_name, config
+        raise ProfileNotFound(profile="etl")
+
+    async def main() -> None:
+        async with asyncio.timeout(60):
+            await follow_to_end(VirtualAws(frozen_aws).watcher(clients).follow(job_id))
+
+    with pytest.raises(ConfigurationError, match=r"The config profile \(etl\) could not be found"):
+        run(main())
 
 
 def test_answers_that_get_lost_lose_no_line(frozen_aws: LocalAws) -> None:
