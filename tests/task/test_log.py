@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
+import pytest
+from airflow.utils.log.file_task_handler import _interleave_logs
+from structlog.testing import capture_logs
+
+from airflow_batch_jobs.batch.log_stream import LogStream
+from airflow_batch_jobs.batch.logs import LogEvent
+from airflow_batch_jobs.batch.logs.event import Numbering
+from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.log import level_of
 
 
@@ -36,3 +44,19 @@ from airflow_batch_jobs.task.log import level_of
 def test_a_line_has_the_level_that_it_names_itself(line: str, level: str) -> None:
     """A line that says ERROR is shown as an error, and none is hidden as debug output."""
     assert level_of(line) == level
+
+
+def test_airflows_reader_shows_thousands_of_equal_lines_of_one_millisecond_in_two_files() -> None:
+    """It folds equal neighbours; and it sorts by the millisecond, and then by the place in the file."""
+    triggerer = Numbering()
+    texts = ["still waiting"] * 5_000 + ["done"] * 2
+
+    def file(numbering: Numbering, texts: list[str]) -> list[str]:
+        events = [numbering.number(LogEvent(1_700_000_000_000, text)) for text in texts]
+        with capture_logs() as entries:
+            log.lines(LogStream("", "g", "r", "s"), events)
+        return [json.dumps({"level": entry.pop("log_level"), **entry}) for entry in entries]
+
+    written = [file(triggerer, texts[:3_500]), file(Numbering(triggerer.last), texts[3_500:])]
+    files = ((line for line in lines) for lines in written)
+    assert [message.event for message in _interleave_logs(*files)] == texts

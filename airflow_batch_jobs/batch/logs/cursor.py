@@ -21,8 +21,9 @@ class LogCursor:
         floor: Everything below this timestamp (ms) counts as done.
         newest: The newest timestamp (ms) fetched.
         keys: `event_key` of events at or above the floor that were handed out.
-        numbered: The millisecond of the last line handed out, and its number within it: further lines of that
-            millisecond continue from there, so that they keep their order wherever they are sorted by time.
+        numbered: The newest millisecond of which a line was handed out, and the number of its last line, see
+            `Numbering`: further lines continue from there, so that they keep their order wherever they are sorted by
+            time.
     """
 
     floor: int

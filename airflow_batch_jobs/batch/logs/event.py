@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 LONGEST_TEXT = 65_536
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_MICROSECONDS = 999
+_MICROSECONDS = 1_000  # in a millisecond
+_FIRST_LATE = 500
 #: What no printed line may contain: C0 except tab and newline, DEL, C1, and lone surrogates, which no encoder accepts.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
@@ -33,8 +34,9 @@ class LogEvent:
         message: The line as it is; `text` is fit to print.
         event_id: CloudWatch's id for it; empty for a line of this package's own.
         ingestion_time: When CloudWatch took it in, in ms since the epoch; None if it does not say.
-        microsecond: Its number among the neighbouring lines of the same millisecond, at most 999. It keeps equal lines
-            apart and in order wherever lines are sorted by time.
+        microsecond: Its number among the neighbouring lines of the same millisecond. It keeps equal lines apart and in
+            order wherever lines are sorted by time. Beyond 999 it runs into the next milliseconds, whose own lines are
+            then numbered on from there.
     """
 
     timestamp: int
@@ -45,7 +47,7 @@ class LogEvent:
 
     @property
     def time(self) -> datetime:
-        """When it was written; the microseconds are its number within the millisecond."""
+        """When it was written, moved by its number of microseconds."""
         return _EPOCH + timedelta(milliseconds=self.timestamp, microseconds=self.microsecond)
 
     @property
@@ -69,27 +71,35 @@ class LogEvent:
 
 
 class Numbering:
-    """Numbers lines that share a millisecond, one line after the other.
+    """Numbers the lines of a stream, one after the other, so that lines of one millisecond have different times.
+
+    A line that is older than the last one gets a number from 500 on, since those before it have the first ones.
 
     Args:
-        last: Where an earlier numbering ended: the millisecond and the number within it.
+        last: Where an earlier numbering ended: the newest millisecond, and the number of its last line. If that had run
+            into the next milliseconds, this one begins with a millisecond of its own: its lines go into another file,
+            and Airflow sorts the lines of several files by the millisecond and then by their place in their file.
     """
 
     def __init__(self, last: tuple[int, int] = (-1, 0)) -> None:
         self._timestamp, self._number = last
+        if self._number >= _MICROSECONDS:
+            self._number = (self._number // _MICROSECONDS + 1) * _MICROSECONDS - 1
+        self._late = 0
 
     @property
     def last(self) -> tuple[int, int]:
-        """The millisecond and the number of the last line numbered."""
+        """The newest millisecond, and the number of its last line."""
         return self._timestamp, self._number
 
     def number(self, event: LogEvent) -> LogEvent:
         """Return the event with its number among the lines of its millisecond."""
-        if event.timestamp != self._timestamp:
-            self._timestamp, self._number = event.timestamp, 0
-            return event
-        self._number = min(self._number + 1, _MOST_MICROSECONDS)
-        return replace(event, microsecond=self._number)
+        since = event.timestamp - self._timestamp
+        if since < 0:
+            self._late = (self._late + 1) % (_MICROSECONDS - _FIRST_LATE)
+            return replace(event, microsecond=_FIRST_LATE + self._late)
+        self._timestamp, self._number = event.timestamp, max(0, self._number + 1 - since * _MICROSECONDS)
+        return replace(event, microsecond=self._number) if self._number else event
 
 
 def _printable(message: str) -> str:

@@ -119,13 +119,44 @@ def test_ordinary_lines_cost_next_to_nothing() -> None:
 
 
 def test_lines_of_one_millisecond_are_kept_apart_by_their_number() -> None:
-    """The time has the line's number in its microseconds, up to 999, and begins anew with each millisecond."""
+    """The time has the line's number in its microseconds, and begins anew with each millisecond."""
     number = Numbering().number
-    events = [number(LogEvent(1_000, "same")) for _ in range(1_200)] + [number(LogEvent(1_001, "next"))]
-    assert [event.microsecond for event in events[:3]] == [0, 1, 2]
-    assert events[1_199].microsecond == 999
+    events = [number(LogEvent(1_000, "same")) for _ in range(3)] + [number(LogEvent(1_001, "next"))]
+    assert [event.microsecond for event in events] == [0, 1, 2, 0]
     assert events[2].time == datetime(1970, 1, 1, 0, 0, 1, 2, tzinfo=UTC)
-    assert events[-1].microsecond == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 1_500)), max_size=8), st.integers(0, 3_000))
+def test_no_two_lines_of_a_stream_have_the_same_time(runs: list[tuple[int, int]], handed_over_at: int) -> None:
+    """However many there are of a millisecond, and also where another reader goes on.
+
+    They keep their order, and a reader that goes on never adds to a millisecond that another has run into.
+    """
+    timestamps, now = [], 1_700_000_000_000
+    for step, count in runs:
+        now += step
+        timestamps += [now] * count
+    first = Numbering()
+    times = [first.number(LogEvent(timestamp, "same")).time for timestamp in timestamps[:handed_over_at]]
+    last, number = first.last
+    second = Numbering((last, number))
+    rest = [second.number(LogEvent(timestamp, "same")).time for timestamp in timestamps[handed_over_at:]]
+    assert sorted({*times, *rest}) == [*times, *rest]
+    if number >= 1_000 and rest:
+        assert rest[0].replace(microsecond=rest[0].microsecond // 1_000 * 1_000) > times[-1]
+    shown = [int(time.timestamp() * 1_000) for time in times]
+    assert all(place - timestamp <= len(times) / 1_000 for place, timestamp in zip(shown, timestamps, strict=False))
+
+
+@pytest.mark.parametrize("before", [1, 3, 400])
+def test_late_lines_are_kept_apart_from_those_of_their_millisecond(before: int) -> None:
+    """They come after newer ones, and are sorted to where they belong."""
+    number = Numbering().number
+    events = [number(LogEvent(1_000, "same")) for _ in range(before)]
+    events.append(number(LogEvent(1_001, "same")))
+    events += [number(LogEvent(1_000, "same")) for _ in range(before)]
+    events.append(number(LogEvent(1_001, "same")))
+    assert len({event.time for event in events}) == len(events)
 
 
 def test_a_stored_cursor_stays_readable() -> None:
