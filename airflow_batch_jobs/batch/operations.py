@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import Patience, Trouble, error_message, service, trouble
 from airflow_batch_jobs.batch.aws.clock import SystemClock, look_until
-from airflow_batch_jobs.batch.aws.pacing import Backoff, Tries
+from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.aws.trouble import is_doubtful
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.errors import AwsError, EndpointError, SubmitUnansweredError, ThrottledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airflow_batch_jobs.batch.aws import ClientFactory, Service
     from airflow_batch_jobs.batch.aws.clock import Clock
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 #: How long a job is looked for after a doubtful answer, and a throttled request is sent again.
 PATIENCE_SECONDS = 60.0
+#: How long a termination is tried while AWS is busy or away.
+TERMINATE_SECONDS = 45.0
+#: The most ids that TerminateJobs takes per call.
+MOST_TOGETHER = 50
 #: The most ids that DescribeJobs takes per call.
 _IDS_A_CALL = 100
 
@@ -117,34 +121,67 @@ def describe_jobs(clients: ClientFactory, job_ids: Iterable[str]) -> list[JobDet
 def terminate(clients: ClientFactory, job_id: str, reason: str, clock: Clock | None = None) -> None:
     """Terminate a job in whatever state it is; nothing happens to one that has ended.
 
-    It ends some time later: its processes get SIGTERM, and SIGKILL about 30 s after that.
+    It ends some time later: its processes get SIGTERM, and SIGKILL about 30 s after that. To terminate many jobs, or
+    one beside an event loop, there is `JobWatcher.terminate`.
 
     Args:
         clients: Makes the clients.
         job_id: The job.
         reason: Becomes its statusReason.
-        clock: Sleeps between two tries.
+        clock: Time, and sleep between two tries.
 
     Raises:
-        AwsError: AWS refused, or did not answer any of the few tries.
+        AwsError: AWS refused, or was busy or away for `TERMINATE_SECONDS`.
     """
-    batch, clock, tries = service(clients, "batch"), clock or SystemClock(), Tries()
+    batch, clock, backoff = service(clients, "batch"), clock or SystemClock(), terminate_backoff()
+    give_up = clock.monotonic() + TERMINATE_SECONDS
     while True:
         try:
             return terminate_once(batch, job_id, reason)
         except AwsError as error:
-            if (delay := tries.next_delay(error)) is None:
+            if not trouble(error).retry or clock.monotonic() >= give_up:
                 raise
-        clock.sleep(delay)
+        clock.sleep(backoff.next_delay())
+
+
+def terminate_backoff() -> Backoff:
+    """Return the delays between the tries to terminate one job."""
+    return Backoff(first=0.5, longest=2.0)
 
 
 def terminate_once(batch: Service, job_id: str, reason: str) -> None:
-    """Make one of the few calls that `terminate` may make.
+    """Have AWS terminate a job, with one call.
 
     Raises:
         AwsError: The call failed.
     """
     batch.call("terminate_job", dict, jobId=job_id, reason=reason)
+
+
+def knows_terminate_jobs(batch: Service) -> bool:
+    """Tell whether botocore has TerminateJobs, which is newer than TerminateJob. Makes the client, if need be.
+
+    Raises:
+        AwsError: No client can be made.
+    """
+    return hasattr(batch.prepare("terminate_job"), "terminate_jobs")
+
+
+def terminate_together(batch: Service, job_ids: Sequence[str], reason: str) -> dict[str, str]:
+    """Have AWS terminate up to `MOST_TOGETHER` jobs, with one call that needs no permission of its own.
+
+    Returns:
+        AWS's error codes of those that it did not terminate; empty for one that it does not mention.
+
+    Raises:
+        AwsError: The call failed as a whole.
+    """
+
+    def read(answer: Mapping[str, Any]) -> dict[str, str]:
+        codes = {str(entry["job"]): str(entry["code"]) for entry in answer["errors"]}
+        return {job_id: codes.get(job_id, "") for job_id in job_ids if job_id not in answer["successful"]}
+
+    return batch.call("terminate_jobs", read, jobs=list(job_ids), reason=reason)
 
 
 def _look_for(clients: ClientFactory, request: SubmitRequest, clock: Clock, doubt: AwsError) -> str:

@@ -25,9 +25,10 @@ from airflow_batch_jobs.batch.identity import (
     legal_tag_value,
     owner_of,
 )
-from airflow_batch_jobs.batch.operations import describe_jobs, job_id_of, terminate
+from airflow_batch_jobs.batch.operations import describe_jobs, job_id_of
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.errors import AwsError, NoDeploymentError
+from airflow_batch_jobs.batch.watch.blocking import terminate_all
+from airflow_batch_jobs.errors import NoDeploymentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -82,7 +83,7 @@ class Finding:
     owner: TaskKey | None
     decision: Decision = Decision.OPEN
     why: str = ""
-    error: AwsError | None = None
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class SweepReport:
         return tuple(one.job.job_id for one in self.findings if one.decision is Decision.ORPHAN and not one.error)
 
     @property
-    def error(self) -> AwsError | None:
+    def error(self) -> Exception | None:
         """Why an orphan could not be terminated, the first such error; None if all were."""
         return next((one.error for one in self.findings if one.error), None)
 
@@ -187,9 +188,26 @@ class OrphanSweep:
             found: What `find` returned.
             states: The states of the task instances in question, asked for after `find`.
         """
-        clients = KeptClients.of(self.clients)
-        findings = [_judge(one, states) for one in found]
-        return SweepReport(tuple(self._end(clients, one) for one in findings), self.dry_run)
+        findings = judge(found, states)
+        return self.report(findings, terminate_all(self.clients, self.reasons(findings)))
+
+    def reasons(self, findings: Iterable[Finding]) -> dict[str, str]:
+        """Return the statusReasons of the orphans that are to be terminated, by their ids."""
+        orphans = [one for one in findings if one.decision is Decision.ORPHAN and not self.dry_run]
+        return {one.job.job_id: f"Orphan of an Airflow task: {one.why}"[:_REASON_LIMIT] for one in orphans}
+
+    def report(self, findings: Iterable[Finding], errors: Mapping[str, Exception]) -> SweepReport:
+        """Return what became of the jobs.
+
+        Args:
+            findings: What `judge` returned.
+            errors: Why not, of those that could not be terminated, by their ids.
+        """
+        found = [(one, errors.get(one.job.job_id)) for one in findings]
+        return SweepReport(
+            tuple(replace(one, why=f"{one.why}; {error}", error=error) if error else one for one, error in found),
+            self.dry_run,
+        )
 
     def _look(self, job: JobDetail, now: datetime) -> Finding:
         owner = owner_of(job.tags, job.job_name, self.deployment)
@@ -204,20 +222,15 @@ class OrphanSweep:
             return Finding(job, owner, Decision.LEFT, f"it is {age:.0f} s old, younger than the grace period")
         return Finding(job, owner)
 
-    def _end(self, clients: ClientFactory, finding: Finding) -> Finding:
-        if finding.decision is not Decision.ORPHAN or self.dry_run:
-            return finding
-        try:
-            reason = f"Orphan of an Airflow task: {finding.why}"[:_REASON_LIMIT]
-            terminate(clients, finding.job.job_id, reason, self.clock)
-        except AwsError as error:  # the other orphans cost money too
-            return replace(finding, why=f"{finding.why}; {error}", error=error)
-        return finding
-
 
 def in_question(found: Iterable[Finding]) -> tuple[TaskKey, ...]:
     """Return the task instances whose states matter, each once."""
     return tuple(dict.fromkeys(one.owner for one in found if one.owner and one.decision is Decision.OPEN))
+
+
+def judge(found: Iterable[Finding], states: Mapping[TaskKey, str | None]) -> tuple[Finding, ...]:
+    """Decide about the jobs that are in question, by the states of their task instances."""
+    return tuple(_judge(one, states) for one in found)
 
 
 def detach(clients: ClientFactory, job: JobDetail) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep, in_question
+from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep, in_question, judge
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.supervisor import states_of
 
@@ -64,4 +63,5 @@ class OrphanWatch:
         )
         found = await self._watcher.beside(sweep.find)
         states = await states_of(in_question(found), self._gate)
-        return await self._watcher.beside(partial(sweep.settle, found, states))
+        findings = judge(found, states)
+        return sweep.report(findings, await self._watcher.terminate_all(sweep.reasons(findings), is_urgent=False))

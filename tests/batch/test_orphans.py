@@ -304,6 +304,16 @@ def test_an_orphan_that_cannot_be_terminated_does_not_keep_the_others(world: Wor
     assert any(": not terminated: d.t[" in line and "batch:TerminateJob" in line for _, line in report.lines())
 
 
+def test_orphans_are_terminated_at_the_rate_that_aws_allows(world: World) -> None:
+    """What is throttled is tried again, beside the others."""
+    jobs = [world.job(replace(TASK, key=replace(OWNER, map_index=index))) for index in range(10)]
+    world.aws.fault("TerminateJob", "throttle", times=15)
+    report = world.sweep()
+    assert report.error is None
+    assert set(report.ended) == set(jobs)
+    assert all(map(world.is_terminated, jobs))
+
+
 def test_a_queue_that_does_not_exist_is_an_error(world: World) -> None:
     """An orphan must not be missed because of a typing mistake."""
     with pytest.raises(AwsError, match="batch:ListJobs"):

@@ -50,7 +50,9 @@ ROLES = {
     "batch/operations:describe_jobs": {AIRFLOW, SWEEP, BY_HAND},
     "batch/operations:find_by_name": {AIRFLOW, BY_HAND},
     "batch/operations:send": {AIRFLOW, BY_HAND},
+    "batch/operations:knows_terminate_jobs": {AIRFLOW, SWEEP},
     "batch/operations:terminate_once": {AIRFLOW, SWEEP, BY_HAND},
+    "batch/operations:terminate_together": {AIRFLOW, SWEEP},
     "batch/preflight:check_queue": {AIRFLOW, BY_HAND},
     "batch/preflight:check_revision": {AIRFLOW, BY_HAND},
     "batch/watch/status_poll:Descriptions.ask": {AIRFLOW, WATCH_ONLY, BY_HAND},
@@ -63,6 +65,9 @@ BESIDE = {
     "batch:SubmitJob": {"batch:TagResource"},
     "batch:RegisterJobDefinition": {"batch:TagResource", "iam:PassRole"},
 }
+#: An operation on many jobs is allowed by the action of the operation on one:
+#: https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJobs.html
+WITHOUT_ACTION = {"batch:TerminateJobs": "batch:TerminateJob"}
 #: These have no resources: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
 FOR_ALL = {"batch:DescribeJobs", "batch:ListJobs", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues"}
 TASK = TaskIdentity(TaskKey("d", "r", "t"), deployment="here")
@@ -124,6 +129,7 @@ def actions_of(statement: dict[str, Any]) -> list[str]:
 def needed(name: str) -> set[str]:
     """Return the actions that the functions of a role need."""
     own = set(chain.from_iterable(named for place, named in calls(nodes()).items() if name in ROLES[place]))
+    own = {WITHOUT_ACTION.get(action, action) for action in own}
     return own | set(chain.from_iterable(BESIDE.get(action, ()) for action in own))
 
 

@@ -1,4 +1,4 @@
-"""A job's log lines as they come, for code without `async`: what a `JobWatcher` finds.
+"""What a `JobWatcher` does, for code without `async`: log lines as they come, and the end of many jobs at once.
 
 The watcher runs on an event loop in a thread of its own, so this also works where a loop is running already, as in a
 notebook.
@@ -19,7 +19,7 @@ from airflow_batch_jobs.batch.watch.watcher import JobWatcher
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.detail import JobDetail
@@ -85,11 +85,25 @@ def _rest(clients: ClientFactory, end: Ended) -> Iterator[tuple[LogStream, LogEv
         raise AwsError(f"The log is not complete. {problem} It is in {stream.where}")
 
 
+def terminate_all(clients: ClientFactory, reasons: Mapping[str, str]) -> dict[str, Exception]:
+    """Terminate many jobs at the rate that AWS allows, as `JobWatcher.terminate_all` does, and wait for its answers."""
+    if not reasons:
+        return {}
+    with background_loop() as run:
+        return run(JobWatcher(clients).terminate_all(reasons))
+
+
 @contextmanager
 def background_loop() -> Iterator[Callable[[Coroutine[Any, Any, Answer]], Answer]]:
     """Run a loop during the block; yields a function that runs a coroutine on it and waits for the result."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="airflow-batch-jobs-loop", daemon=True)
+    runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+    loop = runner.get_loop()
+
+    def work() -> None:
+        with runner:  # it ends what is still at work
+            loop.run_forever()
+
+    thread = threading.Thread(target=work, name="airflow-batch-jobs-loop", daemon=True)
     thread.start()
 
     def run(work: Coroutine[Any, Any, Answer]) -> Answer:
@@ -105,4 +119,3 @@ def background_loop() -> Iterator[Callable[[Coroutine[Any, Any, Answer]], Answer
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.close()

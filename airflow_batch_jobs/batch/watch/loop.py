@@ -18,7 +18,7 @@ from airflow_batch_jobs.batch.watch.status_poll import StatusPoll
 from airflow_batch_jobs.errors import BatchJobsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from airflow_batch_jobs.batch.aws.clock import Clock
     from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
@@ -72,6 +72,7 @@ class WatchLoop:
         budget: Shares out the lines.
         clock: Tells the wall-clock time.
         on_size: Called now and then with the number of followed jobs and streams.
+        beside: Work of the watcher's own that goes on as long.
     """
 
     def __init__(
@@ -81,11 +82,13 @@ class WatchLoop:
         budget: LineBudget,
         clock: Clock,
         on_size: Callable[[int], None] | None = None,
+        beside: Callable[[], Coroutine[None, None, None]] | None = None,
     ) -> None:
         self._calls = calls
         self._budget = budget
         self._time = AwsTime(clock)
         self._on_size = on_size or (lambda _: None)
+        self._beside = beside
         self._jobs: set[FollowedJob] = set()
         self._problem = ""
         self._status_channel = Channel(calls, "batch", None, options.status_calls_per_second, _STATUS_CALLS_AT_ONCE)
@@ -140,6 +143,8 @@ class WatchLoop:
                 tasks.create_task(self._poll.run())
                 tasks.create_task(self._log_copy.run())
                 tasks.create_task(self._tick())
+                if self._beside is not None:
+                    tasks.create_task(self._beside())
         finally:
             self._budget.leave(self._logs.streams)
 

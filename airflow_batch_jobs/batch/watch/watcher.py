@@ -17,18 +17,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
-from airflow_batch_jobs.batch.aws.pacing import Tries
 from airflow_batch_jobs.batch.numbers import positive
-from airflow_batch_jobs.batch.operations import terminate_once
 from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
 from airflow_batch_jobs.batch.watch.line_budget import LineBudget
 from airflow_batch_jobs.batch.watch.loop import WatchLoop, WatchOptions
+from airflow_batch_jobs.batch.watch.terminations import Terminations
 from airflow_batch_jobs.batch.watch.threads import AwsCalls
 from airflow_batch_jobs.batch.watch.updates import Ended
-from airflow_batch_jobs.errors import AwsError, CallOrderError
+from airflow_batch_jobs.errors import CallOrderError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -70,6 +69,7 @@ class JobWatcher:
     ) -> None:
         self.options = options or WatchOptions()
         self._calls = AwsCalls(clients, run)
+        self._terminations = Terminations(self._calls)
         self._budget = budget or LineBudget(self.options.log_lines_per_second)
         self.clock = clock or SystemClock()
         self._on_size = on_size
@@ -108,24 +108,34 @@ class JobWatcher:
         )
         return JobFollower(self, job_id, make, {} if callable(cursors) else cursors or {})
 
-    async def terminate(self, job_id: str, reason: str) -> None:
-        """Have AWS terminate a job. Does not wait for its end.
+    async def terminate(self, job_id: str, reason: str, *, is_urgent: bool = True) -> None:
+        """Have AWS terminate a job, with a call for many if many are to be terminated. Does not wait for its end.
+
+        What AWS does not accept at once is tried again, also when nobody waits for the answer any more.
 
         Args:
             job_id: The job.
             reason: Becomes its statusReason.
+            is_urgent: Whether it goes ahead of those that are not.
 
         Raises:
-            AwsError: AWS refused, or did not answer.
+            AwsError: AWS refused, or was busy or away for 45 s.
         """
-        call, tries = partial(terminate_once, job_id=job_id, reason=reason), Tries()
-        while True:
-            try:
-                return await self._calls.use("batch", None, call, urgent=True)
-            except AwsError as error:
-                if (delay := tries.next_delay(error)) is None:
-                    raise
-            await asyncio.sleep(delay)
+        await self._terminations.terminate(job_id, reason, is_urgent=is_urgent)
+
+    async def terminate_all(self, reasons: Mapping[str, str], *, is_urgent: bool = True) -> dict[str, Exception]:
+        """Have AWS terminate many jobs, as `terminate` does.
+
+        Args:
+            reasons: What becomes their statusReason, by their ids.
+            is_urgent: Whether they go ahead of those that are not.
+
+        Returns:
+            Why not, of those that were not terminated.
+        """
+        calls = (self.terminate(job_id, reason, is_urgent=is_urgent) for job_id, reason in reasons.items())
+        results = zip(reasons, await asyncio.gather(*calls, return_exceptions=True), strict=True)
+        return {job_id: result for job_id, result in results if isinstance(result, Exception)}
 
     @property
     def has_ended(self) -> bool:
@@ -156,7 +166,9 @@ class JobWatcher:
     def start(self) -> WatchLoop:
         """Return the loop that works for all followers; start it if there is none."""
         if self._loop is None or self._loop.is_over:
-            self._loop = WatchLoop(self._calls, self.options, self._budget, self.clock, self._on_size)
+            self._loop = WatchLoop(
+                self._calls, self.options, self._budget, self.clock, self._on_size, self._terminations.keep_prepared
+            )
         return self._loop
 
 
@@ -241,7 +253,7 @@ class JobFollower:
         """Have AWS terminate the job. Does not wait for its end, which comes as an update.
 
         Raises:
-            AwsError: AWS refused, or did not answer.
+            AwsError: AWS refused, or was busy or away for 45 s.
         """
         await self._watcher.terminate(self._job_id, reason)
         if self._job is not None:

@@ -38,7 +38,7 @@ JOB = JobDetail.from_response({"jobId": "1", "jobArn": "arn", "jobName": "n", "s
 
 
 def stopping(clients: ClientFactory) -> None:
-    """Call TerminateJob, with what is a few tries."""
+    """Call TerminateJob, which is tried again while AWS is busy or away."""
     terminate(clients, "1", "enough", ManualClock())
 
 
@@ -61,17 +61,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("change", "operation", "count"),
-    [(stopping, "TerminateJob", 3), (cancelling, "CancelJob", 1), (tagging, "TagResource", 1)],
+    ("change", "operation", "is_repeated"),
+    [(stopping, "TerminateJob", True), (cancelling, "CancelJob", False), (tagging, "TagResource", False)],
 )
 def test_a_web_page_is_no_answer_to_what_changes_a_job(
-    aws: LocalAws, change: Callable[[ClientFactory], None], operation: str, count: int
+    aws: LocalAws, change: Callable[[ClientFactory], None], operation: str, *, is_repeated: bool
 ) -> None:
     """A proxy's page says nothing about the job, under a status of 200."""
     aws.fault(operation, "not_json")
     with pytest.raises(EndpointError, match=f"batch:{operation} failed: .*a web page"):
         change(aws.clients())
-    assert aws.counts()[operation] == count
+    assert (aws.counts()[operation] > 1) is is_repeated
 
 
 def test_a_web_page_registers_no_definition(aws: LocalAws, folder: Path) -> None:
@@ -92,6 +92,17 @@ def test_what_passes_does_not_keep_a_job_from_being_terminated(aws: LocalAws, ki
     assert aws.wait_for_status(job_id)["statusReason"] == "enough"
     assert aws.counts()["TerminateJob"] == 3
     assert 0.75 <= clock.slept <= 1.5
+
+
+def test_a_full_rate_does_not_keep_a_job_from_being_terminated(aws: LocalAws) -> None:
+    """It may take as long as a thousand others are terminated."""
+    aws.script(definition="long", running=600)
+    [job_id] = aws.submit(aws.register("long", ["long"]))
+    aws.fault("TerminateJob", "throttle", times=15)
+    clock = ManualClock()
+    terminate(KeptClients.of(aws.clients()).with_patience(Patience.ONCE), job_id, "enough", clock)
+    assert aws.wait_for_status(job_id)["statusReason"] == "enough"
+    assert 10 <= clock.slept <= 45
 
 
 def test_a_termination_keeps_to_the_callers_timeouts_and_retries(aws: LocalAws) -> None:

@@ -192,7 +192,7 @@ def test_logs_that_are_away_are_told_of_too(frozen_aws: LocalAws) -> None:
 
 
 def test_expired_credentials_have_the_clients_built_anew(frozen_aws: LocalAws) -> None:
-    """A client whose credentials have expired is replaced, and nothing is lost."""
+    """Clients whose credentials have expired are replaced, that for stops before it is needed, and nothing is lost."""
     [job_id] = talking(frozen_aws)
     make, made = frozen_aws.clients(), []
 
@@ -207,7 +207,7 @@ def test_expired_credentials_have_the_clients_built_anew(frozen_aws: LocalAws) -
         )
 
     assert_complete(run(main()))
-    assert made.count("batch") == 2
+    assert made.count("batch") == 4
     assert made.count("logs") == 2
 
 

@@ -97,7 +97,7 @@ def test_no_step_holds_the_event_loop(aws: LocalAws) -> None:
 
 
 def test_clients_are_built_once_and_not_in_the_loops_thread(aws: LocalAws) -> None:
-    """However many jobs there are: one client for Batch, one for the logs, each built in a thread of its own."""
+    """However many jobs there are: one for looking at them, one for stops, one for the logs, each in a thread."""
     ids = aws.submit(aws.register("quick", ["echo", "hi"]), count=5)
     make, built = aws.clients(), []
 
@@ -110,7 +110,7 @@ def test_clients_are_built_once_and_not_in_the_loops_thread(aws: LocalAws) -> No
         await asyncio.gather(*(follow_to_end(watcher.follow(job_id, poll_interval=0.2)) for job_id in ids))
 
     asyncio.run(main())
-    assert sorted(built) == [("batch", False), ("logs", False)]
+    assert sorted(built) == [("batch", False), ("batch", False), ("logs", False)]
 
 
 def test_a_call_that_hangs_delays_neither_the_follower_nor_the_loop(aws: LocalAws) -> None:
