@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from airflow.sdk.configuration import conf
 
 from airflow_batch_jobs.batch.detail import JOB_XCOM
+from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
 from airflow_batch_jobs.task import log, stop
 from airflow_batch_jobs.task.saved_log import SavedLog
-from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance, UnansweredError
+from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance, UnansweredError, answered
 from airflow_batch_jobs.task.triggerer import Triggerer
 from airflow_batch_jobs.task.wait import JobWait
 
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.task.connection import AwsConnection
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 
+#: How long the API server may take to tell a stopped task's state, with a thousand others stopped at the same time.
+STATE_SECONDS = 30.0
 #: How long a stopped task's state may stay inconclusive: scheduled, queued, running.
 UNDECIDED_SECONDS = 20.0
 #: How long to wait for the last lines of a stopped job.
 LAST_LINES_SECONDS = 20.0
+#: How long a stop may take at most, whatever does not answer.
+STOP_SECONDS = STATE_SECONDS + TERMINATE_SECONDS + LAST_LINES_SECONDS
 #: How long the scheduler may take to learn that a worker's process has ended.
 SCHEDULER_SECONDS = 2.0
 #: How long a triggerer that is shutting down waits for a cursor to be saved.
@@ -147,7 +152,12 @@ class TriggererWait:
             log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
             return
         # A wait that has not begun yet can stop its job all the same, but then there is no log to wait for.
-        self._is_settled = await self._wait.terminate(stop.reason(state))
+        try:
+            async with asyncio.timeout(TERMINATE_SECONDS + 1):
+                self._is_settled = await self._wait.terminate(stop.reason(state))
+        except TimeoutError:
+            log.problem(f"AWS has yet to accept the termination of job {self.plan.job_id}, which is still tried.")
+            return
         if self._wait.is_open and not self._wait.ended:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wait.outcome(), LAST_LINES_SECONDS)
@@ -160,11 +170,10 @@ class TriggererWait:
         if self._task is None:
             return True
         try:
-            if await self._task.state() != "deferred":
-                return False
-            return not stop.is_newer(await self._task.get_xcom(JOB_XCOM), self._attempt["try_number"])
+            state, stored = await answered(self._ask(self._task), STATE_SECONDS)
         except UnansweredError:  # the wait asks again
             return False
+        return state == "deferred" and not stop.is_newer(stored, self._attempt["try_number"])
 
     async def _verdict(self) -> tuple[str | None, stop.Verdict]:
         """Ask the API server until the task instance's state is conclusive; no answer means: leave the job alone."""
@@ -174,8 +183,7 @@ class TriggererWait:
         until = loop.time() + UNDECIDED_SECONDS
         while True:
             try:
-                state = await self._task.state()
-                stored = await self._task.get_xcom(JOB_XCOM) if state == "deferred" else None
+                state, stored = await answered(self._ask(self._task), STATE_SECONDS)
             except UnansweredError as error:
                 log.problem(
                     f"The API server does not say whether a user stopped this task ({error}); job "
@@ -189,6 +197,14 @@ class TriggererWait:
                 return state, stop.Verdict.LEAVE
             await asyncio.sleep(1)
 
+    async def _ask(self, task: TaskInstance) -> tuple[str | None, Any]:
+        """Ask for the task instance's state and, if it is deferred, for its `batch_job` XCom."""
+        state = await self._triggerer.states.of(task.key)
+        if state != "deferred":
+            return state, None
+        async with self._triggerer.urgent_questions:
+            return state, await task.get_xcom(JOB_XCOM)
+
 
 async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
     """Finish some work although Airflow repeats its cancellation at every sync, about once a second.
@@ -196,7 +212,7 @@ async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
     A cancellation without a reason means that the triggerer is shutting down: then the work is dropped at once.
     """
     loop, task = asyncio.get_running_loop(), asyncio.create_task(work)
-    until = loop.time() + UNDECIDED_SECONDS + LAST_LINES_SECONDS + 5
+    until = loop.time() + STOP_SECONDS
     while not task.done() and (left := until - loop.time()) > 0:
         try:
             await asyncio.wait({task}, timeout=left)

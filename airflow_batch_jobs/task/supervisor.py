@@ -3,8 +3,8 @@
 All of it goes through the supervisor of the process. Nothing here touches Airflow's database.
 
 Airflow answers a question about states with what it finds: it leaves out a DAG, a run or a task instance that does not
-exist, and answers None for one that has no state. It names the instances of a mapped task `<task>_<index>`, so each
-question is about one task.
+exist, and answers None for one that has no state. It names the instances of a mapped task `<task>_<index>`, so no
+question is about two tasks whose instances could have the same name.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 20.0
 #: In place of a state: the API server was asked, and did not answer.
 UNANSWERED = "unknown"
-#: The most runs in one question. They are written into the question's URL.
-_RUNS_A_QUESTION = 20
+#: The most runs, or tasks, in one question. They are written into the question's URL.
+_NAMES_A_QUESTION = 20
 
 Answer = TypeVar("Answer")
 
@@ -100,6 +100,8 @@ async def answered(question: Awaitable[Answer], seconds: float = ANSWER_SECONDS)
     """
     try:
         return await asyncio.wait_for(question, seconds)
+    except UnansweredError:
+        raise
     except Exception as error:
         raise UnansweredError(error) from error
 
@@ -124,22 +126,21 @@ def extend_execution_timeout(seconds: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StatesQuestion:
-    """A question about instances of one task.
+    """A question about instances of one task, or of one run.
 
     Attributes:
         dag_id: The DAG.
-        task_id: The task.
         keys: The task instances.
     """
 
     dag_id: str
-    task_id: str
     keys: tuple[TaskKey, ...]
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments that identify the task instances to Airflow."""
+        tasks = list(dict.fromkeys(key.task_id for key in self.keys))
         runs = list(dict.fromkeys(key.run_id for key in self.keys))
-        arguments: dict[str, Any] = {"dag_id": self.dag_id, "task_ids": [self.task_id], "run_ids": runs}
+        arguments: dict[str, Any] = {"dag_id": self.dag_id, "task_ids": tasks, "run_ids": runs}
         if len(self.keys) == 1 and self.keys[0].map_index >= 0:
             arguments["map_index"] = self.keys[0].map_index
         return arguments
@@ -156,16 +157,39 @@ class StatesQuestion:
 def questions(keys: Iterable[TaskKey]) -> Iterator[StatesQuestion]:
     """Yield questions that together cover all of the given task instances.
 
-    An answer about a mapped task covers all of its instances, so such a question is about one run only.
+    A question is about many runs of a task, or about many tasks of a run, whichever makes fewer. An answer about a
+    mapped task covers all of its instances, so such a question is about one run only.
     """
-    by_task: dict[tuple[str, str, str], list[TaskKey]] = {}
+    by_dag: dict[str, list[TaskKey]] = {}
     for key in keys:
-        run = key.run_id if key.map_index >= 0 else ""
-        by_task.setdefault((key.dag_id, key.task_id, run), []).append(key)
-    for (dag_id, task_id, run), each in by_task.items():
-        size = len(each) if run else _RUNS_A_QUESTION
-        for start in range(0, len(each), size):
-            yield StatesQuestion(dag_id, task_id, tuple(each[start : start + size]))
+        by_dag.setdefault(key.dag_id, []).append(key)
+    for dag_id, of_dag in by_dag.items():
+        for group in _groups(of_dag):
+            size = len(group) if group[0].map_index >= 0 else _NAMES_A_QUESTION
+            for start in range(0, len(group), size):
+                yield StatesQuestion(dag_id, tuple(group[start : start + size]))
+
+
+def _groups(of_dag: list[TaskKey]) -> Iterable[list[TaskKey]]:
+    """Group the task instances of a DAG by what a question can be about."""
+    tasks = {key.task_id for key in of_dag}
+    by_run = len(tasks) > len({key.run_id for key in of_dag})
+    groups: dict[tuple[str, str], list[TaskKey]] = {}
+    for key in of_dag:
+        if key.map_index >= 0:
+            group = key.task_id, key.run_id
+        elif by_run and not _may_be_mapped(key.task_id, tasks):
+            group = "", key.run_id
+        else:
+            group = key.task_id, ""
+        groups.setdefault(group, []).append(key)
+    return groups.values()
+
+
+def _may_be_mapped(task_id: str, tasks: set[str]) -> bool:
+    """Tell whether a task has the name of an instance of another one, if that is mapped."""
+    name, _, index = task_id.rpartition("_")
+    return index.isdecimal() and name in tasks
 
 
 def states_on_worker(keys: Iterable[TaskKey]) -> dict[TaskKey, str | None]:

@@ -16,6 +16,7 @@ from airflow_batch_jobs.errors import NoDeploymentError
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.heap import freeze_after
 from airflow_batch_jobs.task.orphan_watch import OrphanWatch
+from airflow_batch_jobs.task.task_states import TaskStates
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     #: Asks the API server a question.
     Question = Callable[[], Awaitable[None]]
 
-#: A supervisor answers some 50 questions per second, one after the other. Of those that can wait, at most this many are
-#: open at a time, so that one that cannot, above all whether a user stopped a task, comes next.
+#: A supervisor answers some 50 questions per second, one after the other. Of each kind, at most this many are open at a
+#: time, so that one that cannot wait, above all whether a user stopped a task, comes next.
 QUESTIONS_AT_ONCE = 4
 #: Cursors and links are a convenience, and the API server has other things to do.
 WRITES_PER_SECOND = 4.0
@@ -41,6 +42,8 @@ class Triggerer:
     Attributes:
         name: Tells it from every other one.
         questions: Held while the API server is asked something that can wait.
+        states: Asks it for the states of tasks that are stopped, or whose time is up.
+        urgent_questions: Held while it is asked what else decides about the jobs of such tasks.
         cursor_writes: Bounds how often cursors are saved.
         link_writes: Bounds how often links are saved.
     """
@@ -48,6 +51,8 @@ class Triggerer:
     def __init__(self) -> None:
         self.name = secrets.token_hex(4)
         self.questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
+        self.states = TaskStates(QUESTIONS_AT_ONCE)
+        self.urgent_questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self.cursor_writes = WriteRate(WRITES_PER_SECOND)
         self.link_writes = WriteRate(WRITES_PER_SECOND)
         self._watchers: dict[str, JobWatcher] = {}

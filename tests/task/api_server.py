@@ -36,6 +36,7 @@ class ApiServer:
         is_without_database: Whether its database is away: it knows no connections then, and counts no runs.
         is_replaced: Whether the attempt that asks has been replaced, and may not read its record.
         seconds: How long an answer takes.
+        is_serial: Whether it answers one question after the other, as a supervisor does.
         failures: How many questions from now on end in an error.
         asked: What was asked, and told.
         most_at_once: The most questions that were open at the same time.
@@ -48,18 +49,22 @@ class ApiServer:
         self.is_without_database = False
         self.is_replaced = False
         self.seconds = 0.0
+        self.is_serial = False
         self.failures = 0.0
         self.asked: list[Any] = []
         self.most_at_once = 0
         self._open = 0
+        self._free_at = 0.0
 
     async def asend(self, message: Any) -> Any:
         """Answer a question, or carry out a command."""
         self.asked.append(message)
         self._open += 1
         self.most_at_once = max(self.most_at_once, self._open)
+        now = asyncio.get_running_loop().time()
+        self._free_at = (max(now, self._free_at) if self.is_serial else now) + self.seconds
         try:
-            await asyncio.sleep(self.seconds)
+            await asyncio.sleep(self._free_at - now)
         finally:
             self._open -= 1
         return self._answer_or_fail(message)

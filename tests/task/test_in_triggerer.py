@@ -152,6 +152,35 @@ def test_under_dag_test_a_cancellation_is_the_users(aws: LocalAws, api_server: A
     assert not api_server.asked
 
 
+@pytest.mark.parametrize("is_one_run", [True, False])
+def test_the_jobs_of_many_stopped_tasks_are_terminated_in_time(
+    aws: LocalAws, api_server: ApiServer, *, is_one_run: bool
+) -> None:
+    """An eighth of a thousand, with an eighth of the rates: also where each needs a question of its own."""
+    aws.script(definition="job", running=3600, stopping=1)
+    ids = aws.submit("job:1", count=125)
+
+    async def main() -> float:
+        waiting = set()
+        for number, job_id in enumerate(ids):
+            key = TaskKey("d" if is_one_run else f"d{number}", "r", f"t{number}")
+            waiting.add(asyncio.create_task(new_wait(aws, job_id, key).run()))
+        await asyncio.sleep(20)
+        api_server.seconds, api_server.is_serial = 8 / 50, True
+        api_server.states = {f"t{number}": "failed" for number in range(125)}
+        aws.fault("TerminateJob*", "throttle", rate=25 / 8)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while any(not job.get("isTerminated") for job in aws.jobs()) and loop.time() - began < 60:
+            for task in waiting:
+                task.cancel("user")
+            _, waiting = await asyncio.wait(waiting, timeout=1)
+        return loop.time() - began
+
+    assert run(main()) < 45
+    assert {job["statusReason"] for job in aws.jobs()} == {"Airflow task stopped by a user: now failed"}
+
+
 def test_a_job_whose_wait_has_not_begun_is_stopped_all_the_same(aws: LocalAws, api_server: ApiServer) -> None:
     """Airflow may cancel a trigger before its first step."""
     [job_id] = aws.submit("job:1")

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.batch.orphans import GONE
-from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, TaskInstance, UnansweredError, questions, states_of
+from airflow_batch_jobs.task.supervisor import (
+    ANSWER_SECONDS,
+    StatesQuestion,
+    TaskInstance,
+    UnansweredError,
+    questions,
+    states_of,
+)
 from tests.batch.virtual import run
 
 if TYPE_CHECKING:
@@ -27,9 +34,29 @@ def test_runs_of_one_task_are_one_question_and_mapped_ones_one_a_run() -> None:
     """Airflow's answer about a mapped task covers all of its instances."""
     plain = [TaskKey("d", f"r{number}", "t") for number in range(25)]
     mapped = [TaskKey("d", run, "m", index) for run in ("r1", "r2") for index in range(30)]
-    asked = [(each.task_id, len(each.keys), each.arguments()["run_ids"]) for each in questions([*plain, *mapped])]
+    asked = [(*named(each), len(each.keys)) for each in questions([*plain, *mapped])]
     runs = [f"r{number}" for number in range(25)]
-    assert asked == [("t", 20, runs[:20]), ("t", 5, runs[20:]), ("m", 30, ["r1"]), ("m", 30, ["r2"])]
+    assert asked == [(["t"], runs[:20], 20), (["t"], runs[20:], 5), (["m"], ["r1"], 30), (["m"], ["r2"], 30)]
+
+
+def test_tasks_of_one_run_are_one_question_unless_one_could_be_anothers_instance() -> None:
+    """Airflow names the instances of a mapped task `a` as `a_0`, `a_1`, which may be tasks of their own as well."""
+    tasks = [*(f"t{number}" for number in range(25)), "a", "a_1", "a_b", "a_1_2"]
+    keys = [TaskKey("d", "r", task) for task in tasks]
+    asked = [named(each) for each in questions([*keys, TaskKey("other", "r", "t0")])]
+    assert asked == [
+        (tasks[:20], ["r"]),
+        ([*tasks[20:25], "a", "a_b"], ["r"]),
+        (["a_1"], ["r"]),
+        (["a_1_2"], ["r"]),
+        (["t0"], ["r"]),
+    ]
+
+
+def named(question: StatesQuestion) -> tuple[list[str], list[str]]:
+    """Return the tasks and the runs that a question names."""
+    arguments = question.arguments()
+    return arguments["task_ids"], arguments["run_ids"]
 
 
 @pytest.mark.parametrize("is_gated", [True, False])
