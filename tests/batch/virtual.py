@@ -21,6 +21,8 @@ Answer = TypeVar("Answer")
 
 #: How long a call takes, there and back, in virtual seconds.
 LATENCY_SECONDS = 0.05
+#: No clock stands still while somebody waits, however short that is: a float would swallow less than this.
+_TICK_SECONDS = 1e-9
 
 
 class _Selector(selectors.DefaultSelector):
@@ -32,7 +34,8 @@ class _Selector(selectors.DefaultSelector):
         if timeout is None:
             message = "everybody waits, and for nothing that could happen"
             raise AssertionError(message)
-        self.now += max(0.0, timeout)
+        if timeout > 0:
+            self.now += max(_TICK_SECONDS, timeout)
         return super().select(0)
 
 
