@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from airflow_batch_jobs.batch.excerpt import excerpt
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+#: In how many characters of a text signs are looked for: more than AWS writes.
+_LENGTH = 4_096
 
 
 class Cause(Enum):
@@ -107,7 +113,8 @@ class Sign:
 
 def meaning_of(signs: Iterable[Sign], text: str) -> Meaning | None:
     """Return the meaning of the first sign found in the text; None where there is none."""
-    return next((sign.meaning for sign in signs if sign.pattern.search(text)), None) if text else None
+    looked_at = excerpt(text, _LENGTH)
+    return next((sign.meaning for sign in signs if sign.pattern.search(looked_at)), None) if text else None
 
 
 def _sign(cause: Cause, pattern: str, summary: str, remedy: str) -> Sign:
@@ -137,7 +144,18 @@ FATES = (
     ),
 )
 
-_PULL = r"CannotPull(?:Container|Image|ECRContainer)?Error.*|(?:ErrImagePull|ImagePullBackOff).*"
+
+def _then(first: str, later: str) -> str:
+    """Return the pattern of a text that is followed, however far behind, by another.
+
+    Looks for the second one behind the first place of the first alone, so that the time grows with the text and no
+    faster.
+    """
+    return rf"\A(?>.*?(?:{first})).*(?:{later})"
+
+
+_PULL = r"CannotPull(?:Container|Image|ECRContainer)?Error|ErrImagePull|ImagePullBackOff"
+_START = r"Cannot(?:Start|Create)ContainerError"
 
 #: Signs in the reason of a container, or in the statusReason if no container was created.
 REASONS = (
@@ -156,7 +174,7 @@ REASONS = (
     ),
     _sign(
         Cause.IMAGE_RATE_LIMIT,
-        rf"(?:{_PULL})(?:toomanyrequests|rate limit|\b429\b)",
+        _then(_PULL, r"toomanyrequests|rate limit|\b429\b"),
         "The registry's rate limit is used up, so the image{image} could not be pulled",
         "Try again later, or pull through ECR (a pull through cache, or a copy of the image), which has no such limit.",
     ),
@@ -169,27 +187,27 @@ REASONS = (
     ),
     _sign(
         Cause.IMAGE_ACCESS_DENIED,
-        rf"(?:{_PULL})(?:access denied|not authorized|unauthorized|forbidden|denied|\b401\b|\b403\b|no basic auth)",
+        _then(_PULL, r"access denied|not authorized|unauthorized|forbidden|denied|\b401\b|\b403\b|no basic auth"),
         "The registry refused the image{image}: it does not exist there or the role may not pull it",
         "Check the image's name, and allow the execution role (EC2: the instance role) to pull it from ECR, or give "
         "`repositoryCredentials`.",
     ),
     _sign(
         Cause.IMAGE_NOT_FOUND,
-        rf"(?:{_PULL})(?:not found|manifest unknown|does not exist|invalid reference|name unknown|\b404\b)",
+        _then(_PULL, r"not found|manifest unknown|does not exist|invalid reference|name unknown|\b404\b"),
         "The image{image} does not exist",
         "Push it, or register a revision of the definition that names an image that exists.",
     ),
     _sign(
         Cause.IMAGE_NETWORK,
-        rf"(?:{_PULL})(?:timeout|timed out|deadline exceeded|no such host|connection|request canceled|dial tcp|i/o)",
+        _then(_PULL, r"timeout|timed out|deadline exceeded|no such host|connection|request canceled|dial tcp|i/o"),
         "The registry could not be reached to pull the image{image}",
         "Give the subnet a route to the registry: a NAT gateway, a public IP (Fargate: `assignPublicIp`), or VPC "
         "endpoints for ECR and S3.",
     ),
     _sign(
         Cause.IMAGE_PULL,
-        rf"(?:{_PULL})",
+        _PULL,
         "The image{image} could not be pulled",
         "Check that it exists, that the execution role may pull it and that the subnet reaches the registry.",
     ),
@@ -209,13 +227,13 @@ REASONS = (
     ),
     _sign(
         Cause.COMMAND_NOT_FOUND,
-        r"executable file not found|Cannot(?:Start|Create)ContainerError.*no such file or directory",
+        rf"executable file not found|{_then(_START, 'no such file or directory')}",
         "The command of {container} does not exist in its image{image}",
         "Check the first word of `command` against the image, and that it is the image you meant.",
     ),
     _sign(
         Cause.NOT_EXECUTABLE,
-        r"Cannot(?:Start|Create)ContainerError.*permission denied",
+        _then(_START, "permission denied"),
         "The command of {container} is not executable",
         "Make it executable in the image (`chmod +x`), or run it through its interpreter.",
     ),

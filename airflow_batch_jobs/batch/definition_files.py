@@ -82,9 +82,9 @@ def read_folder(folder: Path) -> list[DefinitionFile]:
     names = {each.name for each in found}
     for name in sorted(names):
         revisions = [each.revision for each in found if each.name == name]
-        missing = sorted(set(range(1, max(revisions))) - set(revisions))
-        if missing:
-            raise DefinitionError(f"{folder} has {name}.{max(revisions)}.json but not {name}.{missing[0]}.json.")
+        missing = next((number for number, revision in enumerate(revisions, 1) if revision != number), None)
+        if missing is not None:
+            raise DefinitionError(f"{folder} has {name}.{max(revisions)}.json but not {name}.{missing}.json.")
     return found
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Cause, Meaning, meaning_of
 from airflow_batch_jobs.batch.containers import most_telling
 from airflow_batch_jobs.batch.detail import JobKind
+from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.status import JobStatus
 
 if TYPE_CHECKING:
@@ -278,8 +279,7 @@ def _figures(detail: JobDetail) -> Mapping[str, str]:
 
 def _one_line(text: str) -> str:
     """Put a reason on one line, without its full stop, and cut it to length."""
-    line = " ".join(text.split()).rstrip(".")
-    return line if len(line) <= _REASON_LENGTH else f"{line[: _REASON_LENGTH - 1]}…"
+    return excerpt(" ".join(text.split()).rstrip("."), _REASON_LENGTH)
 
 
 def _has_begun(detail: JobDetail) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.aws import KeptClients, service
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
+from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.identity import (
     DEPLOYMENT_TAG,
     DETACHED,
@@ -194,7 +195,7 @@ class OrphanSweep:
     def reasons(self, findings: Iterable[Finding]) -> dict[str, str]:
         """Return the statusReasons of the orphans that are to be terminated, by their ids."""
         orphans = [one for one in findings if one.decision is Decision.ORPHAN and not self.dry_run]
-        return {one.job.job_id: f"Orphan of an Airflow task: {one.why}"[:_REASON_LIMIT] for one in orphans}
+        return {one.job.job_id: excerpt(f"Orphan of an Airflow task: {one.why}", _REASON_LIMIT) for one in orphans}
 
     def report(self, findings: Iterable[Finding], errors: Mapping[str, Exception]) -> SweepReport:
         """Return what became of the jobs.

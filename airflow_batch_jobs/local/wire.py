@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.local.model import Operation
 
-_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[^/]*/([^/]*)/([^/]*)/")
+_CREDENTIAL = re.compile(r"Credential=([^/,=\s]+)/[^/]*/([^/]*)/([^/]*)/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,14 @@ def test_a_missing_revision_is_named(write: Callable[..., None], tmp_path: Path)
         read_folder(tmp_path)
 
 
+def test_a_revision_of_any_size_is_only_a_number(write: Callable[..., None], tmp_path: Path) -> None:
+    """A date in a file's name costs no memory."""
+    write("align", 20_261_123_060_000)
+
+    with pytest.raises(DefinitionError, match=r"but not align\.1\.json"):
+        read_folder(tmp_path)
+
+
 def test_a_file_of_another_name_is_refused(write: Callable[..., None], tmp_path: Path) -> None:
     """The file's name and the definition's name say the same."""
     write("align", 1)

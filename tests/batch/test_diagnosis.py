@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -145,11 +146,22 @@ def test_who_stopped_a_job_gave_a_reason(entries: Entries, flag: str, cause: Cau
 
 
 def test_a_long_reason_is_cut_and_put_on_one_line(entries: Entries) -> None:
-    """A stack trace in a reason does not spread over the log."""
-    diagnosis = diagnose(entries.read(entries.failed(1, "first line\nsecond\tline " + "x" * 5000)))
+    """A stack trace in a reason does not spread over the log; its end, which tells most, is kept."""
+    diagnosis = diagnose(entries.read(entries.failed(1, "first line\nsecond\tline " + "x" * 5000 + " KeyError: 'a'")))
     assert "first line second line xxx" in diagnosis.summary
-    assert "…" in diagnosis.summary
+    assert "xxx … xxx" in diagnosis.summary
+    assert "xxx KeyError: 'a'" in diagnosis.summary
     assert len(str(diagnosis)) < 600
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_reason_of_any_length_is_read_at_its_ends(entries: Entries, place: str) -> None:
+    """What AWS says begins or ends with the cause; a text without end costs nothing."""
+    said, rest = "CannotPullContainerError: manifest unknown", "CannotPullContainerError " * 10_000
+    reason = f"{said} {rest}" if place == "first" else f"{rest} {said}"
+    began = time.thread_time()
+    assert diagnose(entries.read(entries.failed(1, reason))).cause is Cause.IMAGE_NOT_FOUND
+    assert time.thread_time() - began < 0.1
 
 
 def test_braces_in_a_reason_are_only_text(entries: Entries) -> None:

@@ -14,6 +14,8 @@ NAME_LIMIT = 128
 NAME_RULE = f"a name has 1 to {NAME_LIMIT} letters, digits, hyphens and underscores and begins with a letter or digit"
 #: A name that is to be unique ends in this many random digits.
 RANDOM_DIGITS = 6
+#: A revision has no more digits: AWS counts in 32 bits.
+_MOST_DIGITS = 10
 _NAME = rf"[0-9A-Za-z][0-9A-Za-z_-]{{0,{NAME_LIMIT - 1}}}"
 _ARN = re.compile(
     rf"(?P<base>arn:aws[a-z-]*:batch:[a-z0-9-]+:[0-9]{{12}}:job-definition/(?P<name>{_NAME}))"
@@ -78,7 +80,7 @@ def as_revision(value: object, *, of: str) -> int:
     Raises:
         DefinitionError: The value is anything else, such as `latest`, 0 or True.
     """
-    digits = isinstance(value, str) and value.isascii() and value.isdecimal()
+    digits = isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _MOST_DIGITS
     number = int(value) if isinstance(value, str) and digits else value
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise DefinitionError(

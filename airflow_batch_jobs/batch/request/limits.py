@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.definition.reference import NAME_RULE, parse_reference, require_legal_name
+from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.identity import TAG_PREFIX, TAG_SIGNS, TAG_VALUE_LIMIT
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
 
@@ -95,7 +96,8 @@ def _check_tags(tags: Mapping[str, str]) -> None:
             raise RequestError("tags", f"the key {key!r} begins with aws:, which AWS reserves")
         if len(value) > TAG_VALUE_LIMIT:
             raise RequestError(
-                f"tags.{key}", f"has {len(value)} characters; AWS accepts at most {TAG_VALUE_LIMIT}: {value[:40]!r}…"
+                f"tags.{key}",
+                f"has {len(value)} characters; AWS accepts at most {TAG_VALUE_LIMIT}: {excerpt(value, 60)!r}",
             )
         for text in (key, value):
             if not re.fullmatch(rf"[{TAG_SIGNS}]*", text):

@@ -31,7 +31,19 @@ def test_a_reference_is_read(text: str, reference: Reference) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a b", ":7", "a:", "a:latest", "a:0", "a:1:2", "a:7\n", "arn:aws:batch:x:1:job-definition/a:1", f"{ARN}:x"],
+    [
+        "",
+        "a b",
+        ":7",
+        "a:",
+        "a:latest",
+        "a:0",
+        "a:1:2",
+        "a:7\n",
+        "arn:aws:batch:x:1:job-definition/a:1",
+        f"{ARN}:x",
+        "a:" + "1" * 5_000,
+    ],
 )
 def test_a_malformed_reference_is_refused(text: str) -> None:
     """With the text in the error."""
