@@ -1,4 +1,4 @@
-"""How fast to call AWS: a call rate that adapts to throttling, growing delays, and a limited number of tries.
+"""How fast to call AWS: a call rate that adapts to throttling, and growing delays.
 
 Time is passed in as seconds of a clock that never runs backwards; nothing here sleeps.
 """
@@ -8,12 +8,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.aws.trouble import trouble
-
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from airflow_batch_jobs.errors import AwsError
 
 #: However often AWS throttles, the rate stays at this share of the limit or above: a limit that several processes share
 #: is then still divided among a handful of them, and none stands still.
@@ -81,20 +77,3 @@ class Backoff:
     def reset(self) -> None:
         """Forget the failures."""
         self._failures = 0
-
-
-class Tries:
-    """The tries of a call whose caller is waiting: three at most, a fraction of a second or more apart."""
-
-    _MOST = 3
-
-    def __init__(self) -> None:
-        self._backoff = Backoff(first=0.5)
-        self._failures = 0
-
-    def next_delay(self, error: AwsError) -> float | None:
-        """Count a failure and return the seconds until the next try; None if there is to be none."""
-        self._failures += 1
-        if self._failures == self._MOST or not trouble(error).retry:
-            return None
-        return self._backoff.next_delay()
