@@ -98,6 +98,16 @@ class EventKeys:
             return False
         return True
 
+    def remove(self, timestamp: int, key: int) -> None:
+        """Forget the event that was added last."""
+        second = timestamp // 1000
+        keys = self._seconds[second]
+        if isinstance(keys, set) and len(keys) > 1:
+            keys.remove(key)
+        else:
+            del self._seconds[second]
+        self._count -= 1
+
     def forget_below(self, timestamp: int) -> None:
         """Forget the events of the seconds that ended before a timestamp (ms)."""
         limit = timestamp // 1000

@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, EventKeys, LogCursor
 from airflow_batch_jobs.batch.logs.event import Numbering
+from airflow_batch_jobs.batch.logs.room import cost_of
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs.event import LogEvent
+    from airflow_batch_jobs.batch.logs.room import Room
 
 #: How far before a stream's newest event a scan starts at first; the next full scan finds what is later than that.
 _NEAR_MS = 6_000
 _NEAR_MARGIN = 1.25
 #: A scan for new lines goes no further back than this, however long a stream has been silent.
 _FURTHEST_MS = 15 * 60_000
-#: When it comes to memory, a long line counts as one line for every this many characters.
-_CHARACTERS_A_LINE = 4_096
+#: About how many bytes a line takes up, as long as no line of the stream is known; and how fast that adapts.
+_LINE_BYTES = 600
+_ADAPTATION = 1 / 16
 _LONGEST_WAIT_SECONDS = 30.0
 
 
@@ -60,13 +63,17 @@ class FollowedStream:
         owner: What it is followed for.
         floor: The timestamp (ms) below which it has no line.
         lookback_ms: How late an event may come.
+        room: Where its lines wait.
         cursor: Where an earlier follower left off; replaces the floor.
 
     Attributes:
         floor: Everything below this timestamp (ms) counts as done.
         newest: The newest timestamp fetched, never beyond the clock.
         is_known: Whether CloudWatch has answered for the stream.
-        is_lagging: Whether it has more lines than the budget lets through; it is then read alone, a page at a time.
+        is_lagging: Whether it has more lines than there is room for; it is then read alone, a page at a time.
+        is_new_to_lag: Whether it has not had a turn since it began to lag.
+        line_bytes: About how many bytes one of its lines takes up.
+        queued_bytes: How many bytes the lines take up that are fetched and not handed out.
         is_settled: Whether its job has ended and nothing more is to come.
         problem: Why it cannot be read; empty if it can.
         doubt: Why it may have more lines than were found, in one sentence; empty if nothing speaks for that.
@@ -74,7 +81,14 @@ class FollowedStream:
     """
 
     def __init__(
-        self, stream: LogStream, owner: StreamOwner, *, floor: int, lookback_ms: int, cursor: LogCursor | None = None
+        self,
+        stream: LogStream,
+        owner: StreamOwner,
+        *,
+        floor: int,
+        lookback_ms: int,
+        room: Room,
+        cursor: LogCursor | None = None,
     ) -> None:
         self.stream = stream
         self.floor = cursor.floor if cursor else floor
@@ -82,16 +96,20 @@ class FollowedStream:
         self._latest = self.newest  # beyond the clock too: a host's clock may be ahead
         self.is_known = False
         self.is_lagging = False
+        self.is_new_to_lag = False
+        self.line_bytes = float(_LINE_BYTES)
+        self.queued_bytes = 0
         self.is_settled = False
         self.problem = ""
         self.doubt = ""
         self.asked_again_at = float("-inf")
         self._owner = owner
         self._lookback_ms = lookback_ms
+        self._room = room
+        self._refused_from: int | None = None
         self._keys = EventKeys(cursor.keys if cursor else ())
         self._queue: deque[tuple[LogEvent, int]] = deque()
         self._is_sorted = True
-        self._weight = 0
         self._granted = 0
         self._numbering = Numbering(cursor.numbered) if cursor else Numbering()
         self._near_ms = _NEAR_MS
@@ -109,7 +127,8 @@ class FollowedStream:
         """Return the timestamp (ms) from which the stream is to be read."""
         if is_full or not self._is_scanned_whole:
             return self.floor
-        return max(self.newest - self._near_ms, self.floor, now.ms - _FURTHEST_MS)
+        near = max(self.newest - self._near_ms, now.ms - _FURTHEST_MS)
+        return max(self.floor, near if self._refused_from is None else min(near, self._refused_from))
 
     @property
     def wants_rounds(self) -> bool:
@@ -126,18 +145,26 @@ class FollowedStream:
         return min(self.newest, now.ms)
 
     def accept(self, event: LogEvent, key: int, now: Moment) -> int | None:
-        """Queue an event if it is new.
+        """Queue an event if it is new and there is room for it.
+
+        After one that there is no room for, none is queued until `make_room`: they are read again from there.
 
         Returns:
-            How late (ms) it is proven to be; 0 if nothing is proven, None if it is not new.
+            How late (ms) it is proven to be; 0 if nothing is proven, None if it is not queued.
         """
         timestamp = event.timestamp
-        if timestamp < self.floor or not self._keys.add(timestamp, key):
+        if timestamp < self.floor or self.is_refusing or not self._keys.add(timestamp, key):
             return None
+        cost = cost_of(event)
+        self.line_bytes += (cost - self.line_bytes) * _ADAPTATION
+        if not self._room.take(cost, self.queued_bytes, is_alone=self.is_lagging):
+            self._keys.remove(timestamp, key)
+            self._refused_from = timestamp
+            return None
+        self.queued_bytes += cost
         if self._queue and event.order < self._queue[-1][0].order:
             self._is_sorted = False
         self._queue.append((event, key))
-        self._weight += _weight(event)
         self._fetched_at = now.seconds
         if timestamp < self.newest:
             inversion = int((self.newest - timestamp) * _NEAR_MARGIN)
@@ -147,6 +174,15 @@ class FollowedStream:
         if self._last_scan and self._last_scan[0] <= timestamp < self._last_scan[1]:
             return self._last_scan[1] - timestamp
         return 0
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether there was no room for one of its events."""
+        return self._refused_from is not None
+
+    def make_room(self) -> None:
+        """Queue events again: what there was no room for is about to be read again."""
+        self._refused_from = None
 
     def scanned(self, start: int, began: Moment, mark: int, now: Moment, doubt: str = "") -> None:
         """Take note of a scan that has ended.
@@ -195,7 +231,9 @@ class FollowedStream:
         self._owner.cannot_read(problem)
 
     def raise_floor(self, floor: int) -> None:
-        """Count what is below a timestamp (ms) as done."""
+        """Count what is below a timestamp (ms) as done, except for what there was no room for."""
+        if self._refused_from is not None:
+            floor = min(floor, self._refused_from)
         if floor > self.floor:
             self.floor = floor
             self._keys.forget_below(min(floor, self._oldest_queued(floor)))
@@ -239,11 +277,6 @@ class FollowedStream:
         return len(self._queue)
 
     @property
-    def weight(self) -> int:
-        """The same, with a long line counted as several."""
-        return self._weight
-
-    @property
     def ungranted(self) -> int:
         """How many queued lines have no share of the line budget yet."""
         return len(self._queue) - self._granted
@@ -276,8 +309,14 @@ class FollowedStream:
         count = min(most, self._granted)
         events = [self._queue.popleft()[0] for _ in range(count)]
         self._granted -= count
-        self._weight -= sum(map(_weight, events))
+        self._free(sum(map(cost_of, events)))
         return tuple(map(self._numbering.number, events))
+
+    def leave(self) -> None:
+        """Forget the lines that wait: nobody will take them."""
+        self._queue.clear()
+        self._granted = 0
+        self._free(self.queued_bytes)
 
     @property
     def key_count(self) -> int:
@@ -298,6 +337,10 @@ class FollowedStream:
     def _is_done(self) -> bool:
         return self.is_settled and not self._queue
 
+    def _free(self, cost: int) -> None:
+        self.queued_bytes -= cost
+        self._room.give_back(cost)
+
     def _oldest_queued(self, default: int) -> int:
         self._sort()
         return self._queue[0][0].timestamp if self._queue else default
@@ -306,7 +349,3 @@ class FollowedStream:
         if not self._is_sorted:
             self._queue = deque(sorted(self._queue, key=lambda entry: entry[0].order))
             self._is_sorted = True
-
-
-def _weight(event: LogEvent) -> int:
-    return 1 + len(event.message) // _CHARACTERS_A_LINE

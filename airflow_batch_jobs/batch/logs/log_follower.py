@@ -7,7 +7,7 @@ The algorithm behind the guarantee of `logs.reading`, without IO: the caller pas
   nothing, and are kept apart from busy ones, whose lines would be read again and again. Streams that CloudWatch may not
   have yet are asked for in rounds of their own: one that does not exist makes a whole call fail.
 - *Full scans*: every minute a round reads from each stream's floor, and only then does the floor rise.
-- *Lag*: a stream with more lines than the budget lets through leaves the rounds, and is read alone, a page at a time.
+- *Lag*: a stream with more lines than there is room for leaves the rounds, and is read alone, a page at a time.
   Once it is behind by more than the look-back, and once a minute in any case, it is read from its floor, which then
   rises with each page that is old enough to be complete.
 """
@@ -18,6 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
+from airflow_batch_jobs.batch.logs.room import Room, cost_of
 from airflow_batch_jobs.batch.logs.scan import FULL_SCAN_SECONDS, LogGroup, Scan
 
 if TYPE_CHECKING:
@@ -29,12 +30,9 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.followed_stream import StreamOwner
     from airflow_batch_jobs.batch.logs.page import LogPage
 
-#: A stream lags if it queues more lines than the budget lets through in this many seconds, and more than this many.
+#: Of a lagging stream about as many lines are read at a time as the budget lets through in this many seconds, or more.
 QUEUE_SECONDS = 10.0
 _LEAST_LIMIT = 4_000
-#: All streams together may queue this many lines; beyond that the limit per stream falls, at most to the second figure.
-_MOST_QUEUED = 100_000
-_SMALLEST_LIMIT = 500
 #: How long a stream or group that may not be read is left alone.
 _DENIED_SECONDS = 300.0
 #: How long a group or a region may fail before it counts as one that does not answer.
@@ -50,13 +48,17 @@ class LogFollower:
         settle_seconds: How long, at least, late events are looked for after a job's end.
         lookback_seconds: How late an event may come.
         lines_per_second: The line budget, which decides how much is worth queuing.
+        room: Where the lines wait; its own if None.
     """
 
-    def __init__(self, *, settle_seconds: float, lookback_seconds: float, lines_per_second: float) -> None:
+    def __init__(
+        self, *, settle_seconds: float, lookback_seconds: float, lines_per_second: float, room: Room | None = None
+    ) -> None:
         self._settle_seconds = settle_seconds
         self._lookback_seconds = lookback_seconds
         self._lookback_ms = int(lookback_seconds * 1000)
-        self._limit = int(max(_LEAST_LIMIT, QUEUE_SECONDS * lines_per_second))
+        self._most_lines = int(max(_LEAST_LIMIT, QUEUE_SECONDS * lines_per_second))
+        self._room = room or Room()
         self._regions: dict[str, _Region] = {}
 
     # Streams
@@ -73,8 +75,10 @@ class LogFollower:
             floor: The timestamp (ms) below which it has no line.
             cursor: Where an earlier follower left off.
         """
-        followed = FollowedStream(stream, owner, floor=floor, lookback_ms=self._lookback_ms, cursor=cursor)
-        group = self._region(stream.region).group(stream.group, self._settle_seconds, self._lookback_seconds)
+        followed = FollowedStream(
+            stream, owner, floor=floor, lookback_ms=self._lookback_ms, room=self._room, cursor=cursor
+        )
+        group = self._group_of(followed)
         group.streams[followed] = None
         group.wake(now)
         if group.problem:
@@ -92,6 +96,7 @@ class LogFollower:
         """Stop following a stream."""
         region = self._region(stream.stream.region)
         group = self._group_of(stream)
+        stream.leave()
         group.streams.pop(stream, None)
         region.paused.pop(stream, None)
         if not group.streams:
@@ -148,7 +153,7 @@ class LogFollower:
                 late_ms = stream.accept(event, key, now)
                 if late_ms is None:
                     continue
-                scan.news.add(stream)
+                scan.news[stream] += cost_of(event)
                 if late_ms:
                     scan.group.lateness.note(stream.stream.key, late_ms, now.seconds)
 
@@ -161,12 +166,14 @@ class LogFollower:
         live = [stream for stream in scan.streams if stream in scan.group.streams]
         if not live:
             self._close(scan, now)
-        elif scan.is_alone:
+            return
+        if scan.is_alone:
             self._feed_alone(scan, page, now)
-        elif page.token is None or scan.is_endless:
+            return
+        are_apart = self._set_apart(scan, live)
+        if page.token is None or scan.is_endless:
             self._complete(scan, now)
-            self._set_apart(scan, live)
-        elif self._set_apart(scan, live):
+        elif are_apart:
             # A call cannot change its names between pages, so the rest starts again, from the same start time.
             scan.token = None
             if scan.streams:
@@ -175,7 +182,6 @@ class LogFollower:
                 self._close(scan, now)
         else:
             scan.token = page.token
-            scan.news.clear()
             self._go_on(scan)
 
     def retry(self, scan: Scan, now: Moment | None = None, *, stale_token: bool = False) -> None:
@@ -259,15 +265,15 @@ class LogFollower:
             certain = scan.asked.ms - self._lookback_ms
             stream.raise_floor(min(page.last_timestamp, certain))
             scan.raises_floor = page.last_timestamp <= certain
-        if page.token and not scan.is_endless:
+        if stream.is_refusing:
+            self._pause(stream, None)
+        elif page.token and not scan.is_endless:
             scan.token = page.token
-            scan.news.clear()
             self._pause(stream, scan)
-            return
-        stream.is_lagging = False
-        scan.group.wake(now)
-        self._complete(scan, now)
-        self._set_apart(scan, [stream])
+        else:
+            stream.is_lagging = False
+            scan.group.wake(now)
+            self._complete(scan, now)
 
     def _complete(self, scan: Scan, now: Moment) -> None:
         """Draw the conclusions of a scan that was paged to its end."""
@@ -285,28 +291,39 @@ class LogFollower:
 
     def _set_apart(self, scan: Scan, live: list[FollowedStream]) -> bool:
         """Take the streams that have too many lines out of a scan; return whether there were any."""
-        limit, drags_on = self._queue_limit(), scan.drags_on()
-        lagging = [stream for stream in live if stream.weight > limit or (drags_on and stream in scan.news)]
+        many = set(scan.drag_on())
+        lagging = [stream for stream in live if stream.is_refusing or stream in many]
         for stream in lagging:
             stream.found()
-            stream.is_lagging = True
+            stream.is_lagging = stream.is_new_to_lag = True
             self._pause(stream, None)
         if lagging:
             scan.streams = [stream for stream in live if not stream.is_lagging]
         return bool(lagging)
 
     def _resume(self, region: _Region, now: Moment) -> None:
-        """Continue reading the lagging streams whose queues are half empty."""
-        room = self._queue_limit() // 2 if region.paused else 0
-        for stream, scan in list(region.paused.items()):
-            group = self._group_of(stream)
-            if stream.weight > room or max(stream.asked_again_at, group.denied_until) > now.seconds:
-                continue
-            del region.paused[stream]
-            if scan is None or self._is_overtaken(scan, now):
-                is_full = scan is not None or self._is_behind(stream, now)
-                scan = self._alone(stream, group, stream.start(now, is_full=is_full))  # noqa: PLW2901 - in its place
-            region.ready.append(scan)
+        """Continue reading a lagging stream if there is room, and none is about to be read.
+
+        Those that are new to it come first, the quietest of them before the others; then they take turns.
+        """
+        share = self._room.share(len(region.paused)) if region.paused and not region.has_lone_scan() else 0
+        waiting = [stream for stream in region.paused if self._may_go_on(stream, share, now)] if share else []
+        if not waiting:
+            return
+        new = [stream for stream in waiting if stream.is_new_to_lag]
+        stream = min(new, key=lambda each: each.lines_per_second) if new else waiting[0]
+        scan = region.paused.pop(stream)
+        if scan is None or self._is_overtaken(scan, now):
+            is_full = scan is not None or self._is_behind(stream, now)
+            scan = self._alone(stream, stream.start(now, is_full=is_full))
+        stream.is_new_to_lag = False
+        stream.make_room()
+        scan.limit = max(1, min(self._most_lines, self._room.page_lines, int(share / stream.line_bytes)))
+        region.ready.append(scan)
+
+    def _may_go_on(self, stream: FollowedStream, share: int, now: Moment) -> bool:
+        asked_again_at = max(stream.asked_again_at, self._group_of(stream).denied_until)
+        return stream.queued_bytes <= share // 2 and asked_again_at <= now.seconds
 
     def _is_overtaken(self, scan: Scan, now: Moment) -> bool:
         """Tell whether a lagging stream's scan could raise the floor but does not, or a full scan is overdue."""
@@ -318,14 +335,9 @@ class LogFollower:
         """Tell whether a stream's next lines are older than the look-back, so that all of them have become readable."""
         return stream.newest < now.ms - self._lookback_ms
 
-    def _alone(self, stream: FollowedStream, group: LogGroup, start: int) -> Scan:
-        from_floor = start <= stream.floor
-        return Scan(group.rounds[0], [stream], start, limit=self._limit, is_alone=True, raises_floor=from_floor)
-
-    def _queue_limit(self) -> int:
-        """Return how many lines a stream may queue before it lags."""
-        filled = sum(1 for stream in self.streams() if stream.queued)
-        return max(_SMALLEST_LIMIT, min(self._limit, _MOST_QUEUED // max(1, filled)))
+    def _alone(self, stream: FollowedStream, start: int) -> Scan:
+        known = self._group_of(stream).rounds[0]
+        return Scan(known, [stream], start, is_alone=True, raises_floor=start <= stream.floor)
 
     def _leave(self, scan: Scan, now: Moment) -> None:
         """Give a scan up without a conclusion."""
@@ -352,14 +364,23 @@ class LogFollower:
             scan.round.close(now)
 
     def _region(self, name: str) -> _Region:
-        return self._regions.setdefault(name, _Region(name))
+        return self._regions.setdefault(name, _Region())
 
     def _region_of(self, scan: Scan) -> _Region:
         return self._region(scan.group.region)
 
     def _group_of(self, stream: FollowedStream) -> LogGroup:
-        region = self._region(stream.stream.region)
-        return region.group(stream.stream.group, self._settle_seconds, self._lookback_seconds)
+        """Return a stream's group; make it if none of its streams is followed yet."""
+        region, name = self._region(stream.stream.region), stream.stream.group
+        if name not in region.groups:
+            region.groups[name] = LogGroup(
+                stream.stream.region,
+                name,
+                self._room,
+                settle_seconds=self._settle_seconds,
+                lookback_seconds=self._lookback_seconds,
+            )
+        return region.groups[name]
 
 
 class _Region:
@@ -373,22 +394,17 @@ class _Region:
         failing_since: Since when, in seconds, every call has failed; None if the last one did not.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self) -> None:
         self.groups: dict[str, LogGroup] = {}
         self.ready: deque[Scan] = deque()
         self.doubtful: deque[Scan] = deque()
         self.paused: dict[FollowedStream, Scan | None] = {}
         self.failing_since: float | None = None
-        self._name = name
         self._doubtful_next = False
 
-    def group(self, name: str, settle_seconds: float, lookback_seconds: float) -> LogGroup:
-        """Return a group; make it if none of its streams is followed yet."""
-        if name not in self.groups:
-            self.groups[name] = LogGroup(
-                self._name, name, settle_seconds=settle_seconds, lookback_seconds=lookback_seconds
-            )
-        return self.groups[name]
+    def has_lone_scan(self) -> bool:
+        """Tell whether a lagging stream is about to be read."""
+        return any(scan.is_alone for scan in self.ready)
 
     def pop(self) -> Scan | None:
         """Take the next scan."""

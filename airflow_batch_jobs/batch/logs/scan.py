@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
     from airflow_batch_jobs.batch.logs.page import LogPage
+    from airflow_batch_jobs.batch.logs.room import Room
 
 #: AWS takes at most this many stream names in a call.
 MOST_STREAMS = 100
@@ -27,8 +29,8 @@ _REREAD_LINES = 2_000
 #: for ever (boto3#4258).
 _MOST_FRUITLESS = 25
 _MOST_RESTARTS = 3
-#: A scan of so many pages goes on without the streams that have had lines to the last: they are read alone.
-_MOST_PAGES = 100
+#: A scan of so many pages with new lines goes on without the streams that have had most of them: they are read alone.
+_MOST_PAGES = 10
 
 
 @dataclass(eq=False, slots=True)
@@ -39,7 +41,7 @@ class Scan:
         round: The round it belongs to.
         streams: What is read.
         start: The timestamp (ms) to read from.
-        limit: The most events per page; None for AWS's own limit.
+        limit: The most events per page; None for what the room lets be asked for.
         is_alone: Whether its stream lags, and is read a page at a time.
         raises_floor: Whether every page raises its stream's floor.
         token: The token of the next page.
@@ -47,7 +49,7 @@ class Scan:
         began: When the first page was asked for.
         marks: What decides each stream's floor at the end.
         position: The timestamp (ms) up to which its pages have come.
-        news: The streams that had something new on the last page.
+        news: How many bytes of new lines each stream has had since the first page.
         is_endless: Whether its pages lead nowhere although there is a token for another one.
         restarts: How often CloudWatch has forgotten its next page.
     """
@@ -63,9 +65,10 @@ class Scan:
     began: Moment | None = None
     marks: dict[FollowedStream, int] = field(default_factory=dict)
     position: int = 0
-    news: set[FollowedStream] = field(default_factory=set)
+    news: Counter[FollowedStream] = field(default_factory=Counter)
     is_endless: bool = False
     restarts: int = 0
+    _total: int = 0
     _pages: int = 0
     _fruitless: int = 0
 
@@ -87,14 +90,16 @@ class Scan:
             self.marks = {stream: stream.mark(now) for stream in self.streams}
         names = list(dict.fromkeys(stream.stream.stream for stream in self.streams))
         request = {"logGroupName": self.group.name, "logStreamNames": names, "startTime": self.start}
-        optional = {"limit": self.limit, "nextToken": self.token}
+        optional = {"limit": self.limit or self.group.room.page_lines, "nextToken": self.token}
         return {**request, **{name: value for name, value in optional.items() if value is not None}}
 
     def turn(self, page: LogPage) -> None:
         """Take note of a page whose events were taken in."""
-        self._pages += 1
+        total = self.news.total()
+        has_news, self._total = total > self._total, total
+        self._pages += has_news
         is_ahead = page.last_timestamp is not None and page.last_timestamp > self.position
-        if is_ahead or self.news:
+        if is_ahead or has_news:
             self._fruitless = 0
             self.position = max(self.position, page.last_timestamp or 0)
         else:
@@ -106,9 +111,12 @@ class Scan:
         """Whether it may begin again if CloudWatch does not know its next page, which is rare."""
         return self.restarts < _MOST_RESTARTS
 
-    def drags_on(self) -> bool:
-        """Tell whether it has had so many pages that the streams which still have lines keep the others waiting."""
-        return self._pages >= _MOST_PAGES
+    def drag_on(self) -> list[FollowedStream]:
+        """Return the streams that keep the others waiting: those with the most lines, if there have been many pages."""
+        if self._pages < _MOST_PAGES:
+            return []
+        self._pages = 0
+        return [stream for stream, size in self.news.items() if size * len(self.streams) >= self._total]
 
     def complete(self, now: Moment) -> None:
         """Tell the streams that they were read to the end.
@@ -209,6 +217,7 @@ class LogGroup:
     Args:
         region: The region it is in.
         name: The group's name.
+        room: Where the lines wait.
         settle_seconds: How long, at least, late events are looked for after a job's end.
         lookback_seconds: How long at most.
 
@@ -221,9 +230,10 @@ class LogGroup:
         rounds: The rounds of its streams, those of known streams first.
     """
 
-    def __init__(self, region: str, name: str, *, settle_seconds: float, lookback_seconds: float) -> None:
+    def __init__(self, region: str, name: str, room: Room, *, settle_seconds: float, lookback_seconds: float) -> None:
         self.region = region
         self.name = name
+        self.room = room
         self.streams: dict[FollowedStream, None] = {}
         self.denied_until = float("-inf")
         self.problem = ""

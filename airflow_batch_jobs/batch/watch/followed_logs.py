@@ -191,11 +191,11 @@ class FollowedLogs:
 
     def close(self) -> None:
         """Stop following; the cursors stay."""
+        self._done.update(_cursors(self._live))
         for stream in self._live.values():
             self._logs.drop(stream)
         # With no reference back to here, everything is freed with the last reference, without a garbage collection.
         self._has_news = self._has_problem = None
-        self._done.update(_cursors(self._live))
         self._live.clear()
         self._granted.clear()
 

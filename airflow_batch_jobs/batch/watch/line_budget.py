@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from airflow_batch_jobs.batch.logs.room import Room
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -27,6 +29,10 @@ class LineBudget:
 
     The smallest queues come first, and what they do not use goes to the larger ones, so a quiet stream never waits
     behind a busy one, and two busy ones get the same.
+
+    Attributes:
+        lines_per_second: The rate.
+        room: Where the lines of all these watchers wait.
     """
 
     #: The lines that may pass at once after a silence, as seconds of the rate.
@@ -34,6 +40,7 @@ class LineBudget:
 
     def __init__(self, lines_per_second: float) -> None:
         self.lines_per_second = lines_per_second
+        self.room = Room()
         self._sources: list[Callable[[], Iterable[LineQueue]]] = []
         self._lines = 0.0
         self._shared_at: float | None = None
@@ -41,10 +48,12 @@ class LineBudget:
     def join(self, source: Callable[[], Iterable[LineQueue]]) -> None:
         """Include a source's queues, until it leaves."""
         self._sources.append(source)
+        self.room.sharers = len(self._sources)
 
     def leave(self, source: Callable[[], Iterable[LineQueue]]) -> None:
         """Stop including a source's queues."""
         self._sources.remove(source)
+        self.room.sharers = len(self._sources)
 
     def share(self, now: float) -> None:
         """Grant what the time since the last call allows."""

@@ -97,6 +97,7 @@ class WatchLoop:
             settle_seconds=options.log_settle_seconds,
             lookback_seconds=options.log_lookback_seconds,
             lines_per_second=budget.lines_per_second,
+            room=budget.room,
         )
         open_channel = partial(self._open_log_channel, calls_per_second=options.log_calls_per_second)
         self._log_copy = LogCopy(self._logs, open_channel, self._moment)

@@ -110,11 +110,23 @@ class Owner:
 class Copy:
     """Follows the streams of a world and keeps what was handed out."""
 
-    def __init__(self, world: LogWorld, *, lines_per_second: float = 400, lookback_seconds: float = 120) -> None:
+    def __init__(
+        self,
+        world: LogWorld,
+        *,
+        lines_per_second: float = 400,
+        lookback_seconds: float = 120,
+        budget: LineBudget | None = None,
+    ) -> None:
         self.world = world
         self.now = 0.0
-        self.logs = LogFollower(settle_seconds=5, lookback_seconds=lookback_seconds, lines_per_second=lines_per_second)
-        self.budget = LineBudget(lines_per_second)
+        self.budget = budget or LineBudget(lines_per_second)
+        self.logs = LogFollower(
+            settle_seconds=5,
+            lookback_seconds=lookback_seconds,
+            lines_per_second=lines_per_second,
+            room=self.budget.room,
+        )
         self.budget.join(self.logs.streams)
         self.pace = Pace(4)
         self.owner = Owner()
