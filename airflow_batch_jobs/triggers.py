@@ -96,6 +96,8 @@ class BatchJobTrigger(BaseTrigger):
             await self._or_stop(self._stay_deferred(begun))
             raise
         yield event
+        if self._wait is not None:
+            await self._wait.linger()
 
     async def _event(self) -> TriggerEvent:
         await self._or_stop(crash.pause(self.plan))

@@ -34,6 +34,8 @@ LAST_LINES_SECONDS = 20.0
 STOP_SECONDS = STATE_SECONDS + TERMINATE_SECONDS + LAST_LINES_SECONDS
 #: How long the scheduler may take to learn that a worker's process has ended.
 SCHEDULER_SECONDS = 2.0
+#: How long a supervisor takes to read what is in its log socket: some 200 lines, a few at a time between other work.
+LINES_READ_SECONDS = 5.0
 #: How long a triggerer that is shutting down waits for a cursor to be saved.
 GOODBYE_SECONDS = 1.0
 
@@ -97,6 +99,7 @@ class TriggererWait:
                 # down.
                 if cancelled.args:
                     await undisturbed(self._stop_if_wanted())
+                    await self._until_lines_are_read()
                 raise
         return outcome
 
@@ -117,6 +120,13 @@ class TriggererWait:
             return False
         log.note(outcome.summary)
         return True
+
+    async def linger(self) -> None:
+        """Stay a little longer when all is done, although Airflow cancels a trigger whose event it has."""
+        await self.leave()
+        self._saved_log = None  # by now it may belong to the next attempt
+        self._is_settled = True
+        await self._until_lines_are_read()
 
     async def kill(self) -> None:
         """Terminate the job if `run` had no chance to find out whether to; Airflow gives this method a second."""
@@ -161,6 +171,15 @@ class TriggererWait:
         if self._wait.is_open and not self._wait.ended:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wait.outcome(), LAST_LINES_SECONDS)
+
+    async def _until_lines_are_read(self) -> None:
+        """Wait until what was written is in the task log.
+
+        The supervisor closes the log of a trigger as soon as it hears that it has ended. The lines that are still in
+        the socket between the two go into the triggerer's own output then.
+        """
+        if self._task is not None:
+            await undisturbed(asyncio.sleep(LINES_READ_SECONDS))
 
     async def _is_current(self) -> bool:
         """Ask whether the task is still deferred by this very attempt; no answer counts as no.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,9 +16,16 @@ from airflow_batch_jobs.batch.detail import JOB_XCOM
 from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.handover import Outcome, WaitPlan
-from airflow_batch_jobs.task.in_triggerer import SCHEDULER_SECONDS, UNDECIDED_SECONDS, TriggererWait, undisturbed
+from airflow_batch_jobs.task.in_triggerer import (
+    LINES_READ_SECONDS,
+    SCHEDULER_SECONDS,
+    UNDECIDED_SECONDS,
+    TriggererWait,
+    undisturbed,
+)
 from airflow_batch_jobs.task.saved_log import CURSOR_XCOM
 from airflow_batch_jobs.task.triggerer import Triggerer
+from airflow_batch_jobs.triggers import BatchJobTrigger
 from tests.batch.virtual import VirtualAws, run
 
 if TYPE_CHECKING:
@@ -124,7 +132,7 @@ def test_a_job_that_somebody_else_watches_is_left(
     job_id, lines, took = cancelled(aws, "user", happen=happen)
     assert not aws.job(job_id)["isTerminated"]
     assert f"{says}; job {job_id} is left alone." in lines
-    assert took <= UNDECIDED_SECONDS + 2
+    assert took <= UNDECIDED_SECONDS + LINES_READ_SECONDS + 2
     assert not api_server.xcoms[CURSOR_XCOM]["left"]
 
 
@@ -254,6 +262,56 @@ def test_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:
         assert run(main())() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("reason", "stays"), [(("user",), LINES_READ_SECONDS), ((), 0.0)])
+def test_a_trigger_stays_until_its_last_lines_are_read(
+    aws: LocalAws, api_server: ApiServer, reason: tuple[str, ...], stays: float
+) -> None:
+    """Airflow closes the log of one that has ended; it cancels one whose event it has, which then stops nothing.
+
+    A triggerer that shuts down is not held up.
+    """
+    aws.script(definition="job", running=60, lines=5)
+    [job_id] = aws.submit("job:1")
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        wait = new_wait(aws, job_id)
+        await wait.run()
+        api_server.states = {"t": "failed"}
+        lingering = asyncio.create_task(wait.linger())
+        began = loop.time()
+        while not lingering.done():
+            await asyncio.wait({lingering}, timeout=0.5)
+            lingering.cancel(*reason)
+        api_server.asked.clear()
+        await wait.kill()
+        await wait.leave()
+        return loop.time() - began
+
+    took = run(main())
+    assert stays <= took <= stays + 1
+    assert not api_server.asked
+    assert CURSOR_XCOM not in api_server.xcoms
+
+
+def test_a_triggers_event_does_not_wait_for_that(aws: LocalAws) -> None:
+    """The task goes on while the trigger's last lines are read."""
+    aws.script(definition="job", running=60, lines=5)
+    [job_id] = aws.submit("job:1")
+
+    async def main() -> tuple[int, float]:
+        Triggerer.here()._watchers.setdefault(AwsConnection().key, VirtualAws(aws).watcher())
+        trigger, loop = BatchJobTrigger(job_id), asyncio.get_running_loop()
+        task: Any = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
+        trigger.task_instance = task
+        fired = [loop.time() async for _ in trigger.run()]
+        return len(fired), loop.time() - fired[0]
+
+    events, stayed = run(main())
+    assert events == 1
+    assert stayed >= LINES_READ_SECONDS
 
 
 def test_work_goes_on_under_repeated_cancellations() -> None:
