@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -71,7 +73,7 @@ class EventKeys:
 
     def __init__(self, restored: Iterable[int] = ()) -> None:
         #: A quiet stream's seconds hold one key each; as sets, ten thousand of them would slow garbage collections.
-        self._seconds: dict[int, int | set[int]] = {}
+        self._seconds: dict[int, int | set[int] | array[int]] = {}
         self._restored: set[int] | frozenset[int] = set(restored) or _NOTHING
         self._count = 0
 
@@ -88,6 +90,11 @@ class EventKeys:
             if key in keys:
                 return False
             keys.add(key)
+        elif isinstance(keys, array):
+            place = bisect_left(keys, key)
+            if place < len(keys) and keys[place] == key:
+                return False
+            self._seconds[second] = {*keys, key}
         elif key == keys:
             return False
         else:
@@ -107,6 +114,12 @@ class EventKeys:
         else:
             del self._seconds[second]
         self._count -= 1
+
+    def pack(self) -> None:
+        """Make them small, since no new ones are coming: a key takes 8 bytes instead of about 70."""
+        for second, keys in self._seconds.items():
+            if isinstance(keys, set):
+                self._seconds[second] = array("Q", sorted(keys))
 
     def forget_below(self, timestamp: int) -> None:
         """Forget the events of the seconds that ended before a timestamp (ms)."""
@@ -137,5 +150,7 @@ class EventKeys:
         return 0, [*chosen, *self._restored.difference(without)]
 
 
-def _as_set(keys: int | set[int]) -> set[int]:
-    return keys if isinstance(keys, set) else {keys}
+def _as_set(keys: int | set[int] | array[int]) -> set[int]:
+    if isinstance(keys, set):
+        return keys
+    return set(keys) if isinstance(keys, array) else {keys}

@@ -28,6 +28,10 @@ _FURTHEST_MS = 15 * 60_000
 _LINE_BYTES = 600
 _ADAPTATION = 1 / 16
 _LONGEST_WAIT_SECONDS = 30.0
+#: A stream is stale once as many of its lines were read again, without a new one, as it has, or this many.
+_LEAST_REREAD = 3
+#: Lines that a stale stream writes next are found at once if they are readable within this time.
+_STALE_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,11 @@ class FollowedStream:
         self._near_ms = _NEAR_MS
         self._is_scanned_whole = False
         self._misses = 0
-        self._last_scan: tuple[int, int] | None = None
+        self._scans: tuple[
+            tuple[int, int], ...
+        ] = ()  # the last one from the floor, and the last one since: start, began
+        self._whole_at: float | None = None
+        self._reread = 0
         self._fetched_at: float | None = None
         self._scanned_at: float | None = None
         self._open_at = float("-inf")
@@ -127,8 +135,27 @@ class FollowedStream:
         """Return the timestamp (ms) from which the stream is to be read."""
         if is_full or not self._is_scanned_whole:
             return self.floor
-        near = max(self.newest - self._near_ms, now.ms - _FURTHEST_MS)
+        near = max(self._latest + 1 if self.is_stale else self.newest - self._near_ms, now.ms - _FURTHEST_MS)
         return max(self.floor, near if self._refused_from is None else min(near, self._refused_from))
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether its lines have been read again and again without a new one, so that only newer ones are asked for."""
+        return self._reread > max(_LEAST_REREAD, len(self._keys)) and not self.is_refusing and self._is_scanned_whole
+
+    def latest_if_stale(self, now: Moment) -> int | None:
+        """Return its latest timestamp (ms) if it is to be read from any later one up to some seconds ago, else None."""
+        return self._latest if self.is_stale and self._latest < now.ms - _STALE_MS else None
+
+    def is_due(self, now: Moment) -> bool:
+        """Tell whether it is to be read from its floor again with the others.
+
+        That is rarer and rarer while nothing new comes: a line that became readable late is found before the same time
+        has passed once more.
+        """
+        if self._fetched_at is None or self._whole_at is None:
+            return True
+        return now.seconds - self._whole_at >= self._whole_at - self._fetched_at
 
     @property
     def wants_rounds(self) -> bool:
@@ -153,7 +180,10 @@ class FollowedStream:
             How late (ms) it is proven to be; 0 if nothing is proven, None if it is not queued.
         """
         timestamp = event.timestamp
-        if timestamp < self.floor or self.is_refusing or not self._keys.add(timestamp, key):
+        if timestamp < self.floor or self.is_refusing:
+            return None
+        if not self._keys.add(timestamp, key):
+            self._reread += 1
             return None
         cost = cost_of(event)
         self.line_bytes += (cost - self.line_bytes) * _ADAPTATION
@@ -162,6 +192,9 @@ class FollowedStream:
             self._refused_from = timestamp
             return None
         self.queued_bytes += cost
+        if self.is_stale:
+            self._is_scanned_whole = False  # there may be some before this one
+        self._reread = 0
         if self._queue and event.order < self._queue[-1][0].order:
             self._is_sorted = False
         self._queue.append((event, key))
@@ -171,9 +204,7 @@ class FollowedStream:
             self._near_ms = max(self._near_ms, min(inversion, self._lookback_ms))
         self.newest = max(self.newest, min(timestamp, now.ms))
         self._latest = max(self._latest, timestamp)
-        if self._last_scan and self._last_scan[0] <= timestamp < self._last_scan[1]:
-            return self._last_scan[1] - timestamp
-        return 0
+        return max((began - timestamp for start, began in self._scans if start <= timestamp < began), default=0)
 
     @property
     def is_refusing(self) -> bool:
@@ -194,10 +225,16 @@ class FollowedStream:
             now: When it ended.
             doubt: Why there may be more; empty if it was paged to its end.
         """
-        self._last_scan = (start, began.ms)
+        scan = (start, began.ms)
         if self._scanned_at is None:
             self._scanned_at = now.seconds
-        if start <= self.floor:
+        if start > self.floor:
+            self._scans = (self._scans[0] if self._scans else scan, scan)
+        else:
+            self._scans = (scan,)
+            if self._fetched_at is not None and self._whole_at is not None and self._fetched_at < self._whole_at:
+                self._keys.pack()
+            self._whole_at = began.seconds
             self._is_scanned_whole = True
             self.doubt = doubt
             self._keys.forget_restored()

@@ -6,7 +6,10 @@ The algorithm behind the guarantee of `logs.reading`, without IO: the caller pas
   100, each with the oldest start of its streams. So silent and stalled streams share calls, where an old start costs
   nothing, and are kept apart from busy ones, whose lines would be read again and again. Streams that CloudWatch may not
   have yet are asked for in rounds of their own: one that does not exist makes a whole call fail.
-- *Full scans*: every minute a round reads from each stream's floor, and only then does the floor rise.
+- *Full scans*: every minute a round reads from each stream's floor, and only then does the floor rise. Of a silent
+  stream it does so more and more rarely.
+- *Stale streams*: lines that were read again and again without a new one are left out of further rounds, by calls of
+  their own that begin after all of them.
 - *Lag*: a stream with more lines than there is room for leaves the rounds, and is read alone, a page at a time.
   Once it is behind by more than the look-back, and once a minute in any case, it is read from its floor, which then
   rises with each page that is old enough to be complete.

@@ -172,8 +172,7 @@ class Round:
         is_full = now.seconds >= self._full_scan_due
         if is_full:
             self._full_scan_due = now.seconds + FULL_SCAN_SECONDS
-        wanted = [(stream.start(now, is_full=is_full or self._is_last(stream, now)), stream) for stream in members]
-        scans = list(self._cut(sorted(wanted, key=_start)))
+        scans = list(self._scans(members, now, is_full=is_full))
         self._began = now.seconds
         self.open = len(scans)
         return scans
@@ -194,6 +193,23 @@ class Round:
     def _is_last(self, stream: FollowedStream, now: Moment) -> bool:
         """Tell whether a scan that begins now is a stream's last one, unless it finds something new."""
         return stream.has_ended and now.seconds >= self.group.settles_at(stream, now.seconds)
+
+    def _scans(self, members: Iterable[FollowedStream], now: Moment, *, is_full: bool) -> Iterator[Scan]:
+        """Group streams into calls; stale ones are kept away from calls that would read their lines once more."""
+        wanted: list[tuple[int, FollowedStream]] = []
+        stale: list[tuple[int, FollowedStream]] = []
+        for stream in members:
+            is_whole = self._is_last(stream, now) or (is_full and stream.is_due(now))
+            latest = None if is_whole else stream.latest_if_stale(now)
+            if latest is None:
+                wanted.append((stream.start(now, is_full=is_whole), stream))
+            else:
+                stale.append((latest, stream))
+        yield from self._cut(sorted(wanted, key=_start))
+        stale.sort(key=_start)
+        for first in range(0, len(stale), MOST_STREAMS):
+            some = stale[first : first + MOST_STREAMS]
+            yield Scan(self, [stream for _, stream in some], some[-1][0] + 1)
 
     def _cut(self, wanted: list[tuple[int, FollowedStream]]) -> Iterator[Scan]:
         """Group streams, sorted by their starts, into calls that read little twice."""

@@ -186,6 +186,20 @@ def test_keys_know_an_event_again_and_forget_by_the_second() -> None:
     assert keys.newest(10, without=()) == (0, [8])
 
 
+def test_packed_keys_are_the_same_keys() -> None:
+    """They know an event again, take new ones, are forgotten by the second, and go into a cursor."""
+    keys = EventKeys()
+    for number in range(1_000):
+        keys.add(number * 10, number)
+    keys.pack()
+    assert not any(keys.add(number * 10, number) for number in range(1_000))
+    assert keys.add(5_005, 10_000)
+    keys.remove(5_005, 10_000)
+    keys.forget_below(5_000)
+    assert len(keys) == 500
+    assert sorted(keys.newest(MOST_KEYS, without={999})[1]) == list(range(500, 999))
+
+
 def test_a_cursors_keys_are_the_newest_whole_seconds() -> None:
     """Of too many keys those of the newest seconds are kept, and the floor rises to them."""
     keys = EventKeys()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +21,23 @@ from tests.batch.logs.log_world import (
     stalled,
     steady,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_batch_jobs.batch.logs.page import LogPage
+
+
+class CountingWorld(LogWorld):
+    """Counts the events of its answers."""
+
+    read = 0
+
+    def filter(self, request: Mapping[str, Any], now: float) -> LogPage:
+        """Answer FilterLogEvents."""
+        page = super().filter(request, now)
+        self.read += len(page.events)
+        return page
 
 
 def mixed_world(seed: int) -> LogWorld:
@@ -195,6 +213,25 @@ def test_a_busy_stream_is_not_read_again_for_a_silent_ones_sake() -> None:
     late = [request for at, request in copy.requests if at > 100 and "busy" in request["logStreamNames"]]
     near = [request for request in late if request["startTime"] > EPOCH_MS + 80_000]
     assert len(near) > 0.9 * len(late)
+
+
+@pytest.mark.parametrize("lines", [1, 20, 1_000])
+def test_lines_are_not_read_again_and_again_while_their_streams_are_silent(lines: int) -> None:
+    """Streams that were written to one after the other, in bursts, and then fell silent, for ten minutes."""
+    world = CountingWorld(page_size=10_000)
+    names = [f"burst{number}" for number in range(8)]
+    for number, name in enumerate(names):
+        world.write(name, steady(lines, 7 * number, 7 * number + 1))
+    copy = Copy(world)
+    copy.follow(*names)
+    copy.run_until(600)
+    for name in names:
+        copy.end(name)
+    copy.run_until(620)
+    assert set(copy.settled_at) == set(names)
+    assert all(len(copy.got[name]) == lines for name in names)
+    assert world.read <= 10 * 8 * lines
+    assert len(copy.requests) < 620
 
 
 def test_two_owners_follow_the_same_stream_each_on_its_own() -> None:

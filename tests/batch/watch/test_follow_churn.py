@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.batch.logs.log_world import REGION, Copy, LogWorld, in_batches, moment
+from tests.batch.logs.log_world import REGION, Copy, LogWorld, in_batches, moment, stalled, steady
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.scan import Scan
@@ -77,3 +77,39 @@ def test_jobs_that_come_and_go_lose_and_double_no_line(seed: int) -> None:
     assert [copy.lost(name) for name in lives if copy.lost(name)] == []
     assert [copy.doubled(name) for name in lives if copy.doubled(name)] == []
     assert copy.logs.next_scan(REGION, moment(copy.now)) is None
+
+
+def bursting_world(chance: random.Random) -> LogWorld:
+    """Return streams that write bursts after long silences, whose lines are late by up to minutes; 25 minutes of it."""
+    world = LogWorld()
+    for number in range(8):
+        events, at = [], chance.uniform(0, 60)
+        while at < 1_500:
+            late = chance.choice((1, 3, 9, 30, 100))
+            times = [at + line / 200 for line in range(chance.choice((1, 30, 400)))]
+            events += [(time, time + chance.uniform(0.5, late)) for time in times]
+            at += chance.choice((5, 40, 200, 500))
+        world.write(f"bursts{number}", events)
+    world.write("stalled", stalled(steady(2, 0, 400), 30, 900))
+    world.write("slowly-stalled", stalled(steady(0.1, 0, 1_400), 100, 1_300))
+    world.write("flowing", in_batches(chance, 5, 0, 1_500, 8))
+    world.write("quiet", in_batches(chance, 1 / 70, 0, 1_500, 8))
+    return world
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_streams_that_fall_silent_lose_and_double_no_line(seed: int) -> None:
+    """However late their lines are, and whatever came meanwhile; most are there at once, the others within minutes."""
+    world = bursting_world(random.Random(seed))  # noqa: S311 - a reproducible world
+    copy = Copy(world)
+    copy.follow(*world.events)
+    copy.run_until(1_520)
+    for name in world.events:
+        copy.end(name)
+    copy.run_until(1_900)
+    assert set(copy.settled_at) == set(world.events)
+    assert [copy.lost(name) for name in world.events if copy.lost(name)] == []
+    assert [copy.doubled(name) for name in world.events if copy.doubled(name)] == []
+    delays = sorted(copy.got_at[e.event_id] - e.readable for name in world.events for e in world.events[name])
+    assert delays[int(len(delays) * 0.9)] < 5
+    assert delays[-1] < 130
