@@ -195,14 +195,21 @@ class _Sessions:
         except AwsError:
             raise
         except Exception as error:
-            if isinstance(error, AirflowException) or is_bug(error) or trouble(error) is Trouble.REFUSED:
+            if isinstance(error, AirflowException) or _is_of_settings(error):
                 said = f"{type(error).__name__}: {error}".rstrip(".")
                 raise ConfigurationError(
                     f"The settings of {self.caller} cannot be used. {said}. Correct them."
                 ) from error
+            if is_bug(error):  # of a library that is not known here, such as one of a session factory of one's own
+                raise explain(RuntimeError(repr(error)), action or "", self.caller) from error
             if action is None:
                 raise
             raise explain(error, action, self.caller) from error
+
+
+def _is_of_settings(error: Exception) -> bool:
+    """Tell whether the hook or boto3 was given what it cannot use, which they notice by an error of Python's own."""
+    return type(error).__module__ == "builtins" if is_bug(error) else trouble(error) is Trouble.REFUSED
 
 
 def _is_object(extra: str | None) -> bool:

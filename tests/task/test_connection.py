@@ -324,6 +324,33 @@ def test_settings_that_cannot_work_end_it_at_once(
     assert not aws.requests()
 
 
+def test_what_a_session_factory_raises_is_waited_out(
+    aws: LocalAws, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    """Whatever library it asks for the credentials."""
+    from airflow.providers.amazon.aws.hooks import base_aws
+
+    class VaultError(Exception):
+        """Of a library that nobody here has heard of."""
+
+    failures = [VaultError("sealed"), VaultError("sealed")]
+
+    class Factory(base_aws.BaseSessionFactory):
+        """A session factory of one's own."""
+
+        def _create_basic_session(self, session_kwargs: dict[str, Any]) -> Any:
+            if failures:
+                raise failures.pop()
+            return super()._create_basic_session(session_kwargs)
+
+    connect()
+    monkeypatch.setattr(base_aws, "SessionFactory", Factory)
+    call(AwsConnection().clients(clock=ManualClock()))
+    assert aws.counts()["DescribeJobs"] == 1
+    assert len(lines) == 1
+    assert "VaultError('sealed')" in lines[0]
+
+
 def test_an_extra_that_is_no_json_leaves_out_no_role(aws: LocalAws, api_server: ApiServer) -> None:
     """Airflow would read none of it, and the keys alone would be used."""
     from airflow.sdk import Connection

@@ -127,22 +127,23 @@ _NO_MORE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, er
 #: What requests and OpenSSL say of a CA file that is not there, or is none.
 _CA_FILE = re.compile("suitable TLS CA certificate bundle|NO_CERTIFICATE_OR_CRL_FOUND")
 _FILE_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-_BUGS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    BufferError,
-    ImportError,
-    LookupError,
-    NameError,
-    NotImplementedError,
-    RecursionError,
-    ReferenceError,
-    StopAsyncIteration,
-    StopIteration,
-    SyntaxError,
-    SystemError,
-    TypeError,
+#: The libraries that identity providers, and Airflow, are asked with.
+_LIBRARIES = frozenset(
+    {
+        "aiohttp",
+        "airflow",
+        "azure",
+        "google",
+        "gssapi",
+        "http",
+        "httpcore",
+        "httpx",
+        "kerberos",
+        "lxml",
+        "msal",
+        "requests",
+    }
+    | {"requests_gssapi", "spnego", "urllib3"}
 )
 
 
@@ -170,8 +171,8 @@ def http_status(error: BaseException) -> int:
 def trouble(error: BaseException) -> Trouble:
     """Tell what it means that a client could not be made, or a call failed.
 
-    Whatever may pass counts as passing: what botocore, an identity provider or any other library raises when something
-    is away, and what the system raises when something has run out.
+    Whatever may pass counts as passing: what botocore and the libraries of identity providers raise when something is
+    away, and what the system raises when something has run out.
 
     Args:
         error: What was raised, or the `AwsError` that explains it.
@@ -187,14 +188,21 @@ def trouble(error: BaseException) -> Trouble:
         return _of_answer(error)
     if isinstance(error, boto.BotoCoreError):
         return _of_botocore(error)
-    if is_bug(error) or not isinstance(error, Exception):
+    if is_bug(error):
         raise error
     return _of_library(error)
 
 
 def is_bug(error: BaseException) -> bool:
-    """Tell whether an error is one of those that no library raises because something is away."""
-    return isinstance(error, _BUGS)
+    """Tell whether an error is raised neither by AWS, nor by the system, nor by a library that asks for credentials."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, (AwsError, boto.ClientError, boto.BotoCoreError)):
+        return False
+    if isinstance(error, (OSError, MemoryError, EOFError, ValueError)) or type(error) is RuntimeError:
+        return False
+    modules = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    return not modules & _LIBRARIES
 
 
 def is_doubtful(error: AwsError) -> bool:
@@ -273,8 +281,8 @@ def _cannot_be_sent(error: BotoCoreError) -> bool:
     return isinstance(reason, ValueError)
 
 
-def _of_library(error: Exception) -> Trouble:
-    """Tell what an error of the system, or of any other library, means."""
+def _of_library(error: BaseException) -> Trouble:
+    """Tell what an error of the system, or of another library than botocore, means."""
     if isinstance(error, MemoryError) or "can't start new thread" in str(error):
         return Trouble.EXHAUSTED
     if isinstance(error, OSError) and error.errno in _NO_MORE:
@@ -284,7 +292,7 @@ def _of_library(error: Exception) -> Trouble:
     return Trouble.MISCONFIGURED if names_a_file or is_bad_value or _is_of_ca_file(error) else Trouble.TRANSIENT
 
 
-def _is_of_ca_file(error: Exception) -> bool:
+def _is_of_ca_file(error: BaseException) -> bool:
     return _CA_FILE.search(str(error)) is not None
 
 

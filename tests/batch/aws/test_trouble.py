@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import http.client
 import json
 import pickle
 import re
@@ -40,8 +41,12 @@ if TYPE_CHECKING:
 ROLE = "arn:aws:iam::210987654321:role/batch"
 
 
-class GoogleAuthError(Exception):
-    """What a library raises that nobody here has heard of, as google-auth's TransportError."""
+#: google-auth's, which is not installed here.
+TransportError = type("TransportError", (Exception,), {"__module__": "google.auth.exceptions"})
+
+
+class OurOwnError(Exception):
+    """A bug of a kind that Python does not know."""
 
 
 def refused(operation: str, code: str, status: int = 400, message: str = "No.") -> ClientError:
@@ -62,7 +67,8 @@ def refused(operation: str, code: str, status: int = 400, message: str = "No.") 
         (EOFError(), Trouble.TRANSIENT),
         (RuntimeError("sts_response_http_status=503"), Trouble.TRANSIENT),
         (json.JSONDecodeError("no JSON", "<html>", 0), Trouble.TRANSIENT),
-        (GoogleAuthError("no answer"), Trouble.TRANSIENT),
+        (TransportError("no answer"), Trouble.TRANSIENT),
+        (http.client.IncompleteRead(b""), Trouble.TRANSIENT),
         (boto.CredentialRetrievalError(provider="sso", error_msg="no answer"), Trouble.TRANSIENT),
         (boto.SSLError(endpoint_url="https://x", error=ssl.SSLError("CERTIFICATE_VERIFY_FAILED")), Trouble.TRANSIENT),
         (OSError(errno.EMFILE, "Too many open files"), Trouble.EXHAUSTED),
@@ -131,11 +137,11 @@ def exceptions() -> Iterator[type[Exception]]:
             yield kind
 
 
-@pytest.mark.parametrize("kind", list(exceptions()))
+@pytest.mark.parametrize("kind", [*exceptions(), OurOwnError])
 def test_an_error_of_pythons_is_told_or_is_a_bug(kind: type[Exception]) -> None:
     """A bug is raised as itself, and counts as nothing that passes."""
     error = kind(*_ARGUMENTS.get(kind, ("no",)))
-    is_of_system = issubclass(kind, (OSError, MemoryError, EOFError)) or kind in {RuntimeError, Exception}
+    is_of_system = issubclass(kind, (OSError, MemoryError, EOFError)) or kind is RuntimeError
     if is_of_system:
         assert trouble(error).retry
     elif issubclass(kind, ValueError):
