@@ -58,6 +58,9 @@ class StreamOwner(Protocol):
     def cannot_read(self, problem: str) -> None:
         """The stream cannot be read, and that will not resolve itself."""
 
+    def fail(self, error: Exception) -> None:
+        """What is known about the stream is broken."""
+
 
 class FollowedStream:
     """One log stream, followed for one owner.
@@ -348,6 +351,23 @@ class FollowedStream:
         self._granted -= count
         self._free(sum(map(cost_of, events)))
         return tuple(map(self._numbering.number, events))
+
+    def check(self, now: Moment) -> None:
+        """Answer everything that all streams are asked together, so that one that cannot is found out.
+
+        Raises:
+            Exception: What is in the way.
+        """
+        for is_full in (False, True):
+            self.start(now, is_full=is_full)
+        for ask in (self.latest_if_stale, self.is_due, self.mark):
+            ask(now)
+        for name in ("wants_rounds", "lines_per_second", "has_ended", "is_refusing", "queued", "ungranted"):
+            getattr(self, name)
+
+    def fail(self, error: Exception) -> None:
+        """Tell the owner that what is known about the stream is broken."""
+        self._owner.fail(error)
 
     def leave(self) -> None:
         """Forget the lines that wait: nobody will take them."""

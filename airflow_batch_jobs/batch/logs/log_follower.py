@@ -99,11 +99,21 @@ class LogFollower:
         """Stop following a stream."""
         region = self._region(stream.stream.region)
         group = self._group_of(stream)
-        stream.leave()
         group.streams.pop(stream, None)
         region.paused.pop(stream, None)
         if not group.streams:
             region.groups.pop(stream.stream.group, None)
+        stream.leave()
+
+    def expel_broken(self, now: Moment) -> None:
+        """Stop following the streams that raise when asked how they are: a step for all has failed because of one."""
+        for stream in self.streams():
+            try:
+                stream.check(now)
+                self._group_of(stream).settles_at(stream, now.seconds)
+            except Exception as error:  # noqa: BLE001 - it ends the one that it came from
+                stream.fail(error)
+                self.drop(stream)
 
     @property
     def stream_count(self) -> int:
@@ -232,6 +242,8 @@ class LogFollower:
     def refused(self, scan: Scan, problem: str, now: Moment) -> None:
         """Take note that CloudWatch refuses a call because of what it asks for: of several streams, one."""
         self._answered(scan)
+        if scan.is_closed:  # its last step failed, for another reason than what it asked for
+            return
         if len(scan.streams) > 1:
             self._split(scan)
             return
@@ -363,6 +375,7 @@ class LogFollower:
         self._region_of(scan).doubtful.extend(scan.halves())
 
     def _close(self, scan: Scan, now: Moment) -> None:
+        scan.is_closed = True
         if not scan.is_alone:
             scan.round.close(now)
 

@@ -51,6 +51,7 @@ class Scan:
         position: The timestamp (ms) up to which its pages have come.
         news: How many bytes of new lines each stream has had since the first page.
         is_endless: Whether its pages lead nowhere although there is a token for another one.
+        is_closed: Whether its round has taken note of its end.
         restarts: How often CloudWatch has forgotten its next page.
     """
 
@@ -67,6 +68,7 @@ class Scan:
     position: int = 0
     news: Counter[FollowedStream] = field(default_factory=Counter)
     is_endless: bool = False
+    is_closed: bool = False
     restarts: int = 0
     _total: int = 0
     _pages: int = 0
@@ -182,6 +184,7 @@ class Round:
         self.open -= 1
         if self.open:
             return
+        self._due = self._began + _ROUND_SECONDS
         ending = (
             stream
             for stream in self.group.streams

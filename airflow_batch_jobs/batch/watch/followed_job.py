@@ -79,7 +79,7 @@ class FollowedJob:
         self._submitted_at = submitted_at
         self._find_cursors = cursors if callable(cursors) else None
         known = None if callable(cursors) else cursors
-        self.logs = FollowedLogs(logs, known, has_news=self.alarm.ring, has_problem=self._has_problem)
+        self.logs = FollowedLogs(logs, known, has_news=self.alarm.ring, has_problem=self._has_problem, fail=self.fail)
         self._poll = poll
         self._moment = moment
         self._updates: deque[Update] = deque(maxlen=_MOST_UPDATES)

@@ -43,11 +43,13 @@ class FollowedLogs:
             stream is followed.
         has_news: Called when lines may be taken.
         has_problem: Called, with one sentence, when a stream cannot be read.
+        fail: Called with what is broken about a stream.
     """
 
     __slots__ = (
         "_done",
         "_doubts",
+        "_fail",
         "_granted",
         "_handed_over_at",
         "_has_news",
@@ -65,10 +67,12 @@ class FollowedLogs:
         *,
         has_news: Callable[[], None],
         has_problem: Callable[[str], None],
+        fail: Callable[[Exception], None],
     ) -> None:
         self._logs = logs
         self._has_news: Callable[[], None] | None = has_news
         self._has_problem: Callable[[str], None] | None = has_problem
+        self._fail: Callable[[Exception], None] | None = fail
         self._done: dict[str, LogCursor] = {}
         self._doubts: dict[str, str] = {}
         self._unopened: dict[str, tuple[JobDetail, float]] | None = {}
@@ -89,6 +93,11 @@ class FollowedLogs:
         """Take note that a stream cannot be read."""
         if self._has_problem is not None:
             self._has_problem(problem)
+
+    def fail(self, error: Exception) -> None:
+        """Take note that what is known about a stream is broken."""
+        if self._fail is not None:
+            self._fail(error)
 
     @property
     def wants_cursors(self) -> bool:
@@ -195,7 +204,7 @@ class FollowedLogs:
         for stream in self._live.values():
             self._logs.drop(stream)
         # With no reference back to here, everything is freed with the last reference, without a garbage collection.
-        self._has_news = self._has_problem = None
+        self._has_news = self._has_problem = self._fail = None
         self._live.clear()
         self._granted.clear()
 

@@ -23,6 +23,9 @@ class LineQueue(Protocol):
     def grant(self, lines: int) -> None:
         """Let this many more lines pass."""
 
+    def fail(self, error: Exception) -> None:
+        """Take note that lines cannot pass, because of this error."""
+
 
 class LineBudget:
     """The log lines per second that several watchers may hand out together.
@@ -68,6 +71,9 @@ class LineBudget:
             lines = min(ungranted, max(1, left // (len(queues) - place)), left)
             if not lines:
                 break
-            queue.grant(lines)
+            try:
+                queue.grant(lines)
+            except Exception as error:  # noqa: BLE001 - it ends the one that it came from
+                queue.fail(error)
             left -= lines
             self._lines -= lines

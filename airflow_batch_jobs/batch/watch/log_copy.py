@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import trouble
 from airflow_batch_jobs.batch.logs.page import fetch_page, is_group_missing, is_missing, is_stale_token
@@ -14,7 +15,7 @@ from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from airflow_batch_jobs.batch.logs.followed_stream import Moment
     from airflow_batch_jobs.batch.logs.log_follower import LogFollower
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.scan import Scan
     from airflow_batch_jobs.batch.watch.paced_calls import Channel
 
+#: The process's own: what concerns no job in particular belongs into no task's log.
+_LOG = logging.getLogger(__name__)
+#: How long to pause after a step has failed that concerns all streams.
+_PAUSE_SECONDS = 0.25
 #: Taking in this many events blocks the event loop for some 5 ms.
 _EVENTS_AT_ONCE = 2_000
 
@@ -54,8 +59,17 @@ class LogCopy:
         """Fetch until cancelled."""
         async with asyncio.TaskGroup() as calls:
             while True:
-                delays = [self._fetch(region, calls) for region in self._logs.regions()]
+                delays = [self._try_to_fetch(region, calls) for region in self._logs.regions()]
                 await self._alarm.wait(min(delays, default=math.inf))
+
+    def _try_to_fetch(self, region: str, calls: asyncio.TaskGroup) -> float:
+        """Fetch, or find out which streams make that impossible."""
+        try:
+            return self._fetch(region, calls)
+        except Exception:  # noqa: BLE001 - one of the streams is the reason
+            _LOG.exception("Some log streams of %s are in the way of the others.", region)
+            self._logs.expel_broken(self._moment())
+            return _PAUSE_SECONDS
 
     def _fetch(self, region: str, calls: asyncio.TaskGroup) -> float:
         """Start the calls that may go out to a region now; return the seconds until there is something to do again."""
@@ -63,14 +77,19 @@ class LogCopy:
             self._channels[region] = self._open_channel(region)
         channel = self._channels[region]
         while channel.delay() <= 0 and (scan := self._logs.next_scan(region, self._moment())):
+            try:
+                request = scan.request(self._moment())
+            except Exception as error:  # noqa: BLE001 - it has to do with one of the streams only
+                self._logs.refused(scan, _unreadable(scan, error), self._moment())
+                continue
             channel.spend()
-            calls.create_task(self._read(channel, scan))
+            calls.create_task(self._read(channel, scan, request))
         return max(channel.delay(), self._logs.due_in(region, self._moment()))
 
-    async def _read(self, channel: Channel, scan: Scan) -> None:
+    async def _read(self, channel: Channel, scan: Scan, request: Mapping[str, Any]) -> None:
         try:
             try:
-                page = await channel.ask(partial(fetch_page, request=scan.request(self._moment())))
+                page = await channel.ask(partial(fetch_page, request=request))
             except AwsError as error:
                 self._failed(scan, error)
             else:

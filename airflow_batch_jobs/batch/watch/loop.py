@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextvars import Context
 from dataclasses import dataclass, fields
 from functools import partial
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.line_budget import LineBudget
     from airflow_batch_jobs.batch.watch.threads import AwsCalls
 
+#: The process's own: what concerns no job in particular belongs into no task's log.
+_LOG = logging.getLogger(__name__)
 #: How often lines are shared out, ends looked for, and AWS's silence noticed.
 _TICK_SECONDS = 0.25
 _JOBS_AT_ONCE = 200
@@ -131,11 +134,13 @@ class WatchLoop:
     async def remove(self, job: FollowedJob) -> None:
         """Stop following a job; with the last one the work ends, without waiting for calls in flight."""
         self._jobs.discard(job)
-        job.close()
-        if not self._jobs and not self._task.done():
-            self._is_ending = True
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        try:
+            job.close()
+        finally:
+            if not self._jobs and not self._task.done():
+                self._is_ending = True
+                self._task.cancel()
+                await asyncio.wait({self._task})
 
     async def _run(self) -> None:
         self._budget.join(self._logs.streams)
@@ -152,10 +157,14 @@ class WatchLoop:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
-            self._budget.share(asyncio.get_running_loop().time())
-            self._tell_problems()
+            try:
+                self._budget.share(asyncio.get_running_loop().time())
+                self._tell_problems()
+                self._on_size(len(self._jobs) + self._logs.stream_count)
+            except Exception:  # noqa: BLE001 - one of the streams is the reason
+                _LOG.exception("Some log streams are in the way of the others.")
+                self._logs.expel_broken(self._moment())
             self._log_copy.ring()
-            self._on_size(len(self._jobs) + self._logs.stream_count)
             await self._look_for_ends()
 
     async def _look_for_ends(self) -> None:

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,10 +25,10 @@ from airflow_batch_jobs.batch.watch.loop import WatchLoop, WatchOptions
 from airflow_batch_jobs.batch.watch.terminations import Terminations
 from airflow_batch_jobs.batch.watch.threads import AwsCalls
 from airflow_batch_jobs.batch.watch.updates import Ended
-from airflow_batch_jobs.errors import CallOrderError
+from airflow_batch_jobs.errors import BatchJobsError, CallOrderError, WaitCrashedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -205,7 +206,8 @@ class JobFollower:
     ) -> None:
         self._is_over = True
         if self._loop is not None and self._job is not None:
-            await self._loop.remove(self._job)
+            with self._named_crash():
+                await self._loop.remove(self._job)
 
     def __aiter__(self) -> Self:
         return self
@@ -217,18 +219,20 @@ class JobFollower:
             JobNotFoundError: AWS has not known the job for a minute.
             AccessDeniedError: The role may not describe jobs.
             CredentialsError: There are no credentials, or none that are valid.
+            WaitCrashedError: Something that nobody foresaw.
             StopAsyncIteration: `Ended` was handed out.
         """
         job = self._entered()
         while not self._is_over:
             # A consumer that takes a flood of lines without pause must still let the loop's other tasks run.
             await asyncio.sleep(0)
-            update = job.next_update()
-            if update is not None:
-                self._is_over = isinstance(update, Ended)
-                return update
-            if not await job.find_cursors():
-                await job.alarm.rings()
+            with self._named_crash():
+                update = job.next_update()
+                if update is not None:
+                    self._is_over = isinstance(update, Ended)
+                    return update
+                if not await job.find_cursors():
+                    await job.alarm.rings()
         raise StopAsyncIteration
 
     @property
@@ -258,6 +262,16 @@ class JobFollower:
         await self._watcher.terminate(self._job_id, reason)
         if self._job is not None:
             self._job.hurry()
+
+    @contextmanager
+    def _named_crash(self) -> Iterator[None]:
+        """Name the job in whatever nobody foresaw."""
+        try:
+            yield
+        except BatchJobsError:
+            raise
+        except Exception as error:
+            raise WaitCrashedError(self._job_id, error) from error
 
     def _entered(self) -> FollowedJob:
         if self._job is None:

@@ -106,6 +106,10 @@ class Owner:
         """Remember the problem."""
         self.problems.append(problem)
 
+    def fail(self, error: Exception) -> None:
+        """Nothing here may be broken."""
+        raise error
+
 
 class Copy:
     """Follows the streams of a world and keeps what was handed out."""

@@ -22,8 +22,11 @@ from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.logs.cursor import EventKeys
 from airflow_batch_jobs.batch.logs.event import LogEvent, Numbering
 from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream
+from airflow_batch_jobs.batch.logs.lateness import Lateness
+from airflow_batch_jobs.batch.logs.scan import LogGroup
 from airflow_batch_jobs.batch.watch import Ended
 from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
+from airflow_batch_jobs.batch.watch.followed_logs import FollowedLogs
 from airflow_batch_jobs.batch.watch.followed_parts import FollowedParts
 from airflow_batch_jobs.errors import BatchJobsError, EndpointError
 from airflow_batch_jobs.local import LocalAws
@@ -51,7 +54,19 @@ ERRORS: tuple[Callable[[], Exception], ...] = (
     lambda: UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
 )
 #: What exists once for a job or a stream, or handles one at a time.
-CLASSES = (FollowedJob, FollowedParts, EventKeys, Numbering, JobDetail, LogStream, LogEvent)
+CLASSES = (
+    FollowedJob,
+    FollowedLogs,
+    FollowedParts,
+    FollowedStream,
+    EventKeys,
+    Numbering,
+    JobDetail,
+    LogStream,
+    LogEvent,
+    Lateness,
+    LogGroup,
+)
 #: What does not run for one job or stream: constructors, and what only a caller's own code uses.
 NOT_PLACES = {
     "__init__",
