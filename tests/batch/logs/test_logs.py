@@ -127,6 +127,7 @@ def test_lines_of_one_millisecond_are_kept_apart_by_their_number() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 1_500)), max_size=8), st.integers(0, 3_000))
+@settings(deadline=None)
 def test_no_two_lines_of_a_stream_have_the_same_time(runs: list[tuple[int, int]], handed_over_at: int) -> None:
     """However many there are of a millisecond, and also where another reader goes on.
 
