@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+from dataclasses import replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
 from airflow_batch_jobs.local.control import KEY_HEADER
 from airflow_batch_jobs.local.faults import ConnectionDropped
 from airflow_batch_jobs.local.surface import Surface
-from airflow_batch_jobs.local.wire import Request, ServiceError, to_json
+from airflow_batch_jobs.local.wire import Request, ServiceError, encode_failure, service_of, to_json
 
 if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
 
 #: Longer than clients keep an idle connection: otherwise one would now and then be closed during a request.
 _KEEP_ALIVE_SECONDS = 3600
+#: More than any operation takes, so that Batch can say itself that a request is too large.
+_MOST_BODY_BYTES = 1024 * 1024
+#: What is read of a request without a valid access key, before it is refused.
+_MOST_UNKNOWN_BYTES = 64 * 1024
+_TOO_LARGE = ServiceError("RequestEntityTooLargeException", f"The body has more than {_MOST_BODY_BYTES} bytes.", 413)
 _METHODS = ["GET", "POST", "PUT", "DELETE"]
 
 
@@ -79,15 +86,23 @@ class Server:
             method=http.method,
             path=http.scope["path"],
             headers={key.decode("latin-1"): value.decode("latin-1") for key, value in http.scope["headers"]},
-            body=await http.body(),
             query=http.scope["query_string"].decode("latin-1"),
         )
+        is_known = self._endpoint.account.holds(request.access_key)
         try:
-            answer = await self._endpoint.answer(request)
+            body = await _body(http, _MOST_BODY_BYTES if is_known else _MOST_UNKNOWN_BYTES)
+            if body is None and is_known:
+                answer = encode_failure(service_of(request), _TOO_LARGE)
+            else:
+                answer = await self._endpoint.answer(replace(request, body=body or b""))
+        except ClientDisconnect:
+            return Response(status_code=400)
         except ConnectionDropped:
             await self._drop(http)
             return Response(status_code=500)
         headers = {**answer.headers, "date": formatdate(self._endpoint.timeline.now(), usegmt=True)}
+        if body is None:
+            headers["connection"] = "close"
         return Response(answer.body, answer.status, headers, answer.content_type)
 
     async def _drop(self, http: HttpRequest) -> None:
@@ -110,6 +125,16 @@ class Server:
     @property
     def _key(self) -> bytes:
         return self._endpoint.account.access_key.encode()
+
+
+async def _body(http: HttpRequest, most_bytes: int) -> bytes | None:
+    """Return the body of a request; None if it has more bytes than that, of which the rest is not read."""
+    body = bytearray()
+    async for chunk in http.stream():
+        body += chunk
+        if len(body) > most_bytes:
+            return None
+    return bytes(body)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -29,9 +29,10 @@ from airflow_batch_jobs.local.wire import (
     ServiceError,
     encode,
     encode_failure,
-    identify,
+    find,
     parameters_of,
     service_of,
+    unknown,
     unserved,
 )
 
@@ -139,15 +140,18 @@ class Endpoint:
             self.record.add(seen)
 
     async def _carry_out(self, request: Request, seen: Recorded) -> Answer:
-        operation = identify(request)
-        seen.operation = operation.name
-        self._check_access(operation, request)
+        operation = find(request)
+        seen.operation = operation.name if operation else ""
+        self._check_access(request)
+        if operation is None:
+            raise unknown(request)
+        carry_out = self._operation(operation)
         parameters = seen.parameters = parameters_of(operation, request)
         answer = await self.faults.strike(operation, parameters, after=False)
         if answer is None:
             changes = self.faults.changes(operation, parameters)
             call = Call(parameters, changes, request.access_key, len(request.body))
-            result = self._operation(operation)(call)
+            result = carry_out(call)
             seen.took_effect = True
             answer = await self.faults.strike(operation, parameters, after=True)
             if answer is None:
@@ -161,17 +165,17 @@ class Endpoint:
             raise unserved(operation)
         return served
 
-    def _check_access(self, operation: Operation, request: Request) -> None:
+    def _check_access(self, request: Request) -> None:
         if "origin" in request.headers:
             raise ServiceError("AccessDeniedException", "Requests from web pages are refused.", 403)
         key = request.access_key
         if not key:
             raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
         if not self.account.holds(key):
-            code = "InvalidClientTokenId" if operation.service == "sts" else "UnrecognizedClientException"
+            code = "InvalidClientTokenId" if service_of(request) == "sts" else "UnrecognizedClientException"
             raise ServiceError(code, "The security token included in the request is invalid.", 403)
         if self.account.is_over(key, self.timeline.now()):
-            raise failure(FaultKind.EXPIRED, operation)
+            raise failure(FaultKind.EXPIRED, service_of(request))
 
     def _runner_of(self, job: Job) -> Runner:
         return self._timetable if job.script else self._processes

@@ -212,14 +212,14 @@ _FAILURES: dict[FaultKind, dict[str, tuple[str, int, str]]] = {
 }
 
 
-def failure(kind: FaultKind, operation: Operation) -> ServiceError:
+def failure(kind: FaultKind, service: str, operation: str = "") -> ServiceError:
     """Return what a service answers to a call with this fault."""
-    code, status, message = _FAILURES[kind][operation.service]
-    return ServiceError(code, message.format(action=f"{operation.service}:{operation.name}"), status)
+    code, status, message = _FAILURES[kind][service]
+    return ServiceError(code, message.format(action=f"{service}:{operation}"), status)
 
 
 def _failure(fault: Fault, operation: Operation) -> ServiceError:
     if fault.kind is FaultKind.ERROR:
         return ServiceError(fault.code, fault.message or fault.code, fault.status)
-    usual = failure(fault.kind, operation)
+    usual = failure(fault.kind, operation.service, operation.name)
     return ServiceError(usual.code, fault.message or usual.message, usual.status)

@@ -56,39 +56,60 @@ class Service:
         self._shapes: _Shapes = {key: _without_documentation(shape) for key, shape in model["shapes"].items()}
 
     def problems(self, operation: Operation, parameters: Mapping[str, Any]) -> Iterator[str]:
-        """Yield what is wrong with the form of a request, one sentence each, as the service would."""
+        """Yield what is wrong with the form of a request, one sentence each, in AWS's words."""
         if operation.input_shape:
-            yield from self._check(parameters, self._shapes[operation.input_shape], "")
+            yield from self._check(parameters, operation.input_shape, "")
 
-    def member_shape(self, operation: Operation, member: str) -> Mapping[str, Any]:
-        """Return the raw shape of one member of an operation's input; empty if there is no such member."""
-        member_of = self._shapes[operation.input_shape].get("members", {}).get(member)
-        return self._shapes[member_of["shape"]] if member_of else {}
+    def trimmed(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a checked request without members that are null or not in the model: AWS ignores both."""
+        trimmed: dict[str, Any] = self._trim(parameters, operation.input_shape) if operation.input_shape else {}
+        return trimmed
 
-    def _check(self, value: Any, shape: Mapping[str, Any], where: str) -> Iterator[str]:
+    def shape(self, name: str) -> Mapping[str, Any]:
+        """Return the raw shape with a name."""
+        return self._shapes[name]
+
+    def _trim(self, value: Any, name: str) -> Any:
+        shape = self._shapes[name]
+        if shape["type"] == "structure":
+            members = shape["members"]
+            return {
+                key: self._trim(item, members[key]["shape"])
+                for key, item in value.items()
+                if item is not None and key in members
+            }
+        if shape["type"] == "list":
+            return [self._trim(item, shape["member"]["shape"]) for item in value]
+        if shape["type"] == "map":
+            return {key: self._trim(item, shape["value"]["shape"]) for key, item in value.items()}
+        return value
+
+    def _check(self, value: Any, name: str, where: str) -> Iterator[str]:
+        shape = self._shapes[name]
         kind = shape["type"]
         if not _is_a(kind, value):
-            yield f"{where or 'The request'} must be a {kind}"
+            yield f"{where or 'The request'} must be a{'n' if kind == 'integer' else ''} {kind}"
             return
-        yield from _check_bounds(value, shape, where)
+        for constraint in _broken_constraints(value, shape, name):
+            yield _constraint("" if name in _NOT_SHOWN else f" '{_java(value)}'", where, constraint)
         if kind == "structure":
             yield from self._check_members(value, shape, where)
         elif kind == "list":
             for index, item in enumerate(value):
-                yield from self._check(item, self._shapes[shape["member"]["shape"]], f"{where}.{index + 1}.member")
+                yield from self._check(item, shape["member"]["shape"], f"{where}.{index + 1}.member")
         elif kind == "map":
             for key, item in value.items():
-                yield from self._check(key, self._shapes[shape["key"]["shape"]], f"{where}.key")
-                yield from self._check(item, self._shapes[shape["value"]["shape"]], f"{where}.{key}")
+                yield from self._check(key, shape["key"]["shape"], f"{where}.key")
+                yield from self._check(item, shape["value"]["shape"], f"{where}.{key}")
 
     def _check_members(self, value: Mapping[str, Any], shape: Mapping[str, Any], where: str) -> Iterator[str]:
         prefix = f"{where}." if where else ""
         for required in shape.get("required", ()):
             if value.get(required) is None:
-                yield f"{prefix}{required} must not be null"
+                yield _constraint(" null", prefix + _lower(required), "must not be null")
         for name, member in shape.get("members", {}).items():
             if value.get(name) is not None:
-                yield from self._check(value[name], self._shapes[member["shape"]], f"{prefix}{name}")
+                yield from self._check(value[name], member["shape"], prefix + _lower(name))
 
 
 _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
@@ -102,29 +123,57 @@ _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
     "float": (int, float),
     "double": (int, float),
 }
+_BITS = {"integer": 31, "long": 63}
+#: Shapes whose values AWS does not repeat in a refusal.
+_NOT_SHOWN = frozenset({"LogGroupIdentifier"})
+#: Enumerations that AWS takes in any case.
+_ANY_CASE = frozenset({"RetryAction"})
 
 
 def _is_a(kind: str, value: Any) -> bool:
-    return isinstance(value, _PYTHON_TYPES[kind]) and isinstance(value, bool) == (kind == "boolean")
+    if not isinstance(value, _PYTHON_TYPES[kind]) or isinstance(value, bool) != (kind == "boolean"):
+        return False
+    return not isinstance(value, int) or kind not in _BITS or -(1 << _BITS[kind]) <= value < 1 << _BITS[kind]
 
 
-def _check_bounds(value: Any, shape: Mapping[str, Any], where: str) -> Iterator[str]:
+def _constraint(shown: str, where: str, constraint: str) -> str:
+    return f"Value{shown} at '{where}' failed to satisfy constraint: Member {constraint}"
+
+
+def _lower(name: str) -> str:
+    """Write a member's name as AWS does in a refusal: STS says `roleSessionName` of its RoleSessionName."""
+    return name[:1].lower() + name[1:]
+
+
+def _java(value: Any) -> str:
+    """Write a value as AWS does in a refusal: Java's way."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_java, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}={_java(item)}" for key, item in value.items()) + "}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _broken_constraints(value: Any, shape: Mapping[str, Any], name: str) -> Iterator[str]:
     size = value if isinstance(value, (int, float)) else len(value)
     what = "value" if isinstance(value, (int, float)) else "length"
     if "min" in shape and size < shape["min"]:
-        yield f"{where} must have {what} greater than or equal to {shape['min']}"
+        yield f"must have {what} greater than or equal to {shape['min']}"
     if "max" in shape and size > shape["max"]:
-        yield f"{where} must have {what} less than or equal to {shape['max']}"
-    # AWS accepts evaluateOnExit's actions in either case.
-    if "enum" in shape and value not in shape["enum"] and value.upper() not in shape["enum"]:
-        yield f"{where} must satisfy enum value set: [{', '.join(shape['enum'])}]"
+        yield f"must have {what} less than or equal to {shape['max']}"
+    if "enum" in shape and (value.upper() if name in _ANY_CASE else value) not in shape["enum"]:
+        yield f"must satisfy enum value set: [{', '.join(shape['enum'])}]"
     if "pattern" in shape and isinstance(value, str) and not _pattern(shape["pattern"]).fullmatch(value):
-        yield f"{where} must satisfy regular expression pattern: {shape['pattern']}"
+        yield f"must satisfy regular expression pattern: {shape['pattern']}"
 
 
 @cache
 def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
+    """Compile a pattern of a model; one that only Java understands matches everything."""
+    try:
+        return re.compile(text.replace(r"\p{L}\p{Z}\p{N}", r"\w\s"))
+    except re.error:
+        return re.compile(".*", re.DOTALL)
 
 
 @cache

@@ -18,9 +18,12 @@ from airflow_batch_jobs.local.model import load_service
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_batch_jobs.local.model import Operation
+    from airflow_batch_jobs.local.model import Operation, Service
 
 _CREDENTIAL = re.compile(r"Credential=([^/,=\s]+)/[^/]*/([^/]*)/([^/]*)/")
+_INTEGER = re.compile("-?[0-9]{1,18}")
+#: What XML cannot carry.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,35 +93,27 @@ def service_of(request: Request) -> str:
     return "sts" if is_form and request.path == "/" else "batch"
 
 
-def identify(request: Request) -> Operation:
-    """Tell which operation of which service a request asks for.
-
-    Raises:
-        ServiceError: It is not an operation of Batch, Logs or STS.
-    """
+def find(request: Request) -> Operation | None:
+    """Return the operation that a request asks for; None if Batch, Logs and STS have no such operation."""
     service = service_of(request)
     if service == "logs":
         prefix, _, name = request.headers["x-amz-target"].partition(".")
-        if prefix == load_service("logs").target_prefix:
-            return _named("logs", name)
-        raise _unknown(request.headers["x-amz-target"])
+        return load_service("logs").operations.get(name) if prefix == load_service("logs").target_prefix else None
     if service == "sts":
-        return _named("sts", parse_qs(request.body.decode("utf-8", "replace")).get("Action", [""])[0])
+        return load_service("sts").operations.get(_form(request).get("Action", ""))
     path = "/v1/tags/{resourceArn}" if request.path.startswith("/v1/tags/") else request.path
-    operation = load_service("batch").paths.get((request.method, path))
-    if operation is None:
-        raise _unknown(f"{request.signed_for or 'HTTP'} {request.method} {request.path}")
-    return operation
+    return load_service("batch").paths.get((request.method, path))
 
 
-def _named(service: str, name: str) -> Operation:
-    operation = load_service(service).operations.get(name)
-    if operation is None:
-        raise _unknown(f"{service} {name}")
-    return operation
-
-
-def _unknown(what: str) -> ServiceError:
+def unknown(request: Request) -> ServiceError:
+    """Return the error for a request that is no operation of Batch, Logs or STS."""
+    service = service_of(request)
+    if service == "logs":
+        what = request.headers["x-amz-target"]
+    elif service == "sts":
+        what = f"sts {_form(request).get('Action', '')}"
+    else:
+        what = f"{request.signed_for or 'HTTP'} {request.method} {request.path}"
     return ServiceError("UnknownOperationException", f"The local AWS has no operation {what}.", 404)
 
 
@@ -135,45 +130,72 @@ def parameters_of(operation: Operation, request: Request) -> dict[str, Any]:
     Raises:
         ServiceError: They do not match the service's model.
     """
-    if operation.service == "sts":
-        parameters = _form_parameters(operation, request)
-    else:
-        parameters = _json_parameters(operation, request)
-    for problem in load_service(operation.service).problems(operation, parameters):
-        raise _malformed(operation.service, problem)
-    return parameters
+    service = load_service(operation.service)
+    parameters = (
+        _form_parameters(operation, request) if operation.service == "sts" else _json_parameters(operation, request)
+    )
+    try:
+        problems = list(service.problems(operation, parameters))
+    except RecursionError as error:
+        raise ServiceError("SerializationException", "The body is nested too deeply") from error
+    if problems:
+        raise _malformed(operation.service, problems)
+    return service.trimmed(operation, parameters)
 
 
 def _json_parameters(operation: Operation, request: Request) -> dict[str, Any]:
     try:
-        parameters = json.loads(request.body or b"{}")
-    except ValueError as error:
+        parameters = json.loads(request.body or b"{}", parse_constant=_no_constant)
+        # Half a surrogate pair cannot be written again: nobody could read an answer that repeats it.
+        json.dumps(parameters, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise ServiceError("SerializationException", f"The body is not JSON: {error}") from error
     if not isinstance(parameters, dict):
         raise ServiceError("SerializationException", "The body is not a JSON object")
     if "{resourceArn}" in operation.path:
+        parameters |= parse_qs(request.query)
         parameters["resourceArn"] = request.path.removeprefix("/v1/tags/")
-        if request.query:
-            parameters |= parse_qs(request.query)
     return parameters
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _form(request: Request) -> dict[str, str]:
+    fields = parse_qs(request.body.decode("utf-8", "replace"), keep_blank_values=True)
+    return {key: values[0] for key, values in fields.items()}
 
 
 def _form_parameters(operation: Operation, request: Request) -> dict[str, Any]:
-    form = {key: values[0] for key, values in parse_qs(request.body.decode()).items()}
-    parameters: dict[str, Any] = {}
-    for key, value in form.items():
-        kind = load_service("sts").member_shape(operation, key).get("type")
-        if kind == "string":
-            parameters[key] = value
-        elif kind == "integer" and value.isdecimal():
-            parameters[key] = int(value)
+    parameters: dict[str, Any] = _from_form(load_service("sts"), operation.input_shape, _form(request), "") or {}
     return parameters
 
 
-def _malformed(service: str, problem: str) -> ServiceError:
+def _from_form(service: Service, shape_name: str, form: Mapping[str, str], name: str) -> Any:
+    """Return the value that a form has for a shape: `Tags.member.1.Key=…`; None if it has none."""
+    shape = service.shape(shape_name)
+    if shape["type"] == "structure":
+        members = {
+            key: _from_form(service, member["shape"], form, f"{name}.{key}" if name else key)
+            for key, member in shape["members"].items()
+        }
+        return {key: value for key, value in members.items() if value is not None} or None
+    if shape["type"] == "list":
+        items: list[Any] = []
+        item_shape = shape["member"]["shape"]
+        while (item := _from_form(service, item_shape, form, f"{name}.member.{len(items) + 1}")) is not None:
+            items.append(item)
+        return items or None
+    text = form.get(name)
+    return int(text) if shape["type"] == "integer" and text and _INTEGER.fullmatch(text) else text
+
+
+def _malformed(service: str, problems: list[str]) -> ServiceError:
+    count = len(problems)
+    sentence = f"{count} validation error{'' if count == 1 else 's'} detected: {'; '.join(problems)}"
     if service == "batch":
-        return client_exception(problem)
-    sentence = f"1 validation error detected: {problem}"
+        return client_exception(sentence)
     return invalid_parameter(sentence) if service == "logs" else ServiceError("ValidationError", sentence)
 
 
@@ -209,7 +231,7 @@ def encode_failure(service: str, failure: ServiceError) -> Answer:
     if service == "sts":
         body = (
             f"<ErrorResponse><Error><Type>Sender</Type><Code>{failure.code}</Code>"
-            f"<Message>{escape(failure.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+            f"<Message>{_text(failure.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         )
         return Answer(failure.status, body.encode(), "text/xml", headers)
     if service == "logs":
@@ -227,4 +249,8 @@ def to_json(value: Any) -> bytes:
 def _xml(value: Any) -> str:
     if isinstance(value, dict):
         return "".join(f"<{key}>{_xml(item)}</{key}>" for key, item in value.items())
-    return escape(str(value))
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    return escape(_NOT_XML.sub("?", text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -28,10 +29,15 @@ def code_of(call: Callable[[], Any]) -> str:
 
 def send(aws: Control, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
     """Send a plain HTTP request."""
+    return send_bytes(aws, method, path, json.dumps(body).encode(), **headers)
+
+
+def send_bytes(aws: Control, method: str, path: str, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Send a plain HTTP request with any body."""
     connection = http.client.HTTPConnection(urlsplit(aws.endpoint_url).netloc, timeout=10)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, json.dumps(body), named)
+        connection.request(method, path, body, named)
         answer = connection.getresponse()
         return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()
     finally:
@@ -116,18 +122,83 @@ def test_malformed_requests_are_refused(aws: LocalAws) -> None:
     for body, problem in [
         ({"jobs": "x"}, b"jobs must be a list"),
         ({"jobs": [1]}, b"jobs.1.member must be a string"),
-        ({}, b"jobs must not be null"),
+        (
+            {},
+            b"1 validation error detected: Value null at 'jobs' failed to satisfy constraint: Member must not be null",
+        ),
         ([], b"not a JSON object"),
     ]:
         status, _, answer = send(aws, "POST", "/v1/describejobs", body, **headers)
         assert status == 400
         assert problem in answer
     logs = {**headers, "x_amz_target": "Logs_20140328.GetLogEvents"}
-    assert b"logStreamName must not be null" in send(aws, "POST", "/", {"logGroupName": "g"}, **logs)[2]
+    assert b"Value null at 'logStreamName'" in send(aws, "POST", "/", {"logGroupName": "g"}, **logs)[2]
     assert (
         b"must satisfy regular expression"
         in send(aws, "POST", "/", {"logGroupName": "?", "logStreamName": "s"}, **logs)[2]
     )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"create_log_group": {"logGroupName": "g", "tags": {"a": "b"}}},
+        {"tag_log_group": {"logGroupName": "g", "tags": {"a": "b"}}},
+        {"put_retention_policy": {"logGroupName": "?", "retentionInDays": 1}},
+    ],
+)
+def test_an_operation_that_is_not_served_is_unknown_whatever_it_is_called_with(
+    logs: Any, call: dict[str, dict[str, Any]]
+) -> None:
+    """Its parameters are not looked at: its model may have patterns that are not Python's."""
+    for name, parameters in call.items():
+        with pytest.raises(ClientError, match="does not serve logs:") as raised:
+            getattr(logs, name)(**parameters)
+        assert raised.value.response["Error"]["Code"] == "UnknownOperationException"
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        b'"jobName": "\\ud800"',
+        b'"timeout": {"attemptDurationSeconds": NaN}',
+        b'"timeout": {"attemptDurationSeconds": 1e400}',
+        b'"retryStrategy": {"attempts": ' + b"9" * 99 + b"}",
+        b'"x": ' + b"[" * 50_000,
+        b'"tags": ' + b'{"a":' * 900 + b"1" + b"}" * 900,
+        b"\xff\xfe",
+    ],
+)
+def test_what_nobody_could_read_again_is_refused(aws: LocalAws, batch: Any, member: bytes) -> None:
+    """Half a surrogate pair, NaN, and numbers or depth without end get 400; other jobs can still be described."""
+    [job_id] = aws.submit(aws.register("align"))
+    body = b'{"jobName": "j", "jobQueue": "default", "jobDefinition": "align", %s}' % member
+    status, _, _ = send_bytes(aws, "POST", "/v1/submitjob", body, authorization=signed(aws))
+    assert status == 400
+    assert batch.describe_jobs(jobs=[job_id])["jobs"][0]["jobId"] == job_id
+
+
+def test_null_and_unknown_members_are_as_if_not_sent(aws: LocalAws, batch: Any) -> None:
+    """AWS takes no notice of either."""
+    container = {"image": "i", "vcpus": 1, "memory": 4, "command": None, "invented": 1}
+    request = {"jobDefinitionName": "d", "type": "container", "containerProperties": container, "tags": None, "x": {}}
+    assert send(aws, "POST", "/v1/registerjobdefinition", request, authorization=signed(aws))[0] == 200
+    [described] = batch.describe_job_definitions(jobDefinitionName="d")["jobDefinitions"]
+    assert "invented" not in described["containerProperties"]
+    assert described["tags"] == {}
+
+
+def test_little_is_read_of_a_request_without_the_key(aws: LocalAws) -> None:
+    """A body of a gigabyte is refused after its first bytes; with the key, after a megabyte."""
+    for key, status in (("AKIAWRONG", b"403"), (aws.access_key, b"413")):
+        host, port = urlsplit(aws.endpoint_url).netloc.split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            head = (
+                f"POST /v1/submitjob HTTP/1.1\r\nhost: x\r\ncontent-length: {1 << 30}\r\n"
+                f"authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/batch/aws4_request\r\n\r\n"
+            )
+            connection.sendall(head.encode() + b" " * (2 * 1024 * 1024 if status == b"413" else 70_000))
+            assert connection.recv(1024).split(b" ")[1] == status
 
 
 def test_sts_tells_who_calls(aws: LocalAws, client_of: Callable[..., Any]) -> None:
