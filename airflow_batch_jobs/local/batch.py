@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.local.limits import MOST_REASON_LENGTH, tag_problems
-from airflow_batch_jobs.local.listing import MOST_RESULTS, check_list_request, page, wanted
+from airflow_batch_jobs.local.limits import MOST_REASON_LENGTH, tag_problems, whole_number
+from airflow_batch_jobs.local.listing import MOST_RESULTS, check_list_request, page, page_of_jobs, wanted
 from airflow_batch_jobs.local.wire import client_exception
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.local.describe import Describer
     from airflow_batch_jobs.local.jobs import Job, Jobs
     from airflow_batch_jobs.local.lifecycle import Lifecycle
+    from airflow_batch_jobs.local.pages import Place
     from airflow_batch_jobs.local.queues import Queues
     from airflow_batch_jobs.local.submit import Submitter
 
@@ -94,7 +95,7 @@ class Batch:
             every = self._definitions.newest_first(
                 call.parameters.get("jobDefinitionName", ""), call.parameters.get("status", "")
             )
-            shown, token = page(every, call.parameters, lambda definition: definition.reference)
+            shown, token = page(every, call.parameters, lambda definition: definition.place)
             return {"jobDefinitions": [one.describe() for one in shown], **token}
         if len(references) > MOST_RESULTS:
             raise client_exception(f"Maximum number of job definitions supported is {MOST_RESULTS}")
@@ -113,7 +114,7 @@ class Batch:
         """Describe all queues, or those that are named."""
         references = call.parameters.get("jobQueues")
         found = self._queues.all() if not references else [self._queues.find(one) for one in references]
-        shown, token = page((one for one in found if one), call.parameters, lambda queue: queue.name)
+        shown, token = page((one for one in found if one), call.parameters, lambda queue: (queue.number,))
         return {"jobQueues": [one.describe() for one in shown], **token}
 
     def get_job_queue_snapshot(self, call: Call) -> dict[str, Any]:
@@ -147,8 +148,8 @@ class Batch:
             node = job_id.partition("#")[2]
             if not node:
                 yield job, None
-            elif node.isdecimal() and int(node) < job.node_count:
-                yield job, int(node)
+            elif (number := whole_number(node)) is not None and number < job.node_count:
+                yield job, number
 
     def list_jobs(self, call: Call) -> dict[str, Any]:
         """List the jobs of a queue, newest first, or an array job's children, or a multi-node job's nodes."""
@@ -163,10 +164,10 @@ class Batch:
             parent = self._get(request["multiNodeJobId"])
             rows = ((parent, node) for node in range(parent.node_count))
         is_wanted = wanted(request)
-        shown, token = page(
-            (row for row in rows if is_wanted(row[0]) and self._is_shown(row[0], call)),
+        shown, token = page_of_jobs(
+            (row for row in rows if is_wanted(row[0], row[0].status) and self._is_shown(row[0], call)),
             request,
-            lambda row: f"{row[0].id}#{row[1]}",
+            _place,
         )
         return {"jobSummaryList": [self._describer.summary(job, node) for job, node in shown], **token}
 
@@ -241,6 +242,14 @@ class Batch:
         if found is None:
             raise client_exception(f"Resource {arn} not found")
         return found.tags
+
+
+def _place(row: tuple[Job, int | None]) -> Place:
+    """Return a row's place in ListJobs: a queue has its newest jobs first, a job its parts in their order."""
+    job, node = row
+    if node is not None:
+        return (node,)
+    return (-job.number,) if job.index is None else (job.index,)
 
 
 def _reason(call: Call) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.local.limits import check_common, check_name
+from airflow_batch_jobs.local.limits import check_common, check_name, whole_number
 from airflow_batch_jobs.local.wire import client_exception
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from airflow_batch_jobs.local.account import Account
+    from airflow_batch_jobs.local.pages import Place
 
 _KINDS = ("containerProperties", "nodeProperties", "ecsProperties", "eksProperties")
 
@@ -40,6 +41,11 @@ class Definition:
     def reference(self) -> str:
         """`name:revision`."""
         return f"{self.name}:{self.revision}"
+
+    @property
+    def place(self) -> Place:
+        """Its place among all revisions, as `newest_first` has them."""
+        return (self.name, -self.revision)
 
     def describe(self) -> dict[str, Any]:
         """Return it as DescribeJobDefinitions does."""
@@ -82,9 +88,8 @@ class Definitions:
         revisions = self._revisions.get(name, [])
         if not revision:
             return next((one for one in reversed(revisions) if one.is_active), None)
-        if not revision.isdecimal() or not 1 <= int(revision) <= len(revisions):
-            return None
-        return revisions[int(revision) - 1]
+        number = whole_number(revision) or 0
+        return revisions[number - 1] if 1 <= number <= len(revisions) else None
 
     def active(self, reference: str) -> Definition:
         """Return the revision that a job is to run.
@@ -98,7 +103,7 @@ class Definitions:
         return definition
 
     def newest_first(self, name: str = "", status: str = "") -> Iterator[Definition]:
-        """Yield revisions; only those with a name or in a status, if these are given."""
+        """Yield revisions, name by name; only those with a name or in a status, if these are given."""
         for one_name in [name] if name else sorted(self._revisions):
             for definition in reversed(self._revisions.get(one_name, [])):
                 if not status or definition.is_active == (status == "ACTIVE"):

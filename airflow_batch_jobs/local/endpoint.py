@@ -108,7 +108,7 @@ class Endpoint:
         )
         self._services: dict[str, Operations] = {
             "batch": batch.operations,
-            "logs": Logs(self.timeline, self.streams).operations,
+            "logs": Logs(self.account, self.timeline, self.streams).operations,
             "sts": Sts(self.account, self.timeline).operations,
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.status import FINAL, JobStatus
@@ -74,6 +75,7 @@ class Job:
 
     Attributes:
         request: The parameters of SubmitJob.
+        number: Its number among all jobs, in the order of their submits.
         script: The timetable it follows; None if it runs processes.
         parent: The array job that it is a child of, at `index`.
         node_count: How many nodes it has; 0 if it is not a multi-node job.
@@ -94,6 +96,7 @@ class Job:
     containers: tuple[Container, ...]
     tags: dict[str, str]
     created_at: int
+    number: int = 0
     script: Script | None = None
     parent: Job | None = None
     index: int | None = None
@@ -174,9 +177,11 @@ class Jobs:
         self._by_queue: dict[str, dict[str, Job]] = {}
         self._finished: deque[Job] = deque()
         self._finished_count = 0
+        self._numbers = count(1)
 
     def add(self, job: Job) -> None:
-        """Add a job."""
+        """Add a job, and number it."""
+        job.number = next(self._numbers)
         self._jobs[job.id] = job
         if job.parent is None:
             self._by_queue.setdefault(job.queue_arn, {})[job.id] = job

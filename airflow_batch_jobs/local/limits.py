@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 _SHARE = re.compile(r"[0-9A-Za-z]{1,255}\*?")
+_DIGITS = re.compile("[0-9]{1,18}")
 _KIBIBYTE = 1024
 
 MOST_ARRAY_CHILDREN = 10_000
@@ -23,6 +24,11 @@ MOST_REASON_LENGTH = 1024
 MOST_REQUEST_BYTES = 30 * _KIBIBYTE
 MOST_TAGS = 50
 LEAST_TIMEOUT_SECONDS = 60
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a few digits write; None if the text is not that."""
+    return int(text) if _DIGITS.fullmatch(text) else None
 
 
 def check_name(name: str, what: str) -> None:

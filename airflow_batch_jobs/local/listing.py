@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_batch_jobs.local.limits import whole_number
+from airflow_batch_jobs.local.pages import page_of
 from airflow_batch_jobs.local.wire import client_exception
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from airflow_batch_jobs.batch.status import JobStatus
     from airflow_batch_jobs.local.jobs import Job
+    from airflow_batch_jobs.local.pages import Place
 
 _T = TypeVar("_T")
 
-#: The largest page of every list, and the default.
+#: The largest page of a list, and the default; of ListJobs with a filter, too.
 MOST_RESULTS = 100
+#: The largest page of ListJobs without a filter, and the default.
+_MOST_JOBS = 1000
 
 #: Exactly one of these says whose jobs are listed.
 SOURCES = ("jobQueue", "arrayJobId", "multiNodeJobId")
@@ -40,8 +44,8 @@ def check_list_request(request: Mapping[str, Any]) -> None:
             raise client_exception(f"Filter {one.get('name')} is not valid: one of {', '.join(_FILTERS)}, with values")
 
 
-def wanted(request: Mapping[str, Any]) -> Callable[[Job], bool]:
-    """Return a predicate that tells whether ListJobs is to show a job.
+def wanted(request: Mapping[str, Any]) -> Callable[[Job, JobStatus], bool]:
+    """Return a predicate that tells whether ListJobs is to show a job, or a node of one, that has a status.
 
     With a filter, jobs of any status are shown; without a filter and a status, RUNNING ones are. A share identifier can
     be combined with a status.
@@ -49,12 +53,12 @@ def wanted(request: Mapping[str, Any]) -> Callable[[Job], bool]:
     filters = request.get("filters", [])
     status = request.get("jobStatus") or "RUNNING"
     if not filters:
-        return lambda job: job.status.value == status
+        return lambda _, of_job: of_job.value == status
     name, values = filters[0]["name"], filters[0]["values"]
     matches = [_FILTERS[name](value) for value in values]
     if name == "SHARE_IDENTIFIER" and "jobStatus" in request:
-        return lambda job: job.status.value == status and any(match(job) for match in matches)
-    return lambda job: any(match(job) for match in matches)
+        return lambda job, of_job: of_job.value == status and any(match(job) for match in matches)
+    return lambda job, _: any(match(job) for match in matches)
 
 
 def _by_name(value: str) -> Callable[[Job], bool]:
@@ -73,9 +77,10 @@ def _by_definition(value: str) -> Callable[[Job], bool]:
 
 
 def _moment(value: str) -> int:
-    if not value.isdecimal():
+    moment = whole_number(value)
+    if moment is None:
         raise client_exception(f"{value} is not a number of milliseconds")
-    return int(value)
+    return moment
 
 
 def _before(value: str) -> Callable[[Job], bool]:
@@ -102,14 +107,9 @@ _FILTERS: dict[str, Callable[[str], Callable[[Job], bool]]] = {
 
 
 def page(
-    items: Iterable[_T], request: Mapping[str, Any], key_of: Callable[[_T], str]
+    items: Iterable[_T], request: Mapping[str, Any], place_of: Callable[[_T], Place]
 ) -> tuple[list[_T], dict[str, str]]:
-    """Return one page of a list, and the `nextToken` if there is more.
-
-    Args:
-        items: The whole list; new items may come before those already shown, not among them.
-        request: The parameters, with `maxResults` and `nextToken`.
-        key_of: Returns the name of an item for the token.
+    """Return the page of a list that a request asks for with `maxResults` and `nextToken`.
 
     Raises:
         ServiceError: A ClientException.
@@ -117,18 +117,27 @@ def page(
     size = request.get("maxResults", MOST_RESULTS)
     if not 1 <= size <= MOST_RESULTS:
         raise client_exception(f"maxResults must be between 1 and {MOST_RESULTS}")
-    rest = iter(items)
-    if request.get("nextToken"):
-        last = _read_token(request["nextToken"])
-        rest = islice(dropwhile(lambda item: key_of(item) != last, rest), 1, None)
-    shown = list(islice(rest, size + 1))
-    if len(shown) <= size:
-        return shown, {}
-    return shown[:size], {"nextToken": base64.urlsafe_b64encode(key_of(shown[size - 1]).encode()).decode()}
+    return _page(items, request, place_of, size)
 
 
-def _read_token(token: str) -> str:
+def page_of_jobs(
+    items: Iterable[_T], request: Mapping[str, Any], place_of: Callable[[_T], Place]
+) -> tuple[list[_T], dict[str, str]]:
+    """Return a page of ListJobs: up to 1,000 jobs, or up to 100 where a filter is used, whatever maxResults says.
+
+    Raises:
+        ServiceError: A ClientException.
+    """
+    size = request.get("maxResults", _MOST_JOBS)
+    if not 1 <= size <= _MOST_JOBS:
+        raise client_exception(f"maxResults must be between 1 and {_MOST_JOBS}")
+    return _page(items, request, place_of, min(size, MOST_RESULTS) if request.get("filters") else size)
+
+
+def _page(
+    items: Iterable[_T], request: Mapping[str, Any], place_of: Callable[[_T], Place], size: int
+) -> tuple[list[_T], dict[str, str]]:
     try:
-        return base64.urlsafe_b64decode(token).decode()
+        return page_of(items, place_of, size=size, token=request.get("nextToken", ""))
     except ValueError as error:
         raise client_exception("nextToken is not valid") from error

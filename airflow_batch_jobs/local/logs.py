@@ -7,14 +7,17 @@ import json
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.local.pages import page_of, place_in
 from airflow_batch_jobs.local.streams import EVENT_OVERHEAD_BYTES, Event, Position, Stream, Window, merged
 from airflow_batch_jobs.local.wire import ServiceError, invalid_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from airflow_batch_jobs.local.account import Account
     from airflow_batch_jobs.local.call import Call, Operations
     from airflow_batch_jobs.local.clock import Timeline
+    from airflow_batch_jobs.local.pages import Place
     from airflow_batch_jobs.local.streams import Streams
 
 _MOST_EVENTS = 10_000
@@ -29,7 +32,8 @@ _NEWEST_FIRST_SINCE = 1_704_067_200_000
 class Logs:
     """CloudWatch Logs."""
 
-    def __init__(self, timeline: Timeline, streams: Streams) -> None:
+    def __init__(self, account: Account, timeline: Timeline, streams: Streams) -> None:
+        self._account = account
         self._timeline = timeline
         self._streams = streams
         self.operations: Operations = {
@@ -91,28 +95,37 @@ class Logs:
     def describe_log_streams(self, call: Call) -> dict[str, Any]:
         """Describe a group's streams, by name or by their last event."""
         request = call.parameters
-        by_time = request.get("orderBy") == "LastEventTime"
-        if by_time and request.get("logStreamNamePrefix"):
+        if request.get("orderBy") == "LastEventTime" and "logStreamNamePrefix" in request:
             raise invalid_parameter("Cannot order by LastEventTime with a logStreamNamePrefix.")
-        now = self._readable_until(call)
+        try:
+            return self._page_of_streams(request, self._readable_until(call))
+        except ValueError as error:
+            raise invalid_parameter("The specified nextToken is invalid.") from error
+
+    def _page_of_streams(self, request: Mapping[str, Any], now: int) -> dict[str, Any]:
+        by_time, token = request.get("orderBy") == "LastEventTime", request.get("nextToken", "")
+        if by_time and token:
+            # All pages show the streams as they were at the first one: by time, those that are written to move on.
+            now = _number(next(iter(place_in(token)), None))
+
+        def place_of(described: dict[str, Any]) -> Place:
+            name = described["logStreamName"]
+            return (now, described.get("lastEventTimestamp", 0), name) if by_time else (name,)
+
+        prefix, is_descending = request.get("logStreamNamePrefix", ""), request.get("descending", False)
         found = [
-            self._describe(stream, now)
-            for name, stream in sorted(self._group(request).items())
-            if name.startswith(request.get("logStreamNamePrefix", ""))
+            self._describe(stream, now) for name, stream in self._group(request).items() if name.startswith(prefix)
         ]
-        if by_time:
-            found.sort(key=lambda one: one.get("lastEventTimestamp", 0))
-        if request.get("descending"):
-            found.reverse()
-        skipped = int(request["nextToken"]) if request.get("nextToken", "").isdecimal() else 0
-        end = skipped + request.get("limit", _MOST_STREAMS)
-        return {"logStreams": found[skipped:end], **({"nextToken": str(end)} if end < len(found) else {})}
+        found.sort(key=place_of, reverse=is_descending)
+        size = request.get("limit", _MOST_STREAMS)
+        shown, more = page_of(found, place_of, size=size, token=token, is_descending=is_descending)
+        return {"logStreams": shown, **more}
 
     def _describe(self, stream: Stream, now: int) -> dict[str, Any]:
         shown: dict[str, Any] = {
             "logStreamName": stream.name,
             "creationTime": stream.created_at,
-            "arn": f"{stream.group}:log-stream:{stream.name}",
+            "arn": self._account.arn(f"log-group:{stream.group}:log-stream:{stream.name}", "logs"),
             "storedBytes": 0,
         }
         first = next(stream.read(Window(0, _FOREVER, now)), None)
@@ -129,7 +142,9 @@ class Logs:
     def _group(self, request: Mapping[str, Any]) -> dict[str, Stream]:
         if ("logGroupName" in request) == ("logGroupIdentifier" in request):
             raise invalid_parameter("Exactly one of logGroupName and logGroupIdentifier must be given.")
-        name = request.get("logGroupName") or request["logGroupIdentifier"].rpartition(":log-group:")[2]
+        name = request.get("logGroupName") or request["logGroupIdentifier"].removeprefix(
+            self._account.arn("log-group:", "logs")
+        )
         group = self._streams.group(name)
         if group is None:
             raise ServiceError("ResourceNotFoundException", "The specified log group does not exist.")
@@ -204,9 +219,15 @@ def _filter_token(newest_first: bool, position: Position | None) -> str:  # noqa
 def _read_filter_token(token: str) -> tuple[bool, Position | None]:
     try:
         newest_first, position = json.loads(base64.urlsafe_b64decode(token))
-        return bool(newest_first), Position(*position) if position else None
-    except (ValueError, TypeError) as error:
+        return bool(newest_first), Position(*map(_number, position)) if position else None
+    except (ValueError, TypeError, RecursionError) as error:
         raise invalid_parameter("The specified nextToken is invalid.") from error
+
+
+def _number(part: Any) -> int:
+    if not isinstance(part, int):
+        raise ValueError(f"{part!r} is no number")  # noqa: TRY004 - it is the token that is wrong
+    return part
 
 
 def _page_token(direction: str, position: Position | None) -> str:

@@ -20,12 +20,14 @@ class Queue:
 
     Attributes:
         name: Its name.
+        number: Its number among all queues; there is no way to delete one.
         arn: Its ARN.
         request: What CreateJobQueue was given.
         tags: Its tags.
     """
 
     name: str
+    number: int
     arn: str
     request: Mapping[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -73,7 +75,7 @@ class Queues:
         if name in self._queues:
             raise client_exception(f"{self._queues[name].arn} already exists")
         arn = self._account.arn(f"job-queue/{name}")
-        self._queues[name] = Queue(name, arn, request, dict(request.get("tags", {})))
+        self._queues[name] = Queue(name, len(self._queues), arn, request, dict(request.get("tags", {})))
         return self._queues[name]
 
     def find(self, reference: str) -> Queue | None:

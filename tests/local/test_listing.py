@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_batch_jobs.local.pages import page_of
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local import LocalAws
@@ -80,7 +86,7 @@ def test_a_summary_has_what_a_detail_has(frozen_aws: LocalAws, frozen_batch: Any
 
 
 def test_pages_go_on_where_they_left_off(frozen_aws: LocalAws, frozen_batch: Any) -> None:
-    """A hundred a page at most; jobs submitted meanwhile come before and shift nothing."""
+    """Jobs submitted meanwhile come before and shift nothing."""
     frozen_aws.register("align")
     frozen_aws.submit("align:1", count=120)
     every = [{"name": "JOB_NAME", "values": ["*"]}]
@@ -91,10 +97,78 @@ def test_pages_go_on_where_they_left_off(frozen_aws: LocalAws, frozen_batch: Any
     assert "nextToken" not in second
     ids = [one["jobId"] for one in first["jobSummaryList"] + second["jobSummaryList"]]
     assert len(set(ids)) == 120
-    with pytest.raises(frozen_batch.exceptions.ClientException, match="between 1 and 100"):
-        frozen_batch.list_jobs(jobQueue="default", maxResults=101)
+
+
+def test_a_page_has_a_thousand_jobs_or_a_hundred_with_a_filter(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """Also where no maxResults asks for them; with a filter maxResults may be larger than what comes."""
+    frozen_aws.register("align")
+    frozen_aws.script(running=60)
+    frozen_aws.submit("align:1", count=150)
+    [parent] = frozen_aws.submit("align:1", arrayProperties={"size": 150})
+    frozen_aws.advance(6)
+    assert len(names(frozen_batch)) == len(names(frozen_batch, maxResults=1000)) == 150
+    assert len(names(frozen_batch, jobQueue="", arrayJobId=parent)) == 150
+    assert len(names(frozen_batch, filters=[{"name": "JOB_NAME", "values": ["*"]}], maxResults=1000)) == 100
+    for wrong in (0, 1001):
+        with pytest.raises(frozen_batch.exceptions.ClientException, match="between 1 and 1000"):
+            names(frozen_batch, maxResults=wrong)
+    with pytest.raises(frozen_batch.exceptions.ClientException, match="between 1 and 100,"):
+        frozen_batch.describe_job_definitions(maxResults=101)
+
+
+def test_what_leaves_a_list_takes_nothing_with_it(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """A token leads on from its place, also when the job or revision that it stands for is gone by then."""
+    frozen_aws.register("align")
+    frozen_aws.script(running=60, stopping=0)
+    frozen_aws.script(job_name="n", running=60, stopping=0)
+    ids = [frozen_aws.submit("align:1", jobName=f"n{number}")[0] for number in range(6)]
+    frozen_aws.advance(6)
+    first = frozen_batch.list_jobs(jobQueue="default", maxResults=2)
+    for job_id in ids[3:]:
+        frozen_batch.terminate_job(jobId=job_id, reason="no longer wanted")
+    frozen_aws.advance(1)
+    assert names(frozen_batch, maxResults=2, nextToken=first["nextToken"]) == ["n2", "n1"]
+    for _ in range(4):
+        frozen_aws.register("align")
+    asked: dict[str, Any] = {"jobDefinitionName": "align", "status": "ACTIVE", "maxResults": 2}
+    page = frozen_batch.describe_job_definitions(**asked)
+    for shown in page["jobDefinitions"]:
+        frozen_batch.deregister_job_definition(jobDefinition=shown["jobDefinitionArn"])
+    rest = frozen_batch.describe_job_definitions(**asked, nextToken=page["nextToken"])["jobDefinitions"]
+    assert [one["revision"] for one in rest] == [3, 2]
+
+
+def test_a_token_of_another_list_is_refused(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """A definition's place is none among jobs."""
+    for _ in range(2):
+        frozen_aws.register("align")
+    frozen_aws.submit("align:1")
+    token = frozen_batch.describe_job_definitions(maxResults=1)["nextToken"]
     with pytest.raises(frozen_batch.exceptions.ClientException, match="nextToken"):
-        frozen_batch.list_jobs(jobQueue="default", nextToken="é")
+        names(frozen_batch, jobStatus="SUBMITTED", nextToken=token)
+    with pytest.raises(frozen_batch.exceptions.ClientException, match="nextToken"):
+        names(frozen_batch, nextToken="é")
+
+
+@given(place=st.recursive(st.integers() | st.text() | st.none(), st.lists, max_leaves=4))
+def test_any_other_text_is_no_token(place: Any) -> None:
+    """A ValueError, which each service answers as its own error; a place that no item has leads on as well."""
+    token = base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+    items = [("a", 1), ("b", 2)]
+    for is_descending in (False, True):
+        try:
+            shown, _ = page_of(
+                items[::-1] if is_descending else items,
+                lambda item: item,
+                size=2,
+                token=token,
+                is_descending=is_descending,
+            )
+        except ValueError:
+            return
+        assert sorted(shown) == [
+            item for item in items if (item < tuple(place)) is is_descending and item != tuple(place)
+        ]
 
 
 def test_an_arrays_children_are_listed_by_their_parent_alone(frozen_aws: LocalAws, frozen_batch: Any) -> None:

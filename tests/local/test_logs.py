@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -254,10 +255,34 @@ def test_streams_are_described_with_the_times_of_their_events(
     shown = first["logStreams"] + second["logStreams"]
     assert [one["logStreamName"] for one in shown] == sorted(names)
     assert {(one["firstEventTimestamp"], one["lastEventTimestamp"]) for one in shown} == {(start, start + 9000)}
+    arn = f"arn:aws:logs:{frozen_aws.region}:{frozen_aws.account}:log-group:{GROUP}"
+    assert {one["arn"] for one in shown} == {f"{arn}:log-stream:{name}" for name in names}
+    found = frozen_logs.describe_log_streams(logGroupIdentifier=arn)["logStreams"]
+    assert len(found) == 3
     newest = frozen_logs.describe_log_streams(logGroupName=GROUP, orderBy="LastEventTime", descending=True)
     assert len(newest["logStreams"]) == 3
+    with pytest.raises(frozen_logs.exceptions.ResourceNotFoundException):
+        frozen_logs.describe_log_streams(logGroupIdentifier=arn.replace(frozen_aws.account, "210987654321"))
+    with pytest.raises(frozen_logs.exceptions.InvalidParameterException, match="Value at 'logGroupIdentifier' failed"):
+        frozen_logs.describe_log_streams(logGroupIdentifier=f"{arn}:*")
     with pytest.raises(frozen_logs.exceptions.InvalidParameterException, match="LastEventTime"):
         frozen_logs.describe_log_streams(logGroupName=GROUP, orderBy="LastEventTime", logStreamNamePrefix="x")
+
+
+def test_streams_that_are_written_to_stay_in_the_pages_of_a_list_by_time(
+    frozen_aws: LocalAws, frozen_logs: Any, stream_of: Callable[..., str]
+) -> None:
+    """All pages show the order of the first one's time, whoever has the newest event by then."""
+    names = [stream_of(running=100, lines={"texts": ["a", "b"], "offsets": [0, 20]})]
+    for _ in range(2):
+        frozen_aws.advance(2)
+        names.append(stream_of(running=100, lines=["a"]))
+    asked: dict[str, Any] = {"logGroupName": GROUP, "orderBy": "LastEventTime", "descending": True, "limit": 2}
+    first = frozen_logs.describe_log_streams(**asked)
+    frozen_aws.advance(60)
+    second = frozen_logs.describe_log_streams(**asked, nextToken=first["nextToken"])
+    assert [one["logStreamName"] for page in (first, second) for one in page["logStreams"]] == names[::-1]
+    assert "nextToken" not in second
 
 
 @pytest.mark.parametrize(
@@ -282,6 +307,19 @@ def test_a_wrong_request_is_an_invalid_parameter(
 def test_a_token_of_get_log_events_must_be_one(frozen_logs: Any, stream_of: Callable[..., str]) -> None:
     """Anything else is an invalid parameter."""
     name = stream_of(running=1, lines=1)
+    invalid = frozen_logs.exceptions.InvalidParameterException
     for token in ("nonsense", "f/x/y", "g/1/2/3/4"):
-        with pytest.raises(frozen_logs.exceptions.InvalidParameterException, match="nextToken"):
+        with pytest.raises(invalid, match="nextToken"):
             frozen_logs.get_log_events(logGroupName=GROUP, logStreamName=name, nextToken=token)
+
+
+@pytest.mark.parametrize("place", ['[false, ["a", 1, 2, 3]]', "[false, 5]", "[false, [1]]", "{}", "[" * 9999])
+@pytest.mark.parametrize("operation", ["filter_log_events", "describe_log_streams"])
+def test_a_token_of_other_lists_must_be_one(
+    frozen_logs: Any, stream_of: Callable[..., str], operation: str, place: str
+) -> None:
+    """What looks like one and has other parts is an invalid parameter."""
+    stream_of(running=1, lines=1)
+    token = base64.urlsafe_b64encode(place.encode()).decode()
+    with pytest.raises(frozen_logs.exceptions.InvalidParameterException, match="nextToken"):
+        getattr(frozen_logs, operation)(logGroupName=GROUP, nextToken=token)
