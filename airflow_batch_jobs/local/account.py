@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 
 
-def _random_key(prefix: str) -> str:
-    return prefix + base64.b32encode(secrets.token_bytes(20)).decode()
+def _random_key(prefix: str, size_bytes: int = 20) -> str:
+    return prefix + base64.b32encode(secrets.token_bytes(size_bytes)).decode()
+
+
+def unique_id(prefix: str, name: str) -> str:
+    """Return an id such as IAM gives what has a name: 21 characters, always the same."""
+    return prefix + base64.b32encode(hashlib.sha256(name.encode()).digest()).decode()[:17]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who has an access key: a user, or a session of an assumed role.
+
+    Attributes:
+        arn: Its ARN.
+        user_id: Its unique id.
+        account: The account it belongs to.
+    """
+
+    arn: str
+    user_id: str
+    account: str
 
 
 @dataclass(slots=True)
@@ -26,8 +47,8 @@ class Account:
     region: str = "us-east-1"
     access_key: str = ""
     secret_key: str = field(default_factory=lambda: _random_key(""))
-    #: When the keys issued by AssumeRole expire, in seconds since the epoch.
-    _ends_at: dict[str, float] = field(default_factory=dict)
+    #: Whose the keys issued by AssumeRole are, and when they expire, in seconds since the epoch.
+    _issued: dict[str, tuple[Identity, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.access_key = self.access_key or _random_key("LOCAL")
@@ -37,25 +58,37 @@ class Account:
         region = "" if service in {"iam", "sts"} else self.region
         return f"arn:aws:{service}:{region}:{self.id}:{resource}"
 
-    def issue_key(self, until: float) -> tuple[str, str]:
+    def issue_key(self, identity: Identity, until: float) -> tuple[str, str]:
         """Issue another access key and its secret key.
 
         Args:
-            until: When it expires, in seconds since the epoch.
+            identity: Whose they are.
+            until: When they expire, in seconds since the epoch.
         """
-        while len(self._ends_at) >= _MOST_ISSUED_KEYS:
-            del self._ends_at[next(iter(self._ends_at))]
-        key = _random_key("ASIA")
-        self._ends_at[key] = until
-        return key, _random_key("")
+        while len(self._issued) >= _MOST_ISSUED_KEYS:
+            del self._issued[next(iter(self._issued))]
+        key = _random_key("ASIA", 10)
+        self._issued[key] = (identity, until)
+        return key, _random_key("", 25)
 
     def holds(self, key: str) -> bool:
         """Tell whether an access key belongs to this account, expired or not."""
-        return secrets.compare_digest(key.encode(), self.access_key.encode()) or key in self._ends_at
+        return secrets.compare_digest(key.encode(), self.access_key.encode()) or key in self._issued
 
     def is_over(self, key: str, now: float) -> bool:
         """Tell whether an access key has expired."""
-        return key in self._ends_at and now >= self._ends_at[key]
+        return key in self._issued and now >= self._issued[key][1]
+
+    def is_issued(self, key: str) -> bool:
+        """Tell whether an access key is that of an assumed role."""
+        return key in self._issued
+
+    def identity_of(self, key: str) -> Identity:
+        """Tell who has an access key."""
+        if key in self._issued:
+            return self._issued[key][0]
+        arn = self.arn("user/local", "iam")
+        return Identity(arn, unique_id("AIDA", arn), self.id)
 
 
 #: The oldest key is dropped when one more is asked for.

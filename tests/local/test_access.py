@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -202,35 +203,83 @@ def test_little_is_read_of_a_request_without_the_key(aws: LocalAws) -> None:
 
 
 def test_sts_tells_who_calls(aws: LocalAws, client_of: Callable[..., Any]) -> None:
-    """The account and the key."""
+    """A user of the account, with an id of its own that is no key."""
     identity = client_of(aws, "sts").get_caller_identity()
-    assert (identity["Account"], identity["UserId"]) == (aws.account, aws.access_key)
+    assert (identity["Account"], identity["Arn"]) == (aws.account, f"arn:aws:iam::{aws.account}:user/local")
+    assert re.fullmatch("AIDA[A-Z0-9]{17}", identity["UserId"])
+
+
+def assumed(aws: LocalAws, sts: Any, arn: str, **more: Any) -> tuple[Any, dict[str, Any]]:
+    """Assume a role and return a factory of its clients, and the whole answer."""
+    answer = sts.assume_role(RoleArn=arn, RoleSessionName="worker", **more)
+    given = answer["Credentials"]
+    keys = (given["AccessKeyId"], given["SecretAccessKey"])
+    return Access(aws.endpoint_url, *keys, aws.region, aws.account).clients(), answer
 
 
 def test_an_assumed_role_has_a_key_that_ends(frozen_aws: LocalAws, client_of: Callable[..., Any]) -> None:
     """Until then it is as good as the first."""
     arn = "arn:aws:iam::123456789012:role/airflow"
-    answer = client_of(frozen_aws, "sts").assume_role(RoleArn=arn, RoleSessionName="worker", DurationSeconds=900)
-    assert answer["AssumedRoleUser"]["Arn"].endswith("assumed-role/airflow/worker")
+    clients, answer = assumed(frozen_aws, client_of(frozen_aws, "sts"), arn, DurationSeconds=900)
     given = answer["Credentials"]
     assert given["Expiration"].timestamp() == frozen_aws.now() + 900
-    keys = (given["AccessKeyId"], given["SecretAccessKey"])
-    assumed = Access(frozen_aws.endpoint_url, *keys, frozen_aws.region, frozen_aws.account).clients()
-    assert assumed("batch").describe_jobs(jobs=["x"])["jobs"] == []
+    assert re.fullmatch("ASIA[A-Z2-7]{16}", given["AccessKeyId"])
+    assert len(given["SecretAccessKey"]) == 40
+    assert clients("batch").describe_jobs(jobs=["x"])["jobs"] == []
     frozen_aws.advance(900)
-    assert code_of(lambda: assumed("batch").describe_jobs(jobs=["x"])) == "ExpiredTokenException"
-    assert code_of(lambda: assumed("sts").get_caller_identity()) == "ExpiredToken"
+    assert code_of(lambda: clients("batch").describe_jobs(jobs=["x"])) == "ExpiredTokenException"
+    assert code_of(lambda: clients("sts").get_caller_identity()) == "ExpiredToken"
+
+
+@pytest.mark.parametrize("account", ["123456789012", "111111111111"])
+def test_who_has_assumed_a_role_is_its_session(aws: LocalAws, client_of: Callable[..., Any], account: str) -> None:
+    """In the role's own account, without the role's path; the role's id stays the same from session to session."""
+    arn = f"arn:aws:iam::{account}:role/teams/genomics/airflow"
+    clients, answer = assumed(aws, client_of(aws, "sts"), arn, ExternalId="xy", Tags=[{"Key": "a", "Value": "b"}])
+    user = answer["AssumedRoleUser"]
+    assert user["Arn"] == f"arn:aws:sts::{account}:assumed-role/airflow/worker"
+    assert re.fullmatch("AROA[A-Z0-9]{17}:worker", user["AssumedRoleId"])
+    identity = clients("sts").get_caller_identity()
+    assert (identity["Account"], identity["Arn"], identity["UserId"]) == (account, user["Arn"], user["AssumedRoleId"])
+    _, again = assumed(aws, clients("sts"), arn, SourceIdentity="someone")
+    assert again["AssumedRoleUser"] == user
+    assert again["SourceIdentity"] == "someone"
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"RoleArn": "arn:aws:iam::123456789012:user/x"}, "Request ARN is invalid"),
+        ({"RoleSessionName": "s" * 65}, f"Value '{'s' * 65}' at 'roleSessionName' failed .* less than or equal to 64"),
+        ({"RoleSessionName": "a b"}, "regular expression pattern"),
+        ({"DurationSeconds": 43201}, "less than or equal to 43200"),
+        ({"Tags": [{"Key": f"k{number}", "Value": ""} for number in range(51)]}, "less than or equal to 50"),
+        ({"Tags": [{"Key": "k", "Value": "\x00"}]}, "'tags.1.member.value' failed"),
+    ],
+)
+def test_a_role_is_asked_for_within_bounds(aws: LocalAws, given: dict[str, Any], problem: str) -> None:
+    """What is not is a ValidationError that repeats it."""
+    request = {"RoleArn": "arn:aws:iam::123456789012:role/airflow", "RoleSessionName": "worker", **given}
+    with pytest.raises(ClientError, match=problem) as raised:
+        aws.clients()("sts").assume_role(**request)
+    assert raised.value.response["Error"]["Code"] == "ValidationError"
+
+
+def test_a_role_assumed_from_a_role_lasts_an_hour(aws: LocalAws, client_of: Callable[..., Any]) -> None:
+    """More is refused in AWS's words."""
+    arn = "arn:aws:iam::123456789012:role/airflow"
+    clients, _ = assumed(aws, client_of(aws, "sts"), arn, DurationSeconds=7200)
+    with pytest.raises(ClientError, match="1 hour session limit for roles assumed by role chaining"):
+        assumed(aws, clients("sts"), arn, DurationSeconds=3601)
 
 
 def test_a_role_needs_a_name(aws: LocalAws) -> None:
-    """What is missing is a validation error."""
-    form = "Action=AssumeRole&Version=2011-06-15"
-    connection = http.client.HTTPConnection(urlsplit(aws.endpoint_url).netloc, timeout=10)
-    headers = {"authorization": signed(aws, "sts"), "content-type": "application/x-www-form-urlencoded"}
-    connection.request("POST", "/", form, headers)
-    answer = connection.getresponse().read()
-    connection.close()
-    assert b"<Code>ValidationError</Code>" in answer
+    """What is missing, or no number, is a validation error; so is a form that is not UTF-8."""
+    headers = {"authorization": signed(aws, "sts"), "content_type": "application/x-www-form-urlencoded"}
+    for form in (b"Action=AssumeRole&DurationSeconds=soon", b"Action=AssumeRole&RoleArn=%ff\xff&RoleSessionName=xy"):
+        status, _, answer = send_bytes(aws, "POST", "/", form, **headers)
+        assert status == 400
+        assert b"<Code>ValidationError</Code>" in answer
 
 
 def test_an_airflow_connection_names_all_services(aws: LocalAws) -> None:
