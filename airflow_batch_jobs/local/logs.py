@@ -7,6 +7,7 @@ import json
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.local.filter_pattern import FilterPattern
 from airflow_batch_jobs.local.pages import page_of, place_in
 from airflow_batch_jobs.local.streams import EVENT_OVERHEAD_BYTES, Event, Position, Stream, Window, merged
 from airflow_batch_jobs.local.wire import ServiceError, invalid_parameter
@@ -43,9 +44,10 @@ class Logs:
         }
 
     def filter_log_events(self, call: Call) -> dict[str, Any]:
-        """Return the events of up to 100 streams, ordered by (timestamp, ingestion)."""
+        """Return the events of up to 100 streams that match a pattern, ordered by (timestamp, ingestion)."""
         request = call.parameters
         _check_filter(request)
+        pattern = _pattern(request)
         streams = self._named_streams(request)
         newest_first = request.get("startFromHead") is False
         after: Position | None = None
@@ -59,7 +61,8 @@ class Logs:
         )
         if call.changes.empty_page:
             return {"events": [], "searchedLogStreams": [], "nextToken": _filter_token(newest_first, after)}
-        events, is_full = _page(merged(streams, _from(window, after), after), request.get("limit", _MOST_EVENTS))
+        found = (event for event in merged(streams, _from(window, after), after) if pattern.matches(event.text))
+        events, is_full = _page(found, request.get("limit", _MOST_EVENTS))
         names = {stream.number: stream.name for stream in streams}
         shown: dict[str, Any] = {
             "events": [_filtered_event(event, names[event.position.stream_number]) for event in events],
@@ -166,10 +169,15 @@ class Logs:
 def _check_filter(request: Mapping[str, Any]) -> None:
     if "logStreamNames" in request and "logStreamNamePrefix" in request:
         raise invalid_parameter("logStreamNames and logStreamNamePrefix cannot be given together.")
-    if request.get("filterPattern"):
-        raise invalid_parameter("The local AWS does not support filterPattern.")
     if request.get("startFromHead") is False and request.get("startTime", 0) < _NEWEST_FIRST_SINCE:
         raise invalid_parameter("startFromHead=false needs a startTime on or after 2024-01-01.")
+
+
+def _pattern(request: Mapping[str, Any]) -> FilterPattern:
+    try:
+        return FilterPattern.parse(request.get("filterPattern", ""))
+    except ValueError as error:
+        raise invalid_parameter(f"Invalid filter pattern: {error}") from error
 
 
 def _page(events: Iterator[Event], limit: int) -> tuple[list[Event], bool]:

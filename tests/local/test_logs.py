@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_batch_jobs.local.filter_pattern import FilterPattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -291,7 +296,13 @@ def test_streams_that_are_written_to_stay_in_the_pages_of_a_list_by_time(
         ({"logStreamNames": ["x"] * 101}, "100"),
         ({"limit": 10_001}, "10000"),
         ({"nextToken": "nonsense"}, "nextToken"),
-        ({"filterPattern": "ERROR"}, "filterPattern"),
+        ({"filterPattern": '{ $.level = "ERROR" }'}, "Invalid filter pattern: .* JSON patterns"),
+        ({"filterPattern": "[ip, user]"}, "space-delimited"),
+        ({"filterPattern": "%ERR|WARN%"}, "regular expression"),
+        ({"filterPattern": "some@where"}, "Invalid character\\(s\\) in term 'some@where'"),
+        ({"filterPattern": '""'}, "Invalid character\\(s\\) in term"),
+        ({"filterPattern": '"open'}, "Invalid character\\(s\\) in term"),
+        ({"filterPattern": "x" * 1025}, "less than or equal to 1024"),
         ({"logGroupIdentifier": "x"}, "Exactly one"),
     ],
 )
@@ -302,6 +313,63 @@ def test_a_wrong_request_is_an_invalid_parameter(
     stream_of(running=1, lines=1)
     with pytest.raises(frozen_logs.exceptions.InvalidParameterException, match=problem):
         frozen_logs.filter_log_events(logGroupName=GROUP, **given)
+
+
+MESSAGES = ["ERROR 401 denied", "WARN disk", "error 401", "INFO all is well", 'said "no": 100%', "MyERROR"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("", MESSAGES),
+        ("  ", MESSAGES),
+        ("ERROR", [MESSAGES[0], MESSAGES[5]]),
+        ("401 ERROR", [MESSAGES[0]]),
+        ('"ERROR 401"', [MESSAGES[0]]),
+        ('"401 ERROR"', []),
+        ("401 -ERROR", [MESSAGES[2]]),
+        ("-ERROR -error", [MESSAGES[1], MESSAGES[3], MESSAGES[4]]),
+        ("?WARN ?error", [MESSAGES[1], MESSAGES[2]]),
+        ('?"all is" ?denied', [MESSAGES[0], MESSAGES[3]]),
+        ("?WARN 401", [MESSAGES[0], MESSAGES[2]]),
+        ('-"401 denied" 401', [MESSAGES[2]]),
+        ('"\\"no\\": 100%"', [MESSAGES[4]]),
+    ],
+)
+def test_a_filter_pattern_finds_terms_and_phrases(
+    frozen_aws: LocalAws, frozen_logs: Any, stream_of: Callable[..., str], pattern: str, found: list[str]
+) -> None:
+    """All plain terms, none after a minus, one of those after a question mark; on whatever page they are."""
+    stream_of(running=6, lines=MESSAGES)
+    frozen_aws.advance(10)
+    assert messages(frozen_logs, filterPattern=pattern, PaginationConfig={"PageSize": 1}) == found
+    start = round(frozen_aws.now() * 1000)
+    assert messages(frozen_logs, filterPattern=pattern, startTime=start) == []
+
+
+@given(st.text())
+def test_any_text_is_a_pattern_or_refused(text: str) -> None:
+    """With a ValueError, which is answered as an invalid parameter; a quoted text is found as it is."""
+    with contextlib.suppress(ValueError):
+        FilterPattern.parse(text).matches(text)
+    quoted = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if text:
+        assert FilterPattern.parse(quoted).matches(f"x{text}y")
+        assert not FilterPattern.parse(f"-{quoted}").matches(f"x{text}y")
+
+
+def test_old_parameters_of_filter_log_events_change_nothing(
+    frozen_aws: LocalAws, frozen_logs: Any, stream_of: Callable[..., str]
+) -> None:
+    """Interleaved is always so, nothing is masked, and no stream is reported as searched."""
+    names = [stream_of(running=4, lines=["a", "b"]), stream_of(running=4, lines=["c", "d"])]
+    frozen_aws.advance(10)
+    asked: dict[str, Any] = {"logGroupName": GROUP, "logStreamNames": names}
+    plain = frozen_logs.filter_log_events(**asked)
+    for more in ({"interleaved": False}, {"interleaved": True}, {"unmask": True}):
+        answer = frozen_logs.filter_log_events(**asked, **more)
+        assert (answer["events"], answer["searchedLogStreams"]) == (plain["events"], [])
+    assert len(plain["events"]) == 4
 
 
 def test_a_token_of_get_log_events_must_be_one(frozen_logs: Any, stream_of: Callable[..., str]) -> None:
