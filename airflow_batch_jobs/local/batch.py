@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.local.limits import MOST_REASON_LENGTH, tag_problems, whole_number
+from airflow_batch_jobs.local.limits import stop_problems, tag_problems, whole_number
 from airflow_batch_jobs.local.listing import MOST_RESULTS, check_list_request, page, page_of_jobs, wanted
 from airflow_batch_jobs.local.wire import client_exception
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from random import Random
 
     from airflow_batch_jobs.local.call import Call, Operations
@@ -72,7 +72,7 @@ class Batch:
 
     def register_job_definition(self, call: Call) -> dict[str, Any]:
         """Add the next revision of a definition."""
-        definition = self._definitions.register(call.parameters)
+        definition = self._definitions.register(call.parameters, call.size_bytes)
         return {
             "jobDefinitionName": definition.name,
             "jobDefinitionArn": definition.arn,
@@ -89,16 +89,17 @@ class Batch:
         return {}
 
     def describe_job_definitions(self, call: Call) -> dict[str, Any]:
-        """Describe the definitions that are named, or those with a name and a status."""
-        references = call.parameters.get("jobDefinitions")
-        if references is None:
-            every = self._definitions.newest_first(
-                call.parameters.get("jobDefinitionName", ""), call.parameters.get("status", "")
-            )
-            shown, token = page(every, call.parameters, lambda definition: definition.place)
+        """Describe the definitions that are named, or those with a name and a status, the newest revisions first."""
+        request = call.parameters
+        references = request.get("jobDefinitions", [])
+        status = request.get("status", "")
+        if status not in {"", "ACTIVE", "INACTIVE"}:
+            raise client_exception(f"Job definition status {status} is not valid: ACTIVE or INACTIVE")
+        if not references:
+            every = self._definitions.newest_first(request.get("jobDefinitionName", ""), status)
+            shown, token = page(every, request, lambda definition: definition.place)
             return {"jobDefinitions": [one.describe() for one in shown], **token}
-        if len(references) > MOST_RESULTS:
-            raise client_exception(f"Maximum number of job definitions supported is {MOST_RESULTS}")
+        _check_alone("jobDefinitions", request)
         for reference in references:
             if ":" not in reference.rpartition("/")[2]:
                 raise client_exception(f"Job definition {reference} is not an ARN or name:revision")
@@ -112,10 +113,14 @@ class Batch:
 
     def describe_job_queues(self, call: Call) -> dict[str, Any]:
         """Describe all queues, or those that are named."""
-        references = call.parameters.get("jobQueues")
-        found = self._queues.all() if not references else [self._queues.find(one) for one in references]
-        shown, token = page((one for one in found if one), call.parameters, lambda queue: (queue.number,))
-        return {"jobQueues": [one.describe() for one in shown], **token}
+        request = call.parameters
+        references = request.get("jobQueues", [])
+        if not references:
+            shown, token = page(self._queues.all(), request, lambda queue: (queue.number,))
+            return {"jobQueues": [one.describe() for one in shown], **token}
+        _check_alone("jobQueues", request)
+        found = [self._queues.find(reference) for reference in references]
+        return {"jobQueues": [one.describe() for one in found if one]}
 
     def get_job_queue_snapshot(self, call: Call) -> dict[str, Any]:
         """Show the jobs that will start next."""
@@ -140,7 +145,7 @@ class Batch:
 
     def _known(self, ids: list[str], call: Call) -> Iterator[tuple[Job, int | None]]:
         for job_id in dict.fromkeys(ids):
-            job = self._jobs.find(job_id.rpartition("/")[2])
+            job = self._jobs.find(job_id)
             if job is None or not self._is_shown(job, call):
                 continue
             if call.changes.omit_share and self._chance.random() < call.changes.omit_share:
@@ -165,32 +170,34 @@ class Batch:
             rows = ((parent, node) for node in range(parent.node_count))
         is_wanted = wanted(request)
         shown, token = page_of_jobs(
-            (row for row in rows if is_wanted(row[0], row[0].status) and self._is_shown(row[0], call)),
+            (row for row in rows if is_wanted(row[0], row[0].status_of(row[1])) and self._is_shown(row[0], call)),
             request,
             _place,
         )
         return {"jobSummaryList": [self._describer.summary(job, node) for job, node in shown], **token}
 
     def cancel_job(self, call: Call) -> dict[str, Any]:
-        """Cancel a job that has not begun to start."""
-        self._lifecycle.cancel(self._get(call.parameters["jobId"]), _reason(call))
+        """Cancel a job that has not begun to start; an id that is not known counts as done."""
+        for job in self._to_stop([call.parameters["jobId"]], call):
+            self._lifecycle.cancel(job, call.parameters["reason"])
         return {}
 
     def cancel_jobs(self, call: Call) -> dict[str, Any]:
         """Cancel several jobs."""
-        for job in self._stoppable(call):
-            self._lifecycle.cancel(job, _reason(call))
+        for job in self._to_stop(call.parameters["jobs"], call):
+            self._lifecycle.cancel(job, call.parameters["reason"])
         return {"successful": call.parameters["jobs"], "errors": []}
 
     def terminate_job(self, call: Call) -> dict[str, Any]:
-        """End a job, whatever its state."""
-        self._lifecycle.terminate(self._get(call.parameters["jobId"]), _reason(call))
+        """End a job, whatever its state; an id that is not known counts as done."""
+        for job in self._to_stop([call.parameters["jobId"]], call):
+            self._lifecycle.terminate(job, call.parameters["reason"])
         return {}
 
     def terminate_jobs(self, call: Call) -> dict[str, Any]:
         """End several jobs."""
-        for job in self._stoppable(call):
-            self._lifecycle.terminate(job, _reason(call))
+        for job in self._to_stop(call.parameters["jobs"], call):
+            self._lifecycle.terminate(job, call.parameters["reason"])
         return {"successful": call.parameters["jobs"], "errors": []}
 
     def tag_resource(self, call: Call) -> dict[str, Any]:
@@ -222,23 +229,22 @@ class Batch:
             raise client_exception(f"Job {job_id} not found")
         return job
 
-    def _stoppable(self, call: Call) -> Iterator[Job]:
-        ids = call.parameters["jobs"]
+    def _to_stop(self, ids: list[str], call: Call) -> list[Job]:
+        """Return the jobs that a call stops: those that are known. A node has no end of its own to be told."""
         if len(ids) > _MOST_STOPPED:
             raise client_exception(f"Maximum number of jobs supported is {_MOST_STOPPED}")
-        return (job for job in map(self._jobs.find, ids) if job)
+        for problem in stop_problems(ids, call.parameters["reason"]):
+            raise client_exception(problem)
+        return [job for job in (self._jobs.find(job_id) for job_id in ids if "#" not in job_id) if job]
 
     def _tags(self, call: Call) -> dict[str, str]:
         """Return the tags of the resource that a call names, to be changed in place."""
         arn = call.parameters["resourceArn"]
-        kind, _, name = (
-            arn.rpartition(":")[2].partition("/") if ":job/" in arn or ":job-queue/" in arn else ("", "", "")
-        )
-        if kind == "job":
-            job = self._get(name)
+        job = self._jobs.find(arn.rpartition("/")[2])
+        if job and job.arn == arn and job.parent is None:
             job.written = None
             return job.tags
-        found = self._queues.find(arn) if kind == "job-queue" else self._definitions.find(arn)
+        found = (self._queues.find(arn) or self._definitions.find(arn)) if arn.startswith("arn:") else None
         if found is None:
             raise client_exception(f"Resource {arn} not found")
         return found.tags
@@ -252,8 +258,14 @@ def _place(row: tuple[Job, int | None]) -> Place:
     return (-job.number,) if job.index is None else (job.index,)
 
 
-def _reason(call: Call) -> str:
-    reason = str(call.parameters["reason"])
-    if len(reason) > MOST_REASON_LENGTH:
-        raise client_exception(f"Reason must have at most {MOST_REASON_LENGTH} characters")
-    return reason
+def _check_alone(key: str, request: Mapping[str, Any]) -> None:
+    """Refuse more than a hundred names, and names beside other parameters."""
+    for other in ("jobDefinitionName", "maxResults", "nextToken", "status"):
+        if other in request:
+            raise client_exception(f"{_title(key)} and {_title(other)} cannot both be set")
+    if len(request[key]) > MOST_RESULTS:
+        raise client_exception(f"Maximum number of {key} supported is {MOST_RESULTS}")
+
+
+def _title(key: str) -> str:
+    return key[:1].upper() + key[1:]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.local.wire import client_exception
+from airflow_batch_jobs.local.node_ranges import narrowest
+from airflow_batch_jobs.local.shapes import container_name, pod_container_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +30,8 @@ class Container:
         log_group: The group of its log stream; empty if it has none in CloudWatch.
         log_prefix: What the log stream's name begins with.
         properties: Its container properties with the overrides, as DescribeJobs shows them.
+        task: What is said of all containers of its task.
+        override_length: How many characters of overrides it brings to its task.
     """
 
     name: str
@@ -38,6 +42,8 @@ class Container:
     log_group: str
     log_prefix: str
     properties: Mapping[str, Any]
+    task: Mapping[str, Any] = field(default_factory=dict)
+    override_length: int = 0
 
 
 def containers_of(definition: Definition, request: Mapping[str, Any]) -> tuple[Container, ...]:
@@ -45,18 +51,14 @@ def containers_of(definition: Definition, request: Mapping[str, Any]) -> tuple[C
 
     Args:
         definition: The revision it runs.
-        request: The parameters of SubmitJob.
-
-    Raises:
-        ServiceError: The overrides are not for this kind of definition.
+        request: The parameters of SubmitJob, which have been checked.
     """
     values = {**definition.request.get("parameters", {}), **request.get("parameters", {})}
     properties = definition.request
-    _check_overrides(properties, request)
     if "nodeProperties" in properties:
         return tuple(_nodes(definition, request, values))
     if "eksProperties" in properties:
-        return tuple(_pod(properties["eksProperties"], request, values))
+        return tuple(_pod(properties["eksProperties"]["podProperties"], request, values))
     return tuple(_task(definition, properties, request, values, node=None))
 
 
@@ -64,20 +66,6 @@ def node_count(definition: Definition, request: Mapping[str, Any]) -> int:
     """Return how many nodes a job has; 0 if it is not a multi-node one."""
     nodes = definition.request.get("nodeProperties", {})
     return int(request.get("nodeOverrides", {}).get("numNodes") or nodes.get("numNodes", 0))
-
-
-_OVERRIDES = {
-    "containerOverrides": "containerProperties",
-    "nodeOverrides": "nodeProperties",
-    "ecsPropertiesOverride": "ecsProperties",
-    "eksPropertiesOverride": "eksProperties",
-}
-
-
-def _check_overrides(properties: Mapping[str, Any], request: Mapping[str, Any]) -> None:
-    for override, kind in _OVERRIDES.items():
-        if request.get(override) and kind not in properties:
-            raise client_exception(f"{override} can only be given for a job definition with {kind}")
 
 
 def _task(
@@ -93,11 +81,17 @@ def _task(
     if single:
         yield _container(definition, "", single, request.get("containerOverrides", {}), values, node=node)
         return
-    overridden = request.get("ecsPropertiesOverride", {}).get("taskProperties", [{}])
-    by_name = {one.get("name"): one for one in overridden[0].get("containers", [])} if overridden else {}
-    for number, task in enumerate(properties.get("ecsProperties", {}).get("taskProperties", [{}])[0]["containers"]):
-        name = task.get("name") or f"container{number}"
-        yield _container(definition, name, task, by_name.get(name, {}), values, node=node)
+    by_name = {
+        one.get("name"): one
+        for task in request.get("ecsPropertiesOverride", {}).get("taskProperties", [])
+        for one in task.get("containers", [])
+    }
+    [task] = properties["ecsProperties"]["taskProperties"]
+    of_task = {key: value for key, value in task.items() if key != "containers"}
+    for number, one in enumerate(task["containers"]):
+        name = container_name(one, number)
+        container = _container(definition, name, one, by_name.get(name, {}), values, node=node)
+        yield replace(container, task=of_task)
 
 
 def _container(
@@ -109,15 +103,11 @@ def _container(
     *,
     node: int | None,
 ) -> Container:
-    merged = dict(properties)
-    for key in ("command", "vcpus", "memory", "instanceType"):
-        if override.get(key) is not None:
-            merged[key] = override[key]
+    merged = {**properties, **_overridden(properties, override)}
+    for kind, key in (("VCPU", "vcpus"), ("MEMORY", "memory")):
+        if any(one["type"] == kind for one in override.get("resourceRequirements", ())):
+            merged.pop(key, None)
     merged["command"] = _filled(merged.get("command", ()), values)
-    merged["environment"] = _merged(properties.get("environment", ()), override.get("environment", ()), "name")
-    merged["resourceRequirements"] = _merged(
-        properties.get("resourceRequirements", ()), override.get("resourceRequirements", ()), "type"
-    )
     logging = properties.get("logConfiguration", {"logDriver": "awslogs"})
     options = logging.get("options", {})
     prefix = options.get("awslogs-stream-prefix", definition.name)
@@ -130,43 +120,55 @@ def _container(
         log_group=options.get("awslogs-group", DEFAULT_LOG_GROUP) if logging["logDriver"] == "awslogs" else "",
         log_prefix=f"{prefix}/{name or 'default'}",
         properties=merged,
+        override_length=_override_length(merged["command"], properties, override),
     )
+
+
+def _overridden(properties: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an override makes of a container's properties.
+
+    `vcpus` and `memory` override only themselves: they have no effect beside the definition's resourceRequirements.
+    """
+    changed: dict[str, Any] = {
+        key: override[key]
+        for key in ("command", "vcpus", "memory", "instanceType")
+        if key in override and (key not in {"vcpus", "memory"} or key in properties)
+    }
+    for key, name in (("environment", "name"), ("resourceRequirements", "type")):
+        changed[key] = _merged(properties.get(key, ()), override.get(key, ()), name)
+    return changed
+
+
+def _override_length(command: list[str], properties: Mapping[str, Any], override: Mapping[str, Any]) -> int:
+    """Return how many characters of overrides Batch sends to ECS for a container: JSON, parameters filled in."""
+    sent: dict[str, Any] = {}
+    if "command" in override or command != list(properties.get("command", ())):
+        sent["command"] = command
+    if override.get("environment"):
+        sent["environment"] = override["environment"]
+    return len(json.dumps(sent, ensure_ascii=False, separators=(",", ":"))) if sent else 0
 
 
 def _nodes(definition: Definition, request: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[Container]:
     count = node_count(definition, request)
     overrides = request.get("nodeOverrides", {}).get("nodePropertyOverrides", [])
-    ranges = definition.request["nodeProperties"]["nodeRangeProperties"]
-    main_node = definition.request["nodeProperties"]["mainNode"]
+    nodes = definition.request["nodeProperties"]
     for node in range(count):
-        mine = [one for one in ranges if _covers(one["targetNodes"], node, count)]
-        if not mine:
-            raise client_exception(f"No node range covers node {node}")
-        own_overrides = [one for one in overrides if _covers(one["targetNodes"], node, count)]
-        override = own_overrides[-1] if own_overrides else {}
-        for container in _task(definition, mine[-1], override, values, node=node):
-            yield container if node == main_node else replace(container, is_essential=False)
+        group = narrowest(nodes["nodeRangeProperties"], node, count)
+        override = narrowest(overrides, node, count)
+        for container in _task(definition, group, override, values, node=node):
+            yield container if node == nodes["mainNode"] else replace(container, is_essential=False)
 
 
-def _covers(targets: str, node: int, count: int) -> bool:
-    """Tell whether a node is in a range such as `0:3`, `2:`, `:1` or `4`."""
-    first, colon, last = targets.partition(":")
-    if not colon:
-        return node == int(first)
-    return int(first or 0) <= node <= int(last or count - 1)
-
-
-def _pod(properties: Mapping[str, Any], request: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[Container]:
+def _pod(pod: Mapping[str, Any], request: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[Container]:
     overridden = request.get("eksPropertiesOverride", {}).get("podProperties", {}).get("containers", [])
     by_name = {one.get("name"): one for one in overridden}
-    containers = properties.get("podProperties", {}).get("containers", [])
-    for number, one in enumerate(containers):
-        name = one.get("name") or f"container{number}"
-        override = by_name.get(one.get("name"), overridden[0] if len(containers) == len(overridden) == 1 else {})
+    containers = pod["containers"]
+    for one in containers:
+        name = pod_container_name(one)
+        override = by_name.get(name, overridden[0] if len(containers) == len(overridden) == 1 else {})
         merged = {**one, "name": name}
-        for key in ("image", "command", "args", "resources"):
-            if override.get(key) is not None:
-                merged[key] = override[key]
+        merged |= {key: override[key] for key in ("image", "command", "args", "resources") if key in override}
         merged["command"] = _filled(merged.get("command", ()), values)
         merged["args"] = _filled(merged.get("args", ()), values)
         merged["env"] = _merged(one.get("env", ()), override.get("env", ()), "name")

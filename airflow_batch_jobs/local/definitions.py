@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.local.limits import check_common, check_name, whole_number
+from airflow_batch_jobs.local.limits import MOST_DEFINITION_BYTES, check_common, check_name, check_size, whole_number
+from airflow_batch_jobs.local.properties import property_problems
+from airflow_batch_jobs.local.shapes import told_definition
 from airflow_batch_jobs.local.wire import client_exception
 
 if TYPE_CHECKING:
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.local.account import Account
     from airflow_batch_jobs.local.pages import Place
-
-_KINDS = ("containerProperties", "nodeProperties", "ecsProperties", "eksProperties")
 
 
 @dataclass(slots=True, eq=False)
@@ -25,7 +25,7 @@ class Definition:
         name: Its name.
         revision: From 1.
         arn: Its ARN, with the revision.
-        request: What RegisterJobDefinition was given.
+        request: What RegisterJobDefinition was given, with what AWS adds to it.
         tags: Its tags, which TagResource changes.
         is_active: False after DeregisterJobDefinition.
     """
@@ -66,25 +66,31 @@ class Definitions:
         self._account = account
         self._revisions: dict[str, list[Definition]] = {}
 
-    def register(self, request: Mapping[str, Any]) -> Definition:
+    def register(self, request: Mapping[str, Any], size_bytes: int = 0) -> Definition:
         """Add the next revision of a definition.
+
+        Args:
+            request: The parameters of RegisterJobDefinition.
+            size_bytes: The size of the request's body.
 
         Raises:
             ServiceError: The definition is not valid.
         """
         name = request["jobDefinitionName"]
         check_name(name, "Job definition name")
+        check_size(size_bytes, MOST_DEFINITION_BYTES, "Job definition")
         check_common(request)
-        _check_properties(request)
+        for problem in property_problems(request):
+            raise client_exception(problem)
         revisions = self._revisions.setdefault(name, [])
         revision = len(revisions) + 1
         arn = self._account.arn(f"job-definition/{name}:{revision}")
-        revisions.append(Definition(name, revision, arn, request, dict(request.get("tags", {}))))
+        revisions.append(Definition(name, revision, arn, told_definition(request), dict(request.get("tags", {}))))
         return revisions[-1]
 
     def find(self, reference: str) -> Definition | None:
         """Return the revision named by an ARN or `name:revision`; without a revision, the newest ACTIVE one."""
-        name, _, revision = reference.rpartition("job-definition/")[2].partition(":")
+        name, _, revision = reference.removeprefix(self._account.arn("job-definition/")).partition(":")
         revisions = self._revisions.get(name, [])
         if not revision:
             return next((one for one in reversed(revisions) if one.is_active), None)
@@ -108,27 +114,3 @@ class Definitions:
             for definition in reversed(self._revisions.get(one_name, [])):
                 if not status or definition.is_active == (status == "ACTIVE"):
                     yield definition
-
-
-def _check_properties(request: Mapping[str, Any]) -> None:
-    kind = request["type"]
-    if kind not in {"container", "multinode"}:
-        raise client_exception(f"Job definition type {kind} is not valid: container or multinode")
-    given = [key for key in _KINDS if key in request]
-    if len(given) != 1 or (kind == "multinode") != (given == ["nodeProperties"]):
-        raise client_exception(f"A job definition of type {kind} needs exactly one of its properties, not {given}")
-    if "containerProperties" in request:
-        _check_container(request["containerProperties"])
-
-
-def _check_container(container: Mapping[str, Any]) -> None:
-    if not container.get("image"):
-        raise client_exception("Container properties must contain an image")
-    for variable in container.get("environment", []):
-        if variable.get("name", "").startswith("AWS_BATCH"):
-            raise client_exception(f"Environment variable {variable['name']} uses the reserved prefix AWS_BATCH")
-    required = {item["type"] for item in container.get("resourceRequirements", [])}
-    required |= {key.upper().removesuffix("S") for key in ("vcpus", "memory") if container.get(key)}
-    for resource in ("VCPU", "MEMORY"):
-        if resource not in required:
-            raise client_exception(f"Container properties must contain a resource requirement of type {resource}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.local.shapes import EMPTY_CONTAINER, is_on_fargate
 from airflow_batch_jobs.local.wire import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from airflow_batch_jobs.local.account import Account
     from airflow_batch_jobs.local.jobs import Attempt, Job, Part
@@ -45,7 +46,9 @@ class Describer:
         request, definition = job.request, job.definition.request
         detail = self._head(job, node)
         detail |= {
-            "attempts": [] if job.is_eks else [self._attempt(job, one, node) for one in job.past_attempts],
+            "isCancelled": job.is_cancelled,
+            "isTerminated": job.is_terminated,
+            "attempts": [] if job.is_eks else [self._attempt(job, one, node) for one in _attempts_over(job, node)],
             "retryStrategy": job.retry_strategy,
             "dependsOn": request.get("dependsOn", []),
             "parameters": {**definition.get("parameters", {}), **request.get("parameters", {})},
@@ -59,16 +62,17 @@ class Describer:
                 detail[key] = request.get(key) or definition[key]
         if "schedulingPriorityOverride" in request:
             detail["schedulingPriority"] = request["schedulingPriorityOverride"]
-        if "shareIdentifier" in request:
-            detail["shareIdentifier"] = request["shareIdentifier"]
         return detail | self._containers(job, node) | _family(job, node)
 
     def summary(self, job: Job, node: int | None = None) -> dict[str, Any]:
         """Return a job as ListJobs shows it."""
         summary = self._head(job, node)
         del summary["jobQueue"]
-        attempt = _latest(job)
-        part = attempt.parts_of(node)[0] if attempt else None
+        # The model: "This field is only present when the value is true."
+        summary |= {"isCancelled": True} if job.is_cancelled else {}
+        summary |= {"isTerminated": True} if job.is_terminated else {}
+        attempt = job.latest_attempt
+        part = _deciding(attempt.parts_of(_shown_node(job, node))) if attempt else None
         if part and part.exit_code is not None:
             summary["container"] = {"exitCode": part.exit_code} | ({"reason": part.reason} if part.reason else {})
         if job.array_size:
@@ -87,34 +91,33 @@ class Describer:
             "jobName": job.name,
             "jobQueue": job.queue_arn,
             "jobDefinition": job.definition.arn,
-            "status": job.status.value,
+            "status": job.status_of(node).value,
             "createdAt": job.created_at,
-            "isCancelled": job.is_cancelled,
-            "isTerminated": job.is_terminated,
         }
-        if job.status_reason:
-            head["statusReason"] = job.status_reason
-        if job.started_at is not None:
-            head["startedAt"] = job.started_at
-        if job.stopped_at is not None:
-            head["stoppedAt"] = job.stopped_at
-        return head
+        if "shareIdentifier" in job.request:
+            head["shareIdentifier"] = job.request["shareIdentifier"]
+        shown = {"statusReason": job.status_reason, "startedAt": job.started_at, "stoppedAt": job.stopped_at}
+        if node is not None and job.latest_attempt and not job.status.is_waiting:
+            shown = _end_of_node(job, job.latest_attempt.parts_of(node), job.status_reason)
+        return head | {key: value for key, value in shown.items() if value}
 
     def _attempt(self, job: Job, attempt: Attempt, node: int | None) -> dict[str, Any]:
-        shown: dict[str, Any] = {"statusReason": attempt.status_reason}
-        if attempt.started_at is not None:
-            shown["startedAt"] = attempt.started_at
-        if attempt.stopped_at is not None:
-            shown["stoppedAt"] = attempt.stopped_at
-        parts = attempt.parts_of(node)
-        if job.node_count and node is None:
+        parts = attempt.parts_of(_shown_node(job, node))
+        times = {
+            "statusReason": attempt.status_reason,
+            "startedAt": attempt.started_at,
+            "stoppedAt": attempt.stopped_at,
+        }
+        if node is not None:
+            times = _end_of_node(job, parts, attempt.status_reason)
+        shown: dict[str, Any] = {key: value for key, value in times.items() if value}
+        if parts[0].container.name:
             shown["container"] = {}
-        elif parts[0].container.name:
-            shown["container"] = {}
-            task = {"taskArn": self._task_arn(parts[0]), "containers": [_named_end(part) for part in parts]}
-            shown["taskProperties"] = [task]
+            shown["taskProperties"] = [
+                {**self._task(job, parts[0]), "containers": [_named_end(part) for part in parts]}
+            ]
         else:
-            shown["container"] = {"taskArn": self._task_arn(parts[0]), **_end(parts[0])}
+            shown["container"] = {**self._task(job, parts[0]), **_end(parts[0])}
         return shown
 
     def _containers(self, job: Job, node: int | None) -> dict[str, Any]:
@@ -122,7 +125,7 @@ class Describer:
         if job.node_count and node is None:
             return {}
         containers = [one for one in job.containers if one.node == node]
-        attempt = _latest(job)
+        attempt = job.latest_attempt
         parts: list[Part | None] = list(attempt.parts_of(node)) if attempt else [None] * len(containers)
         shown = [
             {**container.properties, **(_end(part) if part else {})}
@@ -135,40 +138,54 @@ class Describer:
             if attempt:
                 pod |= {"podName": _pod_name(attempt), "nodeName": "local"}
             return {"eksProperties": {"podProperties": pod}}
+        task = self._task(job, parts[0]) if parts[0] else {}
         if containers[0].name:
-            properties = job.definition.request.get("ecsProperties", {}).get("taskProperties", [{}])[0]
-            task = {**properties, "containers": shown}
-            if parts[0]:
-                task["taskArn"] = self._task_arn(parts[0])
-            return {"ecsProperties": {"taskProperties": [task]}}
-        container = {**_EMPTY_CONTAINER, **shown[0]}
-        if parts[0]:
-            container["taskArn"] = self._task_arn(parts[0])
-            container["containerInstanceArn"] = self._account.arn("container-instance/local/local", "ecs")
-        return {"container": container}
+            properties = containers[0].task
+            return {"ecsProperties": {"taskProperties": [{**properties, "containers": shown, **task}]}}
+        return {"container": {**EMPTY_CONTAINER, "networkInterfaces": [], **shown[0], **task}}
 
-    def _task_arn(self, part: Part) -> str:
-        return self._account.arn(f"task/local/{part.task_id}", "ecs")
+    def _task(self, job: Job, part: Part) -> dict[str, str]:
+        """Return the ECS task of a part, and on EC2 the container instance that it ran on."""
+        task = {"taskArn": self._account.arn(f"task/local/{part.task_id}", "ecs")}
+        if not is_on_fargate(job.definition.request):
+            task["containerInstanceArn"] = self._account.arn("container-instance/local/local", "ecs")
+        return task
 
 
-#: Lists that AWS shows for every container, even if they are empty.
-_EMPTY_CONTAINER: dict[str, list[Any]] = {
-    key: []
-    for key in (
-        "command",
-        "environment",
-        "mountPoints",
-        "networkInterfaces",
-        "resourceRequirements",
-        "secrets",
-        "ulimits",
-        "volumes",
-    )
-}
+def _shown_node(job: Job, node: int | None) -> int | None:
+    """Return whose containers are shown: a multi-node job tells its main node's ends as its own."""
+    return job.main if node is None else node
 
 
-def _latest(job: Job) -> Attempt | None:
-    return job.attempt or (job.past_attempts[-1] if job.past_attempts else None)
+def _attempts_over(job: Job, node: int | None) -> list[Attempt]:
+    """Return the attempts that are over; for a node, also the current one if the node's part of it is."""
+    current = job.attempt
+    if node is not None and current and all(part.has_ended for part in current.parts_of(node)):
+        return [*job.past_attempts, current]
+    return job.past_attempts
+
+
+def _deciding(parts: Sequence[Part]) -> Part:
+    """Return the part whose end is told as that of all: one that failed, or else the first."""
+    return next((part for part in parts if part.has_ended and part.has_failed), parts[0])
+
+
+def _end_of_node(job: Job, parts: Sequence[Part], reason: str) -> dict[str, Any]:
+    """Return when a node's containers ran, and the reason of their end; the job's, if they run or the job was stopped.
+
+    Args:
+        job: The node's job.
+        parts: The node's containers.
+        reason: The reason of the job.
+    """
+    ends = [part.stopped_at for part in parts if part.stopped_at]
+    is_over = len(ends) == len(parts)
+    has_own_reason = is_over and not job.is_terminated and not job.has_timed_out
+    return {
+        "statusReason": _deciding(parts).status_reason if has_own_reason else reason,
+        "startedAt": min((part.started_at for part in parts if part.started_at), default=None),
+        "stoppedAt": max(ends) if is_over else None,
+    }
 
 
 def _end(part: Part) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.status import FINAL, JobStatus
+from airflow_batch_jobs.local.shapes import told_strategy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,23 +22,37 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """One container of one attempt.
+    """One container of one attempt; times in milliseconds since the epoch.
 
     Attributes:
         container: What runs in it.
         task_id: The id of the ECS task it belongs to.
         log_stream: The name of its log stream; empty before it runs, and if it has none.
+        started_at: When it began to run; None before, and if it never does.
+        stopped_at: When it ended.
         exit_code: The container's exit code; None while it runs, and if it never started.
         reason: Why it could not start or run.
-        has_ended: Whether it has ended.
+        status_reason: How it ended.
     """
 
     container: Container
     task_id: str
     log_stream: str = ""
+    started_at: int | None = None
+    stopped_at: int | None = None
     exit_code: int | None = None
     reason: str = ""
-    has_ended: bool = False
+    status_reason: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended."""
+        return self.stopped_at is not None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its end is a failure of its node."""
+        return self.container.properties.get("essential", True) and self.exit_code != 0
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +63,7 @@ class Attempt:
         number: From 1.
         parts: What runs in it.
         decided_by: The first essential part to end: its exit code is the attempt's.
+        is_begun: Whether its parts were told to start.
         is_stopping: Whether its parts were told to end.
     """
 
@@ -57,6 +73,7 @@ class Attempt:
     stopped_at: int | None = None
     status_reason: str = ""
     decided_by: Part | None = None
+    is_begun: bool = False
     is_stopping: bool = False
 
     @property
@@ -76,6 +93,7 @@ class Job:
     Attributes:
         request: The parameters of SubmitJob.
         number: Its number among all jobs, in the order of their submits.
+        flaw: Why it will fail instead of starting; empty if it will not.
         script: The timetable it follows; None if it runs processes.
         parent: The array job that it is a child of, at `index`.
         node_count: How many nodes it has; 0 if it is not a multi-node job.
@@ -97,6 +115,7 @@ class Job:
     tags: dict[str, str]
     created_at: int
     number: int = 0
+    flaw: str = ""
     script: Script | None = None
     parent: Job | None = None
     index: int | None = None
@@ -132,6 +151,29 @@ class Job:
         return int(self.definition.request["nodeProperties"]["mainNode"])
 
     @property
+    def main(self) -> int | None:
+        """The main node of a multi-node job; None for any other job, whose containers are on no node."""
+        return self.main_node if self.node_count else None
+
+    @property
+    def latest_attempt(self) -> Attempt | None:
+        """The current attempt, or else the last one; None before the first."""
+        return self.attempt or (self.past_attempts[-1] if self.past_attempts else None)
+
+    def status_of(self, node: int | None) -> JobStatus:
+        """Return the status of a node, or of the job if node is None.
+
+        A node waits as its job does; from then on its own containers decide, whatever the main node does.
+        """
+        attempt = self.latest_attempt
+        if node is None or attempt is None or self.status.is_waiting:
+            return self.status
+        parts = attempt.parts_of(node)
+        if all(part.has_ended for part in parts):
+            return JobStatus.FAILED if any(part.has_failed for part in parts) else JobStatus.SUCCEEDED
+        return JobStatus.RUNNING if any(part.started_at for part in parts) else JobStatus.STARTING
+
+    @property
     def open_children(self) -> int:
         """How many children have not ended yet."""
         return len(self.children) - sum(self.children_in.get(status, 0) for status in FINAL)
@@ -151,9 +193,7 @@ class Job:
     def retry_strategy(self) -> Mapping[str, Any]:
         """How often it is tried, and after which ends it is tried again."""
         given = self.request.get("retryStrategy") or self.definition.request.get("retryStrategy")
-        if given:
-            return {"attempts": 1, **given}
-        return {"attempts": len(self.script.attempts) if self.script else 1}
+        return told_strategy(given or {"attempts": len(self.script.attempts) if self.script else 1})
 
     @property
     def all_attempts(self) -> list[Attempt]:

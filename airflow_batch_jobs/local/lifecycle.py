@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.local.dependencies import Dependencies
 from airflow_batch_jobs.local.jobs import Attempt, Job, Part, new_attempt
 from airflow_batch_jobs.local.retry import is_retried
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from airflow_batch_jobs.local.clock import Timeline
     from airflow_batch_jobs.local.jobs import Jobs
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
 EXITED = "Essential container in task exited"
 NOT_STARTED = "Task failed to start"
 TIMED_OUT = "Job attempt duration exceeded timeout"
+#: The reason of a container has at most this many characters.
+MOST_REASON_LENGTH = 255
 DEPENDENCY_FAILED = "Dependent Job failed"
 CHILD_FAILED = "Array Child Job failed"
 
 
 class Runner(Protocol):
-    """What runs an attempt's parts and reports the end of each to `Lifecycle.part_ended`."""
+    """What runs an attempt's parts, and tells `Lifecycle` which have `started`, and of each that it has ended."""
 
     def start(self, job: Job, attempt: Attempt) -> None:
-        """Start all parts."""
+        """Start all parts, the main node's first. A part that cannot start ends without having started."""
 
     def stop(self, job: Job, attempt: Attempt) -> None:
         """Ask the parts that are still running to end, and make sure that they do. Called once per attempt."""
@@ -69,12 +72,12 @@ class Lifecycle:
         self._free_slots = slots
         self._step_seconds = step_seconds
         self._line: OrderedDict[str, Job] = OrderedDict()
-        self._dependants: dict[str, list[Job]] = {}
+        self._dependencies = Dependencies(jobs)
 
     def submit(self, job: Job) -> None:
         """Begin a job's life."""
         self._jobs.add(job)
-        self._after_a_step(job, self._to_pending)
+        self._after_a_step(job, self._leave_submitted)
 
     def front_of_line(self, queue_arn: str) -> Iterator[Job]:
         """Yield a queue's jobs that are waiting for a slot, the next one first."""
@@ -88,7 +91,7 @@ class Lifecycle:
         self._stop(job, reason)
         for child in job.children:
             self.terminate(child, reason)
-        if job.attempt and job.attempt.started_at:
+        if job.attempt and job.attempt.is_begun:
             self._stop_attempt(job, job.attempt)
         elif not job.children:
             self._fail_soon(job)
@@ -102,6 +105,21 @@ class Lifecycle:
             self.cancel(child, reason)
         if not job.children and not job.waits_for:
             self._fail_soon(job)
+
+    def started(self, job: Job, attempt: Attempt, parts: Iterable[Part]) -> None:
+        """Note that parts of a job's attempt run now, and have a log stream; with the first ones the job is RUNNING."""
+        now = self._timeline.now_ms()
+        for part in parts:
+            part.started_at = now
+            if part.container.log_group:
+                part.log_stream = f"{part.container.log_prefix}/{part.task_id}"
+        if attempt.started_at is not None:
+            self._outside.on_change(job)
+            return
+        attempt.started_at = job.started_at = now
+        if job.timeout_seconds:
+            job.time_limit = self._timeline.after(job.timeout_seconds, lambda: self._time_out(job, attempt))
+        self._enter(job, JobStatus.RUNNING)
 
     def part_ended(
         self, job: Job, part: Part, exit_code: int | None, reason: str = "", status_reason: str = EXITED
@@ -118,7 +136,8 @@ class Lifecycle:
         attempt = job.attempt
         if attempt is None or part.has_ended:
             return
-        part.exit_code, part.reason, part.has_ended = exit_code, reason, True
+        part.exit_code, part.reason, part.status_reason = exit_code, reason[:MOST_REASON_LENGTH], status_reason
+        part.stopped_at = self._timeline.now_ms()
         if attempt.decided_by is None and part.container.is_essential:
             attempt.decided_by = part
             attempt.status_reason = status_reason
@@ -162,20 +181,19 @@ class Lifecycle:
             job.timer.cancel()
         job.timer = self._timeline.after(seconds, step)
 
-    def _to_pending(self, job: Job) -> None:
+    def _leave_submitted(self, job: Job) -> None:
+        """Look at a job: PENDING is for those that wait for others, and for the parents of arrays."""
+        if not job.array_size and self._dependencies.are_met(job):
+            self._to_runnable(job)
+            return
         self._enter(job, JobStatus.PENDING)
         self._wait_for_dependencies(job)
 
     def _wait_for_dependencies(self, job: Job) -> None:
-        for job_id in _dependencies(job):
-            # An array that ended before it had children stands for them.
-            other = self._jobs.find(job_id) or self._jobs.find(job_id.partition(":")[0])
-            if other and other.status is JobStatus.FAILED:
-                self._fail_soon(job, DEPENDENCY_FAILED)
-                return
-            if other and not other.status.is_final:
-                job.waits_for |= {job_id}
-                self._dependants.setdefault(job_id, []).append(job)
+        if self._dependencies.have_failed(job):
+            self._fail_soon(job, DEPENDENCY_FAILED)
+            return
+        self._dependencies.wait(job)
         if not job.waits_for:
             self._after_a_step(job, self._dependencies_met)
 
@@ -221,11 +239,14 @@ class Lifecycle:
             self._fill_slots()
 
     def _to_starting(self, job: Job) -> None:
+        if job.flaw:
+            self._finish(job, JobStatus.FAILED, job.flaw)
+            return
         job.attempt = new_attempt(job)
         self._enter(job, JobStatus.STARTING)
-        self._after_a_step(job, self._to_running)
+        self._after_a_step(job, self._start)
 
-    def _to_running(self, job: Job) -> None:
+    def _start(self, job: Job) -> None:
         attempt = job.attempt
         if attempt is None:
             return
@@ -234,13 +255,7 @@ class Lifecycle:
             for part in attempt.parts:
                 self.part_ended(job, part, scripted.exit_code, scripted.reason, NOT_STARTED)
             return
-        attempt.started_at = job.started_at = self._timeline.now_ms()
-        for part in attempt.parts:
-            if part.container.log_group:
-                part.log_stream = f"{part.container.log_prefix}/{part.task_id}"
-        if job.timeout_seconds:
-            job.time_limit = self._timeline.after(job.timeout_seconds, lambda: self._time_out(job, attempt))
-        self._enter(job, JobStatus.RUNNING)
+        attempt.is_begun = True
         self._outside.runner_of(job).start(job, attempt)
 
     def _time_out(self, job: Job, attempt: Attempt) -> None:
@@ -290,8 +305,7 @@ class Lifecycle:
             self._finish(parent, JobStatus.SUCCEEDED)
 
     def _tell_dependants(self, job_id: str, status: JobStatus) -> None:
-        for dependant in self._dependants.pop(job_id, []):
-            dependant.waits_for -= {job_id}
+        for dependant in self._dependencies.ended(job_id):
             if dependant.timer or dependant.status.is_final:
                 continue
             if status is JobStatus.FAILED:
@@ -302,16 +316,3 @@ class Lifecycle:
 
 #: The states whose length a script sets.
 _PASSED = frozenset({JobStatus.SUBMITTED, JobStatus.PENDING, JobStatus.RUNNABLE, JobStatus.STARTING})
-
-
-def _dependencies(job: Job) -> Iterator[str]:
-    """Yield the ids of the jobs that have to succeed before a job runs."""
-    for dependency in job.request.get("dependsOn", []):
-        kind, job_id = dependency.get("type"), dependency.get("jobId", "")
-        if job.parent is None:
-            if job_id and kind != "N_TO_N":
-                yield job_id
-        elif kind == "N_TO_N":
-            yield f"{job_id}:{job.index}"
-        elif kind == "SEQUENTIAL" and job.index:
-            yield f"{job.parent.id}:{job.index - 1}"

@@ -8,19 +8,28 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs.local.wire import client_exception
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 _SHARE = re.compile(r"[0-9A-Za-z]{1,255}\*?")
+#: What the service model says that the conditions of evaluateOnExit are made of.
+_CONDITIONS = {
+    "onStatusReason": re.compile(r"[0-9A-Za-z.:\s]*\*?"),
+    "onReason": re.compile(r"[0-9A-Za-z.:\s]*\*?"),
+    "onExitCode": re.compile(r"[0-9]*\*?"),
+}
 _DIGITS = re.compile("[0-9]{1,18}")
 _KIBIBYTE = 1024
 
 MOST_ARRAY_CHILDREN = 10_000
 MOST_ATTEMPTS = 10
+MOST_CONDITION_LENGTH = 512
 MOST_DEPENDENCIES = 20
 MOST_EXIT_RULES = 5
 MOST_PRIORITY = 9999
 MOST_REASON_LENGTH = 1024
+#: https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
+MOST_DEFINITION_BYTES = 24 * _KIBIBYTE
 MOST_REQUEST_BYTES = 30 * _KIBIBYTE
 MOST_TAGS = 50
 LEAST_TIMEOUT_SECONDS = 60
@@ -39,6 +48,17 @@ def check_name(name: str, what: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise client_exception(f"{what} should match valid pattern")
+
+
+def check_size(size_bytes: int, most_bytes: int, what: str) -> None:
+    """Refuse a request with a body that is too large.
+
+    Raises:
+        ServiceError: A ClientException.
+    """
+    if size_bytes > most_bytes:
+        most_kib, got_kib = most_bytes // _KIBIBYTE, -(-size_bytes // _KIBIBYTE)
+        raise client_exception(f"{what} size must be less than {most_kib} KiB, got {got_kib} KiB")
 
 
 def check_common(request: Mapping[str, Any]) -> None:
@@ -62,13 +82,23 @@ def check_submit(request: Mapping[str, Any], size_bytes: int) -> None:
         ServiceError: A ClientException.
     """
     check_name(request["jobName"], "Job name")
+    check_size(size_bytes, MOST_REQUEST_BYTES, "Job")
     check_common(request)
-    for problem in _submit_problems(request, size_bytes):
+    for problem in _submit_problems(request):
         raise client_exception(problem)
 
 
 def _common_problems(request: Mapping[str, Any]) -> Iterator[str]:
-    strategy = request.get("retryStrategy", {})
+    yield from _strategy_problems(request.get("retryStrategy", {}))
+    if request.get("timeout", {}).get("attemptDurationSeconds", LEAST_TIMEOUT_SECONDS) < LEAST_TIMEOUT_SECONDS:
+        yield f"Timeout attemptDurationSeconds must be at least {LEAST_TIMEOUT_SECONDS}"
+    for key in ("schedulingPriority", "schedulingPriorityOverride"):
+        if not 0 <= request.get(key, 0) <= MOST_PRIORITY:
+            yield f"{key} must be between 0 and {MOST_PRIORITY}"
+    yield from tag_problems(request.get("tags", {}))
+
+
+def _strategy_problems(strategy: Mapping[str, Any]) -> Iterator[str]:
     if not 1 <= strategy.get("attempts", 1) <= MOST_ATTEMPTS:
         yield f"Retry strategy attempts must be between 1 and {MOST_ATTEMPTS}"
     rules = strategy.get("evaluateOnExit", [])
@@ -77,14 +107,12 @@ def _common_problems(request: Mapping[str, Any]) -> Iterator[str]:
     if rules and "attempts" not in strategy:
         yield "evaluateOnExit needs attempts beside it"
     for rule in rules:
-        if not any(key.startswith("on") for key in rule):
+        given = rule.keys() & _CONDITIONS.keys()
+        if not given:
             yield "evaluateOnExit must specify at least one of onStatusReason, onReason and onExitCode"
-    if request.get("timeout", {}).get("attemptDurationSeconds", LEAST_TIMEOUT_SECONDS) < LEAST_TIMEOUT_SECONDS:
-        yield f"Timeout attemptDurationSeconds must be at least {LEAST_TIMEOUT_SECONDS}"
-    for key in ("schedulingPriority", "schedulingPriorityOverride"):
-        if not 0 <= request.get(key, 0) <= MOST_PRIORITY:
-            yield f"{key} must be between 0 and {MOST_PRIORITY}"
-    yield from tag_problems(request.get("tags", {}))
+        for key in given:
+            if not _CONDITIONS[key].fullmatch(rule[key]) or len(rule[key]) > MOST_CONDITION_LENGTH:
+                yield f"evaluateOnExit {key} should match valid pattern: {_CONDITIONS[key].pattern}"
 
 
 def tag_problems(tags: Mapping[str, str]) -> Iterator[str]:
@@ -95,15 +123,25 @@ def tag_problems(tags: Mapping[str, str]) -> Iterator[str]:
         yield "Tag keys starting with 'aws:' are reserved"
 
 
-def _submit_problems(request: Mapping[str, Any], size_bytes: int) -> Iterator[str]:
-    if size_bytes > MOST_REQUEST_BYTES:
-        yield f"Job submission exceeds the maximum payload size of {MOST_REQUEST_BYTES} bytes"
+def _submit_problems(request: Mapping[str, Any]) -> Iterator[str]:
     if "arrayProperties" in request and not 2 <= request["arrayProperties"].get("size", 0) <= MOST_ARRAY_CHILDREN:  # noqa: PLR2004 - AWS's limit
         yield f"Array size must be between 2 and {MOST_ARRAY_CHILDREN}"
     if len(request.get("dependsOn", [])) > MOST_DEPENDENCIES:
         yield f"A job can depend on at most {MOST_DEPENDENCIES} jobs"
     if "shareIdentifier" in request and not _SHARE.fullmatch(request["shareIdentifier"]):
         yield "shareIdentifier should match valid pattern"
-    for variable in request.get("containerOverrides", {}).get("environment", []):
+
+
+def environment_problems(variables: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what is wrong with the environment of a container, or with an override of it."""
+    for variable in variables:
         if variable.get("name", "").startswith("AWS_BATCH"):
             yield f"Environment variable {variable['name']} uses the reserved prefix AWS_BATCH"
+
+
+def stop_problems(job_ids: Iterable[str], reason: str) -> Iterator[str]:
+    """Yield what is wrong with a request that cancels or terminates jobs."""
+    if not all(job_ids):
+        yield "Job id must not be empty"
+    if not 1 <= len(reason) <= MOST_REASON_LENGTH:
+        yield f"Reason must have between 1 and {MOST_REASON_LENGTH} characters"

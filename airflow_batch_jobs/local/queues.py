@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.local.limits import check_name
+from airflow_batch_jobs.local.limits import MOST_PRIORITY, check_name, tag_problems
 from airflow_batch_jobs.local.wire import client_exception
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_batch_jobs.local.account import Account
+
+_MOST_ENVIRONMENTS = 3
+#: How long a job may be at the head of a queue before `jobStateTimeLimitActions` act.
+_LEAST_LIMIT_SECONDS, _MOST_LIMIT_SECONDS = 600, 86_400
 
 
 @dataclass(slots=True, eq=False)
@@ -72,15 +76,17 @@ class Queues:
         """
         name = request["jobQueueName"]
         check_name(name, "Job queue name")
+        for problem in _problems(request):
+            raise client_exception(problem)
         if name in self._queues:
-            raise client_exception(f"{self._queues[name].arn} already exists")
+            raise client_exception("Object already exists")
         arn = self._account.arn(f"job-queue/{name}")
         self._queues[name] = Queue(name, len(self._queues), arn, request, dict(request.get("tags", {})))
         return self._queues[name]
 
     def find(self, reference: str) -> Queue | None:
         """Return the queue with a name or an ARN; None if there is none."""
-        return self._queues.get(reference.rpartition("job-queue/")[2])
+        return self._queues.get(reference.removeprefix(self._account.arn("job-queue/")))
 
     def get(self, reference: str) -> Queue:
         """Return the queue with a name or an ARN.
@@ -96,3 +102,16 @@ class Queues:
     def all(self) -> list[Queue]:
         """Return all queues."""
         return list(self._queues.values())
+
+
+def _problems(request: Mapping[str, Any]) -> Iterator[str]:
+    yield from tag_problems(request.get("tags", {}))
+    if not 0 <= request.get("priority", 0) <= MOST_PRIORITY:
+        yield f"priority must be between 0 and {MOST_PRIORITY}"
+    if len(request.get("computeEnvironmentOrder", [])) > _MOST_ENVIRONMENTS:
+        yield f"A job queue can have at most {_MOST_ENVIRONMENTS} compute environments"
+    if "computeEnvironmentOrder" in request and "serviceEnvironmentOrder" in request:
+        yield "A job queue can't have both computeEnvironmentOrder and serviceEnvironmentOrder"
+    for action in request.get("jobStateTimeLimitActions", []):
+        if not _LEAST_LIMIT_SECONDS <= action["maxTimeSeconds"] <= _MOST_LIMIT_SECONDS:
+            yield f"maxTimeSeconds must be between {_LEAST_LIMIT_SECONDS} and {_MOST_LIMIT_SECONDS}"

@@ -16,7 +16,7 @@ def is_retried(strategy: Mapping[str, Any], attempt: Attempt) -> bool:
     The first condition that matches decides; if none matches, the job is tried again.
 
     Args:
-        strategy: A job's retryStrategy.
+        strategy: A job's retryStrategy, as AWS tells it.
         attempt: The attempt, which has ended.
     """
     if attempt.number >= strategy["attempts"]:
@@ -27,9 +27,9 @@ def is_retried(strategy: Mapping[str, Any], attempt: Attempt) -> bool:
         "onReason": part.reason,
         "onExitCode": "" if part.exit_code is None else str(part.exit_code),
     }
-    for rule in strategy.get("evaluateOnExit", []):
+    for rule in strategy["evaluateOnExit"]:
         if all(_matches(rule[key], said[key]) for key in said if key in rule):
-            return str(rule["action"]).upper() == "RETRY"
+            return bool(rule["action"] == "retry")
     return True
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.local.containers import containers_of, node_count
 from airflow_batch_jobs.local.jobs import Job, new_job_id
-from airflow_batch_jobs.local.limits import check_submit
+from airflow_batch_jobs.local.limits import MOST_TAGS, check_submit
+from airflow_batch_jobs.local.overrides import OVERRIDES, all_override_problems, result_problems
 from airflow_batch_jobs.local.wire import client_exception
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from airflow_batch_jobs.local.account import Account
     from airflow_batch_jobs.local.clock import Timeline
-    from airflow_batch_jobs.local.definitions import Definitions
+    from airflow_batch_jobs.local.containers import Container
+    from airflow_batch_jobs.local.definitions import Definition, Definitions
     from airflow_batch_jobs.local.jobs import Jobs
     from airflow_batch_jobs.local.queues import Queue, Queues
     from airflow_batch_jobs.local.scripted import Script
@@ -53,9 +56,14 @@ class Submitter:
         _check_queue(queue, request)
         definition = self._definitions.active(request["jobDefinition"])
         self._check_dependencies(request)
+        for problem in all_override_problems(definition, request):
+            raise client_exception(problem)
         nodes = node_count(definition, request)
         if nodes and "arrayProperties" in request:
             raise client_exception("A multi-node parallel job can not be an array job")
+        containers = containers_of(definition, request)
+        for problem in result_problems(definition, containers) if OVERRIDES & request.keys() else ():
+            raise client_exception(problem)
         job_id = new_job_id()
         return Job(
             id=job_id,
@@ -64,7 +72,8 @@ class Submitter:
             queue_arn=queue.arn,
             definition=definition,
             request=request,
-            containers=containers_of(definition, request),
+            containers=containers,
+            flaw=_flaw(definition, request, containers),
             tags=dict(request.get("tags", {})),
             created_at=self._timeline.now_ms(),
             script=self._script(definition.reference, request["jobName"], None),
@@ -82,6 +91,7 @@ class Submitter:
                 definition=parent.definition,
                 request=parent.request,
                 containers=parent.containers,
+                flaw=parent.flaw,
                 tags={},
                 created_at=self._timeline.now_ms(),
                 script=self._script(parent.definition.reference, parent.name, index),
@@ -99,7 +109,7 @@ class Submitter:
         size = request.get("arrayProperties", {}).get("size")
         for dependency in request.get("dependsOn", []):
             job_id, kind = dependency.get("jobId"), dependency.get("type")
-            if kind and not size:
+            if kind and not size and (kind == "N_TO_N" or not job_id):
                 raise client_exception(f"A dependency of type {kind} is for array jobs only")
             if not job_id and kind != "SEQUENTIAL":
                 raise client_exception("A dependency needs a jobId")
@@ -117,3 +127,20 @@ def _check_queue(queue: Queue, request: Mapping[str, Any]) -> None:
         raise client_exception(f"JobQueue {queue.name} needs a shareIdentifier")
     if not queue.is_fair_share and "shareIdentifier" in request:
         raise client_exception(f"JobQueue {queue.name} has no fair-share policy: shareIdentifier can not be given")
+
+
+def _flaw(definition: Definition, request: Mapping[str, Any], containers: Iterable[Container]) -> str:
+    """Return why AWS takes the request and then lets the job fail without an attempt; empty if it does not."""
+    lengths: Counter[int | None] = Counter()
+    for container in containers:
+        lengths[container.node] += container.override_length
+    if max(lengths.values(), default=0) > _MOST_OVERRIDE_LENGTH:
+        return f"Container Overrides length must be at most {_MOST_OVERRIDE_LENGTH}"
+    propagates = request.get("propagateTags", definition.request.get("propagateTags", False))
+    if propagates and len({**definition.tags, **request.get("tags", {})}) > MOST_TAGS:
+        return f"Number of tags propagated from the job and its definition cannot exceed {MOST_TAGS}"
+    return ""
+
+
+#: How many characters of overrides ECS takes for one task.
+_MOST_OVERRIDE_LENGTH = 8192

@@ -40,6 +40,7 @@ class Timetable:
             return
         scripted = job.script.attempt(attempt.number)
         seconds = job.script.running if scripted.running is None else scripted.running
+        self.lifecycle.started(job, attempt, attempt.parts)
         for part in attempt.parts:
             if part.log_stream:
                 self._open_stream(job, attempt, part, seconds)

@@ -182,7 +182,7 @@ def test_the_states_of_a_life(frozen_aws: LocalAws, frozen_job: BatchJob) -> Non
     """Each predicate is true in its own state."""
     frozen_job.submit("default")
     assert (frozen_job.is_submitted(), frozen_job.is_runnable(), frozen_job.is_running()) == (True, False, False)
-    frozen_aws.advance(2)
+    frozen_aws.advance(1)
     assert (frozen_job.is_submitted(), frozen_job.is_runnable(), frozen_job.is_running()) == (False, True, False)
     assert frozen_job.log_stream_name() is None
     assert frozen_job.log_stream_events() == []
@@ -193,7 +193,7 @@ def test_the_states_of_a_life(frozen_aws: LocalAws, frozen_job: BatchJob) -> Non
 def test_a_waiting_job_can_be_cancelled(frozen_aws: LocalAws, frozen_job: BatchJob) -> None:
     """The reason stays with the job."""
     frozen_job.submit("default")
-    frozen_aws.advance(2)
+    frozen_aws.advance(1)
     frozen_job.cancel("changed my mind")
     detail = frozen_job.wait()
     assert (detail.is_cancelled, detail.status_reason) == (True, "changed my mind")
@@ -240,7 +240,7 @@ def test_each_look_of_a_wait_can_be_shown(frozen_job: BatchJob) -> None:
     """A progress display gets the job at each look, the last one included."""
     frozen_job.submit("default")
     seen: list[JobStatus] = []
-    frozen_job.wait(poll_interval=3, on_look=lambda detail: seen.append(detail.status))
+    frozen_job.wait(poll_interval=2, on_look=lambda detail: seen.append(detail.status))
     assert seen[:2] == [JobStatus.SUBMITTED, JobStatus.STARTING]
     assert seen[-1] is JobStatus.SUCCEEDED
 

@@ -32,8 +32,14 @@ def _differences(value: Any, shape: Any, where: str) -> Iterator[str]:
     elif kind in {"list", "map"}:
         for item in value.values() if kind == "map" else value:
             yield from _differences(item, shape.value if kind == "map" else shape.member, f"{where}[]")
-    elif not isinstance(value, _SCALARS[kind]) or value not in shape.metadata.get("enum", [value]):
+    elif not isinstance(value, _SCALARS[kind]) or not _is_listed(value, shape):
         yield f"{where}: {value!r} is no {shape.name}"
+
+
+def _is_listed(value: Any, shape: Any) -> bool:
+    """Tell whether a value is one of its enumeration; AWS tells the actions of evaluateOnExit in lower case."""
+    shown = value.upper() if shape.name == "RetryAction" else value
+    return shown in shape.metadata.get("enum", [shown])
 
 
 def _hold_against_model(response_dict: dict[str, Any], operation_model: OperationModel, **_: Any) -> None:

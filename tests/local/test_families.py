@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,7 +106,7 @@ def test_a_job_waits_for_those_it_depends_on(frozen_aws: LocalAws) -> None:
     first, second = frozen_aws.submit("align:1", count=2)
     frozen_aws.script(definition="align", running=10)
     [last] = frozen_aws.submit("align:1", dependsOn=[{"jobId": first}, {"jobId": second}])
-    frozen_aws.advance(13)
+    frozen_aws.advance(12)
     assert frozen_aws.job(last)["status"] == "PENDING"
     frozen_aws.advance(2)
     assert statuses(frozen_aws, [first, second, last]) == ["SUCCEEDED", "SUCCEEDED", "RUNNABLE"]
@@ -249,17 +250,104 @@ def test_a_multi_node_job_ends_with_its_main_node(aws: LocalAws, batch: Any, log
     assert [node["nodeDetails"]["isMainNode"] for node in nodes] == [False, True, False]
     assert [node["container"]["exitCode"] for node in nodes] == [143, 0, 143]
     assert messages(logs, nodes[2]["attempts"][0]["container"]["logStreamName"]) == ["2 of 3"]
-    listed = batch.list_jobs(multiNodeJobId=job_id, jobStatus="SUCCEEDED")["jobSummaryList"]
-    assert [one["nodeProperties"]["nodeIndex"] for one in listed] == [0, 1, 2]
+    assert [node["status"] for node in nodes] == ["FAILED", "SUCCEEDED", "FAILED"]
+    listed = batch.list_jobs(multiNodeJobId=job_id, jobStatus="FAILED")["jobSummaryList"]
+    assert [one["nodeProperties"]["nodeIndex"] for one in listed] == [0, 2]
+
+
+def test_a_node_has_a_state_of_its_own(aws: LocalAws, batch: Any) -> None:
+    """It ends by its own exit code, while the main node runs; the job's own attempt is that of the main node."""
+    main, other = (
+        {"image": "i", "command": [*command], "resourceRequirements": RESOURCES}
+        for command in (["sleep", "60"], ["false"])
+    )
+    ranges = [
+        {"targetNodes": "0", "container": other},
+        {"targetNodes": "1", "container": main},
+        {"targetNodes": "2", "container": {**other, "command": ["no-such-program"]}},
+    ]
+    nodes = {"numNodes": 3, "mainNode": 1, "nodeRangeProperties": ranges}
+    batch.register_job_definition(jobDefinitionName="mesh", type="multinode", nodeProperties=nodes)
+    [job_id] = aws.submit("mesh:1")
+    aws.wait_for_status(job_id, "RUNNING")
+
+    def described() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = batch.describe_jobs(jobs=[f"{job_id}#{node}" for node in range(3)])["jobs"]
+        return found
+
+    until = time.monotonic() + 10
+    while [node["status"] for node in described()] != ["FAILED", "RUNNING", "FAILED"]:
+        assert time.monotonic() < until
+    failed, running, never_ran = described()
+    assert failed["container"]["exitCode"] == failed["attempts"][0]["container"]["exitCode"] == 1
+    assert failed["statusReason"] == "Essential container in task exited"
+    assert failed["startedAt"] <= failed["stoppedAt"]
+    assert (running["attempts"], "stoppedAt" in running) == ([], False)
+    assert never_ran["statusReason"] == "Task failed to start"
+    assert not never_ran.keys() & {"startedAt"}
+    assert "logStreamName" not in never_ran["container"]
+    listed = batch.list_jobs(multiNodeJobId=job_id, jobStatus="FAILED")["jobSummaryList"]
+    assert [(one["jobId"], one["container"]["exitCode"]) for one in listed] == [
+        (f"{job_id}#0", 1),
+        (f"{job_id}#2", 127),
+    ]
+    batch.terminate_job(jobId=job_id, reason="seen")
+    job = aws.wait_for_status(job_id)
+    [attempt] = job["attempts"]
+    assert attempt["container"]["logStreamName"] == described()[1]["container"]["logStreamName"]
+    assert [node["statusReason"] for node in described()] == ["seen"] * 3
+
+
+def test_a_main_node_that_cannot_start_fails_the_job_before_the_others_start(aws: LocalAws, batch: Any) -> None:
+    """None of them has ever run."""
+    register_nodes(batch, "sleep 60")
+    container = {"command": ["no-such-program"]}
+    override = {"targetNodes": "1", "containerOverrides": container}
+    [job_id] = aws.submit("mesh:1", nodeOverrides={"nodePropertyOverrides": [override]})
+    job = aws.wait_for_status(job_id)
+    assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start")
+    nodes = batch.describe_jobs(jobs=[f"{job_id}#{node}" for node in range(3)])["jobs"]
+    assert [node["status"] for node in nodes] == ["FAILED"] * 3
+    assert not [node for node in nodes if "startedAt" in node or "logStreamName" in node["container"]]
+
+
+def test_a_container_that_cannot_start_ends_the_task_if_it_is_essential(aws: LocalAws, batch: Any) -> None:
+    """The others are stopped and the job was never RUNNING; one that is not essential is passed over."""
+    lost = {"command": ["no-such-program"]}
+    register_ecs(batch, container("main", "sleep 60"), {**container("lost", ""), **lost})
+    job = aws.wait_for_status(aws.submit("pair:1")[0])
+    assert (job["status"], job["statusReason"], "startedAt" in job) == ("FAILED", "Task failed to start", False)
+    register_ecs(batch, container("main", "true"), {**container("lost", "", essential=False), **lost})
+    job = aws.wait_for_status(aws.submit("pair:2")[0])
+    assert (job["status"], "startedAt" in job) == ("SUCCEEDED", True)
+    ends = {one["name"]: one for one in job["attempts"][0]["taskProperties"][0]["containers"]}
+    assert ends["lost"]["reason"].startswith("CannotStartContainerError")
+
+
+def test_an_attempt_names_the_instance_it_ran_on(aws: LocalAws, batch: Any) -> None:
+    """As the job does, and its task; Fargate has none."""
+    register_ecs(batch, container("main", "true"))
+    role = "arn:aws:iam::123456789012:role/r"
+    sizes = [{"type": "VCPU", "value": "0.25"}, {"type": "MEMORY", "value": "512"}]
+    aws.register("ec2")
+    aws.register(
+        "fargate", platformCapabilities=["FARGATE"], container={"resourceRequirements": sizes, "executionRoleArn": role}
+    )
+    jobs = {name: aws.wait_for_status(aws.submit(f"{name}:1")[0]) for name in ("ec2", "fargate", "pair")}
+    plain = jobs["ec2"]["container"]["containerInstanceArn"]
+    assert jobs["ec2"]["attempts"][0]["container"]["containerInstanceArn"] == plain
+    assert jobs["pair"]["attempts"][0]["taskProperties"][0]["containerInstanceArn"] == plain
+    assert jobs["pair"]["ecsProperties"]["taskProperties"][0]["containerInstanceArn"] == plain
+    assert "containerInstanceArn" not in jobs["fargate"]["attempts"][0]["container"]
 
 
 def test_nodes_are_overridden_by_range(frozen_aws: LocalAws, frozen_batch: Any) -> None:
     """And their number may be another."""
     register_nodes(frozen_batch, "true")
-    override = {"targetNodes": "2:", "containerOverrides": {"command": ["false"]}}
+    override = {"targetNodes": "0:3", "containerOverrides": {"command": ["false"]}}
     [job_id] = frozen_aws.submit("mesh:1", nodeOverrides={"numNodes": 4, "nodePropertyOverrides": [override]})
     nodes = frozen_batch.describe_jobs(jobs=[f"{job_id}#{node}" for node in range(4)])["jobs"]
-    assert [node["container"]["command"][0] for node in nodes] == ["sh", "sh", "false", "false"]
+    assert [node["container"]["command"][0] for node in nodes] == ["false"] * 4
     assert frozen_aws.job(job_id)["nodeProperties"]["numNodes"] == 4
 
 

@@ -198,7 +198,7 @@ def test_log_events_can_come_late(frozen_aws: LocalAws, frozen_logs: Any) -> Non
     frozen_aws.register("align")
     frozen_aws.script(running=100, lines=100)
     frozen_aws.submit("align:1")
-    frozen_aws.advance(14)
+    frozen_aws.advance(13)
     frozen_aws.fault("logs.*", "late_logs", seconds=6)
     assert len(frozen_logs.filter_log_events(logGroupName="/aws/batch/job")["events"]) == 5
     frozen_aws.clear_faults()

@@ -66,7 +66,7 @@ def test_jobs_are_found_by_when_they_were_created(frozen_aws: LocalAws, frozen_b
 @pytest.mark.usefixtures("jobs")
 def test_without_filter_and_status_running_jobs_are_listed(frozen_aws: LocalAws, frozen_batch: Any) -> None:
     """With a status, those."""
-    frozen_aws.advance(2)
+    frozen_aws.advance(1)
     assert names(frozen_batch) == ["A-2", "a-1"]
     assert names(frozen_batch, jobStatus="STARTING") == ["b-1"]
 
@@ -83,6 +83,14 @@ def test_a_summary_has_what_a_detail_has(frozen_aws: LocalAws, frozen_batch: Any
     assert shared >= {"jobArn", "status", "statusReason", "createdAt", "startedAt", "stoppedAt", "jobDefinition"}
     assert {key: summary[key] for key in shared} == {key: detail[key] for key in shared}
     assert summary["container"] == {"exitCode": 0}
+    assert not summary.keys() & {"isCancelled", "isTerminated"}
+    [job_id] = frozen_aws.submit("align:1", jobName="ended")
+    frozen_batch.terminate_job(jobId=job_id, reason="no longer wanted")
+    [summary] = frozen_batch.list_jobs(jobQueue="default", filters=[{"name": "JOB_NAME", "values": ["ended"]}])[
+        "jobSummaryList"
+    ]
+    assert summary["isCancelled"]
+    assert summary["isTerminated"]
 
 
 def test_pages_go_on_where_they_left_off(frozen_aws: LocalAws, frozen_batch: Any) -> None:

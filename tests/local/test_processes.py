@@ -82,6 +82,9 @@ def test_a_command_that_does_not_start_says_why(aws: LocalAws, command: list[str
     assert job["container"]["exitCode"] == exit_code
     assert job["container"]["reason"].startswith("CannotStartContainerError: ")
     assert reason in job["container"]["reason"]
+    [attempt] = job["attempts"]
+    for shown in (job, attempt, job["container"], attempt["container"]):
+        assert not shown.keys() & {"startedAt", "logStreamName"}
 
 
 def test_a_job_inherits_nothing_but_path_and_lang(aws: LocalAws, logs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,11 +184,13 @@ def test_a_timeout_stops_the_process(frozen_aws: LocalAws) -> None:
     assert (job["container"]["exitCode"], job["statusReason"]) == (143, "Job attempt duration exceeded timeout")
 
 
-def test_a_process_that_is_to_end_before_it_has_begun_ends(frozen_aws: LocalAws) -> None:
-    """Start and timeout fall into one step of the clock."""
+def test_a_timeout_counts_from_the_start_of_the_process(frozen_aws: LocalAws) -> None:
+    """Not from the moment at which it was to be started."""
     frozen_aws.register("slow", ["sleep", "67"], timeout={"attemptDurationSeconds": 60})
     [job_id] = frozen_aws.submit("slow:1")
     frozen_aws.advance(70)
+    frozen_aws.wait_for_status(job_id, "RUNNING")
+    frozen_aws.advance(60)
     assert frozen_aws.wait_for_status(job_id)["container"]["exitCode"] == 143
 
 

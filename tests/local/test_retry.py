@@ -30,7 +30,7 @@ def test_a_failed_attempt_goes_back_to_runnable(frozen_aws: LocalAws) -> None:
     frozen_aws.register("align")
     frozen_aws.script(definition="align", attempts=[1, 0])
     [job_id] = frozen_aws.submit("align:1")
-    frozen_aws.advance(5)
+    frozen_aws.advance(4)
     job = frozen_aws.job(job_id)
     assert (job["status"], exit_codes(job)) == ("RUNNABLE", [1])
     frozen_aws.advance(10)
@@ -76,6 +76,26 @@ def test_every_given_condition_of_a_rule_must_match(frozen_aws: LocalAws) -> Non
         "Essential container in task exited",
     ]
     assert job["container"]["reason"].startswith("OutOfMemoryError")
+
+
+def test_a_strategy_is_told_in_full(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """Actions in one case, whatever was sent, and no rules as an empty list."""
+    rules = [{"onExitCode": "1", "action": "Retry"}, {"onReason": "*", "action": "EXIT"}]
+    frozen_aws.register("mixed", retryStrategy={"attempts": 2, "evaluateOnExit": rules})
+    frozen_aws.register("none", retryStrategy={"attempts": 2})
+    frozen_aws.register("default")
+    told = {one["jobDefinitionName"]: one for one in frozen_batch.describe_job_definitions()["jobDefinitions"]}
+    assert [rule["action"] for rule in told["mixed"]["retryStrategy"]["evaluateOnExit"]] == ["retry", "exit"]
+    assert told["none"]["retryStrategy"] == {"attempts": 2, "evaluateOnExit": []}
+    assert "retryStrategy" not in told["default"]
+    [job_id] = frozen_aws.submit("default:1")
+    assert frozen_aws.job(job_id)["retryStrategy"] == {"attempts": 1, "evaluateOnExit": []}
+
+
+def test_a_reason_has_at_most_255_characters(frozen_aws: LocalAws) -> None:
+    """As AWS cuts it."""
+    job = run(frozen_aws, [{"exit_code": 1, "reason": "x" * 300}])
+    assert job["container"]["reason"] == "x" * 255
 
 
 def test_an_attempt_that_never_starts_has_no_log_stream(frozen_aws: LocalAws) -> None:

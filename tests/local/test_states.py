@@ -9,7 +9,7 @@ from airflow_batch_jobs.local import LocalAws
 if TYPE_CHECKING:
     import pytest
 
-STATES = ["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
+STATES = ["SUBMITTED", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
 
 
 def walk(aws: LocalAws, job_id: str, seconds: int) -> list[str]:
@@ -26,7 +26,20 @@ def test_a_job_walks_through_all_states(frozen_aws: LocalAws) -> None:
     frozen_aws.register("align")
     frozen_aws.script(definition="align", running=2)
     [job_id] = frozen_aws.submit("align:1")
-    assert walk(frozen_aws, job_id, 7) == [*STATES[:5], "RUNNING", "SUCCEEDED"]
+    assert walk(frozen_aws, job_id, 6) == [*STATES[:4], "RUNNING", "SUCCEEDED"]
+
+
+def test_pending_is_for_jobs_that_wait_for_others(frozen_aws: LocalAws) -> None:
+    """And for the parents of arrays, and their children at first; what has already succeeded is not waited for."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", running=2)
+    [first] = frozen_aws.submit("align:1")
+    [waiting] = frozen_aws.submit("align:1", dependsOn=[{"jobId": first}])
+    [parent] = frozen_aws.submit("align:1", arrayProperties={"size": 2})
+    assert walk(frozen_aws, waiting, 8) == ["SUBMITTED", *["PENDING"] * 5, "RUNNABLE", "STARTING"]
+    assert frozen_aws.job(parent)["status"] == "SUCCEEDED"
+    [late] = frozen_aws.submit("align:1", dependsOn=[{"jobId": first}])
+    assert walk(frozen_aws, late, 2) == ["SUBMITTED", "RUNNABLE"]
 
 
 def test_times_are_those_of_the_steps(frozen_aws: LocalAws, frozen_batch: Any) -> None:
@@ -82,9 +95,9 @@ def test_thousands_of_scripted_jobs_keep_their_intervals(frozen_aws: LocalAws) -
     frozen_aws.register("align")
     frozen_aws.script(definition="align", running=7)
     frozen_aws.submit("align:1", count=2000)
-    frozen_aws.advance(11)
+    frozen_aws.advance(10)
     spans = {(job["status"], job["stoppedAt"] - job["createdAt"]) for job in frozen_aws.jobs()}
-    assert spans == {("SUCCEEDED", 11_000)}
+    assert spans == {("SUCCEEDED", 10_000)}
 
 
 def test_the_newest_script_that_is_for_a_job_counts(frozen_aws: LocalAws) -> None:

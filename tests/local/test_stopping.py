@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.local import LocalAws
 
 #: How many seconds after the submit a job is in each state.
-SECONDS_TO = {"SUBMITTED": 0, "PENDING": 1, "RUNNABLE": 2, "STARTING": 3, "RUNNING": 4}
+SECONDS_TO = {"SUBMITTED": 0, "RUNNABLE": 1, "STARTING": 2, "RUNNING": 3}
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def test_terminate_ends_a_job_in_any_state(frozen_aws: LocalAws, frozen_batch: A
     frozen_aws.advance(1)
     job = frozen_aws.job(job_id)
     assert (job["status"], job["statusReason"], job["isTerminated"]) == ("FAILED", "no longer wanted", True)
-    assert job["isCancelled"] == (status in {"SUBMITTED", "PENDING", "RUNNABLE"})
+    assert job["isCancelled"] == (status in {"SUBMITTED", "RUNNABLE"})
     frozen_aws.advance(10_000)
     assert len(frozen_aws.job(job_id)["attempts"]) == (1 if status == "RUNNING" else 0)
 
 
-@pytest.mark.parametrize("status", ["SUBMITTED", "PENDING", "RUNNABLE"])
+@pytest.mark.parametrize("status", ["SUBMITTED", "RUNNABLE"])
 def test_cancel_ends_a_job_that_has_not_begun_to_start(
     frozen_aws: LocalAws, frozen_batch: Any, job_in: Any, status: str
 ) -> None:
@@ -84,7 +84,7 @@ def test_a_terminated_job_writes_on_until_it_ends(frozen_aws: LocalAws, frozen_b
     frozen_aws.register("align")
     frozen_aws.script(definition="align", running=100, stopping=10, lines={"count": 1000, "rate": 1.0})
     [job_id] = frozen_aws.submit("align:1")
-    frozen_aws.advance(9)
+    frozen_aws.advance(8)
     frozen_batch.terminate_job(jobId=job_id, reason="no longer wanted")
     frozen_aws.advance(9)
     assert frozen_aws.job(job_id)["status"] == "RUNNING"
@@ -109,11 +109,26 @@ def test_terminating_again_puts_nothing_off(frozen_aws: LocalAws, frozen_batch: 
     assert (job["status"], job["statusReason"]) == ("FAILED", "second")
 
 
-def test_an_unknown_job_cannot_be_stopped(batch: Any) -> None:
-    """Both calls say so."""
+def test_an_unknown_job_counts_as_stopped(frozen_aws: LocalAws, frozen_batch: Any, job_in: Any) -> None:
+    """Both calls succeed; a node is none that can be stopped, and its job goes on."""
+    job_id = job_in("RUNNING")
+    for stop in (frozen_batch.terminate_job, frozen_batch.cancel_job):
+        for unknown in ("nobody", f"{job_id}#0"):
+            assert stop(jobId=unknown, reason="r")["ResponseMetadata"]["HTTPStatusCode"] == 200
+    frozen_aws.advance(10)
+    assert frozen_aws.job(job_id)["status"] == "RUNNING"
+
+
+def test_stopping_needs_an_id_and_a_reason(batch: Any) -> None:
+    """Of each of the four operations, whether the job is known or not."""
     for stop in (batch.terminate_job, batch.cancel_job):
-        with pytest.raises(batch.exceptions.ClientException, match="not found"):
-            stop(jobId="nobody", reason="r")
+        for job_id, reason in (("", "r"), ("nobody", "")):
+            with pytest.raises(batch.exceptions.ClientException, match="must"):
+                stop(jobId=job_id, reason=reason)
+    for stop in (batch.terminate_jobs, batch.cancel_jobs):
+        for ids, reason in ((["nobody", ""], "r"), (["nobody"], "")):
+            with pytest.raises(batch.exceptions.ClientException, match="must"):
+                stop(jobs=ids, reason=reason)
 
 
 def test_several_jobs_are_stopped_in_one_call(frozen_aws: LocalAws, frozen_batch: Any, job_in: Any) -> None:

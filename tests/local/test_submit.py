@@ -73,7 +73,10 @@ def test_a_job_shows_what_it_was_submitted_with(batch: Any, aws: LocalAws) -> No
     assert job["jobDefinition"] == f"arn:aws:batch:us-east-1:{aws.account}:job-definition/align:1"
     assert job["jobArn"] == f"arn:aws:batch:us-east-1:{aws.account}:job/{job['jobId']}"
     assert (job["tags"], job["propagateTags"]) == ({"of": "job"}, True)
-    assert (job["timeout"], job["retryStrategy"]) == ({"attemptDurationSeconds": 90}, {"attempts": 2})
+    assert (job["timeout"], job["retryStrategy"]) == (
+        {"attemptDurationSeconds": 90},
+        {"attempts": 2, "evaluateOnExit": []},
+    )
     assert "startedAt" not in job or job["startedAt"] >= job["createdAt"]
 
 
@@ -120,7 +123,19 @@ def test_an_inactive_revision_runs_no_new_job(batch: Any, definition: str) -> No
         ({"dependsOn": [{"jobId": "x"}] * 21}, "at most 20"),
         ({"dependsOn": [{"jobId": "nobody"}]}, "not found"),
         ({"dependsOn": [{"type": "SEQUENTIAL"}]}, "array"),
-        ({"parameters": {"word": "x" * 31_000}}, "payload"),
+        ({"dependsOn": [{"jobId": "nobody", "type": "N_TO_N"}]}, "array"),
+        ({"retryStrategy": {"attempts": 2, "evaluateOnExit": [{"onExitCode": "1x", "action": "EXIT"}]}}, "onExitCode"),
+        ({"retryStrategy": {"attempts": 2, "evaluateOnExit": [{"onReason": "a(b)", "action": "EXIT"}]}}, "onReason"),
+        ({"retryStrategy": {"attempts": 2, "evaluateOnExit": [{"onReason": "*a", "action": "EXIT"}]}}, "onReason"),
+        (
+            {"retryStrategy": {"attempts": 2, "evaluateOnExit": [{"onStatusReason": "x" * 513, "action": "EXIT"}]}},
+            "onStatusReason",
+        ),
+        ({"retryStrategy": {"attempts": 2, "evaluateOnExit": [{"onReason": "a", "action": "AGAIN"}]}}, "enum"),
+        ({"jobQueue": "arn:aws:batch:us-east-1:210987654321:job-queue/default"}, "not found"),
+        ({"jobDefinition": "arn:aws:batch:eu-west-1:123456789012:job-definition/align:1"}, "does not exist"),
+        ({"jobDefinition": f"align:{'9' * 5000}"}, "does not exist"),
+        ({"parameters": {"word": "x" * 31_000}}, "Job size must be less than 30 KiB, got 31 KiB"),
         ({"containerOverrides": {"environment": [{"name": "AWS_BATCH_X", "value": ""}]}}, "reserved"),
         ({"schedulingPriorityOverride": 10_000}, "between 0 and 9999"),
         ({"shareIdentifier": "team"}, "fair-share"),

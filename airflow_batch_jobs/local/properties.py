@@ -1,0 +1,218 @@
+"""What RegisterJobDefinition refuses of a definition's containers, tasks, pods and nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.local.limits import environment_problems
+from airflow_batch_jobs.local.node_ranges import range_problems
+from airflow_batch_jobs.local.resources import resource_problems, total_problems
+from airflow_batch_jobs.local.shapes import container_name, is_on_fargate, pod_container_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_MOST_CONTAINERS = 10
+_MOST_IMAGE_LENGTH = 255
+_LEAST_EPHEMERAL_GIB, _MOST_EPHEMERAL_GIB = 21, 200
+_MOST_SWAPPINESS = 100
+_LEAST_STOP_SECONDS, _MOST_FARGATE_STOP_SECONDS = 2, 120
+#: What the service model says of each: not applicable to jobs on Fargate, or for these only.
+_NOT_ON_FARGATE = ("privileged", "ulimits")
+_ONLY_ON_FARGATE = ("networkConfiguration", "fargatePlatformConfiguration")
+_LINUX_NOT_ON_FARGATE = ("devices", "sharedMemorySize", "tmpfs", "maxSwap", "swappiness")
+_FARGATE_LOG_DRIVERS = frozenset({"awslogs", "splunk", "awsfirelens"})
+_VALUES = {
+    "ipcMode": {"host", "task", "none"},
+    "pidMode": {"host", "task"},
+    "imagePullPolicy": {"Always", "IfNotPresent", "Never"},
+    "dnsPolicy": {"Default", "ClusterFirst", "ClusterFirstWithHostNet"},
+    "condition": {"START", "COMPLETE", "SUCCESS"},
+    "cpuArchitecture": {"X86_64", "ARM64"},
+}
+
+
+def property_problems(request: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the properties of a definition."""
+    kind, given = request["type"], [key for key in _PROBLEMS_OF if key in request]
+    if not given:
+        yield f"{'Node' if kind == 'multinode' else 'Container'} properties should not be empty"
+    elif len(given) > 1 or (kind == "multinode") != (given == ["nodeProperties"]):
+        yield f"A job definition of type {kind} needs exactly one of its properties, not {' and '.join(given)}"
+    else:
+        yield from _PROBLEMS_OF[given[0]](request)
+
+
+def _of_container(request: Mapping[str, Any]) -> Iterator[str]:
+    if "MANAGED_INSTANCES" in request.get("platformCapabilities", []):
+        yield "Job definitions for MANAGED_INSTANCES must use ecsProperties"
+    if "instanceType" in request["containerProperties"]:
+        yield "instanceType is for multi-node parallel jobs only"
+    yield from _single_problems(request["containerProperties"], on_fargate=is_on_fargate(request))
+
+
+def _of_task(request: Mapping[str, Any]) -> Iterator[str]:
+    yield from _task_problems(request["ecsProperties"], on_fargate=is_on_fargate(request))
+
+
+def _of_pod(request: Mapping[str, Any]) -> Iterator[str]:
+    for key in ("platformCapabilities", "propagateTags"):
+        if key in request:
+            yield f"{key} must not be specified for jobs that run on Amazon EKS"
+    yield from _pod_problems(request["eksProperties"].get("podProperties", {}))
+
+
+def _of_nodes(request: Mapping[str, Any]) -> Iterator[str]:
+    if set(request.get("platformCapabilities", [])) - {"EC2"}:
+        yield "Multi-node parallel jobs run on EC2 only"
+    yield from _node_problems(request["nodeProperties"])
+
+
+_PROBLEMS_OF: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
+    "containerProperties": _of_container,
+    "nodeProperties": _of_nodes,
+    "ecsProperties": _of_task,
+    "eksProperties": _of_pod,
+}
+
+
+def _single_problems(container: Mapping[str, Any], *, on_fargate: bool) -> Iterator[str]:
+    """Yield what is wrong with containerProperties, or with a node's container."""
+    yield from _container_problems(container, on_fargate=on_fargate)
+    yield from total_problems([container], on_fargate=on_fargate)
+    yield from _platform_problems(container, on_fargate=on_fargate)
+
+
+def _container_problems(container: Mapping[str, Any], *, on_fargate: bool) -> Iterator[str]:
+    if not 1 <= len(container.get("image", "")) <= _MOST_IMAGE_LENGTH:
+        yield f"Container properties must contain an image of at most {_MOST_IMAGE_LENGTH} characters"
+    yield from environment_problems([*container.get("environment", []), *container.get("secrets", [])])
+    yield from resource_problems(container, on_fargate=on_fargate)
+    linux = container.get("linuxParameters", {})
+    if not 0 <= linux.get("swappiness", 0) <= _MOST_SWAPPINESS:
+        yield f"swappiness must be between 0 and {_MOST_SWAPPINESS}"
+    if linux.get("maxSwap", 0) < 0:
+        yield "maxSwap must be 0 or more"
+    if on_fargate:
+        yield from _fargate_problems(container, linux)
+
+
+def _fargate_problems(container: Mapping[str, Any], linux: Mapping[str, Any]) -> Iterator[str]:
+    for key in _NOT_ON_FARGATE:
+        if container.get(key):
+            yield f"{key} is not applicable for Fargate."
+    for key in _LINUX_NOT_ON_FARGATE:
+        if linux.get(key) not in (None, []):
+            yield f"linuxParameters.{key} is not applicable for Fargate."
+    if container.get("logConfiguration", {}).get("logDriver", "awslogs") not in _FARGATE_LOG_DRIVERS:
+        yield "Jobs on Fargate are restricted to the log drivers awslogs and splunk"
+
+
+def _platform_problems(properties: Mapping[str, Any], *, on_fargate: bool) -> Iterator[str]:
+    """Yield what is wrong with what is said of a whole task: in containerProperties, or in a taskProperties."""
+    storage_gib = properties.get("ephemeralStorage", {}).get("sizeInGiB", _LEAST_EPHEMERAL_GIB)
+    if not _LEAST_EPHEMERAL_GIB <= storage_gib <= _MOST_EPHEMERAL_GIB:
+        yield f"ephemeralStorage must be between {_LEAST_EPHEMERAL_GIB} and {_MOST_EPHEMERAL_GIB} GiB"
+    yield from _value_problems(properties, "ipcMode", "pidMode")
+    yield from _value_problems(properties.get("runtimePlatform", {}), "cpuArchitecture")
+    if on_fargate:
+        if not properties.get("executionRoleArn"):
+            yield "executionRoleArn must be provided for jobs that run on Fargate resources"
+        if any(volume.get("host") for volume in properties.get("volumes", [])):
+            yield "Volumes of the host are not applicable for Fargate."
+        return
+    for key in _ONLY_ON_FARGATE:
+        if key in properties:
+            yield f"{key} must not be specified for jobs that run on EC2 resources"
+
+
+def _task_problems(properties: Mapping[str, Any], *, on_fargate: bool) -> Iterator[str]:
+    tasks = properties["taskProperties"]
+    if len(tasks) != 1:
+        yield "ecsProperties must contain exactly one task in taskProperties"
+        return
+    [task] = tasks
+    containers = task["containers"]
+    if not 1 <= len(containers) <= _MOST_CONTAINERS:
+        yield f"A task must contain between 1 and {_MOST_CONTAINERS} containers"
+        return
+    for container in containers:
+        yield from _container_problems(container, on_fargate=on_fargate)
+        yield from _timeout_problems(container, on_fargate=on_fargate)
+    if not any(container.get("essential", True) for container in containers):
+        yield "All jobs must have at least one essential container"
+    yield from _dependency_problems(containers)
+    if on_fargate:  # On EC2 AWS does not document which container of a task has to name its sizes.
+        yield from total_problems(containers, on_fargate=True)
+    yield from _platform_problems(task, on_fargate=on_fargate)
+
+
+def _timeout_problems(container: Mapping[str, Any], *, on_fargate: bool) -> Iterator[str]:
+    for key in ("startTimeout", "stopTimeout"):
+        seconds = container.get(key, _LEAST_STOP_SECONDS)
+        if seconds < _LEAST_STOP_SECONDS or (on_fargate and seconds > _MOST_FARGATE_STOP_SECONDS):
+            yield f"{key} must be at least {_LEAST_STOP_SECONDS} seconds, and on Fargate at most 120"
+
+
+def _dependency_problems(containers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    names = [container_name(container, number) for number, container in enumerate(containers)]
+    if len(set(names)) < len(names):
+        yield "Each container of a task must have a unique name"
+    essential = {name for name, container in zip(names, containers, strict=True) if container.get("essential", True)}
+    needs = {
+        name: {one.get("containerName", "") for one in container.get("dependsOn", [])}
+        for name, container in zip(names, containers, strict=True)
+    }
+    for name, container in zip(names, containers, strict=True):
+        for dependency in container.get("dependsOn", []):
+            other, condition = dependency.get("containerName", ""), dependency.get("condition", "START")
+            yield from _value_problems(dependency, "condition")
+            if other not in names:
+                yield f"Container {name} depends on container {other}, which the task does not have"
+            elif other in essential and condition in {"COMPLETE", "SUCCESS"}:
+                yield f"The condition {condition} can't be set on the essential container {other}"
+    while ready := {name for name, others in needs.items() if not others & needs.keys()}:
+        needs = {name: others for name, others in needs.items() if name not in ready}
+    if needs:
+        yield f"Containers depend on each other in a circle: {', '.join(needs)}"
+
+
+def _pod_problems(pod: Mapping[str, Any]) -> Iterator[str]:
+    containers, init_containers = pod.get("containers", []), pod.get("initContainers", [])
+    if not containers:
+        yield "podProperties must contain at least one container"
+    if max(len(containers), len(init_containers)) > _MOST_CONTAINERS:
+        yield f"A pod must contain at most {_MOST_CONTAINERS} containers, and as many initContainers"
+    names = [pod_container_name(container) for container in (*containers, *init_containers)]
+    if len(set(names)) < len(names):
+        yield "Each container of a pod must have a unique name"
+    for container in (*containers, *init_containers):
+        if not container.get("image"):
+            yield "Each container of a pod must contain image"
+        yield from environment_problems(container.get("env", []))
+        yield from _value_problems(container, "imagePullPolicy")
+    yield from _value_problems(pod, "dnsPolicy")
+
+
+def _node_problems(nodes: Mapping[str, Any]) -> Iterator[str]:
+    yield from range_problems(nodes)
+    types: set[str | None] = set()
+    for group in nodes["nodeRangeProperties"]:
+        given = [key for key in ("container", "ecsProperties", "eksProperties") if key in group]
+        types.update(group.get("instanceTypes", []), [group.get("container", {}).get("instanceType")])
+        if given == ["container"]:
+            yield from _single_problems(group["container"], on_fargate=False)
+        elif given == ["ecsProperties"]:
+            yield from _task_problems(group["ecsProperties"], on_fargate=False)
+        elif "eksProperties" in given:
+            yield "Node properties can't be specified for Amazon EKS based job definitions"
+        else:
+            yield f"The node range {group['targetNodes']} needs exactly one of container and ecsProperties"
+    if len(types - {None}) > 1:
+        yield "All node groups in a multi-node parallel job must use the same instance type"
+
+
+def _value_problems(properties: Mapping[str, Any], *keys: str) -> Iterator[str]:
+    for key in keys:
+        if key in properties and properties[key] not in _VALUES[key]:
+            yield f"{key} {properties[key]} is not valid: one of {', '.join(sorted(_VALUES[key]))}"
