@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, request_response
 
 from airflow_batch_jobs.local.control import KEY_HEADER
 from airflow_batch_jobs.local.faults import ConnectionDropped
@@ -54,8 +54,11 @@ class Server:
             Route("/_local/{action}", self._control, methods=["POST"]),
             Route("/{path:path}", self._aws, methods=_METHODS),
         ]
+        application = Starlette(routes=routes)
+        # No route's pattern matches a path with a line break.
+        application.router.default = request_response(self._aws)
         config = uvicorn.Config(
-            Starlette(routes=routes),
+            application,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -86,6 +86,18 @@ def test_a_definition_is_described_as_it_was_registered(batch: Any) -> None:
     assert described["type"] == "container"
 
 
+def test_a_revision_has_nothing_of_the_one_before(batch: Any) -> None:
+    """Neither its parameters nor its tags; propagateTags is told only if it was given."""
+    arn = register(batch, parameters={"a": "1"}, tags={"a": "1"}, propagateTags=False)
+    batch.deregister_job_definition(jobDefinition=arn)
+    register(batch)
+    told = batch.describe_job_definitions(jobDefinitionName="align")["jobDefinitions"]
+    assert [(one["status"], one["parameters"], one["tags"], one.get("propagateTags")) for one in told] == [
+        ("ACTIVE", {}, {}, None),
+        ("INACTIVE", {"a": "1"}, {"a": "1"}, False),
+    ]
+
+
 def test_a_revision_is_described_by_its_short_name(batch: Any) -> None:
     """`name:revision` stands for the ARN; one that does not exist is left out."""
     register(batch)

@@ -70,6 +70,7 @@ def test_an_array_parent_is_pending_until_its_children_are_final(frozen_aws: Loc
     assert [child["status"] for child in children] == ["SUCCEEDED", "FAILED", "SUCCEEDED"]
     assert [child["arrayProperties"]["index"] for child in children] == [0, 1, 2]
     assert [child["container"]["exitCode"] for child in children] == [0, 3, 0]
+    assert (job["attempts"], [len(child["attempts"]) for child in children]) == ([], [1, 1, 1])
 
 
 def test_array_children_know_their_index_and_have_no_tags(aws: LocalAws) -> None:
@@ -111,6 +112,27 @@ def test_a_job_waits_for_those_it_depends_on(frozen_aws: LocalAws) -> None:
     frozen_aws.advance(2)
     assert statuses(frozen_aws, [first, second, last]) == ["SUCCEEDED", "SUCCEEDED", "RUNNABLE"]
     assert frozen_aws.job(last)["dependsOn"] == [{"jobId": first}, {"jobId": second}]
+
+
+def test_a_dependency_may_be_called_sequential(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """With a job's id it is one as any other, for a job alone and for an array; and it can be cancelled."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", running=10)
+    [first] = frozen_aws.submit("align:1")
+    waits: list[dict[str, Any]] = [{"jobId": first, "type": "SEQUENTIAL"}]
+    alone, cancelled = frozen_aws.submit("align:1", count=2, dependsOn=waits)
+    [array] = frozen_aws.submit("align:1", arrayProperties={"size": 2}, dependsOn=waits)
+    frozen_aws.advance(5)
+    assert statuses(frozen_aws, [alone, cancelled, array]) == ["PENDING"] * 3
+    frozen_batch.cancel_job(jobId=cancelled, reason="no longer wanted")
+    frozen_aws.advance(20)
+    assert statuses(frozen_aws, [alone, cancelled, f"{array}:0", f"{array}:1"]) == [
+        "RUNNING",
+        "FAILED",
+        "RUNNING",
+        "RUNNING",
+    ]
+    assert "logStreamName" not in frozen_aws.job(cancelled)["container"]
 
 
 def test_a_failed_dependency_fails_what_waits_for_it(frozen_aws: LocalAws) -> None:
@@ -360,6 +382,29 @@ def test_scripted_nodes_end_as_the_script_says(frozen_aws: LocalAws, frozen_batc
     assert frozen_aws.job(job_id)["status"] == "SUCCEEDED"
     [node] = frozen_batch.describe_jobs(jobs=[f"{job_id}#0"])["jobs"]
     assert node["container"]["exitCode"] == 9
+
+
+def test_a_pods_only_container_is_overridden_without_its_name(aws: LocalAws, batch: Any) -> None:
+    """Variables are merged, everything else is replaced."""
+    env = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+    resources = {"requests": {"cpu": "1", "memory": "1024Mi"}, "limits": {"cpu": "2", "memory": "2048Mi"}}
+    one = {"image": "i", "command": ["sleep", "10"], "env": env, "resources": resources}
+    batch.register_job_definition(
+        jobDefinitionName="pod", type="container", eksProperties={"podProperties": {"containers": [one]}}
+    )
+    less = {"requests": {"cpu": "4", "memory": "4096Mi"}}
+    override = {
+        "command": ["true"],
+        "env": [{"name": "A", "value": "3"}, {"name": "C", "value": "4"}],
+        "resources": less,
+    }
+    [job_id] = aws.submit("pod:1", eksPropertiesOverride={"podProperties": {"containers": [override]}})
+    aws.wait_for_status(job_id)
+    [job] = batch.describe_jobs(jobs=[job_id])["jobs"]
+    [shown] = job["eksProperties"]["podProperties"]["containers"]
+    assert (shown["name"], shown["image"], shown["command"]) == ("Default", "i", ["true"])
+    assert {one["name"]: one["value"] for one in shown["env"]} == {"A": "3", "B": "2", "C": "4"}
+    assert shown["resources"] == less
 
 
 def test_a_pod_has_no_log_stream(aws: LocalAws, batch: Any) -> None:

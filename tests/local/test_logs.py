@@ -270,7 +270,12 @@ def test_streams_are_described_with_the_times_of_their_events(
         frozen_logs.describe_log_streams(logGroupIdentifier=arn.replace(frozen_aws.account, "210987654321"))
     with pytest.raises(frozen_logs.exceptions.InvalidParameterException, match="Value at 'logGroupIdentifier' failed"):
         frozen_logs.describe_log_streams(logGroupIdentifier=f"{arn}:*")
-    with pytest.raises(frozen_logs.exceptions.InvalidParameterException, match="LastEventTime"):
+    invalid = frozen_logs.exceptions.InvalidParameterException
+    with pytest.raises(invalid, match=r"Value 'sth' at 'orderBy' .* enum value set: \[LogStreamName, LastEventTime\]"):
+        frozen_logs.describe_log_streams(logGroupName=GROUP, orderBy="sth")
+    with pytest.raises(invalid, match=r"Value '51' at 'limit' .* less than or equal to 50"):
+        frozen_logs.describe_log_streams(logGroupName=GROUP, limit=51)
+    with pytest.raises(invalid, match="Cannot order by LastEventTime with a logStreamNamePrefix"):
         frozen_logs.describe_log_streams(logGroupName=GROUP, orderBy="LastEventTime", logStreamNamePrefix="x")
 
 
@@ -294,7 +299,8 @@ def test_streams_that_are_written_to_stay_in_the_pages_of_a_list_by_time(
     ("given", "problem"),
     [
         ({"logStreamNames": ["x"] * 101}, "100"),
-        ({"limit": 10_001}, "10000"),
+        ({"limit": 10_001}, "1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: "),
+        ({"limit": 10_001}, "Member must have value less than or equal to 10000"),
         ({"nextToken": "nonsense"}, "nextToken"),
         ({"filterPattern": '{ $.level = "ERROR" }'}, "Invalid filter pattern: .* JSON patterns"),
         ({"filterPattern": "[ip, user]"}, "space-delimited"),

@@ -7,8 +7,11 @@ import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_batch_jobs.local import LocalAws
 
@@ -85,6 +88,29 @@ def test_a_command_that_does_not_start_says_why(aws: LocalAws, command: list[str
     [attempt] = job["attempts"]
     for shown in (job, attempt, job["container"], attempt["container"]):
         assert not shown.keys() & {"startedAt", "logStreamName"}
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=3), st.lists(st.text(max_size=5), max_size=3)
+)
+@settings(max_examples=60, deadline=None)
+def test_any_environment_and_arguments_come_to_an_end(variables: list[tuple[str, str]], arguments: list[str]) -> None:
+    """What the machine does not take is a command that cannot start, not a job that never ends."""
+    with LocalAws(step_seconds=0.0) as aws:
+        environment = [{"name": name, "value": value} for name, value in variables]
+        reference = aws.register("align", ["true", *arguments], container={"environment": environment})
+        job = aws.wait_for_status(aws.submit(reference)[0])
+        assert job["container"]["exitCode"] == 0 or job["statusReason"] == "Task failed to start"
+
+
+def test_a_machine_that_cannot_start_anything_fails_the_job(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the next job runs when it can again."""
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pipe", Mock(side_effect=OSError(24, "Too many open files")))
+        job = run(aws, "true")
+        assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start")
+        assert "too many open files" in job["container"]["reason"]
+    assert run(aws, "true")["status"] == "SUCCEEDED"
 
 
 def test_a_job_inherits_nothing_but_path_and_lang(aws: LocalAws, logs: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,55 @@
+"""What botocore's service models say of an answer: its shape, and the errors of its operation."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from botocore.model import OperationModel
+
+#: The model asks for it, and AWS leaves it out before a job has started.
+_MAY_BE_ABSENT = {"startedAt"}
+_SCALARS = {"string": str, "boolean": bool, "integer": int, "long": int}
+
+
+def differences(value: Any, shape: Any, where: str) -> Iterator[str]:
+    """Yield what in a value is not as its shape in the service's model."""
+    kind = shape.type_name
+    if kind == "structure":
+        for name in value.keys() - shape.members.keys():
+            yield f"{where}: the model has no {name}"
+        for name in set(shape.required_members) - value.keys() - _MAY_BE_ABSENT:
+            yield f"{where}: {name} is missing"
+        for name in value.keys() & shape.members.keys():
+            yield from differences(value[name], shape.members[name], f"{where}.{name}")
+    elif kind in {"list", "map"}:
+        for item in value.values() if kind == "map" else value:
+            yield from differences(item, shape.value if kind == "map" else shape.member, f"{where}[]")
+    elif not isinstance(value, _SCALARS[kind]) or not _is_listed(value, shape):
+        yield f"{where}: {value!r} is no {shape.name}"
+
+
+def _is_listed(value: Any, shape: Any) -> bool:
+    """Tell whether a value is one of its enumeration; AWS tells the actions of evaluateOnExit in lower case."""
+    shown = value.upper() if shape.name == "RetryAction" else value
+    return shown in shape.metadata.get("enum", [shown])
+
+
+@cache
+def operation_model(service: str, operation: str) -> OperationModel:
+    """Return the model of an operation."""
+    from botocore.session import Session
+
+    return Session().get_service_model(service).operation_model(operation)
+
+
+def documented_errors(service: str, operation: str) -> set[str]:
+    """Return the codes of an operation's own errors, and of those that every operation has."""
+    own = {
+        str(error.metadata.get("error", {}).get("code", error.name))
+        for error in operation_model(service, operation).error_shapes
+    }
+    return own | {"SerializationException", "ValidationError"}
