@@ -22,11 +22,14 @@ and enumerations come from the service models of the installed botocore.
     run_local(port=4444)                                        # in the foreground, until Ctrl-C
 
 How it is protected: it listens on 127.0.0.1 unless told otherwise; every request needs the access key, a random one at
-each start; requests from web pages are refused; jobs inherit nothing of its environment but PATH and LANG. Whoever has
-the key can run any command as this user.
+each start, before more than its first bytes are read; requests from web pages are refused; jobs inherit nothing of its
+environment but PATH and LANG. Whoever has the key can run any command as this user.
 
 Where it differs from AWS
 -------------------------
+
+What it accepts, AWS accepts, and what AWS documents as refused is refused with AWS's error code; the texts are AWS's
+where these are known, and similar where they are not. `tests/local/moto.md` compares it with moto.
 
 It serves, of Batch: RegisterJobDefinition, DeregisterJobDefinition, DescribeJobDefinitions, CreateJobQueue,
 DescribeJobQueues, GetJobQueueSnapshot, SubmitJob, DescribeJobs, ListJobs, CancelJob, CancelJobs, TerminateJob,
@@ -35,29 +38,45 @@ DescribeLogStreams; of STS: GetCallerIdentity, AssumeRole. Any other operation i
 names it.
 
 Access
-    Only the access key is checked: signatures, regions, session tokens and IAM policies are not. Any role may be
-    assumed. There is one account with one set of jobs, whatever region a client names.
+    Only the access key is checked: signatures, regions, session tokens and IAM policies are not. Any role of any
+    account may be assumed. There is one account with one set of jobs, whatever region a client names; an ARN of another
+    account or region names nothing.
 Running
     The image is ignored, and the job's first log line says so; the command is looked up on this machine, and without
     one the job fails. There is no isolation, no memory limit, no volumes, no secrets: `vcpus`, `memory`, `ulimits`,
-    `linuxParameters`, `user` and the like are shown but not applied. A job's working directory and HOME is an empty
-    directory of its own, removed at its end. What a process started ends with it, unless it left its process group.
-    After a kill -9 of the endpoint its jobs' processes keep running.
+    `linuxParameters`, `user` and the like are checked and shown but not applied. A job's working directory and HOME is
+    an empty directory of its own, removed at its end. What a process started ends with it, unless it left its process
+    group. After a kill -9 of the endpoint its jobs' processes keep running.
 Scheduling
     A job takes one slot, even if it has many containers or nodes. All queues share one line, first come, first served:
-    priority, fair share and compute environments are ignored. Jobs pass through their states in fractions of a second.
-    `jobStateTimeLimitActions` and consumable resources have no effect.
+    priority, fair share and compute environments are ignored, and a queue needs none of these. Jobs pass through their
+    states in fractions of a second. `jobStateTimeLimitActions` and consumable resources have no effect.
 Containers and nodes
-    All containers of a job start at once (their `dependsOn` is ignored). A multi-node job is retried as a whole, and
-    its main node's address is 127.0.0.1. A pod's containers are processes too, init containers are left out, and
-    their output is lost, as is that of any log driver but `awslogs`.
+    All containers of a job start at once (their `dependsOn` is checked, then ignored). A multi-node job is retried as a
+    whole, its main node's address is 127.0.0.1, and on a node that is not the main one the end of an essential
+    container does not end the others. A pod's containers are processes too, init containers are left out, and their
+    output is lost, as is that of any log driver but `awslogs`. Resources of a pod are not checked.
 Jobs
-    TerminateJob on an unknown id is refused. The texts of refusals are AWS's where these are known, and similar where
-    they are not. Finished jobs are forgotten by number, not by age.
+    Finished jobs are forgotten by number, not by age.
 Logs
     Events are readable at once, unless a script or a fault delays them. A log group exists from its first stream on.
-    Line ends and empty lines are not kept; a line over 1 MiB becomes several events. There is no `filterPattern`.
-    Beyond a total size, the oldest streams are forgotten. Page tokens do not expire by themselves.
+    Line ends and empty lines are not kept; a line over 1 MiB becomes several events. A `filterPattern` may have terms
+    and phrases; JSON, space-delimited and regular expression patterns are refused. Beyond a total size, the oldest
+    streams are forgotten. Page tokens do not expire by themselves.
+
+Where AWS does not document what it does, this way was taken:
+
+- TerminateJob and CancelJob take an unknown id, as TerminateJobs and CancelJobs are documented to; a node of a
+  multi-node job (`id#n`) is none that can be stopped.
+- ListJobs and DescribeJobDefinitions have the newest first, also without a filter.
+- ListJobs with a filter takes a `maxResults` of up to 1,000 and gives 100.
+- A dependency of type SEQUENTIAL with a job id is one as any other.
+- Of node ranges that overlap, the smallest one around a node counts, of equal ones the last; an override of nodes must
+  have the range of one of the definition's.
+- A node that is stopped because the main node has ended FAILED if its exit code says so.
+- vCPUs on EC2 are whole numbers. Of several containers on EC2, none has to name its sizes.
+- Characters of overrides are counted as the JSON of command and environment that ECS gets from Batch.
+- An empty time range of events is empty, not refused. How terms are matched says `filter_pattern.py`.
 """
 
 from __future__ import annotations
