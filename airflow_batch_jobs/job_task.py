@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.task.on_worker import WorkerWait
 
 
+#: The arguments that are True or False; None in place of the last leaves it to the configuration.
+_SWITCHES = ("wait", "deferrable", "copy_logs", "terminate_on_kill", "finish_in_triggerer")
+#: Those that hold AWS's or botocore's own fields by their names.
+_MAPPINGS = ("parameters", "container_overrides", "submit_options", "botocore_config")
+
+
 class JobTask:
     """A task that waits for a job; comes before BaseOperator among the bases.
 
@@ -53,6 +59,23 @@ class JobTask:
     def _limit(self) -> timedelta | None:
         """How long the task may wait; None for no end."""
         return self.execution_timeout
+
+    def _check_arguments(self) -> None:
+        """Find at parse time what is not of its kind: a text such as "false" would count as True.
+
+        Raises:
+            ValueError: Something is not; the error names it.
+        """
+        for name in _SWITCHES:
+            value = getattr(self, name, False)
+            if not (isinstance(value, bool) or (value is None and name == _SWITCHES[-1])):
+                raise ValueError(f"{name} must be True or False, not {value!r}")
+        for name in _MAPPINGS:
+            value = getattr(self, name, None)
+            # A template becomes a mapping in a DAG that renders native objects, and an upstream result may be one.
+            is_text = isinstance(value, str) and "{{" not in value
+            if is_text or isinstance(value, (int, float, list, tuple, set)):
+                raise ValueError(f"{name} must be a mapping, not {value!r}")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Take over from the trigger: copy the lines that its line budget left over, then end as the job did.

@@ -63,7 +63,7 @@ class BatchJobOperator(JobTask, BaseOperator):
 
     Raises:
         DefinitionError: At parse time: the definition is not pinned, or a literal parameter does not fit it.
-        ValueError: At parse time: `poll_interval` is not a number above 0.
+        ValueError: At parse time: `poll_interval` is not a number above 0, or an argument is not of its kind.
     """
 
     template_fields: Sequence[str] = (
@@ -126,6 +126,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        self._check_arguments()
 
     def execute(self, context: Context) -> str:
         """Submit the job, then wait for it.

@@ -40,8 +40,8 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         botocore_config: Keyword arguments of botocore's Config.
 
     Raises:
-        ValueError: At parse time: `mode="reschedule"`, which `deferrable` replaces; or `poll_interval` is not a number
-            above 0.
+        ValueError: At parse time: `mode="reschedule"`, which `deferrable` replaces; `poll_interval` is not a number
+            above 0; or an argument is not of its kind.
     """
 
     template_fields: Sequence[str] = ("job_id", "aws_conn_id", "region_name", "verify", "botocore_config")
@@ -78,6 +78,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        self._check_arguments()
 
     def execute(self, context: Context) -> str:
         """Wait for the job.

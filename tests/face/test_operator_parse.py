@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -60,6 +61,30 @@ def test_an_interval_is_read_in_whatever_way_it_is_given(value: Any, seconds: fl
     """As a number, as text, as a span of time."""
     assert operator(definition="a:1", poll_interval=value).poll_interval == seconds
     assert BatchJobSensor(task_id="t", job_id="j", poll_interval=value).poll_interval == seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (name, value)
+            for name in ("wait", "deferrable", "copy_logs", "terminate_on_kill")
+            for value in ("false", None)
+        ),
+        ("finish_in_triggerer", "false"),
+        ("container_overrides", "{}"),
+        ("submit_options", 3),
+        ("botocore_config", "retries"),
+        ("parameters", [("a", "b")]),
+    ],
+)
+def test_an_argument_that_is_not_of_its_kind_is_refused(name: str, value: Any) -> None:
+    """By its name, for the operator and, where it has it, the sensor: "false" would count as True."""
+    with pytest.raises(ValueError, match=f"^{name} must be "):
+        operator(definition="a:1", **{name: value})
+    if name in signature(BatchJobSensor).parameters:
+        with pytest.raises(ValueError, match=f"^{name} must be "):
+            BatchJobSensor(task_id="t", job_id="j", **{name: value})
 
 
 def test_a_sweep_without_sense_is_refused() -> None:
