@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import shlex
+import stat
 
 # typer reads the annotations when the command runs.
 from pathlib import Path  # noqa: TC003
@@ -13,17 +14,22 @@ import typer
 from airflow_batch_jobs.cli import console
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from airflow_batch_jobs.migration import Migration
 
 _PIN = "--pin"
+#: How many places a line of the summary names.
+_NAMED = 8
 
 
 def migrate(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, help="DAG files, or folders of them.")],
     *,
     write: Annotated[bool, typer.Option("--write", help="Rewrite the files. Without it, only show.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Neither rewrite nor show: exit with 1 unless there is nothing to do.")
+    ] = False,
     pin: Annotated[
         list[str] | None,
         typer.Option(
@@ -35,60 +41,170 @@ def migrate(
 ) -> None:
     """Rewrite DAGs from the Amazon provider's BatchOperator and BatchSensor to this package.
 
-    Prints a unified diff and changes nothing; with --write it changes the files instead. What cannot be decided from a
-    file alone is left to you: in a comment that begins with `# TODO(airflow-batch-jobs)`, and on stderr with the line
-    in the rewritten file. Run it again to see what is left. Never runs a DAG, and asks AWS nothing.
+    Knows them under all names that they have had: AwsBatchOperator, and airflow.contrib's AWSBatchOperator. Prints a
+    unified diff and changes nothing; with --write it changes the files instead. What cannot be decided from a file
+    alone is left to you: in a comment that begins with `# TODO(airflow-batch-jobs)`, and on stderr with the line in the
+    rewritten file. Run it again, with --pin or without, as often as you like. Never runs a DAG, and asks AWS nothing.
 
-    Exits with 0 if nothing is left for you, with 1 if something is, and with 2 if a file cannot be read.
+    Passes over hidden folders, virtual environments, caches, `build`, `dist` and `node_modules`, unless you name them.
 
         airflow-batch-jobs migrate dags/nightly.py
         airflow-batch-jobs migrate dags/ --pin align-reads=7 --write
+        airflow-batch-jobs migrate dags/ --check
         git grep -n "TODO(airflow-batch-jobs)"
+
+    Exit codes:
+
+        0  nothing is left for you; with --check: and no file would be rewritten
+        1  something is left for you; with --check: or a file would be rewritten
+        2  a file or folder could not be read, understood or written; the others are done all the same
     """
+    from airflow_batch_jobs.migration.dag_files import DagFiles
+
+    if write and check:
+        raise typer.BadParameter("only one of --write and --check can be meant", param_hint="--check")
     pins = _pins(pin or [])
-    unread = left = False
-    for path in _files(paths):
-        migration = _migrated(path, pins)
-        if migration is None:
-            unread = True
+    files, summary = DagFiles(), _Summary()
+    for path in files.below(paths):
+        if (migration := _migrated(path, pins)) is None:
+            summary.failed += 1
             continue
+        summary.add(path, migration)
         if migration.changes and write:
-            path.write_bytes(migration.after.encode(migration.encoding))
-            typer.echo(f"{path}: rewritten", err=True)
+            summary.failed += not _written(path, migration)
         elif migration.changes:
-            sys.stdout.write(migration.diff(str(path)))
-        for finding in migration.findings():
-            left = True
-            typer.echo(f"{path}:{finding.line}: {finding.text}", err=True)
-    if unread or left:
-        raise typer.Exit(console.USAGE if unread else console.FAILED)
+            _show(path, migration, is_brief=check)
+        _say(path, migration)
+    for error in files.errors:
+        console.complain(f"{error.filename}: {error.strerror}")
+    summary.failed += len(files.errors)
+    summary.say(paths, pins, files.passed_over, is_written=write)
+    if summary.failed:
+        raise typer.Exit(console.USAGE)
+    if summary.todo or (check and summary.changed):
+        raise typer.Exit(console.FAILED)
+
+
+class _Summary:
+    """What became of all files."""
+
+    def __init__(self) -> None:
+        self.files = self.failed = self.rewritten = 0
+        self.changed: list[Path] = []
+        #: Files with the number of uses that are left there.
+        self.left: dict[Path, int] = {}
+        #: Files with the number of comments that are left for a person.
+        self.todo: dict[Path, int] = {}
+        self._unpinned: set[str] = set()
+        self._pinned: set[str] = set()
+
+    def add(self, path: Path, migration: Migration) -> None:
+        """Count what became of a file."""
+        self.files += 1
+        self.rewritten += migration.rewritten
+        self.changed += [path] if migration.changes else []
+        for places, count in ((self.left, migration.left), (self.todo, len(migration.findings()))):
+            if count:
+                places[path] = count
+        self._unpinned |= migration.unpinned
+        self._pinned |= migration.pinned
+
+    def say(
+        self, paths: Sequence[Path], pins: dict[str, int], passed_over: Sequence[Path], *, is_written: bool
+    ) -> None:
+        """Print on stderr how many uses there are, what became of them, and what to do next."""
+        left = sum(self.left.values())
+        uses = self.rewritten + left
+        where = f"of BatchOperator or BatchSensor in {_count(self.files, 'file')}"
+        done = "rewritten" if is_written else "can be rewritten, with --write"
+        console.note(
+            f"{_count(uses, 'use')} {where}: {self.rewritten} {done}, {left} left." if uses else f"No use {where}."
+        )
+        if self.failed:
+            console.note(f"{_count(self.failed, 'file or folder', 'files or folders')} failed, as said above.")
+        if self.left:
+            console.note(f"Left in {_places(self.left)}")
+        if self.todo:
+            total = sum(self.todo.values())
+            console.note(f"For you to do, as the comments say: {_count(total, 'comment')} in {_places(self.todo)}")
+        if self._unpinned:
+            options = [f"{_PIN} {shlex.quote(name)}=REVISION" for name in sorted(self._unpinned)]
+            given = [
+                f"{_PIN} {shlex.quote(name)}={revision}" for name, revision in pins.items() if name in self._pinned
+            ]
+            command = ["airflow-batch-jobs migrate", *(shlex.quote(str(path)) for path in paths), *given, *options]
+            console.note(f"To pin what has no revision, complete: {' '.join(command)} --write")
+        for name in sorted(pins.keys() - self._pinned):
+            console.note(f"{_PIN} {name}={pins[name]} changes nothing: no definition without a revision has this name")
+        if passed_over:
+            console.note(f"Passed over: {_places(passed_over)}")
+
+
+def _count(number: int, one: str, more: str = "") -> str:
+    return f"{number} {one if number == 1 else more or f'{one}s'}"
+
+
+def _places(places: Iterable[Path] | dict[Path, int]) -> str:
+    """Return the first places, with a count of each that has one above 1."""
+    counts = places if isinstance(places, dict) else dict.fromkeys(places, 1)
+    named = [str(path) if count == 1 else f"{path} ({count})" for path, count in counts.items()]
+    more = [f"and {len(named) - _NAMED} more"] if len(named) > _NAMED else []
+    return ", ".join([*named[:_NAMED], *more])
 
 
 def _migrated(path: Path, pins: dict[str, int]) -> Migration | None:
-    """Return what becomes of a file; if it cannot be read, complain and return None."""
-    from libcst import ParserSyntaxError
-
+    """Return what becomes of a file; if it is not understood, complain and return None."""
+    from airflow_batch_jobs.migration import NotUnderstoodError
     from airflow_batch_jobs.migration import migrate as rewrite
 
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            console.complain(f"{path}: it is no regular file")
+            return None
         return rewrite(path.read_bytes(), pins)
-    except ParserSyntaxError as error:
-        console.complain(f"{path}:{error.editor_line}: {error.message}")
-    except (OSError, SyntaxError, UnicodeError) as error:
-        console.complain(f"{path}: {error}")
+    except NotUnderstoodError as error:
+        place = path if error.line is None else f"{path}:{error.line}"
+        console.complain(f"{place}: {error}; the file is left as it is")
+    except OSError as error:
+        console.complain(f"{path}: {error.strerror}")
+    except Exception as error:  # noqa: BLE001 - one file that we cannot deal with must not keep the others from it
+        what = f"{type(error).__name__}: {error}"
+        console.complain(f"{path}: a fault of airflow-batch-jobs, please report it: {what}; the file is left as it is")
     return None
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    for path in paths:
-        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+def _show(path: Path, migration: Migration, *, is_brief: bool) -> None:
+    """Print what would be rewritten on stdout, or only that something would be, on stderr."""
+    if is_brief:
+        typer.echo(f"{path}: would be rewritten", err=True)
+    else:
+        typer.echo(migration.diff(str(path)), nl=False)
+
+
+def _say(path: Path, migration: Migration) -> None:
+    """Print on stderr what a person should know of a file, and what is left to do in it."""
+    for remark in migration.remarks:
+        typer.echo(f"{path}: {remark}", err=True)
+    for finding in migration.findings():
+        typer.echo(f"{path}:{finding.line}: {finding.text}", err=True)
+
+
+def _written(path: Path, migration: Migration) -> bool:
+    """Write a file and say so; if that fails, complain."""
+    try:
+        path.write_bytes(migration.content())
+    except OSError as error:
+        console.complain(f"{path}: {error.strerror}")
+        return False
+    typer.echo(f"{path}: rewritten", err=True)
+    return True
 
 
 def _pins(given: Sequence[str]) -> dict[str, int]:
     """Return the revision for each name of a definition.
 
     Raises:
-        typer.BadParameter: One of them is not NAME=REVISION.
+        typer.BadParameter: One of them is not NAME=REVISION, or a name has two.
     """
     from airflow_batch_jobs.batch.definition import parse_reference
     from airflow_batch_jobs.errors import DefinitionError
@@ -100,6 +216,8 @@ def _pins(given: Sequence[str]) -> dict[str, int]:
             reference = parse_reference(f"{name}:{revision}")
         except DefinitionError as error:
             raise typer.BadParameter(f"{each!r}: {error}", param_hint=_PIN) from error
-        if reference.revision is not None:
-            pins[reference.name] = reference.revision
+        if reference.revision is None:
+            raise typer.BadParameter(f"{each!r} is not NAME=REVISION", param_hint=_PIN)
+        if pins.setdefault(reference.name, reference.revision) != reference.revision:
+            raise typer.BadParameter(f"{reference.name} has two revisions", param_hint=_PIN)
     return pins

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_batch_jobs.migration.rewriting import MARK, Migration, migrate
+from airflow_batch_jobs.migration.migrating import Migration, NotUnderstoodError, migrate
+from airflow_batch_jobs.migration.notes import MARK
 
-__all__ = ["MARK", "Migration", "migrate"]
+__all__ = ["MARK", "Migration", "NotUnderstoodError", "migrate"]

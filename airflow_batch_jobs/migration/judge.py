@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from airflow_batch_jobs.batch.definition import parse_reference
 from airflow_batch_jobs.batch.request import TAG_PREFIX
-from airflow_batch_jobs.errors import DefinitionError
-from airflow_batch_jobs.migration.reading import code, is_none, is_word, text_of
+from airflow_batch_jobs.migration.reading import is_none, is_word, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from airflow_batch_jobs.migration.counterparts import Counterpart
 
-#: How a definition that is a template has to end: in a colon and digits, or another template.
-_ENDS_IN_REVISION = re.compile(r":([1-9][0-9]*|\{\{[^{}]*\}\})\Z")
 #: Parameters that are mappings here as well.
-_MAPPINGS = frozenset({"parameters", "container_overrides"})
+_MAPPINGS = frozenset({"parameters", "container_overrides", "overrides"})
 #: Parameters that are not mappings in the provider.
 _SCALARS = frozenset({"share_identifier", "scheduling_priority_override", "submit_job_timeout"})
+#: The provider's max_retries, unless one says otherwise: 48 hours.
+_MAX_RETRIES = "4200"
+#: How alike a name and a misspelling of it are, from 0 to 1.
+_NEAR = 0.8
 
 
 def is_left_out(counterpart: Counterpart, argument: cst.Arg, rest: Mapping[str, cst.BaseExpression]) -> bool:
@@ -35,8 +35,8 @@ def is_left_out(counterpart: Counterpart, argument: cst.Arg, rest: Mapping[str, 
     """
     name, value = argument.keyword.value if argument.keyword else "", argument.value
     if name in counterpart.options:
-        is_no_timeout = name == "submit_job_timeout" and isinstance(value, cst.Integer) and value.value == "0"
-        return is_none(value) or is_no_timeout
+        is_no_timeout = name == "submit_job_timeout" and _is_number(value, "0")
+        return is_none(value) or is_no_timeout or (isinstance(value, cst.Dict) and not value.elements)
     # A sensor that reschedules gives back its worker slot, which deferrable=True does here.
     is_about_slot = name == "mode" or (name == "deferrable" and is_word(value, "False"))
     if is_about_slot and not counterpart.options and text_of(rest.get("mode")) == "reschedule":
@@ -44,99 +44,78 @@ def is_left_out(counterpart: Counterpart, argument: cst.Arg, rest: Mapping[str, 
     return name in counterpart.dropped
 
 
-def pinned(node: cst.BaseExpression, pins: Mapping[str, int]) -> cst.BaseExpression:
-    """Return a definition's text, or a list of them, with the revision that its name is pinned to, if there is one."""
-    if isinstance(node, (cst.List, cst.Tuple)):
-        return node.with_changes(elements=[each.with_changes(value=pinned(each.value, pins)) for each in node.elements])
-    text = text_of(node)
-    if text is None or not isinstance(node, cst.SimpleString):
-        return node
-    try:
-        reference = parse_reference(text)
-    except DefinitionError:
-        return node
-    if reference.revision is not None or reference.name not in pins:
-        return node
-    end = len(node.value) - len(node.quote)
-    return node.with_changes(value=f"{node.value[:end]}:{pins[reference.name]}{node.quote}")
-
-
-class Judge:
-    """Says what a person has to check in the arguments of a call.
+def why_left(counterpart: Counterpart, given: Mapping[str, object], mapped: Mapping[str, object]) -> str:
+    """Say which arguments a call cannot be rewritten with; empty if it can.
 
     Args:
-        pins: Revisions by the names of definitions.
-        constants: What the module's names stand for, as far as can be seen.
+        counterpart: The counterpart of the class.
+        given: The arguments by name.
+        mapped: Those of `.expand(…)` by name.
     """
-
-    def __init__(self, pins: Mapping[str, int], constants: Mapping[str, cst.BaseExpression]) -> None:
-        self._pins = pins
-        self._constants = constants
-
-    def findings(self, counterpart: Counterpart, values: Mapping[str, cst.BaseExpression]) -> Iterator[str]:
-        """Yield what is to be done about a call of one of the provider's classes.
-
-        Args:
-            counterpart: The counterpart of the class.
-            values: The arguments by name.
-        """
-        for name, value in values.items():
-            if name == "job_definition":
-                yield from self.definition(value)
-            elif counterpart.dropped.get(name) and not is_none(value):
-                yield counterpart.dropped[name]
-            elif name in {"wait_for_completion", "awslogs_enabled"} and text_of(value) is not None:
-                yield f"{counterpart.renamed[name]}= takes no template: write True or False"
-            elif name in {*counterpart.options, *_MAPPINGS} and not is_none(value):
-                yield from _fields(name, value)
-        if is_word(values.get("wait_for_completion"), "False") and is_word(values.get("deferrable"), "True"):
-            yield "wait=False does not wait for the job; BatchOperator did, when it was deferrable"
-        if "mode" in values and text_of(values["mode"]) not in {"poke", "reschedule"}:
-            yield 'make sure that mode= is not "reschedule", which deferrable=True replaces'
-
-    def definition(self, node: cst.BaseExpression) -> Iterator[str]:
-        """Yield what is to be done about a job definition: each must have its revision."""
-        if isinstance(node, cst.Name) and node.value in self._constants:
-            # It may be used for something else as well, so it is not pinned here.
-            if any(Judge({}, {}).definition(self._constants[node.value])):
-                yield f'pin {node.value} to the revision that is to run, as in "align:7"'
-            return
-        if isinstance(node, cst.FormattedString):
-            if not _ENDS_IN_REVISION.search(_outline(node)):
-                yield f'make sure that {code(node)} ends in a revision, as in "align:7"'
-            return
-        text = text_of(pinned(node, self._pins))
-        if text is None:
-            yield f'make sure that {code(node)} has a revision, as in "align:7"'
-        elif "{{" in text or "{%" in text:
-            if not _ENDS_IN_REVISION.search(text):
-                yield f'make sure that {code(node)} is rendered to a text with a revision, as in "align:7"'
-        else:
-            yield from _unpinned(text)
+    for name in mapped:
+        if name in counterpart.options:
+            return f"it maps {name}; map submit_options with {counterpart.options[name]} in it"
+        if name in counterpart.dropped or name == "mode":
+            return f"it maps {name}, which {counterpart.name} does not take"
+    ours: dict[str, str] = {}
+    for name in (*given, *mapped):
+        other = ours.setdefault(counterpart.renamed.get(name, name), name)
+        if other != name:
+            return f"{other}= and {name}= are the same to {counterpart.name}: keep one of them"
+    if "submit_options" in given and counterpart.options.keys() & given.keys():
+        return "submit_options= is given beside its fields"
+    return ""
 
 
-def _unpinned(text: str) -> Iterator[str]:
-    try:
-        reference = parse_reference(text)
-    except DefinitionError:
-        yield f'{text!r} is not a definition with a revision, as in "align:7"'
+def findings(
+    counterpart: Counterpart, values: Mapping[str, cst.BaseExpression], mapped: Mapping[str, object]
+) -> Iterator[str]:
+    """Yield what is to be done about a call of one of the provider's classes, apart from its definition's revision.
+
+    Args:
+        counterpart: The counterpart of the class.
+        values: The arguments by name.
+        mapped: Those of `.expand(…)` by name.
+    """
+    for name in (*values, *mapped):
+        if name not in counterpart.known:
+            yield _unknown(counterpart, name)
+    for name, value in values.items():
+        yield from _of_value(counterpart, name, value)
+    if is_word(values.get("wait_for_completion"), "False") and is_word(values.get("deferrable"), "True"):
+        yield "wait=False does not wait for the job; BatchOperator did, when it was deferrable"
+    if "mode" in values and text_of(values["mode"]) not in {"poke", "reschedule"}:
+        yield 'make sure that mode= is not "reschedule", which deferrable=True replaces'
+    if "job_queue" in counterpart.required - {*values, *mapped} and "queue" in values:
+        yield "queue= is Airflow's, for executors: the queue of AWS Batch is job_queue="
+
+
+def _of_value(counterpart: Counterpart, name: str, value: cst.BaseExpression) -> Iterator[str]:
+    """Yield what is to be done about one argument."""
+    if is_none(value) or (name == "max_retries" and _is_number(value, _MAX_RETRIES)):
         return
-    if reference.revision is None:
-        yield f'pin the revision that is to run, as in "{reference.base}:7"'
+    if counterpart.dropped.get(name):
+        yield counterpart.dropped[name]
+    elif name in {"wait_for_completion", "awslogs_enabled"} and text_of(value) is not None:
+        yield f"{counterpart.renamed[name]}= takes no template: write True or False"
+    elif name in {*counterpart.options, *_MAPPINGS}:
+        yield from _fields(name, value)
 
 
-def _outline(node: cst.FormattedString) -> str:
-    """Return an f-string's text with a template for each of its values."""
-    return "".join(part.value if isinstance(part, cst.FormattedStringText) else "{{ }}" for part in node.parts)
+def _unknown(counterpart: Counterpart, name: str) -> str:
+    near = "".join(f"; is it {each}=?" for each in get_close_matches(name, sorted(counterpart.known), 1, _NEAR))
+    return f"neither the provider nor {counterpart.name} knows {name}={near}"
+
+
+def _is_number(value: cst.BaseExpression, digits: str) -> bool:
+    return isinstance(value, cst.Integer) and value.value == digits
 
 
 def _fields(name: str, value: cst.BaseExpression) -> Iterator[str]:
     """Yield what our operator refuses in a field of SubmitJob, as far as the file shows it."""
     if name not in _SCALARS and text_of(value) is not None:
         yield f"{name}: a text that is rendered to a mapping is refused; pass the .output of the task that makes it"
-    found = _Nones()
-    value.visit(found)
-    if found.any and name != "parameters":
+    if _has_none(value) and name != "parameters":
         yield f"{name}: a field that is None is refused; leave it out"
     if name == "tags" and isinstance(value, cst.Dict):
         keys = [text_of(each.key) or "" for each in value.elements if isinstance(each, cst.DictElement)]
@@ -145,15 +124,15 @@ def _fields(name: str, value: cst.BaseExpression) -> Iterator[str]:
         )
 
 
-class _Nones(cst.CSTVisitor):
-    """Looks for None as a value, not in comparisons."""
-
-    def __init__(self) -> None:
-        self.any = False
-
-    def visit_Comparison(self, node: cst.Comparison) -> bool:  # noqa: N802 - libcst's name
-        del node
-        return False
-
-    def visit_Name(self, node: cst.Name) -> None:  # noqa: N802 - libcst's name
-        self.any = self.any or node.value == "None"
+def _has_none(value: cst.BaseExpression) -> bool:
+    """Whether a value may be None, or a literal mapping or list with None in it."""
+    match value:
+        case cst.Dict():
+            return any(_has_none(each.value) for each in value.elements)
+        case cst.List() | cst.Tuple():
+            return any(_has_none(each.value) for each in value.elements)
+        case cst.IfExp():
+            return _has_none(value.body) or _has_none(value.orelse)
+        case cst.BooleanOperation():
+            return _has_none(value.left) or _has_none(value.right)
+    return is_none(value)

@@ -2,300 +2,306 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
-from libcst.metadata import (
-    ImportAssignment,
-    ParentNodeProvider,
-    QualifiedNameProvider,
-    QualifiedNameSource,
-    Scope,
-    ScopeProvider,
-)
 
-from airflow_batch_jobs.migration.counterparts import COUNTERPARTS, LINK_KEYS, Counterpart
-from airflow_batch_jobs.migration.judge import Judge
-from airflow_batch_jobs.migration.reading import constants, module_of, text_of, values_of
+from airflow_batch_jobs.migration import judge
+from airflow_batch_jobs.migration.counterparts import (
+    CLASSES,
+    COUNTERPARTS,
+    MODULES,
+    OURS,
+    POSITIONAL,
+    PRESENT,
+    Counterpart,
+)
+from airflow_batch_jobs.migration.reading import DOTTED, dotted, last_name, module_of, text_of, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-#: The provider's modules that the classes are in.
-MODULES = frozenset(full_name.rpartition(".")[0] for full_name in COUNTERPARTS)
+    from airflow_batch_jobs.migration.names import Names
+    from airflow_batch_jobs.migration.notes import Notes
+    from airflow_batch_jobs.migration.revisions import Revisions
+
+    Reference = cst.Name | cst.Attribute
+
 _EXPANSIONS = frozenset({"expand", "expand_kwargs"})
+#: Methods that Airflow calls.
+_METHODS = frozenset({"execute", "poke"})
+_ALL_NAMES = MODULES | COUNTERPARTS.keys() | OURS.keys()
 
 
-class ProviderUses(cst.CSTVisitor):
+class Rewritten(NamedTuple):
+    """A call that is rewritten.
+
+    Attributes:
+        counterpart: What it becomes a call of.
+        positional: The names of the arguments that are given without one.
+    """
+
+    counterpart: Counterpart
+    positional: Sequence[str] = ()
+
+
+class ProviderUses:
     """Every use of the two classes in a module.
 
     Args:
-        module: The module that the metadata is about.
-        pins: Revisions by the names of definitions.
+        names: The names of the module.
+        revisions: The revisions of its definitions.
+        notes: Where to say what a person has to do.
 
     Attributes:
-        calls: The calls whose arguments can be rewritten, including `.partial(…)`.
+        calls: The calls whose arguments are rewritten, including `.partial(…)`.
         expansions: The `.expand(…)` calls of these.
-        renamed: The names and attributes that are to become our class, with the full name of the provider's.
+        tasks: The class of a task, by the expression that makes it.
+        missing: What rewritten calls must have and do not give themselves, with the reference to the class.
+        renamed: The references that become our class, with the full names of the provider's; also in quotes.
+        by_name: The full names of the provider's classes that these stand for, where the file writes no module.
+        by_module: Likewise, where it does.
         left: The full names of the classes that are used in a way that has to stay.
         elsewhere: What else is used from the provider's modules, as `module.name`.
-        ours: What the module imports from this package at its top level.
-        notes: What a person has to do, by the statement that the comment goes above.
+        stayed: How many uses are left.
     """
 
-    METADATA_DEPENDENCIES = (ParentNodeProvider, QualifiedNameProvider, ScopeProvider)
-
-    def __init__(self, module: cst.Module, pins: Mapping[str, int]) -> None:
-        super().__init__()
-        self.calls: dict[cst.Call, Counterpart] = {}
-        self.expansions: dict[cst.Call, Counterpart] = {}
-        self.renamed: dict[cst.CSTNode, str] = {}
+    def __init__(self, names: Names, revisions: Revisions, notes: Notes) -> None:
+        self.calls: dict[cst.Call, Rewritten] = {}
+        self.expansions: dict[cst.Call, Rewritten] = {}
+        self.tasks: dict[cst.CSTNode, Counterpart] = {}
+        self.missing: list[tuple[Reference, Counterpart, str]] = []
+        self.renamed: dict[Reference | cst.SimpleString, Sequence[str]] = {}
+        self.by_name: set[str] = set()
+        self.by_module: set[str] = set()
         self.left: set[str] = set()
         self.elsewhere: set[str] = set()
-        self.ours: set[str] = set()
-        self.notes: dict[cst.CSTNode, list[str]] = {}
-        self._judge = Judge(pins, constants(module))
-        self._annotations: list[tuple[cst.CSTNode, str]] = []
-        #: The names of variables, each with what may be the class of its task.
-        self._tasks: list[tuple[str, cst.CSTNode]] = []
-        self._attributes: list[cst.Attribute] = []
-        #: What is to be said only if there is a use.
-        self._asides: list[tuple[cst.CSTNode, str]] = []
-        self._imports: dict[str, cst.CSTNode] = {}
+        self.stayed = 0
+        self._names = names
+        self._revisions = revisions
+        self._notes = notes
+        self._annotations: list[tuple[Reference | cst.SimpleString, Sequence[str]]] = []
+        ours = {one.name for one in OURS.values()}
+        leading = {".".join(name.split(".")[:end]) for name in _ALL_NAMES for end in range(1, name.count(".") + 2)}
+        bindings = list(names.all_bindings())
+        self._taken = {name for name, each in bindings if name in ours and each.imported not in OURS}
+        self._executed = set(self._what_is_executed())
+        looked_up = {name for name, each in bindings if each.imported in leading}
+        for name in names.of(cst.Name):
+            if name.value in looked_up and names.is_read(name):
+                self._look_up(name)
+        for text in names.of(cst.SimpleString):
+            if any(each in text.value for each in CLASSES) and not isinstance(names.parent(text), cst.Expr):
+                self._look_at_text(text)
+        self._look_at_imports()
+        self._decide_annotations()
 
-    def visit_Module(self, node: cst.Module) -> None:  # noqa: N802 - libcst's name
-        """Look for other classes with the same name as ours."""
-        scope = self.get_metadata(ScopeProvider, node)
-        self._taken = {
-            one.name for one in COUNTERPARTS.values() if isinstance(scope, Scope) and _is_taken(scope, one.name)
-        }
+    def our_name(self, name: str, full_names: Sequence[str]) -> str:
+        """Return what one of the classes is called after the migration.
 
-    def leave_Module(self, original_node: cst.Module) -> None:  # noqa: N802 - libcst's name
-        """Decide what depends on all uses."""
-        del original_node
-        for node, full_name in self._annotations:
-            if full_name in self.left:
-                self._note(node, f"{_short(full_name)} is still used in this file, so this annotation was left")
-            else:
-                self.renamed[node] = full_name
-        for full_name, statement in self._imports.items():
-            if full_name not in self.left and full_name not in self.renamed.values():
-                self.left.add(full_name)
-                finding = f"{_short(full_name)} is imported but not used here: check who imports it from here"
-                self._note(statement, finding)
-        if not (self.renamed or self.left):
-            return
-        for node, finding in self._asides:
-            self._note(node, finding)
-        tasks = {name: COUNTERPARTS[self.renamed[node]] for name, node in self._tasks if node in self.renamed}
-        for attribute in self._attributes:
-            name, attr = cst.ensure_type(attribute.value, cst.Name).value, attribute.attr.value
-            if name in tasks and attr in tasks[name].absent:
-                instead = f"; the job's id is {name}.output" if attr == "job_id" else ""
-                self._note(attribute, f"{tasks[name].name} has no attribute {attr}{instead}")
+        Args:
+            name: What the file calls it, with its module if it writes that.
+            full_names: Its full names.
+        """
+        # A name that the file has chosen can stay, unless both classes need one.
+        if "." not in name and name not in CLASSES and self.left.isdisjoint(full_names):
+            return name
+        return COUNTERPARTS[full_names[0]].name
 
-    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:  # noqa: N802 - libcst's name
-        """Take note of what is imported; names in an import are not uses."""
-        module = module_of(node)
-        is_at_top = isinstance(self._parent(self._parent(node)), cst.Module)
-        if module == "airflow_batch_jobs" and is_at_top and not isinstance(node.names, cst.ImportStar):
-            self.ours |= {cst.ensure_type(each.name, cst.Name).value for each in node.names if each.asname is None}
-        if module in MODULES:
-            if isinstance(node.names, cst.ImportStar):
-                self._note(node, "import by name what you use from this module; then migrate again")
-            else:
-                names = {f"{module}.{each.evaluated_name}": node for each in node.names}
-                self._imports |= {name: node for name in names if name in COUNTERPARTS}
-        return False
+    def full_names(self, place: cst.CSTNode, name: str) -> tuple[list[str], bool]:
+        """Return the full names of what a name stands for, and whether that may be something else as well.
 
-    def visit_Import(self, node: cst.Import) -> bool:  # noqa: N802 - libcst's name
-        """Skip imports of modules: names in an import are not uses."""
-        del node
-        return False
+        Args:
+            place: Where it is read.
+            name: The name, which may have dots.
+        """
+        first, dot, rest = name.partition(".")
+        bindings = self._names.bindings(place, first)
+        found = sorted({f"{each.imported}{dot}{rest}" for each in bindings if each.imported})
+        known = [each for each in found if each in COUNTERPARTS]
+        is_mixed = len(known) < len(found) or not all(each.imported for each in bindings)
+        return known or found, is_mixed or len({COUNTERPARTS[each].name for each in known}) > 1
 
-    def visit_Arg(self, node: cst.Arg) -> bool:  # noqa: N802 - libcst's name
-        """Look only at the value: a keyword is not a use of the name."""
-        name = node.keyword.value if node.keyword else ""
-        if name == "default_args":
-            self._look_at_defaults(node.value)
-        elif name == "key" and text_of(node.value) in LINK_KEYS:
-            self._note_link_key(node)
-        node.value.visit(self)
-        return False
+    def in_quotes(self, node: cst.SimpleString) -> dict[str, Sequence[str]]:
+        """Return the names in a quoted annotation that stand for one of the classes, with their full names."""
+        found = ((name, *self.full_names(node, name)) for name in DOTTED.findall(node.value))
+        return {name: names for name, names, is_mixed in found if not is_mixed and names and names[0] in COUNTERPARTS}
 
-    def visit_Attribute(self, node: cst.Attribute) -> bool:  # noqa: N802 - libcst's name
-        """Look for `batch.BatchOperator`, and for attributes of tasks."""
-        if self._look_up(node):
-            return False
-        if isinstance(node.value, cst.Name):
-            self._attributes.append(node)
-        node.value.visit(self)
-        return False
+    def _leave(self, node: cst.CSTNode, full_names: Sequence[str], why: str) -> None:
+        """Say that a use stays, and why."""
+        self.left.update(full_names)
+        self.stayed += 1
+        gone = "" if full_names[0] in PRESENT else ", which the provider no longer has,"
+        self._notes.add(node, f"{short(full_names)}{gone} was left here: {why}")
 
-    def visit_Name(self, node: cst.Name) -> None:  # noqa: N802 - libcst's name
-        """Look for `BatchOperator`."""
-        self._look_up(node)
+    def _look_up(self, name: cst.Name) -> None:
+        """Handle a name if it stands for one of the classes, or leads to one."""
+        node: Reference = name
+        while True:
+            full_names, is_mixed = self.full_names(name, dotted(node))
+            if full_names and full_names[0] in COUNTERPARTS:
+                self._use(node, full_names, is_mixed=is_mixed)
+                return
+            if any(each in OURS for each in full_names):
+                self._pin(node)
+                return
+            parent = self._names.parent(node)
+            if not (isinstance(parent, cst.Attribute) and parent.value is node):
+                self.elsewhere |= {each for each in full_names if each.startswith(tuple(MODULES))}
+                return
+            node = parent
 
-    def visit_Assign(self, node: cst.Assign) -> None:  # noqa: N802 - libcst's name
-        """Look for default arguments, and remember the tasks by name."""
-        for target in node.targets:
-            self._assign(target.target, node.value)
-
-    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:  # noqa: N802 - libcst's name
-        """Likewise."""
-        self._assign(node.target, node.value)
-
-    def visit_SimpleString(self, node: cst.SimpleString) -> None:  # noqa: N802 - libcst's name
-        """Look for templates that pull the XComs of the provider's links."""
-        self._look_at_text(node, text_of(node) or "")
-
-    def visit_FormattedStringText(self, node: cst.FormattedStringText) -> None:  # noqa: N802 - libcst's name
-        """Likewise."""
-        self._look_at_text(node, node.value)
-
-    def _look_up(self, node: cst.Name | cst.Attribute) -> bool:
-        """Handle a name that stands for one of the classes, and tell whether it does."""
-        names = self.get_metadata(QualifiedNameProvider, node, set())
-        full_name = next((each.name for each in names if each.source is QualifiedNameSource.IMPORT), "")
-        if full_name in COUNTERPARTS:
-            self._use(node, full_name)
-            return True
-        if full_name in MODULES or full_name.rpartition(".")[0] in MODULES:
-            self.elsewhere.add(full_name)
-            return isinstance(node, cst.Attribute)
-        return False
-
-    def _use(self, node: cst.Name | cst.Attribute, full_name: str) -> None:
+    def _use(self, node: Reference, full_names: Sequence[str], *, is_mixed: bool) -> None:
         """Decide what becomes of one use."""
-        counterpart, parent = COUNTERPARTS[full_name], self._parent(node)
-        why = f"another {counterpart.name} is defined in this file" if counterpart.name in self._taken else ""
-        if isinstance(parent, cst.Call) and parent.func is node:
-            self._call(node, full_name, [parent], why or _why_left(counterpart, parent))
-        elif chain := self._chain(node):
-            self._call(node, full_name, chain, why or _why_left(counterpart, *chain))
+        name, parent = COUNTERPARTS[full_names[0]].name, self._names.parent(node)
+        why = f"another {name} is defined in this file" if name in self._taken else ""
+        if is_mixed:
+            why = f"{dotted(node)} may be something else here"
+        if chain := self._chain(node):
+            self._call(node, full_names, chain, why)
         elif self._is_annotation(node) and not why:
-            self._annotations.append((node, full_name))
+            self._annotations.append((node, full_names))
         else:
-            is_base = isinstance(parent, cst.Arg) and isinstance(self._parent(parent), cst.ClassDef)
-            self._leave(node, full_name, why or ("a subclass of it" if is_base else "a use of it that is not a call"))
+            is_base = isinstance(parent, cst.Arg) and isinstance(self._names.parent(parent), cst.ClassDef)
+            self._leave(node, full_names, why or ("a subclass of it" if is_base else "a use of it that is not a call"))
 
-    def _call(self, node: cst.CSTNode, full_name: str, calls: list[cst.Call], why: str) -> None:
+    def _call(self, node: Reference, full_names: Sequence[str], chain: Sequence[cst.Call], why: str) -> None:
         """Take a call, or a `.partial(…)` with its `.expand(…)`."""
-        if why:
-            self._leave(node, full_name, why)
+        call, *expansions = chain
+        positional = min((POSITIONAL.get(each, ()) for each in full_names), key=len)
+        rewritten = Rewritten(COUNTERPARTS[full_names[0]], positional)
+        given = values_of(call, positional)
+        mapped = {name: value for each in expansions for name, value in values_of(each).items()}
+        if why := why or self._why_left(chain, given, mapped) or judge.why_left(rewritten.counterpart, given, mapped):
+            self._leave(node, full_names, why)
             return
-        counterpart = COUNTERPARTS[full_name]
-        self.renamed[node] = full_name
-        self.calls[calls[0]] = counterpart
-        for finding in self._judge.findings(counterpart, values_of(calls[0])):
-            self._note(node, finding)
-        for expansion in calls[1:]:
-            self.expansions[expansion] = counterpart
-            for finding in self._mapped(values_of(expansion)):
-                self._note(node, finding)
+        self._rename(node, full_names)
+        self.calls[call] = rewritten
+        self.expansions |= dict.fromkeys(expansions, rewritten)
+        self.tasks[chain[-1]] = rewritten.counterpart
+        missing = rewritten.counterpart.required - {*given, *mapped}
+        self.missing += [(node, rewritten.counterpart, name) for name in sorted(missing)]
+        for definition in (each["job_definition"] for each in (given, mapped) if "job_definition" in each):
+            for finding in self._revisions.findings(definition):
+                self._notes.add(node, finding)
+        for finding in judge.findings(rewritten.counterpart, given, mapped):
+            self._notes.add(node, finding)
 
-    def _mapped(self, values: Mapping[str, cst.BaseExpression]) -> list[str]:
-        definitions = values.get("job_definition")
-        if isinstance(definitions, (cst.List, cst.Tuple)):
-            return [finding for each in definitions.elements for finding in self._judge.definition(each.value)]
-        return [] if definitions is None else list(self._judge.definition(definitions))
+    def _why_left(self, chain: Sequence[cst.Call], given: Mapping[str, object], mapped: Mapping[str, object]) -> str:
+        """Say why a call cannot be rewritten, whatever its arguments are; empty if it can."""
+        if len(given) + len(mapped) < sum(len(each.args) for each in chain):
+            return "not all arguments are given by name in the call"
+        func = chain[0].func
+        if isinstance(func, cst.Attribute) and func.attr.value == "partial" and len(chain) == 1:
+            return "partial and expand are not in one expression"
+        if chain[-1] in self._executed:
+            return "its execute is called; make it a task of its own, or write a @task.batch_job"
+        return ""
 
-    def _chain(self, node: cst.CSTNode) -> list[cst.Call]:
-        """Return `X.partial(…)` with the `.expand(…)` that follows it; nothing for anything else."""
+    def _rename(self, node: Reference | cst.SimpleString, full_names: Sequence[str]) -> None:
+        self.renamed[node] = full_names
+        has_module = "." in (node.value if isinstance(node, cst.SimpleString) else dotted(node))
+        (self.by_module if has_module else self.by_name).update(full_names)
+
+    def _pin(self, node: Reference) -> None:
+        """Write the revision into a call of our own class, if an earlier migration did not know it."""
+        for call in self._chain(node):
+            if (definition := values_of(call).get("definition")) is not None:
+                for finding in self._revisions.pinned(definition):
+                    self._notes.take_back(node, finding)
+
+    def _chain(self, node: Reference) -> list[cst.Call]:
+        """Return the call of a class, or `X.partial(…)` with the `.expand(…)` that follows it; else nothing."""
+        parent = self._names.parent(node)
+        if isinstance(parent, cst.Call):
+            return [parent] if parent.func is node else []
         calls: list[cst.Call] = []
+        made: cst.CSTNode = node
         for names in (frozenset({"partial"}), _EXPANSIONS):
-            attribute = self._parent(node)
+            attribute = self._names.parent(made)
+            call = self._names.parent(attribute)
             if not isinstance(attribute, cst.Attribute) or attribute.attr.value not in names:
                 break
-            call = self._parent(attribute)
             if not isinstance(call, cst.Call) or call.func is not attribute:
                 break
             calls.append(call)
-            node = call
+            made = call
         return calls
 
+    def _what_is_executed(self) -> Iterator[cst.CSTNode]:
+        """Yield what makes the tasks that the file executes itself."""
+        for attribute in self._names.of(cst.Attribute):
+            if attribute.attr.value in _METHODS and isinstance(self._names.parent(attribute), cst.Call):
+                yield from self._names.values_of(attribute.value)
+
+    def _look_at_text(self, node: cst.SimpleString) -> None:
+        """Handle a text that names one of the classes."""
+        if self._is_annotation(node):
+            self._annotations += [(node, full_names) for full_names in self.in_quotes(node).values()]
+            return
+        text = text_of(node) or ""
+        if full_names := self.in_quotes(node).get(text):
+            is_exported = "__all__" in self._assigned(node)
+            why = "it is in __all__; check who imports it from here" if is_exported else "a text that names it"
+            self._leave(node, full_names, why)
+        elif DOTTED.fullmatch(text) and any(f"{text}.".startswith(f"{each}.") for each in COUNTERPARTS):
+            self.stayed += 1
+            self._notes.add(node, "this text names a class of the provider's; ours are in airflow_batch_jobs")
+
+    def _assigned(self, node: cst.CSTNode) -> Iterator[str]:
+        """Yield the names that a node is assigned or added to."""
+        while not isinstance(node, (cst.BaseSmallStatement, cst.Module)):
+            node = self._names.parent(node)
+            if isinstance(node, cst.Call):  # __all__.append(…)
+                yield dotted(node.func).rpartition(".")[0]
+        targets = (
+            [each.target for each in node.targets] if isinstance(node, cst.Assign) else [getattr(node, "target", None)]
+        )
+        yield from map(dotted, targets)
+
+    def _look_at_imports(self) -> None:
+        """Look for imports of the classes that the file itself has no use for, and of all that a module has."""
+        used = self.left.union(*self.renamed.values(), *(names for _, names in self._annotations))
+        for node in self._names.of(cst.ImportFrom):
+            module = module_of(node)
+            if module in MODULES and isinstance(node.names, cst.ImportStar):
+                self.stayed += 1
+                self._notes.add(node, "import by name what you use from this module; then migrate again")
+            for alias in () if isinstance(node.names, cst.ImportStar) else node.names:
+                full_name = f"{module}.{alias.evaluated_name}"
+                if full_name in COUNTERPARTS and full_name not in used:
+                    self._look_at_unused(node, full_name)
+
+    def _look_at_unused(self, node: cst.ImportFrom, full_name: str) -> None:
+        self.left.add(full_name)
+        what = f"{short([full_name])} is imported but not used here"
+        if self._makes_dags():
+            self._notes.remark(f"{what}; the import can go")
+        else:
+            self.stayed += 1
+            self._notes.add(node, f"{what}: check who imports it from here")
+
+    def _makes_dags(self) -> bool:
+        """Whether Airflow finds DAGs in the file; nobody imports from such a one."""
+        decorators = (each.decorator for each in self._names.of(cst.Decorator))
+        functions = (each.func for each in self._names.of(cst.Call))
+        return any(last_name(each).lower().endswith("dag") for each in (*decorators, *functions))
+
+    def _decide_annotations(self) -> None:
+        for node, full_names in self._annotations:
+            if self.left.isdisjoint(full_names):
+                self._rename(node, full_names)
+            else:
+                finding = f"{short(full_names)} is still used in this file, so this annotation was left"
+                self._notes.add(node, finding)
+
     def _is_annotation(self, node: cst.CSTNode) -> bool:
-        """Whether a name is in an annotation, but not in a call there."""
+        """Whether a node is in an annotation, but not in a call there."""
         while not isinstance(node, (cst.Annotation, cst.Call, cst.BaseStatement, cst.BaseSmallStatement, cst.Module)):
-            node = self._parent(node)
+            node = self._names.parent(node)
         return isinstance(node, cst.Annotation)
 
-    def _assign(self, target: cst.BaseExpression, value: cst.BaseExpression | None) -> None:
-        if not isinstance(target, cst.Name) or value is None:
-            return
-        if "default_args" in target.value:
-            self._look_at_defaults(value)
-        made: cst.CSTNode = value
-        while isinstance(made, (cst.Call, cst.Attribute)):
-            # `BatchOperator`, `batch.BatchOperator`, or what comes before `.partial(…).expand(…)`
-            inner = made.func if isinstance(made, cst.Call) else made.value
-            if isinstance(inner, (cst.Name, cst.Attribute)):
-                self._tasks.append((target.value, inner))
-            made = inner
 
-    def _look_at_defaults(self, node: cst.BaseExpression) -> None:
-        operator = next(one for one in COUNTERPARTS.values() if one.options)
-        for element in node.elements if isinstance(node, cst.Dict) else ():
-            key = (text_of(element.key) if isinstance(element, cst.DictElement) else None) or ""
-            if key in operator.renamed:
-                finding = f"{key} is called {operator.renamed[key]} in {operator.name}"
-            elif key in operator.options:
-                finding = f"{key} is {operator.options[key]} in the submit_options of {operator.name}"
-            elif key in operator.dropped:
-                finding = f"{operator.name} takes no {key}"
-            else:
-                continue
-            self._asides.append((node, f"default_args: {finding}"))
-
-    def _look_at_text(self, node: cst.CSTNode, text: str) -> None:
-        if "xcom_pull" in text and LINK_KEYS & set(re.findall(r"\w+", text)):
-            self._note_link_key(node)
-
-    def _note_link_key(self, node: cst.CSTNode) -> None:
-        finding = "this XCom is gone; the XCom batch_job has the job, its definition, queue and log"
-        self._asides.append((node, finding))
-
-    def _leave(self, node: cst.CSTNode, full_name: str, why: str) -> None:
-        self.left.add(full_name)
-        self._note(node, f"{_short(full_name)} was left here: {why}")
-
-    def _note(self, node: cst.CSTNode, finding: str) -> None:
-        """Keep a finding for the statement that a node is in."""
-        while not hasattr(node, "leading_lines"):
-            node = self._parent(node)
-        findings = self.notes.setdefault(node, [])
-        if finding not in findings:
-            findings.append(finding)
-
-    def _parent(self, node: cst.CSTNode) -> cst.CSTNode:
-        parent = self.get_metadata(ParentNodeProvider, node)
-        assert isinstance(parent, cst.CSTNode)  # noqa: S101 - the provider's type says less
-        return parent
-
-
-def _why_left(counterpart: Counterpart, call: cst.Call, *expansions: cst.Call) -> str:
-    """Say why a call cannot be rewritten; empty if it can."""
-    if any(arg.keyword is None for each in (call, *expansions) for arg in each.args):
-        return "not all arguments are given by name in the call"
-    func = call.func
-    if isinstance(func, cst.Attribute) and func.attr.value == "partial" and not expansions:
-        return "partial and expand are not in one expression"
-    for name in (name for each in expansions for name in values_of(each)):
-        if name in counterpart.options:
-            return f"it maps {name}; map submit_options with {counterpart.options[name]} in it"
-        if name in counterpart.dropped or name == "mode":
-            return f"it maps {name}, which {counterpart.name} does not take"
-    return ""
-
-
-def _is_taken(scope: Scope, name: str) -> bool:
-    """Whether a scope has something of this name that is not imported from this package."""
-    return any(
-        not isinstance(each, ImportAssignment) or not each.get_module_name_for_import().startswith("airflow_batch_jobs")
-        for each in scope[name]
-    )
-
-
-def _short(full_name: str) -> str:
-    return full_name.rpartition(".")[2]
+def short(full_names: Sequence[str]) -> str:
+    """Return the name of a class without its module."""
+    return full_names[0].rpartition(".")[2]

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 import libcst as cst
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: The longest piece of code that a finding shows, in characters.
 _SHOWN = 60
+#: A name, which may have dots in it.
+DOTTED = re.compile(r"[^\W\d][\w.]*")
 
 
-def code(node: cst.CSTNode) -> str:
-    """Return a node's code on one line, cut to the length that a finding shows."""
+def code(node: cst.CSTNode, *, instead: str) -> str:
+    """Return a node's code on one line, as a finding shows it.
+
+    Args:
+        node: The node.
+        instead: What to say of a node whose code is too long to be shown.
+    """
     text = " ".join(cst.Module([]).code_for_node(node).split())
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    return text if len(text) <= _SHOWN else instead
 
 
 def is_none(node: cst.BaseExpression) -> bool:
@@ -24,7 +37,7 @@ def is_word(node: cst.BaseExpression | None, word: str) -> bool:
     return isinstance(node, cst.Name) and node.value == word
 
 
-def text_of(node: cst.BaseExpression | None) -> str | None:
+def text_of(node: cst.CSTNode | None) -> str | None:
     """Return the value of a literal text; None for anything else."""
     if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
         value = node.evaluated_value
@@ -32,26 +45,32 @@ def text_of(node: cst.BaseExpression | None) -> str | None:
     return None
 
 
+def dotted(node: cst.CSTNode | None) -> str:
+    """Return a name with dots in it, such as `self.task`; empty for anything else."""
+    parts: list[str] = []
+    while isinstance(node, cst.Attribute):
+        parts.append(node.attr.value)
+        node = node.value
+    return ".".join([node.value, *reversed(parts)]) if isinstance(node, cst.Name) else ""
+
+
+def last_name(node: cst.CSTNode) -> str:
+    """Return a name, or the last one of an attribute; empty for anything else."""
+    return node.attr.value if isinstance(node, cst.Attribute) else dotted(node)
+
+
 def module_of(node: cst.ImportFrom) -> str:
-    """Return the name of the module that names are imported from; empty for a relative one."""
-    if node.module is None or node.relative:
-        return ""
-    return cst.Module([]).code_for_node(node.module)
+    """Return the name of the module that names are imported from, with a dot in front if it is a relative one."""
+    return "." * len(node.relative) + dotted(node.module)
 
 
-def values_of(call: cst.Call) -> dict[str, cst.BaseExpression]:
-    """Return the keyword arguments of a call by name."""
-    return {arg.keyword.value: arg.value for arg in call.args if arg.keyword}
+def values_of(call: cst.Call, positional: Sequence[str] = ()) -> dict[str, cst.BaseExpression]:
+    """Return the arguments of a call by name.
 
-
-def constants(module: cst.Module) -> dict[str, cst.BaseExpression]:
-    """Return the names that a module assigns at its top level, once and to a text, with that text."""
-    found: dict[str, list[cst.BaseExpression]] = {}
-    for statement in module.body:
-        for small in statement.body if isinstance(statement, cst.SimpleStatementLine) else ():
-            if isinstance(small, cst.Assign):
-                for each in small.targets:
-                    if isinstance(each.target, cst.Name):
-                        found.setdefault(each.target.value, []).append(small.value)
-    once = {name: values[0] for name, values in found.items() if len(values) == 1}
-    return {name: value for name, value in once.items() if isinstance(value, cst.BaseString)}
+    Args:
+        call: The call.
+        positional: The names of the arguments that are given without one.
+    """
+    unnamed = iter(positional)
+    names = (arg.keyword.value if arg.keyword else "" if arg.star else next(unnamed, "") for arg in call.args)
+    return {name: arg.value for name, arg in zip(names, call.args, strict=True) if name}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from textwrap import dedent
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     Rewrite = Callable[..., str]
 
-IMPORT = "from airflow.providers.amazon.aws.operators.batch import BatchOperator\n"
+MODULE = "airflow.providers.amazon.aws.operators.batch"
+IMPORT = f"from {MODULE} import BatchOperator\n"
 OURS = "from airflow_batch_jobs import BatchJobOperator\n"
 SENSORS = "airflow.providers.amazon.aws.sensors.batch"
 SENSOR_IMPORT = f"from {SENSORS} import BatchSensor\n"
@@ -47,6 +49,11 @@ def airflow(code: str, tmp_path: Path, *arguments: str) -> Any:
 def marked(code: str) -> list[str]:
     """Return what is left for a person."""
     return [line.partition(MARK)[2] for line in code.splitlines() if MARK in line]
+
+
+def places(result: Any) -> list[str]:
+    """Return the lines of an answer that name a line of a file."""
+    return [line for line in result.stderr.splitlines() if re.match(r"\S+:\d+: ", line)]
 
 
 def call(**arguments: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import re
+from pathlib import Path
 
+import libcst
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -12,8 +15,7 @@ from airflow_batch_jobs.cli.migrate import migrate
 from airflow_batch_jobs.migration import MARK
 from tests.cli.migrating import IMPORT, OURS, call, our_call, run
 
-if TYPE_CHECKING:
-    from pathlib import Path
+GREEN = '"grün"'
 
 
 def test_without_write_the_change_is_only_shown(dag_file: Path) -> None:
@@ -30,7 +32,12 @@ def test_without_write_the_change_is_only_shown(dag_file: Path) -> None:
         f'+{MARK}pin the revision that is to run, as in "a:7"\n'
         '+BatchJobOperator(task_id="t", job_name="j", definition="a", job_queue="q")\n\\ No newline at end of file\n'
     )
-    assert result.stderr == f'{dag_file}:2: pin the revision that is to run, as in "a:7"\n'
+    assert result.stderr == (
+        f'{dag_file}:2: pin the revision that is to run, as in "a:7"\n'
+        "1 use of BatchOperator or BatchSensor in 1 file: 1 can be rewritten, with --write, 0 left.\n"
+        f"For you to do, as the comments say: 1 comment in {dag_file}\n"
+        f"To pin what has no revision, complete: airflow-batch-jobs migrate {dag_file} --pin a=REVISION --write\n"
+    )
     assert result.exit_code == 1
     assert dag_file.read_text() == code.rstrip("\n")
 
@@ -50,12 +57,13 @@ def test_without_write_the_change_is_only_shown(dag_file: Path) -> None:
     ],
 )
 def test_other_files_stay_as_they_are(dag_file: Path, code: bytes) -> None:
-    """A file without the two classes is not touched, byte for byte, and nothing is said of it."""
+    """A file without the two classes is not touched, byte for byte, and the summary says that there was nothing."""
     dag_file.write_bytes(code)
     result = run(dag_file, "--write")
 
     assert dag_file.read_bytes() == code
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.splitlines()[-1] == "No use of BatchOperator or BatchSensor in 1 file."
 
 
 def test_line_ends_and_encoding_stay(dag_file: Path) -> None:
@@ -86,7 +94,10 @@ def test_a_folder_means_its_python_files(tmp_path: Path) -> None:
         (tmp_path / name).write_text(call())
     result = run(tmp_path, "--write")
 
-    assert result.stderr == f"{tmp_path / 'a.py'}: rewritten\n{tmp_path / 'b/c.py'}: rewritten\n"
+    assert result.stderr == (
+        f"{tmp_path / 'a.py'}: rewritten\n{tmp_path / 'b/c.py'}: rewritten\n"
+        "2 uses of BatchOperator or BatchSensor in 2 files: 2 rewritten, 0 left.\n"
+    )
     assert (tmp_path / "b/c.py").read_text() == our_call()
     assert (tmp_path / "d.txt").read_text() == call()
 
@@ -102,7 +113,8 @@ def test_a_file_that_is_no_python_is_named(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert f"error: {tmp_path / 'c.py'}: " in result.stderr
     assert f"error: {tmp_path / 'd.py'}: " in result.stderr
-    assert f"{tmp_path / 'a.py'}:2: " in result.stderr
+    assert f"error: {tmp_path / 'a.py'}:2: " in result.stderr
+    assert "3 files or folders failed, as said above." in result.stderr
     assert (tmp_path / "b.py").read_text() == our_call()
 
 
@@ -116,4 +128,158 @@ def test_the_help_says_how_and_what_the_exit_codes_mean() -> None:
 
     assert "airflow-batch-jobs migrate dags/nightly.py" in text
     assert "TODO(airflow-batch-jobs)" in text
-    assert "Exits with 0 if nothing is left for you, with 1 if something is, and with 2" in text
+    assert "0 nothing is left for you; with --check: and no file would be rewritten" in text
+    assert "1 something is left for you; with --check: or a file would be rewritten" in text
+    assert "2 a file or folder could not be read, understood or written" in text
+
+
+def test_the_summary_says_what_is_left_and_where(tmp_path: Path) -> None:
+    """How many uses, what became of them, which files to open, and the command to complete."""
+    left = f"{IMPORT}class Mine(BatchOperator): ...\nBatchOperator(**x)\n"
+    (tmp_path / "left.py").write_text(left)
+    (tmp_path / "open.py").write_text(call(job_definition='"sort"') + call(job_definition='"my-align"'))
+    (tmp_path / "fine.py").write_text(call(job_definition='"count"'))
+    result = run(tmp_path, "--write", "--pin", "count=2", "--pin", "conut=3")
+
+    pins = "--pin count=2 --pin my-align=REVISION --pin sort=REVISION"
+
+    assert result.stderr.splitlines()[-5:] == [
+        "5 uses of BatchOperator or BatchSensor in 3 files: 3 rewritten, 2 left.",
+        f"Left in {tmp_path / 'left.py'} (2)",
+        f"For you to do, as the comments say: 4 comments in {tmp_path / 'left.py'} (2), {tmp_path / 'open.py'} (2)",
+        f"To pin what has no revision, complete: airflow-batch-jobs migrate {tmp_path} {pins} --write",
+        "--pin conut=3 changes nothing: no definition without a revision has this name",
+    ]
+
+
+def test_check_tells_a_pipeline_whether_there_is_anything_to_do(dag_file: Path) -> None:
+    """It writes nothing, shows no diff, and fails as long as a run would rewrite something or leave it to a person."""
+    dag_file.write_text(call())
+    pending = run(dag_file, "--check")
+    untouched = dag_file.read_text()
+    run(dag_file, "--write")
+    done = run(dag_file, "--check")
+    dag_file.write_text(call(job_definition='"a"'))
+    run(dag_file, "--write")
+    left = run(dag_file, "--check")
+
+    assert (pending.exit_code, pending.stdout, untouched) == (1, "", call())
+    assert f"{dag_file}: would be rewritten\n" in pending.stderr
+    assert (done.exit_code, left.exit_code) == (0, 1)
+    assert run(dag_file, "--check", "--write").exit_code == 2
+
+
+def test_a_name_has_one_revision(dag_file: Path) -> None:
+    """Two --pin that contradict each other are refused before any file is touched."""
+    dag_file.write_text(call(job_definition='"a"'))
+    result = run(dag_file, "--write", "--pin", "a=1", "--pin", "a=2")
+
+    assert (result.exit_code, dag_file.read_text()) == (2, call(job_definition='"a"'))
+
+
+def test_folders_that_are_nobodys_are_passed_over(tmp_path: Path) -> None:
+    """They are named in the summary, and looked into if they are what was asked for."""
+    folders = (".git", "venv", "env", "node_modules", "build", "a/__pycache__", ".tox/x")
+    for folder in (*folders, "a/mine"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "dag.py").write_text(call())
+    (tmp_path / "env" / "pyvenv.cfg").write_text("")
+    result = run(tmp_path, "--write")
+
+    assert "1 use of BatchOperator or BatchSensor in 1 file: 1 rewritten" in result.stderr
+    assert (tmp_path / "a/mine/dag.py").read_text() == our_call()
+    passed_over = result.stderr.splitlines()[-1]
+    assert passed_over.startswith("Passed over: ")
+    assert {str(tmp_path / each.replace("/x", "")) for each in folders} == set(passed_over[13:].split(", "))
+    assert "in 1 file: 1 can be rewritten" in run(tmp_path / "build").stderr
+
+
+def test_links_are_followed_once(tmp_path: Path) -> None:
+    """A link to a folder above does not end, and a file that has two names is rewritten under one."""
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "dag.py").write_text(call())
+    (tmp_path / "dags" / "shared").symlink_to("../shared")
+    (tmp_path / "dags" / "again.py").symlink_to("../shared/dag.py")
+    (tmp_path / "dags" / "up").symlink_to("..")
+    result = run(tmp_path / "dags", "--write")
+
+    assert result.exit_code == 0
+    assert "1 use of BatchOperator or BatchSensor in 1 file: 1 rewritten" in result.stderr
+    assert (tmp_path / "shared" / "dag.py").read_text() == our_call()
+
+
+def test_what_cannot_be_read_is_named_and_the_others_are_rewritten(tmp_path: Path) -> None:
+    """A link to itself, a broken link, a pipe, a huge file, one that is nested too deeply, one without an end."""
+    (tmp_path / "circle.py").symlink_to("circle.py")
+    (tmp_path / "broken.py").symlink_to("nowhere.py")
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "huge.py").write_text(f"{IMPORT}{'x = 1  # one more line' * 50}\n" + "# and so on\n" * 90_000)
+    (tmp_path / "deep.py").write_text(f"{IMPORT}x = {'-' * 50_000}1\n")
+    (tmp_path / "zero.py").write_bytes(f"{IMPORT}x = '\0'\n".encode())
+    (tmp_path / "utf16.py").write_bytes(IMPORT.encode("utf-16"))
+    (tmp_path / "utf7.py").write_bytes(b"# coding: utf-7\nx = '+AGE-'\n")
+    (tmp_path / "hex.py").write_bytes(b"# coding: hex\n")
+    (tmp_path / "dag.py").write_text(call())
+    names = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    result = run(tmp_path, "--write")
+
+    assert result.exit_code == 2
+    for name in ("circle", "broken", "pipe", "huge", "deep", "zero", "utf16", "utf7", "hex"):
+        assert re.search(rf"^error: {tmp_path}/{name}\.py(:\d+)?: ", result.stderr, re.MULTILINE), name
+    assert "9 files or folders failed, as said above." in result.stderr
+    assert (tmp_path / "dag.py").read_text() == our_call()
+    assert all((tmp_path / name).read_bytes() == content for name, content in names.items() if name != "dag.py")
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run goes on with the next one."""
+    (tmp_path / "a.py").write_text(call())
+    (tmp_path / "b.py").write_text(call())
+    write_bytes = Path.write_bytes
+
+    def refuse(path: Path, content: bytes) -> int:
+        if path.name == "a.py":
+            raise PermissionError(13, "Permission denied")
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    result = run(tmp_path, "--write")
+
+    assert result.exit_code == 2
+    assert f"error: {tmp_path / 'a.py'}: Permission denied" in result.stderr
+    assert [(tmp_path / name).read_text() for name in ("a.py", "b.py")] == [call(), our_call()]
+
+
+def test_a_fault_of_ours_ends_one_file_and_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named as what it is, and the file stays."""
+    (tmp_path / "a.py").write_text(f"{call()}# a fault\n")
+    (tmp_path / "b.py").write_text(call())
+    parse = libcst.parse_module
+
+    def fail(code: str) -> libcst.Module:
+        if "fault" in code:
+            raise AttributeError("no such thing")
+        return parse(code)
+
+    monkeypatch.setattr(libcst, "parse_module", fail)
+    result = run(tmp_path, "--write")
+
+    assert result.exit_code == 2
+    assert "a.py: a fault of airflow-batch-jobs, please report it: AttributeError: no such thing" in result.stderr
+    assert [(tmp_path / name).read_text() for name in ("a.py", "b.py")] == [f"{call()}# a fault\n", our_call()]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "start"), [("utf-8", b"\xef\xbb\xbf"), ("cp1252", b"# coding: cp1252\n"), ("utf-8", b"")]
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_is_written_as_it_was_read(dag_file: Path, encoding: str, start: bytes, end: str) -> None:
+    """A byte order mark, an encoding that is declared and the ends of lines stay, and so does every other byte."""
+    before, after = (f"{each(job_name=GREEN)}# größer\n" for each in (call, our_call))
+    dag_file.write_bytes(start + before.replace("\n", end).encode(encoding))
+    diff = run(dag_file).stdout_bytes
+    run(dag_file, "--write")
+
+    assert dag_file.read_bytes() == start + after.replace("\n", end).encode(encoding)
+    assert "größer".encode(encoding) in diff

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from airflow_batch_jobs.migration.counterparts import COUNTERPARTS, Counterpart
+from airflow_batch_jobs.migration.counterparts import OPERATOR, SENSOR, Counterpart
 from tests.cli.migrating import airflow
+from tests.docs.source import GAP, nodes, template
 
 GUIDE = Path(__file__).parents[2] / "docs" / "from-batch-operator.md"
-OPERATOR, SENSOR = COUNTERPARTS.values()
+INSTALLED = {
+    "airflow.providers.amazon.aws.operators.batch.BatchOperator": OPERATOR,
+    "airflow.providers.amazon.aws.sensors.batch.BatchSensor": SENSOR,
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +34,18 @@ def provider_parameters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, l
             found[full_name] = sorted(names - {"self"})
         print(json.dumps(found))
     """
-    found: dict[str, list[str]] = airflow(code, tmp_path_factory.mktemp("provider"), *COUNTERPARTS)
+    found: dict[str, list[str]] = airflow(code, tmp_path_factory.mktemp("provider"), *INSTALLED)
     return found
 
 
-@pytest.mark.parametrize("full_name", COUNTERPARTS)
+@pytest.mark.parametrize("full_name", INSTALLED)
 def test_every_parameter_of_the_provider_is_dealt_with(
     provider_parameters: dict[str, list[str]], full_name: str
 ) -> None:
     """A parameter that a new version of the provider brings, or takes away, shows here."""
-    assert COUNTERPARTS[full_name].parameters == set(provider_parameters[full_name])
+    counterpart = INSTALLED[full_name]
+
+    assert counterpart.parameters - counterpart.former == set(provider_parameters[full_name])
 
 
 def _rows(counterpart: Counterpart) -> dict[str, str]:
@@ -50,7 +56,7 @@ def _rows(counterpart: Counterpart) -> dict[str, str]:
     return {name: what for names, what in rows for name in re.findall(r"`(\w+)`", names)}
 
 
-@pytest.mark.parametrize("counterpart", COUNTERPARTS.values(), ids=lambda each: each.name)
+@pytest.mark.parametrize("counterpart", INSTALLED.values(), ids=lambda each: each.name)
 def test_the_guide_says_where_every_parameter_went(counterpart: Counterpart) -> None:
     """Each parameter has its row, with the name that it has here."""
     rows = _rows(counterpart)
@@ -64,3 +70,30 @@ def test_the_guide_says_where_every_parameter_went(counterpart: Counterpart) -> 
         assert f"`{name}`" in rows[name], name
     for name in counterpart.dropped:
         assert rows[name].startswith("none"), name
+
+
+def test_messages_are_quoted_as_they_are() -> None:
+    """The page about messages has the command's in its own words, and every reason to leave a whole file."""
+    page = (GUIDE.parent / "troubleshooting.md").read_text(encoding="utf-8").partition("\n## What `migrate` says\n")[2]
+    cells = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    quoted = {quote.rstrip(GAP) for cell in cells for quote in re.findall(r"`([^`]+)`", cell)}
+    said = [text for place, node in nodes() if "migrat" in place.module and (text := template(node))]
+
+    assert len(quoted) >= 15
+    assert [each for each in quoted if not any(each in text for text in said)] == []
+
+
+def test_airflows_own_parameters_are_known(tmp_path: Path) -> None:
+    """A parameter of Airflow's is not one that nobody knows."""
+    code = """
+        import inspect, json
+        from airflow.sdk import BaseOperator, BaseSensorOperator
+        kinds = {"BatchJobOperator": [BaseOperator], "BatchJobSensor": [BaseOperator, BaseSensorOperator]}
+        print(json.dumps({name: sorted({
+            each for kind in bases for each in inspect.signature(kind.__init__).parameters} - {"self", "kwargs"}
+        ) for name, bases in kinds.items()}))
+    """
+    known = airflow(code, tmp_path)
+
+    assert set(known["BatchJobOperator"]) == OPERATOR.airflow
+    assert set(known["BatchJobSensor"]) == SENSOR.airflow | {"poke_interval"}

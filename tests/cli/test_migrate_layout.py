@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from itertools import product
-from textwrap import indent
+from textwrap import dedent, indent
 from typing import TYPE_CHECKING
 
 import pytest
 
 from airflow_batch_jobs.migration import MARK
-from tests.cli.migrating import IMPORT, OURS, airflow
+from tests.cli.migrating import IMPORT, MODULE, OURS, airflow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,6 +211,13 @@ def test_no_comment_is_lost(rewrite: Rewrite, first: str, comma: str, *, hanging
     retries=1\n)\n""",
         ),
         (
+            "BatchOperator(task_id='t', tags=x,  # a\n    node_overrides=y)\n",
+            """BatchJobOperator(task_id='t', submit_options={
+        "tags": x,  # a
+        "nodeOverrides": y,
+    })\n""",
+        ),
+        (
             "BatchOperator(task_id='t', tags={  # a\n    'b': 'c'})\n",
             "BatchJobOperator(task_id='t', submit_options={\"tags\": {  # a\n    'b': 'c'}})\n",
         ),
@@ -218,4 +225,65 @@ def test_no_comment_is_lost(rewrite: Rewrite, first: str, comma: str, *, hanging
 )
 def test_comments_in_other_layouts(rewrite: Rewrite, before: str, after: str) -> None:
     """A comment behind what is dropped or moved goes to a line of its own, or with it."""
+    assert rewrite(IMPORT + before) == OURS + after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "from {0} import (\n    X,\n    BatchOperator,  # b\n)  # c\n",
+            "from {0} import (\n    X,\n)  # c\nfrom airflow_batch_jobs import BatchJobOperator  # b\n",
+        ),
+        (
+            "from {0} import (  # a\n    # above\n    BatchOperator,  # b\n    # own\n    X,\n    # end\n)\n",
+            "from {0} import (  # a\n    # own\n    X,\n    # end\n)\n# above\n" + OURS.replace("\n", "  # b\n"),
+        ),
+        (
+            "from {0} import (\n    BatchOperator,  # b\n    AwsBatchOperator,  # c\n)\nAwsBatchOperator()\n",
+            "from airflow_batch_jobs import (\n    BatchJobOperator,  # b\n    # c\n)\nBatchJobOperator()\n",
+        ),
+        (
+            "from {0} import BatchOperator\nfrom {0} import (  # a\n    BatchOperator  # b\n)\n",
+            f"{OURS}from airflow_batch_jobs import (  # a\n    BatchJobOperator  # b\n)\n",
+        ),
+        ("from {0} import \\\n    X, \\\n    BatchOperator\n", "from {0} import \\\n    X\n" + OURS),
+        ("from {0} import BatchOperator\nimport {0} as b\nb.BatchOperator()\n", f"{OURS}BatchJobOperator()\n"),
+        ("from {0} import BatchOperator\nfrom {0} import BatchOperator\n", OURS),
+        ("from {0} import BatchOperator; x = 1\n", f"{OURS.rstrip()}; x = 1\n"),
+    ],
+)
+def test_comments_and_brackets_of_imports_stay(rewrite: Rewrite, before: str, after: str) -> None:
+    """What is taken out of an import takes its comments with it, and nothing is imported twice without need."""
+    use = "BatchOperator(task_id='t')\n"
+    assert rewrite(before.format(MODULE) + use) == after.format(MODULE) + use.replace("Batch", "BatchJob")
+
+
+@pytest.mark.parametrize("step", ["\t", "  ", "    "])
+def test_a_file_keeps_its_own_indentation(rewrite: Rewrite, step: str) -> None:
+    """With tabs, and with steps of two spaces, what is moved is indented likewise."""
+    code = """\
+        if True:
+        >t = BatchOperator(
+        >>task_id="t",
+        >>tags={
+        >>>"a": "b",
+        >>},
+        >>retry_strategy={"attempts": 3},
+        >)
+    """
+    rewritten = """\
+        if True:
+        >t = BatchJobOperator(
+        >>task_id="t",
+        >>submit_options={
+        >>>"tags": {
+        >>>>"a": "b",
+        >>>},
+        >>>"retryStrategy": {"attempts": 3},
+        >>},
+        >)
+    """
+    before, after = (dedent(each).replace(">", step) for each in (code, rewritten))
+
     assert rewrite(IMPORT + before) == OURS + after

@@ -83,7 +83,7 @@ def test_a_file_may_go_on_with_both(rewrite: Rewrite) -> None:
         ),
         (
             f"def f(): {IMPORT.rstrip()}, X; BatchOperator(task_id='t')\n",
-            f"def f(): {IMPORT.rstrip().replace('BatchOperator', 'X')}; BatchJobOperator(task_id='t'); {OURS}",
+            f"def f(): {IMPORT.rstrip()[: -len('BatchOperator')]}X; {OURS.rstrip()}; BatchJobOperator(task_id='t')\n",
         ),
         (
             f"{IMPORT}def f(x: list[BatchOperator]) -> BatchOperator | None:\n    return BatchOperator()\n",

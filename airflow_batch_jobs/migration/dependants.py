@@ -1,0 +1,131 @@
+"""Dependants: what else in a DAG file depends on the classes that it uses."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from airflow_batch_jobs.migration.counterparts import CLASSES, COUNTERPARTS, LINK_KEYS, Counterpart
+from airflow_batch_jobs.migration.default_args import DefaultArgs
+from airflow_batch_jobs.migration.reading import dotted, last_name, text_of, values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_batch_jobs.migration.names import Names
+    from airflow_batch_jobs.migration.notes import Notes
+    from airflow_batch_jobs.migration.provider_uses import ProviderUses
+
+_XCOM_IS_GONE = "this XCom is gone; the XCom batch_job has the job, its definition, queue and log"
+
+
+class Dependants:
+    """Says what depends on classes that are rewritten: default arguments, attributes of tasks, XComs.
+
+    Args:
+        names: The names of the module.
+        uses: The uses of the classes.
+        notes: Where to say what a person has to do.
+    """
+
+    def __init__(self, names: Names, uses: ProviderUses, notes: Notes) -> None:
+        self._names = names
+        self._uses = uses
+        self._notes = notes
+
+    def look(self) -> None:
+        """Look for all of them."""
+        self._look_for_other_classes()
+        if self._uses.renamed:
+            self._look_at_default_args()
+            self._look_at_attributes()
+            for node in self._xcoms():
+                self._notes.add(node, _XCOM_IS_GONE)
+
+    def _look_for_other_classes(self) -> None:
+        """Look for classes that have the name of one of the provider's, and come from where nothing is known of."""
+        for call in self._names.of(cst.Call):
+            name = dotted(call.func)
+            if name.rpartition(".")[2] in CLASSES and {"job_definition", "job_queue"} & values_of(call).keys():
+                full_names, _ = self._uses.full_names(call, name)
+                for each in full_names:
+                    if each not in COUNTERPARTS:
+                        self._notes.remark(f"{name} is {each}, which was not looked into; its calls stay")
+
+    def _look_at_default_args(self) -> None:
+        used = {COUNTERPARTS[names[0]].name: COUNTERPARTS[names[0]] for names in self._uses.renamed.values()}
+        defaults = DefaultArgs(self._names)
+        given = {each.name for each in defaults.given}
+        for default in defaults.given:
+            for counterpart in used.values():
+                if finding := _of_default(counterpart, default.name):
+                    self._notes.add(default.node, f"default_args: {finding}")
+        for unseen in defaults.unseen:
+            self._notes.remark(f"default_args are also from {unseen}, which was not looked into")
+        for node, counterpart, name in self._uses.missing if defaults.unseen else ():
+            if name not in given:
+                ours = counterpart.renamed.get(name, name)
+                self._notes.add(node, f"there is no {ours}= here: make sure that default_args has it, by that name")
+
+    def _look_at_attributes(self) -> None:
+        """Look for attributes of tasks that only the provider's class has."""
+        for attribute in self._names.of(cst.Attribute):
+            if attribute.attr.value not in _ATTRIBUTES:
+                continue
+            for made in self._names.values_of(attribute.value):
+                counterpart, name = self._uses.tasks.get(made), attribute.attr.value
+                if counterpart and name in counterpart.absent:
+                    became = counterpart.became(name)
+                    if name in {"job_id", "jobId"}:
+                        became = f"the job's id is {dotted(attribute.value) or 'task'}.output"
+                    finding = f"{counterpart.name} has no attribute {name}"
+                    self._notes.add(attribute, f"{finding}; {became}" if became else finding)
+
+    def _xcoms(self) -> Iterator[cst.CSTNode]:
+        """Yield where XComs are read that hold the provider's links."""
+        for text in self._names.of(cst.SimpleString):
+            value, parent = text_of(text) or "", self._names.parent(text)
+            if (value in LINK_KEYS and (self._is_key(parent) or self._is_index_of_output(parent))) or _pulls_link(
+                value
+            ):
+                yield text
+        for part in self._names.of(cst.FormattedStringText):
+            if _pulls_link(part.value):
+                yield part
+
+    def _is_key(self, node: cst.CSTNode) -> bool:
+        if not isinstance(node, cst.Arg):
+            return False
+        call = self._names.parent(node)
+        is_pull = isinstance(call, cst.Call) and last_name(call.func) in {"xcom_pull", "XComArg"}
+        return is_pull if node.keyword is None else node.keyword.value == "key"
+
+    def _is_index_of_output(self, node: cst.CSTNode) -> bool:
+        subscript = self._names.parent(self._names.parent(node))
+        return (
+            isinstance(node, cst.Index)
+            and isinstance(subscript, cst.Subscript)
+            and any(
+                isinstance(each, cst.Attribute) and each.attr.value == "output"
+                for each in self._names.values_of(subscript.value)
+            )
+        )
+
+
+_ATTRIBUTES = frozenset().union(*(one.absent for one in COUNTERPARTS.values()))
+
+
+def _of_default(counterpart: Counterpart, name: str) -> str:
+    """Say what became of a default argument; empty if it stays what it is."""
+    if name in counterpart.renamed:
+        return f"{name} is called {counterpart.renamed[name]} in {counterpart.name}"
+    if name in counterpart.options:
+        return f"{name} is {counterpart.options[name]} in the submit_options of {counterpart.name}"
+    return f"{counterpart.name} takes no {name}" if name in counterpart.dropped else ""
+
+
+def _pulls_link(text: str) -> bool:
+    """Whether a text is a template that pulls an XCom of the provider's links."""
+    return "xcom_pull" in text and not LINK_KEYS.isdisjoint(re.findall(r"\w+", text))

@@ -1,0 +1,210 @@
+"""Names: what each name in a DAG file stands for, by Python's rules of scope, without running the file."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import libcst as cst
+
+from airflow_batch_jobs.migration.reading import dotted, module_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+#: Fields of nodes that hold layout, or names that are looked up nowhere.
+_PASSED_OVER = ("whitespace", "leading_lines", "lines_after", "header", "footer", "newline", "comma", "semicolon")
+_PASSED_OVER_EXACTLY = frozenset({"lpar", "rpar", "attr", "keyword"})
+_COMPREHENSIONS = (cst.GeneratorExp, cst.ListComp, cst.SetComp, cst.DictComp)
+
+_Node = TypeVar("_Node", bound=cst.CSTNode)
+
+
+class Binding(NamedTuple):
+    """One place where a name gets its meaning.
+
+    Attributes:
+        node: The statement or target that binds it.
+        imported: The full name of what is imported; empty if it is not an import.
+        value: What is assigned, if that is one expression.
+    """
+
+    node: cst.CSTNode
+    imported: str = ""
+    value: cst.BaseExpression | None = None
+
+
+class Names:
+    """The names of a module.
+
+    Does not follow what happens: a name that is bound in two places of one scope stands for both.
+
+    Args:
+        module: The module.
+
+    """
+
+    def __init__(self, module: cst.Module) -> None:
+        self._module = module
+        self._nodes: dict[type, list[Any]] = {}
+        self._parents: dict[cst.CSTNode, cst.CSTNode] = {}
+        self._bindings: dict[tuple[cst.CSTNode, str], list[Binding]] = {}
+        self._bound: set[cst.CSTNode] = set()
+        self._global: set[tuple[cst.CSTNode, str]] = set()
+        self._walk()
+        for statement in self.of(cst.Global):
+            scope = self._scope(statement)
+            self._global |= {(scope, each.name.value) for each in statement.names}
+        self._bind_all()
+
+    def of(self, kind: type[_Node]) -> Sequence[_Node]:
+        """Return all nodes of a kind in the order of the file; only code, not layout, and nothing of imports."""
+        return self._nodes.get(kind, [])
+
+    def parent(self, node: cst.CSTNode) -> cst.CSTNode:
+        """Return what a node is part of; the module for itself."""
+        return self._parents.get(node, self._module)
+
+    def is_read(self, name: cst.Name) -> bool:
+        """Whether a name is looked up where it stands, and not given a meaning."""
+        return name not in self._bound
+
+    def bindings(self, place: cst.CSTNode, name: str) -> Sequence[Binding]:
+        """Return all that a name may stand for where it is read; nothing if the file does not say."""
+        scope = first = self._scope(place)
+        while True:
+            if (scope, name) in self._global:
+                scope = self._module
+            if scope is first or not isinstance(scope, cst.ClassDef):
+                found = self._bindings.get((scope, name), ())
+                if found or scope is self._module:
+                    return found
+            scope = self._scope(scope)
+
+    def all_bindings(self) -> Iterator[tuple[str, Binding]]:
+        """Yield every name that is given a meaning anywhere, and where."""
+        for (_, name), found in self._bindings.items():
+            yield from ((name, each) for each in found)
+
+    def value_of(self, node: cst.BaseExpression) -> cst.BaseExpression:
+        """Return what a name stands for, if it is assigned in one place; any other expression as it is."""
+        for _ in range(len(self._bindings)):  # names of names, and no circle
+            found = self.bindings(node, node.value) if isinstance(node, cst.Name) else ()
+            if len(found) != 1 or found[0].value is None:
+                break
+            node = found[0].value
+        return node
+
+    def values_of(self, node: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
+        """Yield an expression, and what is assigned to it anywhere if it is a name or an attribute."""
+        yield node
+        if isinstance(node, cst.Name):
+            yield from (each.value for each in self.bindings(node, node.value) if each.value is not None)
+        elif name := dotted(node):
+            for target in self.of(cst.AssignTarget):
+                if isinstance(target.target, cst.Attribute) and dotted(target.target) == name:
+                    yield cst.ensure_type(self.parent(target), cst.Assign).value
+
+    def _walk(self) -> None:
+        waiting: list[cst.CSTNode] = [self._module]
+        while waiting:
+            node = waiting.pop()
+            self._nodes.setdefault(type(node), []).append(node)
+            if isinstance(node, (cst.Import, cst.ImportFrom)):
+                continue
+            children: list[cst.CSTNode] = []
+            for name in _fields(type(node)):
+                value = getattr(node, name)
+                if isinstance(value, cst.CSTNode):
+                    children.append(value)
+                elif isinstance(value, (list, tuple)):
+                    children += value
+            for child in children:
+                self._parents[child] = node
+            waiting += reversed(children)
+
+    def _scope(self, node: cst.CSTNode) -> cst.CSTNode:
+        """Return the scope around a node: a function, lambda, class, comprehension, or the module."""
+        while (parent := self._parents.get(node)) is not None:
+            if isinstance(parent, (cst.FunctionDef, cst.ClassDef, cst.Lambda)) and node is parent.body:
+                return parent
+            if isinstance(parent, _COMPREHENSIONS):
+                return parent
+            node = parent
+        return self._module
+
+    def _bind(self, name: str, scope: cst.CSTNode, binding: Binding) -> None:
+        place = self._module if (scope, name) in self._global else scope
+        self._bindings.setdefault((place, name), []).append(binding)
+
+    def _bind_target(self, target: cst.CSTNode | None, scope: cst.CSTNode, binding: Binding) -> None:
+        if isinstance(target, (cst.Tuple, cst.List)):
+            for element in target.elements:
+                self._bind_target(element.value, scope, Binding(binding.node))
+        elif isinstance(target, cst.Name):
+            self._bound.add(target)
+            self._bind(target.value, scope, binding)
+
+    def _bind_all(self) -> None:
+        binders: dict[type[cst.CSTNode], Callable[[Any], None]] = {
+            cst.Import: self._bind_import,
+            cst.ImportFrom: self._bind_import,
+            cst.AssignTarget: self._bind_assigned,
+            cst.AnnAssign: self._bind_assigned,
+            cst.NamedExpr: self._bind_assigned,
+            cst.AugAssign: self._bind_to_something,
+            cst.For: self._bind_to_something,
+            cst.CompFor: self._bind_to_something,
+            cst.Del: self._bind_to_something,
+            cst.AsName: self._bind_named,
+            cst.MatchAs: self._bind_named,
+            cst.MatchStar: self._bind_named,
+            cst.FunctionDef: self._bind_named,
+            cst.ClassDef: self._bind_named,
+            cst.Param: self._bind_parameter,
+            cst.NameItem: self._pass_over,
+        }
+        for kind, bind in binders.items():
+            for node in self.of(kind):
+                bind(node)
+
+    def _bind_import(self, node: Any) -> None:
+        if isinstance(node.names, cst.ImportStar):
+            return
+        module = f"{module_of(node)}." if isinstance(node, cst.ImportFrom) else ""
+        scope = self._scope(node)
+        for alias in node.names:
+            full_name, name = f"{module}{alias.evaluated_name}", alias.evaluated_alias
+            if name is None and not module:  # `import a.b` binds a
+                full_name = full_name.partition(".")[0]
+            self._bind(name or full_name.rpartition(".")[2], scope, Binding(node, full_name))
+
+    def _bind_assigned(self, node: Any) -> None:
+        scope = self._scope(node)
+        while isinstance(node, cst.NamedExpr) and isinstance(scope, _COMPREHENSIONS):
+            scope = self._scope(scope)
+        statement: Any = self.parent(node) if isinstance(node, cst.AssignTarget) else node
+        self._bind_target(node.target, scope, Binding(node, value=statement.value))
+
+    def _bind_to_something(self, node: Any) -> None:
+        self._bind_target(node.target, self._scope(node), Binding(node))
+
+    def _bind_named(self, node: Any) -> None:
+        self._bind_target(node.name, self._scope(node), Binding(node))
+
+    def _bind_parameter(self, node: Any) -> None:
+        self._bind_target(node.name, self.parent(self.parent(node)), Binding(node))
+
+    def _pass_over(self, node: Any) -> None:
+        self._bound.add(node.name)
+
+
+@cache
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    """Return the fields of a kind of node that hold code."""
+    return tuple(
+        each.name
+        for each in fields(kind)
+        if each.name not in _PASSED_OVER_EXACTLY and not any(word in each.name for word in _PASSED_OVER)
+    )

@@ -1,0 +1,248 @@
+"""migrate: what a name stands for, where the class is named in other ways, and what else knows a task."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_batch_jobs.migration import MARK
+from airflow_batch_jobs.migration.counterparts import COUNTERPARTS
+from tests.cli.migrating import IMPORT, MODULE, OURS, SENSOR_IMPORT, SENSORS, call, marked, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.migrating import Rewrite
+
+CONTRIB = "airflow.contrib.operators.awsbatch_operator"
+TWO_BRANCHES = [
+    "try:\n    {0}\nexcept ImportError:\n    {1}\n",
+    "if NEW:\n    {0}\nelse:\n    {1}\n",
+    "{0}\nif OLD:\n    {1}\n",
+]
+
+
+@pytest.mark.parametrize("full_name", COUNTERPARTS)
+def test_the_classes_are_known_by_all_their_names(rewrite: Rewrite, full_name: str) -> None:
+    """By name, under a name of the file's own, and by module."""
+    module, _, name = full_name.rpartition(".")
+    package, _, last = module.rpartition(".")
+    ours = COUNTERPARTS[full_name].name
+    imported = f"from airflow_batch_jobs import {ours}"
+
+    assert rewrite(f"from {module} import {name}\n{name}()\n") == f"{imported}\n{ours}()\n"
+    assert rewrite(f"from {module} import {name} as X\nX()\n") == f"{imported} as X\nX()\n"
+    assert rewrite(f"from {package} import {last}\n{last}.{name}()\n") == f"{imported}\n{ours}()\n"
+    assert rewrite(f"import {module} as x\nx.{name}()\n") == f"{imported}\n{ours}()\n"
+    assert rewrite(f"import {module}\n{module}.{name}()\n") == f"import {module}\n{imported}\n{ours}()\n"
+
+
+def test_a_package_above_the_module_will_do(rewrite: Rewrite) -> None:
+    """Whatever the import names, ours is imported below it."""
+    code = "from airflow.providers.amazon.aws import operators\n"
+    assert rewrite(f"{code}operators.batch.BatchOperator()\n") == f"{code}{OURS}BatchJobOperator()\n"
+
+
+@pytest.mark.parametrize("branches", TWO_BRANCHES)
+@pytest.mark.parametrize("name", ["BatchOperator", "Op"])
+def test_a_name_imported_in_two_branches_is_one_class(rewrite: Rewrite, branches: str, name: str) -> None:
+    """Whichever branch runs, the name stands for ours."""
+    imported = [f"from {MODULE} import BatchOperator as {name}", f"from {CONTRIB} import AWSBatchOperator as {name}"]
+    ours = "BatchJobOperator" if name == "BatchOperator" else name
+    after = OURS.rstrip() if name == "BatchOperator" else f"{OURS.rstrip()} as {name}"
+
+    assert rewrite(branches.format(*imported) + f"{name}(task_id='t')\n") == (
+        branches.format(after, after) + f"{ours}(task_id='t')\n"
+    )
+
+
+def test_the_answer_is_the_same_in_every_process() -> None:
+    """Also of a file that imports a name in two branches, and where one use of it is left."""
+    code = TWO_BRANCHES[0].format(IMPORT.rstrip(), f"from {CONTRIB} import AWSBatchOperator as BatchOperator")
+    code += "BatchOperator(**x)\nBatchOperator(task_id='t')\n"
+    script = "import sys; from airflow_batch_jobs.migration import migrate; print(migrate(sys.argv[1].encode()))"
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", script, code],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(4)
+    }
+
+    assert len(answers) == 1
+    assert MARK in answers.pop()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"try:\n    {IMPORT}except ImportError:\n    BatchOperator = None\nBatchOperator(task_id='t')\n",
+        f"{IMPORT}class BatchOperator(Base): ...\nBatchOperator(task_id='t')\n",
+        f"{IMPORT}def f():\n    global BatchOperator\n    BatchOperator = 1\nBatchOperator(task_id='t')\n",
+        f"{IMPORT}BatchOperator(task_id='t')\ndel BatchOperator\n",
+    ],
+)
+def test_a_name_that_may_be_something_else_is_left(rewrite: Rewrite, code: str) -> None:
+    """The file goes on as it is, and says why."""
+    after = rewrite(code)
+
+    assert marked(after) == ["BatchOperator was left here: BatchOperator may be something else here"]
+    assert [line for line in after.splitlines() if MARK not in line] == code.splitlines()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(BatchOperator):\n    return BatchOperator(job_definition='a')\n",
+        "def f(*BatchOperator):\n    return BatchOperator(job_definition='a')\n",
+        "[BatchOperator(job_definition='a') for BatchOperator in x]\n",
+        "lambda BatchOperator: BatchOperator(job_definition='a')\n",
+        "def f():\n    for BatchOperator in x:\n        BatchOperator(job_definition='a')\n",
+        "def f():\n    with x as (BatchOperator, _):\n        BatchOperator(job_definition='a')\n",
+        "def f():\n    if (BatchOperator := x):\n        BatchOperator(job_definition='a')\n",
+        "def f(x):\n    match x:\n        case [BatchOperator]:\n            BatchOperator(job_definition='a')\n",
+    ],
+)
+def test_another_scope_has_its_own_names(rewrite: Rewrite, code: str) -> None:
+    """A parameter or variable that has the name of the class is not the class."""
+    assert rewrite(f"{IMPORT}BatchOperator(task_id='t')\n{code}") == f"{OURS}BatchJobOperator(task_id='t')\n{code}"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "__all__ = ['BatchOperator']\n",
+        "__all__: list[str] = ['BatchOperator']\n",
+        "__all__ = ()\n__all__ += ('BatchOperator',)\n",
+        "__all__.append('BatchOperator')\n",
+    ],
+)
+def test_a_class_that_is_exported_stays(rewrite: Rewrite, code: str) -> None:
+    """Who imports it from there goes on with the provider's class, while the file's own calls are ours."""
+    after = rewrite(f"{IMPORT}{code}BatchOperator(task_id='t')\n")
+
+    assert marked(after) == ["BatchOperator was left here: it is in __all__; check who imports it from here"]
+    assert after.startswith(f"{IMPORT}{OURS}")
+    assert after.endswith("BatchJobOperator(task_id='t')\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "finding"),
+    [
+        ("x = cast('BatchOperator', y)\n", "BatchOperator was left here: a text that names it"),
+        (f"@patch('{SENSORS}.BatchSensor.poke')\ndef f(): ...\n", "this text names a class of the provider's"),
+        ("def f():\n    '''BatchOperator'''\n", None),
+        ("print('BatchOperator is a class')\n", None),
+    ],
+)
+def test_a_text_that_names_a_class_is_marked(rewrite: Rewrite, code: str, finding: str | None) -> None:
+    """A name in quotes is looked up when the code runs; a sentence is not."""
+    found = marked(rewrite(f"{IMPORT}{code}BatchOperator(task_id='t')\n"))
+
+    assert [each.startswith(finding or "") for each in found] == [True] * (finding is not None)
+
+
+@pytest.mark.parametrize(
+    "annotation", ["'BatchOperator'", '"list[BatchOperator]"', "list['BatchOperator']", "'BatchOperator | None'"]
+)
+def test_a_quoted_annotation_is_renamed(rewrite: Rewrite, annotation: str) -> None:
+    """In parameters, results and variables, also where the class is imported for types only."""
+    code = f"def f(x: {annotation}) -> {annotation}:\n    y: {annotation} = x\n    return y\n"
+    before = f"if TYPE_CHECKING:\n    {IMPORT}{code}"
+
+    assert rewrite(before) == before.replace(IMPORT, OURS).replace("BatchOperator", "BatchJobOperator")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "op = BatchOperator(task_id='t')\n    op.execute(context)",
+        "return BatchOperator(task_id='t').execute(context)",
+        "self.op = BatchOperator(task_id='t')\n    self.op.execute(context)",
+    ],
+)
+def test_an_operator_that_is_executed_inside_a_task_is_left(rewrite: Rewrite, code: str) -> None:
+    """Ours would end the surrounding task to wait; one of the same name elsewhere is rewritten."""
+    elsewhere = "op = BatchOperator(task_id='o')\n"
+    after = rewrite(f"{IMPORT}{elsewhere}@task\ndef f(context):\n    {code}\n")
+
+    assert marked(after) == [
+        "BatchOperator was left here: its execute is called; make it a task of its own, or write a @task.batch_job"
+    ]
+    assert f"{OURS}{elsewhere.replace('BatchOperator', 'BatchJobOperator')}" in after
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "@patch.object(BatchOperator, 'log')\ndef f(): ...\n",
+        "class T:\n    @first\n    # c\n    @patch.object(BatchOperator, 'log')\n    def f(self): ...\n",
+        "if x:\n    pass\nelif BatchOperator(**x):\n    pass\n",
+        "try:\n    pass\nexcept BatchOperator:\n    pass\n",
+        "try:\n    pass\nfinally: BatchOperator(**x)\n",
+        "match x:\n    case BatchOperator(): pass\n",
+        "for x in BatchOperator(**x): pass\n",
+    ],
+)
+def test_a_mark_is_written_once_wherever_it_stands(rewrite: Rewrite, code: str) -> None:
+    """Above a decorated function, a branch or a handler: a second run finds it there, as the fixture sees to."""
+    assert len(marked(rewrite(f"{IMPORT}{code}"))) == 1
+
+
+def test_an_unused_import_in_a_file_of_dags_is_no_work(dag_file: Path) -> None:
+    """Nobody imports from such a file, so there is nothing to do but a remark."""
+    dag_file.write_text(f"{call()}{SENSOR_IMPORT}DAG('d')\n")
+    result = run(dag_file, "--write")
+
+    assert result.exit_code == 0
+    assert "BatchSensor is imported but not used here; the import can go" in result.stderr
+    assert SENSOR_IMPORT in dag_file.read_text()
+
+
+def test_a_class_of_this_name_from_elsewhere_is_mentioned(dag_file: Path) -> None:
+    """It may be a subclass or a re-export, which is not followed."""
+    code = "from .operators import BatchOperator\nBatchOperator(task_id='t', job_definition='a')\n"
+    dag_file.write_text(code)
+    result = run(dag_file, "--write")
+
+    assert (result.exit_code, dag_file.read_text()) == (0, code)
+    assert "BatchOperator is .operators.BatchOperator, which was not looked into; its calls stay" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "finding"),
+    [
+        (
+            "op.wait_for_completion = False\n",
+            "BatchJobOperator has no attribute wait_for_completion; it is called wait",
+        ),
+        ("op.tags\n", "BatchJobOperator has no attribute tags; it is tags in submit_options"),
+        ("op.jobId\n", "BatchJobOperator has no attribute jobId; the job's id is op.output"),
+        ("op.output['batch_job_details']\n", "this XCom is gone"),
+        ("out = op.output\nout['batch_job_queue']\n", "this XCom is gone"),
+        ("ti.xcom_pull('t', 'batch_job_definition')\n", "this XCom is gone"),
+        ("context['ti'].xcom_pull('t', 'batch_job_definition')\n", "this XCom is gone"),
+        ("XComArg(op, 'cloudwatch_events')\n", "this XCom is gone"),
+        ("Variable.get('batch_job_queue')\n", None),
+        ("config['batch_job_queue']\n", None),
+        ("def f(op):\n    return op.job_id\n", None),
+    ],
+)
+def test_what_a_task_had_is_found_by_any_road(rewrite: Rewrite, code: str, finding: str | None) -> None:
+    """Attributes with their new name; XComs by key, by place and by index."""
+    found = marked(rewrite(f"{IMPORT}op = BatchOperator(task_id='t')\n{code}"))
+
+    assert [each.startswith(finding or "") for each in found] == [True] * (finding is not None)
+
+
+def test_xcoms_of_a_class_that_is_left_are_not_gone(rewrite: Rewrite) -> None:
+    """The provider's class goes on writing them."""
+    code = f"{IMPORT}class Mine(BatchOperator): ...\nti.xcom_pull(task_ids='a', key='batch_job_details')\n"
+    assert marked(rewrite(code)) == ["BatchOperator was left here: a subclass of it"]
