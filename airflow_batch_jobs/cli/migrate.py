@@ -24,7 +24,7 @@ _NAMED = 8
 
 
 def migrate(
-    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, help="DAG files, or folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="DAG files, or folders of them.")],
     *,
     write: Annotated[bool, typer.Option("--write", help="Rewrite the files. Without it, only show.")] = False,
     check: Annotated[

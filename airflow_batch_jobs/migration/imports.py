@@ -105,14 +105,13 @@ class Imports:
         """Return whether an import is still needed, and what is to be imported from this package."""
         uses = self._uses
         if full_name not in COUNTERPARTS:
-            ours = next(
-                (COUNTERPARTS[each].name for each in sorted(uses.by_module) if each.startswith(f"{full_name}.")), ""
-            )
-            others = uses.elsewhere | uses.left
-            keep = (
-                not ours or full_name not in MODULES or any(f"{each}.".startswith(f"{full_name}.") for each in others)
-            )
-            return keep, cst.ImportAlias(cst.Name(ours)) if ours and self._is_needed(ours, keep=keep) else None
+            used = sorted(each for each in uses.by_module if each.startswith(f"{full_name}."))
+            if not used:
+                return True, None
+            others = (f"{each}." for each in uses.elsewhere | uses.left)
+            keep = full_name not in MODULES or any(each.startswith(f"{full_name}.") for each in others)
+            ours = COUNTERPARTS[used[0]].name
+            return keep, cst.ImportAlias(cst.Name(ours)) if self._is_needed(ours, keep=keep) else None
         ours, keep = COUNTERPARTS[full_name].name, full_name in uses.left
         if keep and full_name not in uses.by_name:
             return True, None

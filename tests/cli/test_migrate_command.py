@@ -232,6 +232,18 @@ def test_what_cannot_be_read_is_named_and_the_others_are_rewritten(tmp_path: Pat
     assert all((tmp_path / name).read_bytes() == content for name, content in names.items() if name != "dag.py")
 
 
+def test_files_that_are_named_are_read_on_their_own(tmp_path: Path) -> None:
+    """One that is not there, or leads to itself, keeps none of the others from being rewritten."""
+    (tmp_path / "circle.py").symlink_to("circle.py")
+    (tmp_path / "no-suffix").write_text(call())
+    result = run(tmp_path / "missing.py", tmp_path / "circle.py", tmp_path / "no-suffix", "--write")
+
+    assert result.exit_code == 2
+    assert f"error: {tmp_path / 'missing.py'}: No such file or directory" in result.stderr
+    assert f"error: {tmp_path / 'circle.py'}: " in result.stderr
+    assert (tmp_path / "no-suffix").read_text() == our_call()
+
+
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run goes on with the next one."""
     (tmp_path / "a.py").write_text(call())
