@@ -68,7 +68,9 @@ class Use:
 
     def seconds(self, text: str) -> float:
         """Return how much of the processor's time a text takes."""
-        arguments = ("", text) if self.method in {"sub", "subn"} else (text,)
+        text_type: type = type(self.pattern.pattern)
+        given: Any = text.encode() if text_type is bytes else text
+        arguments = ("", given) if self.method in {"sub", "subn"} else (given,)
         began = time.thread_time()
         found = getattr(self.pattern, self.method)(*arguments)
         if self.method == "finditer":
@@ -254,7 +256,7 @@ def test_every_call_of_re_is_found() -> None:
         (name, ast.unparse(node.args[0]))
         for name, tree in trees().items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"re.compile", "compile"}
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile"
     }
     texts = {use.pattern.pattern for use in uses()}
     for name, argument in compiled:

@@ -128,6 +128,8 @@ _BITS = {"integer": 31, "long": 63}
 _NOT_SHOWN = frozenset({"LogGroupIdentifier"})
 #: Enumerations that AWS takes in any case.
 _ANY_CASE = frozenset({"RetryAction"})
+#: In place of a pattern that only Java understands.
+_ANYTHING = re.compile(".*", re.DOTALL)
 
 
 def _is_a(kind: str, value: Any) -> bool:
@@ -170,10 +172,11 @@ def _broken_constraints(value: Any, shape: Mapping[str, Any], name: str) -> Iter
 @cache
 def _pattern(text: str) -> re.Pattern[str]:
     """Compile a pattern of a model; one that only Java understands matches everything."""
+    text = text.replace(r"\p{L}\p{Z}\p{N}", r"\w\s")
     try:
-        return re.compile(text.replace(r"\p{L}\p{Z}\p{N}", r"\w\s"))
+        return re.compile(text)
     except re.error:
-        return re.compile(".*", re.DOTALL)
+        return _ANYTHING
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from botocore.exceptions import ClientError, EndpointConnectionError
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.detail import JobDetail
@@ -29,7 +29,6 @@ from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
 from airflow_batch_jobs.batch.watch.followed_logs import FollowedLogs
 from airflow_batch_jobs.batch.watch.followed_parts import FollowedParts
 from airflow_batch_jobs.errors import BatchJobsError, EndpointError
-from airflow_batch_jobs.local import LocalAws
 from tests.batch.virtual import VirtualAws, follow_to_end, lines_of, run
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.watch import JobFollower
     from airflow_batch_jobs.batch.watch.updates import Update
+    from airflow_batch_jobs.local.server import LocalAws
 
 LINES = 12
 ERRORS: tuple[Callable[[], Exception], ...] = (
@@ -237,38 +237,37 @@ MEMBERS = (
 
 
 @given(odd=st.dictionaries(st.sampled_from(MEMBERS), ANYTHING, min_size=1, max_size=3), entry=ANYTHING)
-@settings(max_examples=40, deadline=None)
-def test_an_odd_entry_of_an_answer_ends_at_most_the_wait_for_its_job(odd: dict[str, Any], entry: Any) -> None:
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_odd_entry_of_an_answer_ends_at_most_the_wait_for_its_job(
+    frozen_aws: LocalAws, odd: dict[str, Any], entry: Any
+) -> None:
     """Whatever AWS says of one job, and whatever else stands between the entries."""
-    with LocalAws(step_seconds=1.0, is_frozen=True) as aws:
-        aws.script(definition="talk", starting=0, running=12, lines={"count": LINES, "rate": 1.0})
-        ids = aws.submit(aws.register("talk"), count=3)
+    frozen_aws.script(definition="talk", starting=0, running=12, lines={"count": LINES, "rate": 1.0})
+    ids = frozen_aws.submit(frozen_aws.register("talk"), count=3)
 
-        def change(answer: dict[str, Any]) -> dict[str, Any]:
-            if "jobs" in answer:
-                jobs = [{**job, **odd} if job["jobId"] == ids[0] else job for job in answer["jobs"]]
-                return {**answer, "jobs": [entry, *jobs]}
-            return answer
+    def change(answer: dict[str, Any]) -> dict[str, Any]:
+        if "jobs" in answer:
+            jobs = [{**job, **odd} if job["jobId"] == ids[0] else job for job in answer["jobs"]]
+            return {**answer, "jobs": [entry, *jobs]}
+        return answer
 
-        neighbours = follow_beside(aws, ids[0], ids[1:], change)
-    assert all(map(is_whole, neighbours))
+    assert all(map(is_whole, follow_beside(frozen_aws, ids[0], ids[1:], change)))
 
 
 @given(events=st.lists(ANYTHING | st.fixed_dictionaries({}, optional={
     "timestamp": ANYTHING, "message": ANYTHING, "eventId": ANYTHING, "ingestionTime": ANYTHING,
     "logStreamName": ANYTHING,
 }), max_size=4))  # fmt: skip
-@settings(max_examples=40, deadline=None)
-def test_an_odd_event_of_a_page_costs_no_other_line(events: list[Any]) -> None:
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_odd_event_of_a_page_costs_no_other_line(frozen_aws: LocalAws, events: list[Any]) -> None:
     """Whatever stands among the events of a page, every line comes once."""
-    with LocalAws(step_seconds=1.0, is_frozen=True) as aws:
-        aws.script(definition="talk", starting=0, running=12, lines={"count": LINES, "rate": 1.0})
+    frozen_aws.script(definition="talk", starting=0, running=12, lines={"count": LINES, "rate": 1.0})
 
-        def change(answer: dict[str, Any]) -> dict[str, Any]:
-            return {**answer, "events": [*events, *answer["events"]]} if "events" in answer else answer
+    def change(answer: dict[str, Any]) -> dict[str, Any]:
+        return {**answer, "events": [*events, *answer["events"]]} if "events" in answer else answer
 
-        ends = follow_beside(aws, None, aws.submit(aws.register("talk"), count=2), change)
-    assert all(map(is_whole, ends))
+    ids = frozen_aws.submit(frozen_aws.register("talk"), count=2)
+    assert all(map(is_whole, follow_beside(frozen_aws, None, ids, change)))
 
 
 @pytest.mark.parametrize("times", [1, 1_000_000])
