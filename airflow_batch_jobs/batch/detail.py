@@ -6,6 +6,8 @@ are read into the same form. Whatever AWS leaves out is None or empty; whatever 
 
 from __future__ import annotations
 
+import json
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -24,11 +26,12 @@ from airflow_batch_jobs.batch.containers import (
     read_specs,
     read_time,
 )
+from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.log_stream import LogStream, logs_elsewhere
 from airflow_batch_jobs.batch.status import JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
 __all__ = ["Attempt", "ContainerResult", "ContainerSpec", "JobDetail", "JobKind", "LogStream", "Pod"]
@@ -36,6 +39,9 @@ __all__ = ["Attempt", "ContainerResult", "ContainerSpec", "JobDetail", "JobKind"
 
 #: The name of the XCom that `JobDetail.to_xcom` makes; links and the UI read it.
 JOB_XCOM = "batch_job"
+#: What its largest parts may take up, so that it stays far below 48 KiB: in characters, and in bytes of JSON.
+_LONGEST_REASON = 2_000
+_LOG_STREAMS_BYTES = 12 * 1024
 
 
 class JobKind(Enum):
@@ -241,12 +247,13 @@ class JobDetail:
         return logs_elsewhere(self.containers, self.pod)
 
     def to_xcom(self, log_streams: Iterable[LogStream] | None = None) -> dict[str, Any]:
-        """Return the `batch_job` XCom: JSON, times as ISO 8601 with `+00:00`.
+        """Return the `batch_job` XCom: JSON, times as ISO 8601 with `+00:00`; of many log streams the newest.
 
         Args:
             log_streams: The job's streams, including those of its parts; None for those in this entry.
         """
-        streams = self.log_streams() if log_streams is None else log_streams
+        streams = self.log_streams() if log_streams is None else tuple(log_streams)
+        shown = _newest(streams)
         return {
             "job_id": self.job_id,
             "job_name": self.job_name,
@@ -254,13 +261,14 @@ class JobDetail:
             "queue": self.job_queue,
             "region": self.region,
             "status": self.status.value,
-            "status_reason": self.status_reason,
+            "status_reason": excerpt(self.status_reason, _LONGEST_REASON),
             "exit_code": self.exit_code,
             "attempts": len(self.attempts),
             "created_at": _iso(self.created_at),
             "started_at": _iso(self.started_at),
             "stopped_at": _iso(self.stopped_at),
-            "log_streams": [stream.to_dict() for stream in streams],
+            "log_streams": shown,
+            **({"log_streams_left_out": len(streams) - len(shown)} if len(streams) > len(shown) else {}),
         }
 
     def _runs(self) -> tuple[Attempt, ...]:
@@ -273,6 +281,18 @@ class JobDetail:
         goes_on = last is not None and (self.is_final or last.stopped_at is None)
         number = len(self.attempts) + (0 if goes_on else 1)
         return (*self.attempts, Attempt(number=number, started_at=self.started_at, containers=fresh))
+
+
+def _newest(streams: Sequence[LogStream]) -> list[dict[str, str]]:
+    """Return the JSON form of the newest of a job's log streams, as many as there is space for."""
+    shown: deque[dict[str, str]] = deque()
+    size = 0
+    for stream in reversed(streams):
+        size += len(json.dumps(each := stream.to_dict()))
+        if size > _LOG_STREAMS_BYTES and shown:
+            break
+        shown.appendleft(each)
+    return list(shown)
 
 
 def _kind(job: Mapping[str, Any]) -> JobKind:

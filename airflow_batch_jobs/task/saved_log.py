@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.configuration import conf
 
 from airflow_batch_jobs.batch.fault_points import reach
+from airflow_batch_jobs.batch.logs.cursors import are_partial
 from airflow_batch_jobs.links import BatchJobLogLink, log_stream_url
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.supervisor import UnansweredError
@@ -82,6 +83,8 @@ class SavedLog(WaitListener):
         if not saved.get("left"):
             self._note_gap(saved.get("saved_at"))
         streams: dict[str, Any] = saved["streams"]
+        if are_partial(streams):
+            log.note("The log is large and continues from further back than it was copied; lines may appear twice.")
         return streams
 
     async def _fetch(self) -> Any:

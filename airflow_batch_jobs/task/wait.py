@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, summarize, why_waiting
+from airflow_batch_jobs.batch.logs.cursors import UNREAD_BYTES
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import Ended, LogLines, NoAnswer, Problem, StatusChange
 from airflow_batch_jobs.task import log, stop
@@ -193,13 +195,14 @@ class JobWait:
 
     def _end(self, end: Ended) -> Outcome:
         self.ended = True
-        _tell_incomplete(end.incomplete)
+        unread, left_out = _unread(end)
+        _tell_incomplete({**end.incomplete, **left_out})
         failed = end.detail.status is JobStatus.FAILED
         return Outcome(
             job=end.detail.to_xcom(self._follower.log_streams()),
             summary=summarize(end.detail),
             diagnosis=diagnose(end.detail, end.parts).to_dict() if failed else None,
-            unread=[{**stream.to_dict(), "cursor": cursor.to_dict()} for stream, cursor in end.unread.values()],
+            unread=unread,
             timed_out=self._timed_out,
         )
 
@@ -243,6 +246,23 @@ class JobWait:
         if worry is not None and (worry.cause, detail.status_reason) != self._worry:
             self._worry = worry.cause, detail.status_reason
             log.problem(f"Job {detail.job_id}: {worry}")
+
+
+def _unread(end: Ended) -> tuple[list[dict[str, Any]], dict[LogStream, str]]:
+    """Return what is left of a log for a worker, as `Outcome` has it, and the streams for which it has no space."""
+    unread: list[dict[str, Any]] = []
+    left_out: dict[LogStream, str] = {}
+    size = 0
+    for stream, cursor in end.unread.values():
+        entry = {**stream.to_dict(), "cursor": cursor.to_dict()}
+        size += len(json.dumps(entry))
+        if size > UNREAD_BYTES:
+            left_out[stream] = "Too many log streams of the job have lines left."
+        else:
+            unread.append(entry)
+    if any(entry["cursor"].get("partial") for entry in unread):
+        log.note("What is left of the log is read from further back; lines may appear twice.")
+    return unread, left_out
 
 
 def _tell_incomplete(incomplete: Mapping[LogStream, str]) -> None:

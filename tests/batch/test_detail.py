@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.detail import JobDetail, JobKind
+from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.status import JobStatus
 from tests.batch.conftest import ACCOUNT, CREATED, JOB_ID, REGION
 
@@ -304,4 +305,16 @@ def test_the_xcom_takes_the_streams_of_the_parts(entries: Entries) -> None:
     streams = entries.read(entries.child(3)).log_streams()
     xcom = entries.read(entries.array({"RUNNING": 4})).to_xcom(streams)
     assert [stream["label"] for stream in xcom["log_streams"]] == ["child 3"]
+
+
+def test_the_xcom_of_any_job_is_small(entries: Entries) -> None:
+    """Of ten thousand streams it has the newest and a count, of a reason without measure the beginning and the end."""
+    streams = [LogStream(f"child {n}", "/aws/batch/job", REGION, f"align/default/{n:032}") for n in range(10_000)]
+    job = entries.read(entries.array({"RUNNING": 4}, statusReason=f"begin {'x' * 100_000} end"))
+    xcom = job.to_xcom(streams)
+    assert len(json.dumps(xcom)) < 16 * 1024
+    assert xcom["log_streams"][-1] == streams[-1].to_dict()
+    assert xcom["log_streams_left_out"] + len(xcom["log_streams"]) == 10_000
+    assert xcom["status_reason"].startswith("begin")
+    assert xcom["status_reason"].endswith("end")
     assert (xcom["started_at"], xcom["exit_code"]) == (None, None)

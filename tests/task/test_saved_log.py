@@ -57,6 +57,21 @@ def test_a_log_goes_on_where_an_earlier_run_of_the_same_job_left_it(api_server: 
     assert run(load("other")) == {}
 
 
+@pytest.mark.parametrize(
+    "partial", [{"*": {"floor": 1, "started_before": 2}}, {"r:g:s": {"floor": 1, "partial": True}}]
+)
+def test_a_place_that_is_not_exact_is_said_to_be_so(api_server: ApiServer, partial: dict[str, Any]) -> None:
+    """A large log goes on further back than it was copied."""
+    api_server.xcoms[CURSOR_XCOM] = {"job_id": "j", "streams": partial, "left": True}
+
+    async def load() -> Mapping[str, Any]:
+        return await saved_log().load_cursors()
+
+    with capture_logs() as entries:
+        assert run(load()) == partial
+    assert ["lines may appear twice" in entry["event"] for entry in entries] == [True]
+
+
 def test_a_log_begins_anew_where_logs_are_remote(api_server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow does not upload what a triggerer that is gone has written, and at the end shows only the remote log."""
     monkeypatch.setenv("AIRFLOW__LOGGING__REMOTE_LOGGING", "True")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import weakref
 from contextlib import suppress
 from datetime import timedelta
@@ -243,3 +244,23 @@ def test_streams_that_are_not_complete_are_named(aws: LocalAws) -> None:
     told = [str(entry["event"]) for entry in entries if "complete" in str(entry["event"])]
     assert [line.partition(" is not")[0] for line in told[:-1]] == [f"The log of child {n}" for n in range(MOST_NAMED)]
     assert told[-1].startswith("3 more log streams of the job are not complete")
+
+
+def test_an_event_is_small_however_much_of_a_log_is_left(aws: LocalAws) -> None:
+    """Streams for whose cursors there is no space are named; those of the others fit, and lines may come twice."""
+    aws.script(definition="job", running=20, lines={"count": 800, "rate": 50.0})
+    [job_id] = aws.submit("job:1", arrayProperties={"size": 200})
+
+    async def main() -> Outcome:
+        watcher = VirtualAws(aws).watcher(log_lines_per_second=20)
+        async with JobWait(WaitPlan(job_id=job_id), watcher) as wait:
+            return await wait.outcome()
+
+    with capture_logs() as entries:
+        outcome = run(main())
+    assert len(json.dumps(outcome.to_event())) < 48 * 1024
+    told = [str(entry["event"]) for entry in entries]
+    [more] = [line for line in told if "more log streams of the job are not complete" in line]
+    assert len(outcome.unread) + MOST_NAMED + int(more.split()[0]) == 200
+    assert sum("Too many log streams of the job have lines left." in line for line in told) == MOST_NAMED
+    assert any(line.startswith("What is left of the log is read from further back") for line in told)

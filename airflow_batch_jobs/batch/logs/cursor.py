@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from array import array
+from base64 import b64decode, b64encode
 from bisect import bisect_left
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 #: A cursor remembers at most this many events of a stream.
 MOST_KEYS = 4_000
+#: More keys than this are stored as one text, which takes less than half of the space and loses the last bits of each.
+LIST_KEYS = 100
+_LOST_BITS = 5
+_PACKED_BYTES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +31,25 @@ class LogCursor:
         numbered: The newest millisecond of which a line was handed out, and the number of its last line, see
             `Numbering`: further lines continue from there, so that they keep their order wherever they are sorted by
             time.
+        is_partial: Whether keys are missing, so that events at or above the floor come again.
     """
 
     floor: int
     newest: int
     keys: tuple[int, ...] = ()
     numbered: tuple[int, int] = (-1, 0)
+    is_partial: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stored form, which is JSON."""
+        is_long = len(self.keys) > LIST_KEYS
         return {
             "floor": self.floor,
             "newest": self.newest,
-            "keys": list(self.keys),
+            "keys": [] if is_long else list(self.keys),
             "numbered": list(self.numbered),
+            **({"packed": _pack(self.keys)} if is_long else {}),
+            **({"partial": True} if self.is_partial else {}),
         }
 
     @classmethod
@@ -50,14 +60,25 @@ class LogCursor:
         return cls(
             floor=floor,
             newest=int(stored.get("newest", floor)),
-            keys=tuple(map(int, stored.get("keys", ()))),
+            keys=(*map(int, stored.get("keys", ())), *_unpack(stored.get("packed", ""))),
             numbered=(millisecond, number),
+            is_partial=bool(stored.get("partial")),
         )
 
 
 def event_key(event_id: str) -> int:
     """Return a hash of an event's id: 53 bits, which every JSON parser keeps exact."""
     return int.from_bytes(blake2b(event_id.encode(errors="surrogatepass"), digest_size=8).digest(), "big") >> 11
+
+
+def _pack(keys: Iterable[int]) -> str:
+    return b64encode(b"".join((key >> _LOST_BITS).to_bytes(_PACKED_BYTES, "big") for key in keys)).decode()
+
+
+def _unpack(packed: str) -> Iterator[int]:
+    octets = b64decode(packed)
+    for first in range(0, len(octets), _PACKED_BYTES):
+        yield int.from_bytes(octets[first : first + _PACKED_BYTES], "big") << _LOST_BITS
 
 
 _NOTHING: frozenset[int] = frozenset()
@@ -100,9 +121,10 @@ class EventKeys:
         else:
             self._seconds[second] = {keys, key}
         self._count += 1
-        if key in self._restored:
-            self._restored -= {key}
-            return False
+        for known in (key, key >> _LOST_BITS << _LOST_BITS):
+            if known in self._restored:
+                self._restored -= {known}
+                return False
         return True
 
     def remove(self, timestamp: int, key: int) -> None:

@@ -120,6 +120,7 @@ class FollowedStream:
         self._granted = 0
         self._numbering = Numbering(cursor.numbered) if cursor else Numbering()
         self._near_ms = _NEAR_MS
+        self._quiet_below = 0
         self._is_scanned_whole = False
         self._misses = 0
         self._scans: tuple[
@@ -228,6 +229,7 @@ class FollowedStream:
             now: When it ended.
             doubt: Why there may be more; empty if it was paged to its end.
         """
+        self.read_to(mark - self._near_ms)
         scan = (start, began.ms)
         if self._scanned_at is None:
             self._scanned_at = now.seconds
@@ -242,6 +244,14 @@ class FollowedStream:
             self.doubt = doubt
             self._keys.forget_restored()
             self.raise_floor(mark - self._lookback_ms)
+
+    def read_to(self, timestamp: int) -> None:
+        """Take note that of what is below a timestamp (ms) only unusually late events are still to come."""
+        self._quiet_below = max(self._quiet_below, timestamp)
+
+    def read_page(self, last_timestamp: int, asked_ms: int) -> None:
+        """Take note of a page, of all pages in order, that was asked for at a time and ended at a timestamp (ms)."""
+        self.read_to(min(last_timestamp, asked_ms - self._near_ms))
 
     def found(self) -> None:
         """Take note that CloudWatch has the stream and lets it be read."""
@@ -380,14 +390,29 @@ class FollowedStream:
         """About how many keys a cursor would hold without a limit."""
         return 0 if self._is_done else len(self._keys)
 
-    def cursor(self, most_keys: int = MOST_KEYS) -> LogCursor:
-        """Return how far the stream was handed out."""
+    @property
+    def oldest_open(self) -> int:
+        """The timestamp (ms) below which nothing is left to be handed out."""
+        return min(self.floor, self._oldest_queued(self.floor))
+
+    def cursor(self, most_keys: int = MOST_KEYS, *, keeps_floor: bool = False) -> LogCursor:
+        """Return how far the stream was handed out.
+
+        Args:
+            most_keys: How many keys it may have. With more, the floor rises to the oldest key kept.
+            keeps_floor: Whether it rises no further than to where late events are still to be expected, judging by the
+                latest that there have been: then events of which the key is missing come again.
+        """
         if self._is_done:
             return LogCursor(self._latest + 1, self.newest, numbered=self._numbering.last)
         queued = {key for _, key in self._queue}
         oldest = self._oldest_queued(self._latest + 1)
         complete_from, keys = self._keys.newest(most_keys, without=queued)
         floor = min(max(self.floor, complete_from), oldest)
+        if keeps_floor:
+            floor = min(floor, max(self.floor, self._quiet_below))
+            kept, is_partial = tuple(keys[:most_keys]), complete_from > floor or len(keys) > most_keys
+            return LogCursor(floor, self.newest, kept, self._numbering.last, is_partial)
         return LogCursor(floor, self.newest, tuple(keys), self._numbering.last)
 
     @property

@@ -275,6 +275,8 @@ class LogFollower:
 
     def _feed_alone(self, scan: Scan, page: LogPage, now: Moment) -> None:
         stream = scan.streams[0]
+        if scan.asked and page.last_timestamp is not None:
+            stream.read_page(page.last_timestamp, scan.asked.ms)
         if scan.raises_floor and scan.asked and page.last_timestamp is not None:
             # What is older than the look-back when a page is asked for is readable, so this page has all of it.
             certain = scan.asked.ms - self._lookback_ms

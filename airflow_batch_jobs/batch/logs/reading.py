@@ -13,7 +13,8 @@ out exactly once if it becomes readable before the settle time after its job's e
 
 So a stream may stall for any length of time without losing a line. After a restart with the cursors of the moment at
 which the process stopped, nothing is lost and nothing comes twice; with older cursors nothing is lost, and what was
-handed out since they were taken comes again.
+handed out since they were taken comes again. Nor is anything lost with cursors that are partial because a job has too
+many streams or lines for them: then some of the last lines come again.
 """
 
 from __future__ import annotations

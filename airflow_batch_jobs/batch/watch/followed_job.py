@@ -35,6 +35,8 @@ _HURRY_SECONDS = 40.0
 _MOST_UPDATES = 100
 #: Without its log, at most this many failed parts of a job are described at its end.
 _MOST_FAILED = 100
+#: How long after an attempt's start AWS may not tell its log stream yet.
+_STREAM_SECONDS = 60.0
 #: How long after the job's end AWS may still report a part as running, or not know it.
 _PART_GRACE_SECONDS = 60.0
 _PART_UNKNOWN_SECONDS = 10.0
@@ -141,7 +143,11 @@ class FollowedJob:
         """Ask for nothing more, and ignore answers that still come."""
         self._is_closed = True
         self._poll.forget(self, (self._job_id, *self._parts.open))
-        self.logs.close()
+        self.logs.close(self._known_until())
+
+    def cursors(self) -> dict[str, dict[str, Any]]:
+        """Return, as JSON, how far each stream was handed out."""
+        return self.logs.cursors(self._known_until())
 
     # The job's status
 
@@ -253,6 +259,11 @@ class FollowedJob:
         self.logs.end(now)
         rest = self.logs.rest(now, self._ended_at)
         return None if rest is None else Ended(self.detail, parts, *rest)
+
+    def _known_until(self) -> int:
+        """Return the time (ms) before which no log stream started that has not been seen."""
+        now, seen_at = self._moment(), min(self._asked_at, self._parts.seen_since())
+        return now.ms - int(1000 * (now.seconds - seen_at + _STREAM_SECONDS)) if seen_at > float("-inf") else 0
 
     def _has_problem(self, problem: str) -> None:
         """Tell the follower about a problem, once for each."""

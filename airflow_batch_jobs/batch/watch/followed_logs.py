@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs import start_of
-from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, LogCursor
+from airflow_batch_jobs.batch.logs.cursor import LogCursor
+from airflow_batch_jobs.batch.logs.cursors import OTHERS_KEY, UNREAD_BYTES, Others, bounded, fit
 from airflow_batch_jobs.batch.logs.log_follower import QUEUE_SECONDS
 from airflow_batch_jobs.batch.watch.updates import LogLines
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 #: Lines handed out at a time: writing them takes a triggerer about 30 ms.
 _MOST_LINES = 50
-#: The cursors of a job with many streams hold at most this many keys in all.
-_MOST_KEYS_IN_ALL = 16_000
-_LEAST_KEYS = 50
 #: How long after a job's end was seen its last lines are looked for, at most.
 LAST_LINES_SECONDS = 240.0
 
@@ -54,8 +52,11 @@ class FollowedLogs:
         "_handed_over_at",
         "_has_news",
         "_has_problem",
+        "_left_at",
         "_live",
         "_logs",
+        "_others",
+        "_restored",
         "_streams",
         "_unopened",
     )
@@ -73,7 +74,10 @@ class FollowedLogs:
         self._has_news: Callable[[], None] | None = has_news
         self._has_problem: Callable[[str], None] | None = has_problem
         self._fail: Callable[[Exception], None] | None = fail
+        self._restored: dict[str, LogCursor] = {}
+        self._others: Others | None = None
         self._done: dict[str, LogCursor] = {}
+        self._left_at: dict[str, dict[str, Any]] | None = None
         self._doubts: dict[str, str] = {}
         self._unopened: dict[str, tuple[JobDetail, float]] | None = {}
         self._streams: dict[str, LogStream] = {}
@@ -188,19 +192,33 @@ class FollowedLogs:
         why = {key: self._logs.why_unreadable(stream, now) for key, stream in self._live.items()}
         left = {key: stream for key, stream in self._live.items() if not why[key]}
         incomplete = {self._streams[key]: reason for key, reason in {**self._doubts, **why}.items() if reason}
-        return Rest({key: (self._streams[key], cursor) for key, cursor in _cursors(left).items()}, incomplete)
+        cursors = fit(left, UNREAD_BYTES)
+        return Rest({key: (self._streams[key], cursors[key]) for key in left}, incomplete)
 
     def streams(self) -> tuple[LogStream, ...]:
         """Return all streams followed so far."""
         return tuple(self._streams.values())
 
-    def cursors(self) -> dict[str, dict[str, Any]]:
-        """Return how far each stream was handed out, as JSON by its key."""
-        return {key: cursor.to_dict() for key, cursor in {**self._done, **_cursors(self._live)}.items()}
+    def cursors(self, known_until: int) -> dict[str, dict[str, Any]]:
+        """Return how far each stream was handed out, as JSON by its key, see `cursors.bounded`.
 
-    def close(self) -> None:
-        """Stop following; the cursors stay."""
-        self._done.update(_cursors(self._live))
+        Args:
+            known_until: The time (ms) before which no stream started that has not been seen.
+        """
+        if self._left_at is not None:
+            return self._left_at
+        return bounded(self._live, self._restored, self._done, self._others, known_until)
+
+    def close(self, known_until: int) -> None:
+        """Stop following; the cursors stay.
+
+        Args:
+            known_until: As for `cursors`.
+        """
+        try:
+            self._left_at = self.cursors(known_until)
+        except Exception:  # noqa: BLE001 - what became of the job does not depend on it
+            self._left_at = {}
         for stream in self._live.values():
             self._logs.drop(stream)
         # With no reference back to here, everything is freed with the last reference, without a garbage collection.
@@ -209,7 +227,8 @@ class FollowedLogs:
         self._granted.clear()
 
     def _take_cursors(self, cursors: Mapping[str, Mapping[str, Any]]) -> None:
-        self._done = {key: LogCursor.from_dict(cursor) for key, cursor in cursors.items()}
+        self._restored = {key: LogCursor.from_dict(each) for key, each in cursors.items() if key != OTHERS_KEY}
+        self._others = Others.from_dict(cursors[OTHERS_KEY]) if OTHERS_KEY in cursors else None
         self._unopened = None
 
     def _follow(self, stream: LogStream, now: Moment) -> FollowedStream | None:
@@ -217,19 +236,14 @@ class FollowedLogs:
         is_new = stream.key not in self._streams
         self._streams[stream.key] = stream
         if is_new:
-            cursor = self._done.pop(stream.key, None)
-            self._live[stream.key] = self._logs.add(stream, self, now, floor=start_of(stream), cursor=cursor)
+            cursor, floor = self._restored.pop(stream.key, None), start_of(stream)
+            if cursor is None and self._others is not None and stream.started_at is not None:
+                cursor = self._others.cursor(floor, milliseconds(stream.started_at))
+            self._live[stream.key] = self._logs.add(stream, self, now, floor=floor, cursor=cursor)
         followed = self._live.get(stream.key)
         if followed is not None:
             followed.stream = stream  # its label may have changed
         return followed
-
-
-def _cursors(streams: Mapping[str, FollowedStream]) -> dict[str, LogCursor]:
-    """Return how far streams were handed out, with a limited number of keys in all."""
-    keys = sum(min(stream.key_count, MOST_KEYS) for stream in streams.values())
-    share = MOST_KEYS if keys <= _MOST_KEYS_IN_ALL else max(_LEAST_KEYS, _MOST_KEYS_IN_ALL // len(streams))
-    return {key: stream.cursor(share) for key, stream in streams.items()}
 
 
 def _stopped(detail: JobDetail, now: Moment) -> dict[str, int]:

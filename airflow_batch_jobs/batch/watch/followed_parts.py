@@ -79,6 +79,10 @@ class FollowedParts:
         """Expect no more of a part."""
         self._open.pop(job_id, None)
 
+    def seen_since(self) -> float:
+        """Return the time, in seconds, since which AWS has described each part that is not final."""
+        return min((self._answered.get(job_id, float("-inf")) for job_id in self._open), default=float("inf"))
+
     @property
     def open(self) -> Collection[str]:
         """The parts that are not known to be final."""

@@ -250,7 +250,7 @@ class JobFollower:
         Empty until it has been found out where to begin.
         """
         if self._job is not None:
-            return self._job.logs.cursors()
+            return self._job.cursors()
         return {key: dict(each) for key, each in self._cursors.items()}
 
     async def terminate(self, reason: str) -> None:

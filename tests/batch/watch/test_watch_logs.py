@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.logs import LogCursor, read_on
+from airflow_batch_jobs.batch.logs.cursors import CURSORS_BYTES
 from airflow_batch_jobs.batch.watch import Ended, LogLines, StatusChange
 from tests.batch.virtual import VirtualAws, consume, follow_to_end, lines_by_label, lines_of, run, run_beside
 from tests.batch.watch.scripted import numbered, submitted
@@ -263,3 +264,29 @@ def test_a_stream_that_is_missing_at_first_is_read_later(frozen_aws: LocalAws) -
     updates = run(main())
     assert lines_of(updates) == numbered(30)
     assert {type(update) for update in updates} == {StatusChange, LogLines, Ended}
+
+
+def test_a_restart_of_a_job_with_many_streams_loses_nothing(frozen_aws: LocalAws) -> None:
+    """Its cursors have no space for each of 300 children, so the last lines of some come twice."""
+    frozen_aws.script(definition="child", running=60, lines={"count": 25, "rate": 0.5})
+    [job_id] = frozen_aws.submit(frozen_aws.register("child"), arrayProperties={"size": 300})
+
+    async def main() -> tuple[list[Update], list[Update]]:
+        virtual = VirtualAws(frozen_aws)
+        parts: tuple[list[Update], list[Update]] = ([], [])
+        cursors: dict[str, Any] = {}
+        for updates, seconds in zip(parts, (40, 600), strict=True):
+            async with virtual.watcher(log_lines_per_second=2_000).follow(job_id, cursors=cursors) as follower:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await consume(follower, updates)
+            cursors = json.loads(json.dumps(follower.cursors()))
+            assert len(json.dumps(cursors)) <= CURSORS_BYTES
+        return parts
+
+    first, second = (lines_by_label(updates) for updates in run(main()))
+    assert len(first) == len(second) == 300
+    assert sum(map(len, first.values())) > 300 * 10
+    for label in second:
+        assert set(first[label]) | set(second[label]) == set(numbered(25))
+    assert sum(map(len, second.values())) < 300 * 25
