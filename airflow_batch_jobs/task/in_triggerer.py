@@ -36,8 +36,6 @@ STOP_SECONDS = STATE_SECONDS + TERMINATE_SECONDS + LAST_LINES_SECONDS
 SCHEDULER_SECONDS = 2.0
 #: How long a supervisor takes to read what is in its log socket: some 200 lines, a few at a time between other work.
 LINES_READ_SECONDS = 5.0
-#: How long a triggerer that is shutting down waits for a cursor to be saved.
-GOODBYE_SECONDS = 1.0
 
 
 class TriggererWait:
@@ -138,7 +136,7 @@ class TriggererWait:
         if self._saved_log is None:
             return
         with suppress(UnansweredError, TimeoutError):
-            async with asyncio.timeout(GOODBYE_SECONDS):
+            async with self._triggerer.goodbye():
                 if self._wait.ended or self._is_settled:
                     await self._saved_log.forget()
                 else:

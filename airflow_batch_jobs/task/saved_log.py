@@ -46,6 +46,7 @@ class SavedLog(WaitListener):
         self._triggerer = triggerer
         self._fetched: asyncio.Task[Any] | None = None
         self._is_stored = False
+        self._is_exact = False
         self._saved_at = float("-inf")
         self._writers: list[str] = []
 
@@ -105,6 +106,7 @@ class SavedLog(WaitListener):
             cursors: Returns how far the log is copied now, by stream.
         """
         reach("after-lines", self._task.key.run_id)
+        self._is_exact = False
         now = asyncio.get_running_loop().time()
         if now - self._saved_at < CURSOR_SECONDS or not self._triggerer.cursor_writes.allows(now):
             return
@@ -124,7 +126,7 @@ class SavedLog(WaitListener):
         return True
 
     async def save(self, cursors: Mapping[str, Any], *, left: bool = False) -> None:
-        """Save how far the log is copied, at once.
+        """Save how far the log is copied, at once, unless no line has come since the last time.
 
         Args:
             cursors: How far the log is copied, by stream.
@@ -134,11 +136,12 @@ class SavedLog(WaitListener):
         Raises:
             UnansweredError: It may not be saved.
         """
-        if cursors:
+        if cursors and not self._is_exact:
             self._is_stored = True
             saved = {"job_id": self._job_id, "streams": cursors, "saved_at": _now().isoformat(), "left": left}
             writers = list(dict.fromkeys([*self._writers, self._triggerer.name]))[-_MOST_WRITERS:]
             await self._task.set_xcom(CURSOR_XCOM, saved | {"writers": writers})
+            self._is_exact = True
 
     async def forget(self) -> None:
         """Forget it: the job has ended.

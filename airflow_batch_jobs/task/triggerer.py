@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
+from contextlib import asynccontextmanager
 from contextvars import Context
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -19,7 +20,7 @@ from airflow_batch_jobs.task.orphan_watch import OrphanWatch
 from airflow_batch_jobs.task.task_states import TaskStates
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from airflow_batch_jobs.task.connection import AwsConnection
 
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 #: A supervisor answers some 50 questions per second, one after the other. Of each kind, at most this many are open at a
 #: time, so that one that cannot wait, above all whether a user stopped a task, comes next.
 QUESTIONS_AT_ONCE = 4
+#: How long a trigger that ends waits for the place in its log to be saved or forgotten. In a triggerer that is shutting
+#: down no answer arrives, but what is asked is done as long as the process is there, which Airflow ends after 20 s. So
+#: each trigger waits for its turn after all that ask at the same time, at a rate that a supervisor bears.
+GOODBYE_SECONDS = 1.0
+LONGEST_GOODBYE_SECONDS = 17.0
+GOODBYES_PER_SECOND = 40.0
 #: Cursors and links are a convenience, and the API server has other things to do.
 WRITES_PER_SECOND = 4.0
 #: Each time the number of followed jobs and log streams first reaches another multiple of this, what exists is left out
@@ -55,6 +62,7 @@ class Triggerer:
         self.urgent_questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self.cursor_writes = WriteRate(WRITES_PER_SECOND)
         self.link_writes = WriteRate(WRITES_PER_SECOND)
+        self._goodbyes = 0
         self._watchers: dict[str, JobWatcher] = {}
         self._budgets: dict[float, LineBudget] = {}
         self._ahead: deque[Question] = deque()
@@ -70,6 +78,21 @@ class Triggerer:
         if loop not in _TRIGGERERS:
             _TRIGGERERS[loop] = cls()
         return _TRIGGERERS[loop]
+
+    @asynccontextmanager
+    async def goodbye(self) -> AsyncIterator[None]:
+        """Let a trigger that ends ask or tell its last.
+
+        Raises:
+            TimeoutError: It took too long.
+        """
+        self._goodbyes += 1
+        try:
+            turn = GOODBYE_SECONDS + self._goodbyes / GOODBYES_PER_SECOND
+            async with asyncio.timeout(min(turn, LONGEST_GOODBYE_SECONDS)):
+                yield
+        finally:
+            self._goodbyes -= 1
 
     def ask_ahead(self, question: Question) -> None:
         """Ask what will be needed later, while nothing more urgent is being asked.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -202,3 +203,56 @@ def test_many_tasks_ask_few_at_a_time_and_write_few_links_a_second(api_server: A
 
     assert run(main()) == 1
     assert api_server.most_at_once == QUESTIONS_AT_ONCE
+
+
+def test_all_triggers_of_a_full_triggerer_save_their_places_when_it_ends(api_server: ApiServer) -> None:
+    """One after the other, as the supervisor answers; each waits for its turn, and none much longer than that."""
+    api_server.seconds, api_server.is_serial = 1 / 60, True
+
+    async def leave(triggerer: Triggerer) -> float:
+        async with triggerer.goodbye():
+            await saved_log(triggerer).save(CURSORS, left=True)
+        return asyncio.get_running_loop().time()
+
+    async def main() -> list[float]:
+        triggerer = Triggerer.here()
+        return await asyncio.gather(*(leave(triggerer) for _ in range(1_000)))
+
+    ended = run(main())
+    assert sum(isinstance(asked, SetXCom) for asked in api_server.asked) == 1_000
+    assert max(ended) < 17
+
+
+def test_a_triggerer_that_ends_waits_for_few_answers_a_moment_only(api_server: ApiServer) -> None:
+    """None comes any more: Airflow has ended what would take it."""
+    api_server.seconds = 3_600
+
+    async def leave(triggerer: Triggerer) -> None:
+        with suppress(TimeoutError):
+            async with triggerer.goodbye():
+                await saved_log(triggerer).save(CURSORS, left=True)
+
+    async def main() -> float:
+        triggerer = Triggerer.here()
+        await asyncio.gather(*(leave(triggerer) for _ in range(5)))
+        first = asyncio.get_running_loop().time()
+        await asyncio.gather(*(leave(triggerer) for _ in range(5_000)))
+        assert asyncio.get_running_loop().time() - first < 18
+        return first
+
+    assert run(main()) < 1.5
+
+
+def test_a_place_that_is_saved_already_is_not_saved_again(api_server: ApiServer) -> None:
+    """A trigger whose job has not written since leaves without a question."""
+
+    async def main() -> None:
+        log = saved_log()
+        await log.on_lines(cursors)
+        await log.save(CURSORS, left=True)
+        assert len(api_server.asked) == 1
+        await log.on_lines(cursors)
+        await log.save(CURSORS, left=True)
+        assert len(api_server.asked) == 2
+
+    run(main())

@@ -139,3 +139,14 @@ def test_a_restart_from_partial_cursors_loses_nothing(seed: int) -> None:
     copy.run_until(300)
     assert set(copy.settled_at) == set(world.events)
     assert [copy.lost(name) for name in world.events if copy.lost(name)] == []
+
+
+def test_stored_forms_stay_readable() -> None:
+    """Of a cursor with many keys, of one that is partial, and of the streams that have none of their own."""
+    packed = {"floor": 1_000, "newest": 2_000, "keys": [], "numbered": [2_000, 3], "packed": "AAAAAAABAAAAAAAC"}
+    assert LogCursor.from_dict(packed) == LogCursor(1_000, 2_000, (1 << 5, 2 << 5), (2_000, 3))
+    partial = {"floor": 1_000, "newest": 2_000, "keys": [7], "numbered": [2_000, 3], "partial": True}
+    assert LogCursor.from_dict(partial).to_dict() == partial
+    others = {"floor": 1_000, "newest": 1_000, "started_before": 900}
+    assert Others.from_dict(others).to_dict() == others
+    assert OTHERS_KEY == "*"
