@@ -11,7 +11,7 @@ from airflow.sdk.configuration import conf
 from airflow_batch_jobs.batch.detail import JOB_XCOM
 from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
 from airflow_batch_jobs.task import log, stop
-from airflow_batch_jobs.task.saved_log import SavedLog
+from airflow_batch_jobs.task.saved_log import SavedLog, are_logs_remote
 from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance, UnansweredError, answered
 from airflow_batch_jobs.task.triggerer import Triggerer
 from airflow_batch_jobs.task.wait import JobWait
@@ -120,7 +120,12 @@ class TriggererWait:
         return True
 
     async def linger(self) -> None:
-        """Stay a little longer when all is done, although Airflow cancels a trigger whose event it has."""
+        """Stay a little longer when all is done, although Airflow cancels a trigger whose event it has.
+
+        Not where logs are remote: if the triggerer were killed meanwhile, the whole log would never be uploaded.
+        """
+        if are_logs_remote():
+            return
         await self.leave()
         self._saved_log = None  # by now it may belong to the next attempt
         self._is_settled = True
@@ -176,7 +181,7 @@ class TriggererWait:
         The supervisor closes the log of a trigger as soon as it hears that it has ended. The lines that are still in
         the socket between the two go into the triggerer's own output then.
         """
-        if self._task is not None:
+        if self._task is not None and not are_logs_remote():
             await undisturbed(asyncio.sleep(LINES_READ_SECONDS))
 
     async def _is_current(self) -> bool:

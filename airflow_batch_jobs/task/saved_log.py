@@ -72,7 +72,7 @@ class SavedLog(WaitListener):
         self._is_stored = saved is not None
         if not isinstance(saved, dict) or saved.get("job_id") != self._job_id:
             return {}
-        if _are_logs_remote():
+        if are_logs_remote():
             log.note(
                 "The log is copied from its beginning: what an earlier triggerer wrote is not in the remote log store."
             )
@@ -160,7 +160,8 @@ class SavedLog(WaitListener):
         )
 
 
-def _are_logs_remote() -> bool:
+def are_logs_remote() -> bool:
+    """Tell whether Airflow uploads a trigger's log once the trigger has ended."""
     return bool(conf.getboolean("logging", "remote_logging", fallback=False))
 
 

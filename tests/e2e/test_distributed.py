@@ -135,7 +135,7 @@ def test_the_example_pipeline_runs(cluster: Cluster, world: World, pipeline: Run
     """Its tasks succeed, and their logs are soon complete in the remote store."""
     assert set(finished(pipeline, 240)) == {"success"}
     tasks = {each["task_id"] for each in cluster.api.task_instances(pipeline.dag_id, pipeline.run_id)}
-    # A trigger's log is uploaded when the trigger has ended, some seconds after its task went on.
+    # A trigger's log is uploaded when the trigger has ended, which may be after its task went on.
     until(lambda: not set.intersection(*(missing_lines(world, pipeline, task_id) for task_id in tasks)), 60, every=2)
 
 
