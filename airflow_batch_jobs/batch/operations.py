@@ -89,7 +89,7 @@ def find_by_name(clients: ClientFactory, queue: str, name: str) -> list[str]:
     """
     filters = [{"name": "JOB_NAME", "values": [name]}]
     batch = service(clients, "batch")
-    return list(batch.pages("list_jobs", "jobSummaryList", job_id_of, jobQueue=queue, filters=filters))
+    return batch.pages("list_jobs", "jobSummaryList", job_id_of, jobQueue=queue, filters=filters)
 
 
 def job_id_of(summary: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.aws import KeptClients, service
+from airflow_batch_jobs.batch.aws import KeptClients, service, until_nothing_is_new
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.identity import (
@@ -259,13 +259,14 @@ def _judge(finding: Finding, states: Mapping[TaskKey, str | None]) -> Finding:
 def _active_ids(clients: ClientFactory, queues: Iterable[str]) -> list[str]:
     """Return the ids of the jobs of some queues that have not ended, without an array's children.
 
-    The states are listed in the order of a job's life: a job that advances meanwhile is seen twice rather than missed.
+    The states are listed in the order of a job's life, so that a job that advances meanwhile is seen twice rather than
+    missed; and again, since one whose next attempt begins goes back to RUNNABLE.
     """
     batch = service(clients, "batch")
-    return [
-        job_id
-        for queue in dict.fromkeys(queues)
-        for status in JobStatus
-        if status.is_active
-        for job_id in batch.pages("list_jobs", "jobSummaryList", job_id_of, jobQueue=queue, jobStatus=status.value)
-    ]
+
+    def look() -> Iterator[str]:
+        for queue in dict.fromkeys(queues):
+            for status in filter(lambda status: status.is_active, JobStatus):
+                yield from batch.pages("list_jobs", "jobSummaryList", job_id_of, jobQueue=queue, jobStatus=status.value)
+
+    return until_nothing_is_new(look)

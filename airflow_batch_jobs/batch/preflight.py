@@ -107,7 +107,7 @@ def check_revision(clients: ClientFactory, reference: str) -> dict[str, Any]:
     if found and found[0].get("status") != "INACTIVE":
         return found[0]
     of_name = {"jobDefinitionName": wanted.name, "status": "ACTIVE"}
-    active = list(batch.pages("describe_job_definitions", "jobDefinitions", _revision, **of_name))
+    active = batch.pages("describe_job_definitions", "jobDefinitions", _revision, **of_name)
     if not found and not active:
         place = f"in region {batch.region_name()} of this account"
         raise DefinitionNotFoundError(f"No job definition {wanted.name!r} is active {place}.", action=action)

@@ -54,8 +54,8 @@ class World:
     def make(self, **options: Any) -> OrphanSweep:
         """Return a sweep an hour from now."""
         self.aws.advance(options.pop("after_seconds", 3600))
-        defaults: dict[str, Any] = {"deployment": "here", "job_queues": ["default"], "dry_run": False}
-        return OrphanSweep(clients=self.aws.clients(), clock=FrozenClock(self.aws), **defaults | options)
+        defaults: dict[str, Any] = {"clients": self.aws.clients(), "deployment": "here", "job_queues": ["default"]}
+        return OrphanSweep(clock=FrozenClock(self.aws), **{"dry_run": False} | defaults | options)
 
     def tell(self, owners: Sequence[TaskKey]) -> Mapping[TaskKey, str | None]:
         """Return the states of task instances; unknown ones are gone."""
@@ -282,13 +282,13 @@ def test_only_the_queues_given_are_looked_into(world: World) -> None:
 
 
 def test_many_jobs_are_listed_and_described_by_the_hundred(world: World) -> None:
-    """250 jobs are one page and three descriptions."""
+    """250 jobs are two looks at the five states, and three descriptions."""
     for index in range(250):
         world.job(replace(TASK, key=replace(OWNER, map_index=index)))
     report = world.sweep(dry_run=True)
     assert len(report.ended) == 250
     assert world.aws.counts()["DescribeJobs"] == 3
-    assert world.aws.counts()["ListJobs"] == 5
+    assert world.aws.counts()["ListJobs"] == 2 * 5
 
 
 def test_an_orphan_that_cannot_be_terminated_does_not_keep_the_others(world: World) -> None:
@@ -344,3 +344,21 @@ def test_an_adopted_job_can_be_detached_afterwards(world: World) -> None:
     assert world.aws.job(job_id)["tags"][DETACHED_TAG] == "true"
     assert world.aws.counts()["TagResource"] == 1
     assert world.sweep().ended == ()
+
+
+def test_a_job_whose_next_attempt_begins_meanwhile_is_found(world: World) -> None:
+    """It is RUNNING while the RUNNABLE ones are listed, and RUNNABLE while the RUNNING ones are."""
+    job_id = world.job()
+    listed: list[str] = []
+
+    def going_back(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        client = world.aws.clients()(service, region_name=region_name, config=config)
+        client.meta.events.register("provide-client-params.batch.ListJobs", go_back)
+        return client
+
+    def go_back(params: dict[str, Any], **_event: Any) -> dict[str, Any]:
+        listed.append(params["jobStatus"])
+        wrong = {"RUNNABLE": "RUNNING", "RUNNING": "RUNNABLE"} if listed.count("RUNNING") <= 1 else {}
+        return {**params, "jobStatus": wrong.get(params["jobStatus"], params["jobStatus"])}
+
+    assert world.sweep(clients=going_back).ended == (job_id,)

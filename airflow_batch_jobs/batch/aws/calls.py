@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow_batch_jobs.batch.aws.clients import KeptClients, Patience
@@ -13,13 +14,19 @@ from airflow_batch_jobs.batch.aws.trouble import Trouble, error_code, is_bug, tr
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
     from botocore.model import ServiceModel, Shape
 
     from airflow_batch_jobs.batch.aws.clients import ClientFactory
 
 Answer = TypeVar("Answer")
+Entry = TypeVar("Entry", bound="Hashable")
+
+#: A list with more pages than this has no end: something hands out a token with every page.
+_MOST_PAGES = 10_000
+#: How often a list is read that changes all the time.
+_MOST_ROUNDS = 10
 
 
 def service(clients: ClientFactory, name: str, region: str | None = None, patience: Patience | None = None) -> Service:
@@ -104,9 +111,12 @@ class Service:
             self.clients.renew(client)
 
     def pages(
-        self, operation: str, field: str, read: Callable[[dict[str, Any]], Answer], /, **request: Any
-    ) -> Iterator[Answer]:
-        """Yield the entries of a list in an operation's answers, from all pages.
+        self, operation: str, field: str, read: Callable[[dict[str, Any]], Entry], /, **request: Any
+    ) -> list[Entry]:
+        """Return the entries of a list in an operation's answers, from all pages, each once.
+
+        What is in the list throughout is returned, also when other entries leave it meanwhile: a list of more than one
+        page is read `until_nothing_is_new`.
 
         Args:
             operation: The client's method.
@@ -115,20 +125,33 @@ class Service:
             request: The request's fields, as AWS names them.
 
         Raises:
-            AwsError: As `call`.
+            AwsError: As `call`; also if the pages have no end.
         """
 
-        def read_page(answer: dict[str, Any]) -> tuple[list[Answer], str | None]:
-            if token and answer.get("nextToken") == token:
-                raise ValueError("the next page is this one again")
-            return [read(entry) for entry in answer[field]], answer.get("nextToken")
+        def read_all() -> list[list[Entry]]:
+            return list(self._each_page(operation, field, read, request))
 
-        token: str | None = None
-        while True:
-            entries, token = self.call(operation, read_page, **request, **({"nextToken": token} if token else {}))
-            yield from entries
-            if not token:
-                return
+        pages = read_all()
+        if len(pages) == 1:
+            return list(dict.fromkeys(pages[0]))
+        return until_nothing_is_new(lambda: chain(*read_all()), chain(*pages))
+
+    def _each_page(
+        self, operation: str, field: str, read: Callable[[dict[str, Any]], Entry], request: Mapping[str, Any]
+    ) -> Iterator[list[Entry]]:
+        seen: set[str] = set()
+
+        def read_page(answer: dict[str, Any]) -> tuple[list[Entry], str | None]:
+            if (token := answer.get("nextToken")) and (token in seen or len(seen) == _MOST_PAGES):
+                raise ValueError("the pages have no end")
+            return [read(entry) for entry in answer[field]], token
+
+        page, token = self.call(operation, read_page, **request)
+        yield page
+        while token:
+            seen.add(token)
+            page, token = self.call(operation, read_page, nextToken=token, **request)
+            yield page
 
     def action_of(self, operation: str) -> str:
         """Return the permission that a call needs, as IAM writes it: `batch:DescribeJobs`."""
@@ -142,6 +165,26 @@ class Service:
         """
         with self._explained():
             return str(self.clients.get(self.name, self.region, self.patience).meta.region_name)
+
+
+def until_nothing_is_new(look: Callable[[], Iterable[Entry]], seen: Iterable[Entry] = ()) -> list[Entry]:
+    """Return what a list that changes contains, all rounds together, each entry once, those of earlier rounds first.
+
+    A token may stand for a position, so that an entry is passed over when one before it leaves the list; and one that
+    moves from list to list can be in none of them at the moment that it is read. Neither befalls an entry in two rounds
+    in a row, unless a page's worth of others leaves in between.
+
+    Args:
+        look: Reads the whole list. Called until it has nothing new, `_MOST_ROUNDS` times at the most.
+        seen: What a first round has had.
+    """
+    found = dict.fromkeys(seen)
+    for _ in range(_MOST_ROUNDS):
+        known = len(found)
+        found |= dict.fromkeys(look())
+        if len(found) == known:
+            break
+    return list(found)
 
 
 def action_of(service: str, operation: str) -> str:

@@ -181,6 +181,70 @@ def test_pages_that_go_on_without_end_are_an_error() -> None:
         find_by_name(same, "default", "x")
 
 
+def test_pages_that_go_round_in_a_circle_are_an_error() -> None:
+    """Three pages, the last of which leads to the first."""
+    after = {None: "1", "1": "2", "2": "1"}
+    circle = SameAnswer(answer=lambda request: {"jobSummaryList": [], "nextToken": after[request.get("nextToken")]})
+    with pytest.raises(EndpointError, match=r"batch:ListJobs.*the pages have no end"):
+        find_by_name(circle, "default", "x")
+
+
+class ChangingList:
+    """Jobs that are listed newest first, a few a page, with tokens that are positions; some leave after a call."""
+
+    def __init__(self, jobs: int, page: int, leaving: list[list[int]]) -> None:
+        self.jobs, self.page, self.leaving = [str(n) for n in range(jobs)], page, iter(leaving)
+
+    def __call__(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer, and let the next jobs go."""
+        start = int(request.get("nextToken", 0))
+        jobs = [{"jobId": job} for job in self.jobs[start : start + self.page]]
+        more = {"nextToken": str(start + self.page)} if start + self.page < len(self.jobs) else {}
+        for position in next(self.leaving, []):
+            if self.jobs:
+                del self.jobs[position % len(self.jobs)]
+        return {"jobSummaryList": jobs, **more}
+
+
+@given(
+    jobs=st.integers(0, 30),
+    page=st.integers(3, 10),
+    leaving=st.lists(st.lists(st.integers(0, 30), max_size=2), max_size=20),
+)
+@settings(deadline=None)
+def test_who_is_in_a_list_throughout_is_found_whoever_leaves(jobs: int, page: int, leaving: list[list[int]]) -> None:
+    """With tokens that are positions, and up to two that leave between two pages; each once."""
+    changing = ChangingList(jobs, page, leaving)
+    found = find_by_name(SameAnswer(answer=changing), "default", "x")
+    assert set(changing.jobs) <= set(found)
+    assert len(set(found)) == len(found)
+
+
+def test_a_list_of_one_page_is_read_once() -> None:
+    """A look for a name costs one call."""
+    asked: list[dict[str, Any]] = []
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        asked.append(request)
+        return {"jobSummaryList": [{"jobId": "1"}]}
+
+    assert find_by_name(SameAnswer(answer=answer), "default", "x") == ["1"]
+    assert len(asked) == 1
+
+
+def test_a_list_that_never_comes_to_rest_is_read_ten_times() -> None:
+    """With a hundred new jobs a call."""
+    asked: list[dict[str, Any]] = []
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        asked.append(request)
+        jobs = [{"jobId": f"{len(asked)}-{n}"} for n in range(100)]
+        return {"jobSummaryList": jobs, **({} if "nextToken" in request else {"nextToken": "2"})}
+
+    assert len(find_by_name(SameAnswer(answer=answer), "default", "x")) == len(asked) * 100
+    assert len(asked) == 2 * (1 + 10)
+
+
 class Raw(io.BytesIO):
     """A body as botocore reads it."""
 
@@ -190,10 +254,12 @@ class Raw(io.BytesIO):
 
 
 class SameAnswer:
-    """Makes clients that get the same answer to every request, without a wire, and do not ask again."""
+    """Makes clients that get the same answer to every request, or what a function answers, without a wire."""
 
-    def __init__(self, status: int = 200, body: bytes = b"") -> None:
-        self.status, self.body = status, body
+    def __init__(
+        self, status: int = 200, body: bytes = b"", answer: Callable[[dict[str, Any]], Any] | None = None
+    ) -> None:
+        self.status, self.body, self.answer = status, body, answer
         self._make = Access("http://127.0.0.1:1", "x", "x", "us-east-1", "1").clients()
 
     def __call__(self, service: str, *, region_name: str | None = None, config: Any = None) -> Any:
@@ -205,7 +271,8 @@ class SameAnswer:
 
     def _answer(self, request: Any, **_how: Any) -> AWSResponse:
         headers: Any = {"content-type": "application/json"}
-        return AWSResponse(request.url, self.status, headers, Raw(self.body))
+        body = json.dumps(self.answer(json.loads(request.body))).encode() if self.answer else self.body
+        return AWSResponse(request.url, self.status, headers, Raw(body))
 
 
 def fetching(clients: ClientFactory) -> None:
