@@ -84,8 +84,10 @@ class Processes:
         self._is_closed = True
         for part in list(self._groups):
             self._signal(part, signal.SIGKILL)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CLOSE_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                while self._tasks:  # one that starts a process leaves another behind that attends to it
+                    await asyncio.wait(self._tasks)
 
     def _is_to_end(self, attempt: Attempt) -> bool:
         return attempt.is_stopping or self._is_closed

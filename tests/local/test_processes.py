@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.local import LocalAws
+from airflow_batch_jobs.local.endpoint import Endpoint, Settings
+from airflow_batch_jobs.local.surface import Surface
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -235,6 +238,26 @@ def test_all_processes_end_with_the_endpoint(tmp_path: Path) -> None:
         aws.wait_for_line(job_id, "up")
     assert has_ended(tmp_path / "own")
     assert has_ended(tmp_path / "child")
+
+
+@pytest.mark.parametrize("steps", range(12))
+def test_the_end_waits_for_a_process_that_starts_meanwhile(steps: int) -> None:
+    """Its job has ended then, at whatever step of the event loop: none is left to a loop that is about to be closed."""
+
+    async def end_as_it_starts() -> str:
+        endpoint = Endpoint(Settings(step_seconds=0.0))
+        surface = Surface(endpoint)
+        endpoint.start()
+        await surface.act("register", {"name": "long", "command": ["sleep", "60"]})
+        [job_id] = await surface.act("submit", {"definition": "long:1"})
+        await surface.act("wait_for_status", {"job_id": job_id, "statuses": ["STARTING"], "seconds": 30})
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await endpoint.close()
+        job: dict[str, str] = await surface.act("job", {"job_id": job_id})
+        return job["status"]
+
+    assert asyncio.run(end_as_it_starts()) == "FAILED"
 
 
 def test_an_attempt_that_is_stopped_as_it_starts_ends(aws: LocalAws, batch: Any) -> None:
