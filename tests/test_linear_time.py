@@ -125,12 +125,12 @@ def trees() -> Mapping[str, ast.Module]:
 
 @cache
 def methods() -> Mapping[str, set[str]]:
-    """Return the methods that are called on anything of a name: `_ESCAPES.sub`, `sign.pattern.search`."""
+    """Return the methods that are called on a name: `_ESCAPES.sub`, `_SIGNS[key].match`, `sign.pattern.search`."""
     called: defaultdict[str, set[str]] = defaultdict(set)
     for tree in trees().values():
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr in METHODS:
-                on = node.value
+                on = node.value.value if isinstance(node.value, ast.Subscript) else node.value
                 called[on.id if isinstance(on, ast.Name) else getattr(on, "attr", "")].add(node.attr)
     return called
 

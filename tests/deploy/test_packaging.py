@@ -237,7 +237,10 @@ class Environment:
 
 @pytest.fixture(
     scope="module",
-    params=[*(pytest.param(each, marks=[pytest.mark.pythons] * (each in _MIDDLE)) for each in PYTHONS), OLDEST],
+    params=[
+        pytest.param(each, marks=pytest.mark.pythons if each in _MIDDLE else pytest.mark.e2e)
+        for each in [*PYTHONS, OLDEST]
+    ],
 )
 def environment(
     request: pytest.FixtureRequest, built: Built, tmp_path_factory: pytest.TempPathFactory

@@ -170,7 +170,7 @@ def play(aws: LocalAws, cls: type, name: str, error: Callable[[], Exception], ti
     ids = [*aws.submit(talk, count=2), *aws.submit(fail), array]
 
     async def main() -> tuple[Victim, list[Any]]:
-        watcher = VirtualAws(aws).watcher()
+        watcher = VirtualAws(aws).watcher(status_calls_per_second=1)
         followers = [watcher.follow(each) for each in ids]
         number = -1 if cls is FollowedParts or name in {"listed", "_part_answered", "_ask_parts", "part_ids"} else 0
         followers.insert(0, followers.pop(number))
@@ -212,7 +212,9 @@ def follow_beside(
     make = aws.clients()
 
     async def main() -> list[list[Update] | BaseException]:
-        watcher = VirtualAws(aws).watcher(lambda service, **how: Odd(make(service, **how), change))
+        watcher = VirtualAws(aws).watcher(
+            lambda service, **how: Odd(make(service, **how), change), status_calls_per_second=1
+        )
         beside = asyncio.create_task(follow_to_end(watcher.follow(odd))) if odd else None
         async with asyncio.timeout(900):
             ends = await asyncio.gather(*(follow_to_end(watcher.follow(each)) for each in ids), return_exceptions=True)
