@@ -177,7 +177,9 @@ class OrphanSweep:
             AwsError: AWS did not list or describe them.
         """
         clients, tag, now = KeptClients.of(self.clients), legal_tag_value(self.deployment), self.clock.now()
-        jobs = describe_jobs(clients, _active_ids(clients, self.job_queues))
+        # A job whose next attempt begins goes back to RUNNABLE, behind the back of whoever lists the states in order.
+        ids = until_nothing_is_new(lambda: _active_ids(clients, self.job_queues))
+        jobs = describe_jobs(clients, ids)
         return tuple(
             self._look(job, now) for job in jobs if job.status.is_active and job.tags.get(DEPLOYMENT_TAG) == tag
         )
@@ -256,17 +258,12 @@ def _judge(finding: Finding, states: Mapping[TaskKey, str | None]) -> Finding:
     return replace(finding, decision=decision, why=f"{finding.owner} is {state or 'cleared, or yet to be scheduled'}")
 
 
-def _active_ids(clients: ClientFactory, queues: Iterable[str]) -> list[str]:
-    """Return the ids of the jobs of some queues that have not ended, without an array's children.
+def _active_ids(clients: ClientFactory, queues: Iterable[str]) -> Iterator[str]:
+    """Yield the ids of the jobs of some queues that have not ended, without an array's children.
 
-    The states are listed in the order of a job's life, so that a job that advances meanwhile is seen twice rather than
-    missed; and again, since one whose next attempt begins goes back to RUNNABLE.
+    The states are listed in the order of a job's life: a job that advances meanwhile is seen twice rather than missed.
     """
     batch = service(clients, "batch")
-
-    def look() -> Iterator[str]:
-        for queue in dict.fromkeys(queues):
-            for status in filter(lambda status: status.is_active, JobStatus):
-                yield from batch.pages("list_jobs", "jobSummaryList", job_id_of, jobQueue=queue, jobStatus=status.value)
-
-    return until_nothing_is_new(look)
+    for queue in dict.fromkeys(queues):
+        for status in filter(lambda status: status.is_active, JobStatus):
+            yield from batch.pages("list_jobs", "jobSummaryList", job_id_of, jobQueue=queue, jobStatus=status.value)
