@@ -82,9 +82,9 @@ def test_an_orphan_is_ended_once_its_grace_time_is_over(aws: LocalAws, api_serve
 
 
 def test_a_sweep_comes_once_a_minute(aws: LocalAws, api_server: ApiServer) -> None:
-    """Five listings per queue, one for each active state."""
+    """Two looks at each queue, each of one listing for each active state."""
     watched(aws, 290)
-    assert aws.counts()["ListJobs"] == 4 * 5
+    assert aws.counts()["ListJobs"] == 4 * 2 * 5
     assert not api_server.asked
 
 
