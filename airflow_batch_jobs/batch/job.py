@@ -286,6 +286,7 @@ class BatchJob:
         timeout: float | None = None,
         poll_interval: float = 5.0,
         on_look: Callable[[JobDetail], None] = lambda _: None,
+        on_problem: Callable[[str], None] = lambda _: None,
     ) -> JobDetail:
         """Wait until the job has ended, and return it in its last state: SUCCEEDED or FAILED.
 
@@ -295,6 +296,7 @@ class BatchJob:
             timeout: Seconds; None to wait forever.
             poll_interval: Seconds between two looks.
             on_look: Called with the job at each look.
+            on_problem: Called with one sentence when AWS does not answer, and with an empty one when it does again.
 
         Raises:
             CallOrderError: It has not been submitted.
@@ -308,12 +310,16 @@ class BatchJob:
             now = self._clock.monotonic()
             try:
                 detail = self.detail()
-            except (EndpointError, ThrottledError):
-                failing_since = now if failing_since is None else failing_since
+            except (EndpointError, ThrottledError) as error:
+                if failing_since is None:
+                    failing_since = now
+                    on_problem(f"{error} It is asked again.")
                 if now - failing_since >= OUTAGE_SECONDS:
                     raise
             else:
-                failing_since = None
+                if failing_since is not None:
+                    failing_since = None
+                    on_problem("")
                 on_look(detail)
                 if detail.is_final:
                     return detail
@@ -346,7 +352,11 @@ class BatchJob:
         return list(read_all(self._clients, stream, clock=self._clock)) if stream else []
 
     def logs(
-        self, *, follow: bool = False, on_change: Callable[[JobDetail], None] = lambda _: None
+        self,
+        *,
+        follow: bool = False,
+        on_change: Callable[[JobDetail], None] = lambda _: None,
+        on_problem: Callable[[str], None] = lambda _: None,
     ) -> Iterator[tuple[LogStream, LogEvent]]:
         """Read the lines of all attempts and containers, including those of an array's children or of nodes.
 
@@ -354,6 +364,8 @@ class BatchJob:
             follow: Yield lines as they come until the job has ended and all are read. Without it, yield what is there
                 now, stream by stream.
             on_change: With `follow`, called with the job at first and whenever its state changes.
+            on_problem: With `follow`, called with one sentence when AWS has not answered for a while, and with an empty
+                one when it does again.
 
         Raises:
             CallOrderError: It has not been submitted.
@@ -361,7 +373,7 @@ class BatchJob:
             AwsError: AWS refused, or could not be reached.
         """
         detail = self.detail()
-        return follow_lines(self._clients, detail.job_id, on_change) if follow else self._read(detail)
+        return follow_lines(self._clients, detail.job_id, on_change, on_problem) if follow else self._read(detail)
 
     def _read(self, detail: JobDetail) -> Iterator[tuple[LogStream, LogEvent]]:
         for part in (detail, *describe_jobs(self._clients, detail.part_ids())):

@@ -77,6 +77,12 @@ def demo(
 
         airflow-batch-jobs demo
         airflow-batch-jobs demo --keep     look at it in the UI afterwards
+
+    Exit codes:
+
+        0  all of it was seen to work
+        1  something was not
+        130, 143  ended by Ctrl-C, by SIGTERM
     """
     from airflow_batch_jobs.demo.run import DemoError, run_demo
 
@@ -113,6 +119,12 @@ def local(
 
         airflow-batch-jobs local --definitions dags/definitions
         airflow-batch-jobs local --port 4566 --slots 2
+
+    Exit codes:
+
+        0  ended by Ctrl-C or SIGTERM
+        1  a definition cannot be registered
+        2  the command line or a definition is wrong, or the port is taken
     """
     from airflow_batch_jobs.batch.definition_files import register_folder
     from airflow_batch_jobs.demo.interrupt import InterruptedByUserError, Interrupts

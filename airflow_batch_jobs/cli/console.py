@@ -87,9 +87,14 @@ def note(text: str) -> None:
     _stderr().print(Text(text, "dim"), soft_wrap=True)
 
 
-def note_standing(detail: JobDetail) -> None:
-    """Print on stderr where a job is in its life."""
-    note(_standing(detail))
+def note_standing(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> None:
+    """Print on stderr where a job is in its life, and why.
+
+    Args:
+        detail: The job.
+        parts: Its failed children or nodes, as far as they are known.
+    """
+    note(_standing(detail, parts))
 
 
 def say(text: str) -> None:
@@ -124,32 +129,45 @@ def say_access(access: Access, registered: Sequence[str], *, is_key_known: bool 
 
 
 class JobProgress:
-    """Shows a job's progress on stderr: a spinner with the time on a terminal, otherwise one line per change."""
+    """Shows on stderr what a job is waiting for: beside a spinner on a terminal, otherwise one line per change.
 
-    def __init__(self) -> None:
-        self._console = _stderr()
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=self._console, transient=True)
+    Args:
+        has_lines: Whether the job's lines are printed meanwhile, which leave no place for a spinner.
+    """
+
+    def __init__(self, *, has_lines: bool = False) -> None:
+        self._has_spinner = _stderr().is_terminal and not has_lines
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=_stderr(), transient=True)
         self._task = self._progress.add_task("Waiting for AWS")
         self._shown = ""
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._has_spinner:
             self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._has_spinner:
+            self._progress.stop()
 
     def show(self, detail: JobDetail) -> None:
-        """Show where the job is."""
-        if self._console.is_terminal:
-            self._progress.update(self._task, description=_standing(detail))
-        elif (standing := _standing(detail)) != self._shown:
-            self._shown = standing
-            note(standing)
+        """Show where the job is, until it has ended: how it ended is for whoever waited to say."""
+        if not detail.is_final:
+            self._show(_standing(detail))
+
+    def show_problem(self, problem: str) -> None:
+        """Show that AWS does not answer, or, with an empty problem, that it does again."""
+        self._show(problem or "AWS answers again.")
+
+    def _show(self, text: str) -> None:
+        if self._has_spinner:
+            self._progress.update(self._task, description=text)
+        elif text != self._shown:
+            self._shown = text
+            note(text)
 
 
 def say_end(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> None:
@@ -157,15 +175,15 @@ def say_end(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> None:
 
     Args:
         detail: The job.
-        parts: Its children or nodes, as far as they are known.
+        parts: Its failed children or nodes, as far as they are known.
 
     Raises:
         typer.Exit: The job has failed.
     """
     if detail.status is JobStatus.FAILED:
-        complain(f"Job {detail.job_id} failed: {diagnose(detail, parts)}")
+        complain(_standing(detail, parts))
         raise typer.Exit(FAILED)
-    note(f"Job {detail.job_id} {summarize(detail)}")
+    note(_standing(detail))
 
 
 def say_statuses(rows: Sequence[tuple[JobDetail, Sequence[JobDetail]]]) -> None:
@@ -239,14 +257,26 @@ def _story(detail: JobDetail, parts: Sequence[JobDetail]) -> str:
     if detail.is_final:
         return summarize(detail)
     counts = ", ".join(f"{count} {status.value}" for status, count in detail.children.items())
-    waiting = why_waiting(detail, _age_seconds(detail)) if detail.status.is_waiting else None
-    known = (counts, str(waiting) if waiting else detail.status_reason, detail.logs_elsewhere())
+    known = (counts, _reason(detail), detail.logs_elsewhere())
     return "; ".join(filter(None, known)) or f"for {in_words(_age_seconds(detail))}"
 
 
-def _standing(detail: JobDetail) -> str:
-    reason = f": {detail.status_reason}" if detail.status_reason else ""
-    return f"Job {detail.job_id} is {detail.status.value}{reason}"
+def _standing(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> str:
+    """Say where a job is in its life, and why."""
+    if detail.status is JobStatus.FAILED:
+        return f"Job {detail.job_id} failed: {diagnose(detail, parts)}"
+    if detail.is_final:
+        return f"Job {detail.job_id} {summarize(detail)}"
+    reason = _reason(detail)
+    return f"Job {detail.job_id} is {detail.status.value}{': ' if reason else ''}{reason}"
+
+
+def _reason(detail: JobDetail) -> str:
+    """Say why a job that has not ended is in its state, as far as is known."""
+    waiting = why_waiting(detail, _age_seconds(detail)) if detail.status.is_waiting else None
+    if waiting is None and detail.status is JobStatus.PENDING and detail.depends_on:
+        return f"it is waiting for {', '.join(detail.depends_on)}"
+    return str(waiting) if waiting else detail.status_reason
 
 
 def _age_seconds(detail: JobDetail) -> float:

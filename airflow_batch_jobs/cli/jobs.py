@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.job import BatchJob
+    from airflow_batch_jobs.batch.log_stream import LogStream
+    from airflow_batch_jobs.batch.logs import LogEvent
 
 #: Failed children are looked for among this many children of an array.
 _MOST_PARTS = 1_000
@@ -46,6 +48,13 @@ def submit(
         airflow-batch-jobs submit align-reads:7 -q science -p sample=NA12878
         airflow-batch-jobs submit align-reads:7 -q science -p sample=NA12878 --wait && echo done
         airflow-batch-jobs submit align-reads:7 -q science -p sample=NA12878 --follow > log.txt
+
+    Exit codes:
+
+        0  the job is submitted; with --wait or --follow: and has succeeded
+        1  AWS takes no such job; with --wait or --follow: or it has failed
+        2  the command line or the definition is wrong
+        3  AWS could not be reached, denied access, or gave no clear answer
     """
     from airflow_batch_jobs.batch.definition import JobDefinition
     from airflow_batch_jobs.batch.job import BatchJob
@@ -66,11 +75,18 @@ def submit(
 def status(job_ids: JobIds, region: Region = None, profile: Profile = None, endpoint_url: EndpointUrl = None) -> None:
     """Show the state of jobs: their status, why they failed or do not start, how they went.
 
-    Exits with 1 if one of them has failed or is unknown. Without a terminal it prints one tab-separated line per job:
-    id, status, definition, queue, exit code and the rest.
+    Without a terminal it prints one tab-separated line per job: id, status, definition, queue, exit code and the rest.
+    Does not wait for the jobs.
 
         airflow-batch-jobs status 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e
         airflow-batch-jobs status $ID | cut -f2
+
+    Exit codes:
+
+        0  none of the jobs has failed
+        1  one of them has failed, or AWS does not know it
+        2  the command line is wrong
+        3  AWS could not be reached, denied access, or gave no clear answer
     """
     from airflow_batch_jobs.batch.job import BatchJob
     from airflow_batch_jobs.batch.status import JobStatus
@@ -98,19 +114,31 @@ def logs(
     """Print the log lines of a job: of all its attempts, containers, children and nodes.
 
     If there are several streams, each line begins with its stream's label, such as [attempt 2]. Without --follow,
-    prints the lines that are there now and does not wait.
+    prints the lines that are there now and does not wait; if there are none, stderr says why. With --follow, stderr
+    says what is being waited for, and how the job has ended.
 
         airflow-batch-jobs logs 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e
         airflow-batch-jobs logs $ID --follow
+
+    Exit codes:
+
+        0  all lines are printed, whatever has become of the job
+        1  AWS does not know the job, or does not show some of its lines
+        2  the command line is wrong
+        3  AWS could not be reached, denied access, or gave no clear answer
     """
     from airflow_batch_jobs.batch.job import BatchJob
 
     with console.errors_told():
-        job = BatchJob.from_id(job_id, clients=clients_of(region, profile, endpoint_url))
-        if elsewhere := job.detail().logs_elsewhere():
+        clients = clients_of(region, profile, endpoint_url)
+        job = BatchJob.from_id(job_id, clients=clients)
+        detail = job.detail()
+        if elsewhere := detail.logs_elsewhere():
             console.note(elsewhere)
-        for stream, event in job.logs(follow=follow):
-            console.say_line(stream, event)
+        if follow:
+            console.note_standing(detail := _follow(job), _failed_parts(detail, clients))
+        elif not _say_lines(job.logs()):
+            console.note_standing(detail, _failed_parts(detail, clients))
 
 
 def terminate(
@@ -122,10 +150,17 @@ def terminate(
 ) -> None:
     """Stop a job, whatever its state.
 
-    Its processes get SIGTERM, and SIGKILL about 30 s later; then the job is FAILED. A job that has ended stays as it
-    is.
+    Its processes get SIGTERM, and SIGKILL about 30 s later; then the job is FAILED, for which this does not wait. A job
+    that has ended stays as it is.
 
         airflow-batch-jobs terminate 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e --reason "wrong input"
+
+    Exit codes:
+
+        0  AWS is terminating the job, or it has ended already
+        1  AWS does not know the job
+        2  the command line is wrong
+        3  AWS could not be reached, denied access, or gave no clear answer: the job may run on
     """
     from airflow_batch_jobs.batch.job import BatchJob
 
@@ -140,14 +175,28 @@ def terminate(
 
 
 def _wait(job: BatchJob, *, follow: bool) -> JobDetail:
-    """Wait for a job's end; with `follow`, print its lines meanwhile."""
+    """Wait for a job's end, and say on stderr what for; with `follow`, print its lines meanwhile."""
     if follow:
         console.note(f"Submitted {job.job_id}")
-        for stream, event in job.logs(follow=True, on_change=console.note_standing):
-            console.say_line(stream, event)
-        return job.detail()
+        return _follow(job)
     with console.JobProgress() as progress:
-        return job.wait(poll_interval=_POLL_SECONDS, on_look=progress.show)
+        return job.wait(poll_interval=_POLL_SECONDS, on_look=progress.show, on_problem=progress.show_problem)
+
+
+def _follow(job: BatchJob) -> JobDetail:
+    """Print a job's lines until it has ended, and on stderr what is being waited for."""
+    with console.JobProgress(has_lines=True) as progress:
+        _say_lines(job.logs(follow=True, on_change=progress.show, on_problem=progress.show_problem))
+    return job.detail()
+
+
+def _say_lines(lines: Iterator[tuple[LogStream, LogEvent]]) -> bool:
+    """Print lines of a job, and tell whether there were any."""
+    has_lines = False
+    for stream, event in lines:
+        console.say_line(stream, event)
+        has_lines = True
+    return has_lines
 
 
 @contextmanager

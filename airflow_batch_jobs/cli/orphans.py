@@ -74,6 +74,13 @@ def orphans(  # noqa: PLR0913, PLR0917 - each is an option of the command
         export AIRFLOW_CLI_TOKEN=... AIRFLOW__BATCH_JOBS__DEPLOYMENT=prod
         airflow-batch-jobs orphans -q science --airflow-url https://airflow.lab
         airflow-batch-jobs orphans -q science --airflow-url https://airflow.lab --terminate
+
+    Exit codes:
+
+        0  the jobs are shown; with --terminate: and AWS is terminating every orphan
+        1  AWS does not list or describe the jobs, or does not terminate one
+        2  the command line is wrong, or Airflow's client is missing
+        3  AWS or Airflow could not be reached, denied access, or gave no clear answer
     """
     from airflow_batch_jobs.batch.orphans import OrphanSweep
 

@@ -228,12 +228,16 @@ def test_a_wait_ends_in_time(frozen_job: BatchJob) -> None:
 
 
 def test_a_wait_outlasts_an_outage(frozen_aws: LocalAws, frozen_job: BatchJob) -> None:
-    """Server errors and throttling for some looks do not end a wait."""
+    """Server errors and throttling for some looks do not end a wait; when they begin and end can be shown."""
     job_id = frozen_job.submit("default")
     job = BatchJob.from_id(job_id, clients=one_try(frozen_aws), clock=FrozenClock(frozen_aws))
     frozen_aws.fault("DescribeJobs", "server_error", times=2)
     frozen_aws.fault("DescribeJobs", "throttle", times=2)
-    assert job.wait().status is JobStatus.SUCCEEDED
+    said: list[str] = []
+    assert job.wait(on_problem=said.append).status is JobStatus.SUCCEEDED
+    problem, end = said
+    assert problem.startswith("batch:DescribeJobs failed")
+    assert not end
 
 
 def test_each_look_of_a_wait_can_be_shown(frozen_job: BatchJob) -> None:

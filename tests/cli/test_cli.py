@@ -34,10 +34,24 @@ def test_version_is_the_package_s() -> None:
     assert CliRunner().invoke(app, ["--version"]).stdout == f"{__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["demo", "local", "submit", "status", "logs", "terminate", "orphans", "migrate"])
+COMMANDS = [str(each.callback.__name__) for each in app.registered_commands if each.callback]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_every_command_has_an_example(command: str) -> None:
     """The help shows how the command is written."""
     assert f"airflow-batch-jobs {command} " in CliRunner().invoke(app, [command, "--help"]).stdout.replace("Usage", "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_has_a_table_of_exit_codes(command: str) -> None:
+    """With what success and failure mean for it; those that ask AWS tell its silence from its refusal."""
+    text = CliRunner().invoke(app, [command, "--help"]).stdout
+    table = text.partition("Exit codes:")[2].partition("\u2500")[0]  # up to the frame of the options
+    codes = {word for line in table.splitlines() for word in line.split()[:1] if word.isdecimal()}
+
+    assert codes >= {"0", "1"}
+    assert ("3" in codes) == ("--endpoint-url" in text)
 
 
 def test_help_explains_the_exit_codes() -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_batch_jobs.cli import console
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -188,6 +190,78 @@ def test_logs_follow_ends_with_the_job(run: Run, aws: LocalAws, shell: str) -> N
 
     assert result.stdout.splitlines()[1:] == ["one", "two"]
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("follow", [(), ("--follow",)])
+def test_logs_of_a_job_that_never_started_say_why(run: Run, aws: LocalAws, follow: tuple[str, ...]) -> None:
+    """There is no line to print, so stderr has the reason; asking for the log has worked."""
+    never = {"exit_code": None, "starts": False, "reason": "CannotPullContainerError: pull access denied"}
+    aws.script(definition="never", attempts=[never])
+    [job_id] = aws.submit(aws.register("never"))
+    aws.wait_for_status(job_id)
+    result = run("logs", job_id, *follow)
+
+    assert result.exit_code == 0
+    assert not result.stdout
+    assert result.stderr.startswith(f"Job {job_id} failed: ")
+    assert "pull access denied" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_logs_of_a_job_that_waits_say_what_for(run: Run, aws: LocalAws, shell: str) -> None:
+    """Its state, with AWS's reason or the jobs it depends on."""
+    aws.script(definition="stuck", runnable=600, runnable_reason="MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too big")
+    [stuck] = aws.submit(aws.register("stuck"))
+    aws.wait_for_status(stuck, "RUNNABLE")
+    [waiting] = aws.submit(shell, parameters={"script": "true"}, dependsOn=[{"jobId": stuck}])
+    aws.wait_for_status(waiting, "PENDING")
+
+    assert run("logs", stuck).stderr == (
+        f"Job {stuck} is RUNNABLE: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too big\n"
+    )
+    assert run("logs", waiting).stderr == f"Job {waiting} is PENDING: it is waiting for {stuck}\n"
+
+
+def test_logs_that_have_lines_are_all_that_is_printed(run: Run, aws: LocalAws, shell: str) -> None:
+    """Also of a job that has failed: `status` tells more."""
+    [job_id] = aws.submit(shell, parameters={"script": "echo one; exit 1"})
+    aws.wait_for_status(job_id)
+
+    assert not run("logs", job_id).stderr
+
+
+def test_what_a_job_waits_for_is_said_while_its_log_is_followed(
+    run: Run, aws: LocalAws, shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its states once, and how it ended; the lines alone are on stdout."""
+    gate, say = tmp_path / "gate", console.note
+
+    def note(text: str) -> None:
+        say(text)
+        if "it is waiting for" in text:
+            gate.touch()
+
+    monkeypatch.setattr(console, "note", note)
+    [first] = aws.submit(shell, parameters={"script": f"until [ -e {gate} ]; do sleep 0.05; done"})
+    [job_id] = aws.submit(shell, parameters={"script": "echo one"}, dependsOn=[{"jobId": first}])
+    result = run("logs", job_id, "--follow")
+
+    assert result.stdout.splitlines()[1:] == ["one"]
+    *states, end = result.stderr.splitlines()
+    assert f"Job {job_id} is PENDING: it is waiting for {first}" in states
+    assert len(set(states)) == len(states)
+    assert end.startswith(f"Job {job_id} SUCCEEDED in ")
+
+
+@pytest.mark.parametrize("option", ["--wait", "--follow"])
+def test_a_failure_is_told_once(run: Run, shell: str, option: str) -> None:
+    """As an error with its diagnosis, and not as the job's last state before that."""
+    result = run("submit", shell, "-q", "default", "-p", "script=exit 3", option)
+
+    assert [line for line in result.stderr.splitlines() if "FAILED" in line or "failed" in line] == [
+        line for line in result.stderr.splitlines() if line.startswith("error: Job ")
+    ]
+    assert result.stderr.count("Essential container") <= 1
 
 
 def test_logs_are_printed_without_what_steers_a_terminal(run: Run, aws: LocalAws, shell: str) -> None:

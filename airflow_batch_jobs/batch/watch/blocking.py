@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_batch_jobs.batch.logs import LogRest
 from airflow_batch_jobs.batch.watch.loop import WatchOptions
-from airflow_batch_jobs.batch.watch.updates import Ended, LogLines, Problem, StatusChange
+from airflow_batch_jobs.batch.watch.updates import Ended, LogLines, NoAnswer, Problem, StatusChange
 from airflow_batch_jobs.batch.watch.watcher import JobWatcher
 from airflow_batch_jobs.errors import AwsError
 
@@ -34,7 +34,10 @@ Answer = TypeVar("Answer")
 
 
 def follow_lines(
-    clients: ClientFactory, job_id: str, on_change: Callable[[JobDetail], None] = lambda _: None
+    clients: ClientFactory,
+    job_id: str,
+    on_change: Callable[[JobDetail], None],
+    on_problem: Callable[[str], None],
 ) -> Iterator[tuple[LogStream, LogEvent]]:
     """Yield the lines of all streams of a job, including its parts, until it has ended and all lines are read.
 
@@ -42,6 +45,8 @@ def follow_lines(
         clients: Makes the clients.
         job_id: The job.
         on_change: Called with the job at first and whenever its state changes.
+        on_problem: Called with one sentence when AWS has not answered for a while, and with an empty one when it does
+            again.
 
     Raises:
         JobNotFoundError: AWS knows no job of this id.
@@ -56,6 +61,8 @@ def follow_lines(
                     yield from ((update.stream, event) for event in update.events)
                 elif isinstance(update, StatusChange):
                     on_change(update.detail)
+                elif isinstance(update, NoAnswer):
+                    on_problem(update.problem)
                 elif isinstance(update, Problem):
                     raise AwsError(update.message)
         finally:

@@ -12,7 +12,7 @@ import pytest
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.watch import WatchOptions
+from airflow_batch_jobs.batch.watch import WatchOptions, paced_calls
 from airflow_batch_jobs.batch.watch import blocking as live
 from airflow_batch_jobs.errors import AccessDeniedError, AwsError
 
@@ -68,6 +68,29 @@ def test_lines_are_followed_inside_of_a_running_event_loop(aws: LocalAws) -> Non
     seen: list[JobStatus] = []
     assert asyncio.run(cell()) == ["one", "two"]
     assert seen[-1] is JobStatus.SUCCEEDED
+
+
+def test_a_silence_of_aws_can_be_shown_while_lines_are_followed(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it has lasted for a while, in one sentence, and when it ends."""
+    monkeypatch.setattr(paced_calls, "PATIENCE_SECONDS", 0.1)
+    job = submitted(aws, running=600, lines=["one"])
+    aws.wait_for_status(str(job.job_id), "RUNNING")
+    said: list[str] = []
+
+    def on_problem(problem: str) -> None:
+        said.append(problem)
+        if problem:
+            aws.clear_faults()
+        else:
+            job.terminate("enough")
+
+    lines = job.logs(follow=True, on_problem=on_problem)
+    assert next(iter(lines))[1].message == "one"
+    aws.fault("DescribeJobs", "server_error")
+    assert not list(lines)
+    problem, end = said
+    assert problem.startswith("No answer for ")
+    assert not end
 
 
 def test_a_reader_may_stop_following(aws: LocalAws) -> None:
