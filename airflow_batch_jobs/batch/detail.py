@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.containers import (
@@ -218,13 +219,17 @@ class JobDetail:
     def log_streams(self) -> tuple[LogStream, ...]:
         """Return the CloudWatch streams of all attempts and containers in this entry, oldest first.
 
-        Does not include those of an array's children or a multi-node job's nodes: describe `part_ids()` for them.
+        Does not include those of an array's children or a multi-node job's nodes: describe `part_ids()` for them. The
+        attempts of a multi-node job's parent are its main node's, whose own entry has their streams.
         """
+        if self.kind is JobKind.MULTI_NODE:
+            return ()
         runs = self._runs()
         names = {result.name for attempt in runs for result in attempt.containers} | {c.name for c in self.containers}
         specs = {spec.name: spec for spec in self.containers}
         several_attempts = bool(runs) and runs[-1].number > 1
         streams: dict[str, LogStream] = {}
+        labels: set[str] = set()
         for attempt in runs:
             for result in attempt.containers:
                 spec = specs.get(result.name, ContainerSpec())
@@ -239,7 +244,8 @@ class JobDetail:
                     stream=result.log_stream_name,
                     started_at=attempt.started_at or self.created_at,
                 )
-                streams.setdefault(stream.key, stream)
+                if stream.key not in streams:
+                    streams[stream.key] = replace(stream, label=_one_of_its_own(stream.label, labels))
         return tuple(streams.values())
 
     def logs_elsewhere(self) -> str:
@@ -281,6 +287,13 @@ class JobDetail:
         goes_on = last is not None and (self.is_final or last.stopped_at is None)
         number = len(self.attempts) + (0 if goes_on else 1)
         return (*self.attempts, Attempt(number=number, started_at=self.started_at, containers=fresh))
+
+
+def _one_of_its_own(label: str, taken: set[str]) -> str:
+    """Return a label that no other stream has, with a number where two would have the same, and take it."""
+    own = next(own for number in count(1) if (own := label if number == 1 else f"{label} ({number})") not in taken)
+    taken.add(own)
+    return own
 
 
 def _newest(streams: Sequence[LogStream]) -> list[dict[str, str]]:

@@ -219,6 +219,22 @@ def test_a_multi_node_parent_names_its_nodes(entries: Entries) -> None:
     assert detail.part_ids() == (f"{JOB_ID}#0", f"{JOB_ID}#1", f"{JOB_ID}#2")
 
 
+def test_the_streams_of_a_multi_node_job_are_its_nodes(entries: Entries) -> None:
+    """The parent lists its main node's attempts as its own: their streams have one label, the node's."""
+    parent = entries.read(entries.multi_node(2, attempts=[entries.attempt(1), entries.attempt(2)]))
+    main = entries.read(entries.node(0, entries.single(attempts=[entries.attempt(1), entries.attempt(2)])))
+    assert parent.log_streams() == ()
+    assert labels(main) == {"align/default/1": "node 0, attempt 1", "align/default/2": "node 0, attempt 2"}
+
+
+def test_no_two_streams_have_one_label(entries: Entries) -> None:
+    """Where nothing tells them apart, a number does."""
+    twins = [{"name": "main", "logStreamName": f"align/main/{number}"} for number in (1, 2)]
+    attempt = {**entries.attempt(), "container": {}, "taskProperties": [{"containers": [one]} for one in twins]}
+    detail = entries.read(entries.node(1, entries.single(attempts=[attempt], container={})))
+    assert labels(detail) == {"align/main/1": "node 1", "align/main/2": "node 1 (2)"}
+
+
 def test_a_node_carries_its_index(entries: Entries) -> None:
     """A retried node has a stream for each attempt."""
     node = entries.node(1, entries.single(attempts=[entries.attempt(1, exitCode=1), entries.attempt(2)]))

@@ -359,6 +359,18 @@ def test_the_lines_of_all_children_are_read(aws: LocalAws) -> None:
     assert texts(job.logs()) == [("child 0", "child 0"), ("child 1", "child 1")]
 
 
+def test_the_lines_of_all_nodes_are_read_once(aws: LocalAws) -> None:
+    """Also those of the main node, whose attempts the parent lists as well."""
+    node = {"image": "align", "vcpus": 1, "memory": 64, "command": ["sh", "-c", "echo node $AWS_BATCH_JOB_NODE_INDEX"]}
+    nodes = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:1", "container": node}]}
+    aws.clients()("batch").register_job_definition(jobDefinitionName="mesh", type="multinode", nodeProperties=nodes)
+    [job_id] = aws.submit("mesh:1")
+    parent = BatchJob.from_id(job_id, clients=aws.clients())
+    assert len(parent.wait(poll_interval=0.05).attempts) == 1
+    assert texts(parent.logs()) == [("node 0", "node 0"), ("node 1", "node 1")]
+    assert parent.log_stream_name() is None
+
+
 def test_the_lines_of_all_attempts_are_read(aws: LocalAws) -> None:
     """A retried job shows both attempts."""
     aws.script(definition="align", running=0, attempts=[1, 0], lines={"count": 1, "text": "try {attempt}"})
