@@ -23,6 +23,9 @@ DEFAULT_LOG_GROUP = "/aws/batch/job"
 _STOPPED_BY_ECS = frozenset({137, 143})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Between these, in milliseconds since the epoch, are the times of all jobs: AWS Batch is of 2016.
+_EARLIEST = datetime(2016, 1, 1, tzinfo=UTC).timestamp() * 1000
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000
 #: An absent structure, to look members up in.
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -92,7 +95,7 @@ class Attempt:
 
     Attributes:
         number: From 1.
-        started_at: When its containers began to run; None if they never did.
+        started_at: When its containers began to run; None if they never did, or AWS says what cannot be.
         stopped_at: None while it runs.
         status_reason: Why it ended, according to AWS.
         containers: Its containers' results, in the definition's order.
@@ -123,16 +126,8 @@ def read_attempts(job: Mapping[str, Any], specs: Sequence[ContainerSpec]) -> tup
         specs: What the job runs; they say which containers are essential.
     """
     essential = {spec.name: spec.essential for spec in specs}
-    return tuple(
-        Attempt(
-            number=number,
-            started_at=read_time(attempt.get("startedAt")),
-            stopped_at=read_time(attempt.get("stoppedAt")),
-            status_reason=attempt.get("statusReason") or "",
-            containers=tuple(_result(container, essential) for container in _attempt_containers(attempt)),
-        )
-        for number, attempt in enumerate((job.get("attempts") or job.get("eksAttempts") or ()), start=1)
-    )
+    listed = job.get("attempts") or job.get("eksAttempts") or ()
+    return tuple(_attempt(number, attempt, essential) for number, attempt in enumerate(listed, start=1))
 
 
 def read_results(job: Mapping[str, Any], specs: Sequence[ContainerSpec]) -> tuple[ContainerResult, ...]:
@@ -164,9 +159,21 @@ def read_pod(job: Mapping[str, Any]) -> Pod | None:
     )
 
 
-def read_time(milliseconds: int | None) -> datetime | None:
-    """Turn AWS's milliseconds since the epoch into an aware UTC time; absent and 0 are None."""
-    return _EPOCH + timedelta(milliseconds=milliseconds) if milliseconds else None
+def read_time(milliseconds: Any) -> datetime | None:
+    """Turn AWS's milliseconds since the epoch into an aware UTC time; None for what no job's time can be.
+
+    Absent times, 0 and times of 1970 occur, and so do some that are no numbers.
+    """
+    is_number = isinstance(milliseconds, (int, float)) and not isinstance(milliseconds, bool)
+    if not is_number or not _EARLIEST <= milliseconds < _LATEST:
+        return None
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def read_span(started: Any, stopped: Any) -> tuple[datetime | None, datetime | None]:
+    """Read a start and an end, both as `read_time` does; a start that AWS puts after the end is left out."""
+    start, end = read_time(started), read_time(stopped)
+    return (None if start and end and end < start else start), end
 
 
 def most_telling(results: Sequence[ContainerResult]) -> ContainerResult:
@@ -205,6 +212,17 @@ def _attempt_containers(attempt: Mapping[str, Any]) -> Iterator[Mapping[str, Any
         yield from task.get("containers") or ()
     yield from attempt.get("initContainers") or ()
     yield from attempt.get("containers") or ()
+
+
+def _attempt(number: int, attempt: Mapping[str, Any], essential: Mapping[str, bool]) -> Attempt:
+    started_at, stopped_at = read_span(attempt.get("startedAt"), attempt.get("stoppedAt"))
+    return Attempt(
+        number=number,
+        started_at=started_at,
+        stopped_at=stopped_at,
+        status_reason=attempt.get("statusReason") or "",
+        containers=tuple(_result(container, essential) for container in _attempt_containers(attempt)),
+    )
 
 
 def _result(container: Mapping[str, Any], essential: Mapping[str, bool]) -> ContainerResult:

@@ -24,6 +24,7 @@ from airflow_batch_jobs.batch.containers import (
     read_attempts,
     read_pod,
     read_results,
+    read_span,
     read_specs,
     read_time,
 )
@@ -83,7 +84,7 @@ class JobDetail:
         attempts: The attempts AWS lists. The running one may not be among them yet.
         exit_code: That of the container that failed, or of the only one, in the last attempt that ended; None if there
             is no such attempt, or no container started.
-        reason: What AWS says about that container.
+        reason: What AWS says about that container, in the entry or in its last attempt.
         is_cancelled: Whether it was cancelled.
         is_terminated: Whether it was terminated.
         tags: The job's tags.
@@ -148,8 +149,8 @@ class JobDetail:
         containers = read_specs(job)
         attempts = read_attempts(job, containers)
         results = read_results(job, containers)
-        told = any(result.exit_code is not None or result.reason for result in results)
-        telling = most_telling(attempts[-1].containers if attempts and not told else results)
+        telling = most_telling(_last_ends(results, attempts))
+        started_at, stopped_at = read_span(job.get("startedAt"), job.get("stoppedAt"))
         return cls(
             job_id=job["jobId"],
             job_arn=_text(job, "jobArn"),
@@ -160,8 +161,8 @@ class JobDetail:
             status=_status(job.get("status")),
             status_reason=_text(job, "statusReason"),
             created_at=read_time(job.get("createdAt")),
-            started_at=read_time(job.get("startedAt")),
-            stopped_at=read_time(job.get("stoppedAt")),
+            started_at=started_at,
+            stopped_at=stopped_at,
             attempts=attempts,
             exit_code=telling.exit_code,
             reason=telling.reason,
@@ -294,6 +295,18 @@ def _one_of_its_own(label: str, taken: set[str]) -> str:
     own = next(own for number in count(1) if (own := label if number == 1 else f"{label} ({number})") not in taken)
     taken.add(own)
     return own
+
+
+def _last_ends(results: Sequence[ContainerResult], attempts: Sequence[Attempt]) -> Sequence[ContainerResult]:
+    """Return how the containers ended last: as the entry says, and where it says nothing, as its last attempt does."""
+    if not attempts:
+        return results
+    if not any(result.exit_code is not None or result.reason for result in results):
+        return attempts[-1].containers
+    reasons = {(listed.name, listed.exit_code): listed.reason for listed in attempts[-1].containers}
+    return [
+        replace(result, reason=result.reason or reasons.get((result.name, result.exit_code), "")) for result in results
+    ]
 
 
 def _newest(streams: Sequence[LogStream]) -> list[dict[str, str]]:

@@ -20,6 +20,7 @@ from airflow_batch_jobs.batch.status import JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from airflow_batch_jobs.batch.detail import JobDetail
 
@@ -33,6 +34,8 @@ SILENT_DWELL_SECONDS = 1800.0
 
 #: Longer reasons are cut to this many characters, so that the line stays readable.
 _REASON_LENGTH = 300
+#: No job takes five years: one of its times is wrong.
+_LONGEST_SECONDS = 5 * 365 * 86_400.0
 _PARTS_NAMED = 5
 #: Enough to find a part that failed by itself; an array may have 10,000 children.
 _PARTS_WEIGHED = 100
@@ -116,10 +119,8 @@ def why_waiting(detail: JobDetail, waited_seconds: float) -> Diagnosis | None:
 
 def summarize(detail: JobDetail) -> str:
     """Say in one line how a job went: its state, how long it waited and ran, and its attempts."""
-    if detail.created_at is None or detail.stopped_at is None:
-        took, spans = "", []
-    else:
-        total = (detail.stopped_at - detail.created_at).total_seconds()
+    total, took, spans = _span(detail.created_at, detail.stopped_at), "", []
+    if total is not None:
         ran = _seconds_run(detail)
         took = f" in {in_words(total)}"
         spans = [] if ran is None else [f"waited {in_words(max(total - ran, 0))}", f"ran {in_words(ran)}"]
@@ -289,10 +290,15 @@ def _has_begun(detail: JobDetail) -> bool:
 
 def _seconds_run(detail: JobDetail) -> float | None:
     """Return how long the attempts ran in total; None where AWS does not say."""
-    spans = [(attempt.started_at, attempt.stopped_at) for attempt in detail.attempts]
-    spans = spans or [(detail.started_at, detail.stopped_at)]
-    known = [(stop - start).total_seconds() for start, stop in spans if start and stop]
+    attempts = [_span(attempt.started_at, attempt.stopped_at) for attempt in detail.attempts]
+    known = [seconds for seconds in attempts or [_span(detail.started_at, detail.stopped_at)] if seconds is not None]
     return sum(known) if known else None
+
+
+def _span(start: datetime | None, end: datetime | None) -> float | None:
+    """Return the seconds between two times; None where one is not known, or there is no such span."""
+    seconds = (end - start).total_seconds() if start and end else -1.0
+    return seconds if 0 <= seconds <= _LONGEST_SECONDS else None
 
 
 def _count(number: int, one: str, many: str) -> str:

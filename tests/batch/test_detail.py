@@ -11,7 +11,7 @@ import pytest
 from airflow_batch_jobs.batch.detail import JobDetail, JobKind
 from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.status import JobStatus
-from tests.batch.conftest import ACCOUNT, CREATED, JOB_ID, REGION
+from tests.batch.conftest import ACCOUNT, CREATED, JOB_ID, REGION, milliseconds
 
 if TYPE_CHECKING:
     from tests.batch.conftest import Entries
@@ -75,6 +75,34 @@ def test_takes_the_region_from_the_arn_when_none_is_given(entries: Entries) -> N
     assert JobDetail.from_response(entry, "").region == REGION
     del entry["jobArn"]
     assert JobDetail.from_response(entry, "").region == REGION
+
+
+@pytest.mark.parametrize(
+    "time", [0, -1, 1_000, 9_999_999_999_999, 10**30, float("nan"), float("inf"), True, "2026-11-23", None, {}]
+)
+def test_a_time_that_no_job_can_have_is_left_out(entries: Entries, time: Any) -> None:
+    """AWS tells 0 and times of 1970; nothing that stands in their place is an error."""
+    attempt = {**entries.attempt(), "startedAt": time, "stoppedAt": time}
+    detail = entries.read(entries.single(createdAt=time, startedAt=time, stoppedAt=time, attempts=[attempt]))
+    assert (detail.created_at, detail.started_at, detail.stopped_at) == (None, None, None)
+    assert (detail.attempts[0].started_at, detail.attempts[0].stopped_at) == (None, None)
+
+
+def test_a_start_after_the_end_is_left_out(entries: Entries) -> None:
+    """The log of such an attempt is read from the job's creation on, so that no line of it is missed."""
+    late = {"startedAt": milliseconds(60), "stoppedAt": milliseconds(55)}
+    detail = entries.read(entries.single(**late, attempts=[{**entries.attempt(), **late}]))
+    assert (detail.started_at, detail.stopped_at) == (None, CREATED + timedelta(seconds=55))
+    assert (detail.attempts[0].started_at, detail.attempts[0].stopped_at) == (None, CREATED + timedelta(seconds=55))
+    assert [stream.started_at for stream in detail.log_streams()] == [CREATED]
+
+
+def test_the_last_attempt_says_what_the_entry_leaves_out(entries: Entries) -> None:
+    """The reason of a container may stand in the attempt alone; that of another end does not count."""
+    killed = {"exitCode": 137, "reason": "OutOfMemoryError: Container killed due to memory usage"}
+    entry = entries.failed(137, attempts=[entries.attempt(1, **killed)])
+    assert entries.read(entry).reason == killed["reason"]
+    assert entries.read(entries.failed(1, attempts=[entries.attempt(1, **killed)])).reason == ""
 
 
 def test_the_stream_of_a_plain_job_has_no_label(entries: Entries) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, in_words, summarize, why_waiting
 from airflow_batch_jobs.batch.status import JobStatus
+from tests.batch.conftest import milliseconds
 
 if TYPE_CHECKING:
     from tests.batch.conftest import Entries
@@ -329,6 +330,22 @@ def test_a_summary_leaves_out_what_is_unknown(entries: Entries) -> None:
     assert summarize(entries.read(entries.multi_node(2, **ends))) == (
         "SUCCEEDED in 3 min 20 s: waited 12 s, ran 3 min 8 s, 2 nodes"
     )
+
+
+@pytest.mark.parametrize(
+    ("times", "summary"),
+    [
+        ({"startedAt": milliseconds(60), "stoppedAt": milliseconds(55)}, "SUCCEEDED in 55 s: 1 attempt"),
+        ({"createdAt": milliseconds(300)}, "SUCCEEDED: 1 attempt"),
+        ({"createdAt": 1_000}, "SUCCEEDED: 1 attempt"),
+        ({"stoppedAt": milliseconds(20 * 365 * 86_400)}, "SUCCEEDED: 1 attempt"),
+    ],
+)
+def test_a_summary_leaves_out_spans_that_cannot_be(entries: Entries, times: dict[str, Any], summary: str) -> None:
+    """An end before the start, or decades later, is not taken at its word."""
+    ran = {key: value for key, value in times.items() if key != "createdAt"}
+    attempt = {**entries.attempt(), **ran}
+    assert summarize(entries.read(entries.single(**times, attempts=[attempt]))) == summary
 
 
 @pytest.mark.parametrize(
