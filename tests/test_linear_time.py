@@ -47,8 +47,8 @@ LENGTH, SECONDS = 65_536, 0.05
 #: Functions of `re`, and methods of a pattern, that look at a text.
 METHODS = {"match", "fullmatch", "search", "findall", "finditer", "sub", "subn", "split"}
 #: Calls whose pattern is an argument of their function: those patterns are found where they end up.
-#: `_sign`: in the tables of signs. `_pattern`: AWS's own, from botocore's models.
-GIVEN = {"airflow_batch_jobs.batch.aws_messages": {"pattern"}, "airflow_batch_jobs.local.model": {"text"}}
+#: `sign`: in the tables of signs. `_pattern`: AWS's own, from botocore's models.
+GIVEN = {"airflow_batch_jobs.batch.aws_messages.sign": {"pattern"}, "airflow_batch_jobs.local.model": {"text"}}
 #: How many texts are made of a part of a pattern.
 _MOST_TEXTS = 12
 #: Characters that belong to no pattern in particular.

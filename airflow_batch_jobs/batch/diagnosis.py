@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import signal
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Cause, Meaning, meaning_of
+from airflow_batch_jobs.batch.aws_messages import (
+    BLOCKS,
+    EXIT_CODES,
+    FATES,
+    REASONS,
+    Cause,
+    Meaning,
+    Outlook,
+    meaning_of,
+)
 from airflow_batch_jobs.batch.containers import most_telling
 from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.excerpt import excerpt
@@ -24,7 +33,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.detail import JobDetail
 
-__all__ = ["Cause", "Diagnosis", "diagnose", "in_words", "summarize", "why_waiting"]
+__all__ = ["Cause", "Diagnosis", "Outlook", "diagnose", "in_words", "summarize", "why_waiting"]
 
 #: A block that AWS reports counts after this many seconds: one report proves nothing, since a healthy queue was seen to
 #: report one while its first instance was still booting (nextflow#7479, after 188 s).
@@ -34,11 +43,15 @@ SILENT_DWELL_SECONDS = 1800.0
 
 #: Longer reasons are cut to this many characters, so that the line stays readable.
 _REASON_LENGTH = 300
+#: Of texts that are longer still, only the two ends are looked at.
+_LONGEST_SHOWN = 4_096
 #: No job takes five years: one of its times is wrong.
 _LONGEST_SECONDS = 5 * 365 * 86_400.0
 _PARTS_NAMED = 5
 #: Enough to find a part that failed by itself; an array may have 10,000 children.
 _PARTS_WEIGHED = 100
+#: How a queue's own rule begins its reason for cancelling a job that waits too long.
+_QUEUE_RULE = "Canceled by JobStateTimeLimit action due to reason: "
 #: Causes that follow from something else.
 _SECONDARY = frozenset({Cause.DEPENDENCY_FAILED, Cause.CANCELLED, Cause.TERMINATED})
 
@@ -51,22 +64,33 @@ class Diagnosis:
         cause: The kind of cause.
         summary: One sentence on what happened, with exit code and reasons.
         remedy: One sentence on what to do.
+        outlook: What becomes of the same job if it is run again.
     """
 
     cause: Cause
     summary: str
     remedy: str
+    outlook: Outlook = Outlook.UNCLEAR
 
     def to_dict(self) -> dict[str, str]:
         """Return the JSON form, in which the triggerer passes a diagnosis to a worker."""
-        return {"cause": self.cause.value, "summary": self.summary, "remedy": self.remedy}
+        return {
+            "cause": self.cause.value,
+            "summary": self.summary,
+            "remedy": self.remedy,
+            "outlook": self.outlook.value,
+        }
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, str]) -> Diagnosis:
-        """Read the JSON form; a cause that this version does not know becomes UNKNOWN."""
-        cause = stored.get("cause", "")
-        known = Cause(cause) if cause in {each.value for each in Cause} else Cause.UNKNOWN
-        return cls(known, stored.get("summary", ""), stored.get("remedy", ""))
+        """Read the JSON form; a cause that this version does not know becomes UNKNOWN, an outlook UNCLEAR."""
+        cause, outlook = stored.get("cause", ""), stored.get("outlook", "")
+        return cls(
+            Cause(cause) if cause in {each.value for each in Cause} else Cause.UNKNOWN,
+            stored.get("summary", ""),
+            stored.get("remedy", ""),
+            Outlook(outlook) if outlook in {each.value for each in Outlook} else Outlook.UNCLEAR,
+        )
 
     def __str__(self) -> str:
         return f"{self.summary} {self.remedy}"
@@ -145,40 +169,57 @@ def in_words(seconds: float) -> str:
 
 
 _CANCELLED = Meaning(
-    Cause.CANCELLED, "It was cancelled before it started", "Submit it again if the work is still wanted."
+    Cause.CANCELLED,
+    Outlook.UNCLEAR,
+    "It was cancelled before it started",
+    "Submit it again if the work is still wanted.",
 )
-_TERMINATED = Meaning(Cause.TERMINATED, "It was terminated", "Submit it again if the work is still wanted.")
+_TERMINATED = Meaning(
+    Cause.TERMINATED, Outlook.UNCLEAR, "It was terminated", "Submit it again if the work is still wanted."
+)
 _ESSENTIAL_EXITED = Meaning(
     Cause.ESSENTIAL_EXITED,
+    Outlook.UNCLEAR,
     "{container} ended, and the job with it",
     "Read the end of its log; a container whose end is not a failure can be marked as not essential.",
 )
-_FAILED_BY_ITSELF = Meaning(Cause.EXIT_CODE, "{container} failed by itself", "Read the end of its log.")
+_FAILED_BY_ITSELF = Meaning(
+    Cause.EXIT_CODE, Outlook.UNCLEAR, "{container} failed by itself", "Read the end of its log."
+)
 _UNKNOWN = Meaning(
-    Cause.UNKNOWN, "It failed", "Look at the job and its compute environment in the AWS console, which may say more."
+    Cause.UNKNOWN,
+    Outlook.UNCLEAR,
+    "It failed",
+    "Look at the job and its compute environment in the AWS console, which may say more.",
 )
 _DEPENDENCY_PENDING = Meaning(
     Cause.DEPENDENCY_PENDING,
+    Outlook.UNCLEAR,
     "It cannot start until the jobs it depends on have succeeded",
     "Check whether those are running.",
 )
 _NO_REASON = Meaning(
     Cause.WAITING,
+    Outlook.UNCLEAR,
     "It is waiting for its turn in the queue, or for a host",
     "Look at the jobs ahead of it, and at `maxvCpus` and the state of the queue's compute environments.",
 )
 
 
 def _by_fate(detail: JobDetail) -> Diagnosis | None:
-    """Read what was done to the job as a whole."""
-    if fate := meaning_of(FATES, detail.status_reason):
-        return _tell(detail, fate)
-    # "Canceled by JobStateTimeLimit action due to reason: CAPACITY:…": the queue's own rule ended the wait.
-    if "JobStateTimeLimit" in detail.status_reason and (block := meaning_of(BLOCKS, detail.status_reason)):
+    """Read what was done to the job as a whole.
+
+    Where somebody cancelled or terminated the job, its reasons are that person's words, whatever they read like.
+    """
+    reason = _status_reason(detail)
+    if reason.startswith(_QUEUE_RULE) and (block := meaning_of(BLOCKS, reason)):
         return _tell(detail, block)
     if detail.is_cancelled:
         return _tell(detail, _CANCELLED)
-    return _tell(detail, _TERMINATED) if detail.is_terminated else None
+    if detail.is_terminated:
+        return _tell(detail, _TERMINATED)
+    fate = meaning_of(FATES, reason) or meaning_of(FATES, detail.reason)
+    return _tell(detail, fate) if fate else None
 
 
 def _by_child(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | None:
@@ -193,7 +234,7 @@ def _by_child(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | Non
     named = ", ".join(str(child.array_index) for child in ordered[:_PARTS_NAMED])
     more = ", …" if count > min(len(ordered), _PARTS_NAMED) else ""
     child, why = _first_cause(ordered)
-    return Diagnosis(why.cause, f"{many} ({named}{more}); child {child.array_index}: {why.summary}", why.remedy)
+    return replace(why, summary=f"{many} ({named}{more}); child {child.array_index}: {why.summary}")
 
 
 def _by_node(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | None:
@@ -203,7 +244,7 @@ def _by_node(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | None
     main_first = sorted(failed, key=lambda node: (node.node_index != detail.main_node, node.node_index or 0))
     node, why = _first_cause(main_first)
     which = "Main node" if node.node_index == detail.main_node else "Node"
-    return Diagnosis(why.cause, f"{which} {node.node_index} of {detail.nodes} failed: {why.summary}", why.remedy)
+    return replace(why, summary=f"{which} {node.node_index} of {detail.nodes} failed: {why.summary}")
 
 
 def _first_cause(failed: Iterable[JobDetail]) -> tuple[JobDetail, Diagnosis]:
@@ -214,7 +255,8 @@ def _first_cause(failed: Iterable[JobDetail]) -> tuple[JobDetail, Diagnosis]:
 
 def _by_reason(detail: JobDetail) -> Diagnosis | None:
     """Read what AWS says about the container, or about the task if no container was created."""
-    meaning = meaning_of(REASONS, detail.reason) or meaning_of(REASONS, detail.status_reason)
+    names = _names(detail)
+    meaning = meaning_of(REASONS, detail.reason, names) or meaning_of(REASONS, _status_reason(detail), names)
     return _tell(detail, meaning) if meaning else None
 
 
@@ -230,12 +272,14 @@ def _other_exit(code: int) -> Meaning:
         name = signal.Signals(code - 128).name
     except ValueError:
         return _FAILED_BY_ITSELF
-    return Meaning(Cause.SIGNAL, f"{{container}} ended as if by signal {name}", _FAILED_BY_ITSELF.remedy)
+    return Meaning(
+        Cause.SIGNAL, Outlook.UNCLEAR, f"{{container}} ended as if by signal {name}", _FAILED_BY_ITSELF.remedy
+    )
 
 
 def _by_status_reason(detail: JobDetail) -> Diagnosis:
     """Fall back to AWS's own words."""
-    if "essential container" in detail.status_reason.lower():
+    if _status_reason(detail).lower().startswith(("essential container", "essentialcontainer")):
         return _tell(detail, _ESSENTIAL_EXITED)
     return _tell(detail, _UNKNOWN, _facts(detail) or "AWS gives no reason")
 
@@ -249,12 +293,13 @@ def _tell(detail: JobDetail, meaning: Meaning, facts: str = "") -> Diagnosis:
         cause=meaning.cause,
         summary=f"{summary[0].upper()}{summary[1:]}{f' ({facts})' if facts else ''}.",
         remedy=meaning.remedy.format_map(figures),
+        outlook=meaning.outlook,
     )
 
 
 def _facts(detail: JobDetail) -> str:
     """List exit code, reasons and number of attempts, as far as they are known."""
-    reason, status_reason, attempts = _one_line(detail.reason), _one_line(detail.status_reason), len(detail.attempts)
+    reason, status_reason, attempts = _one_line(detail.reason), _one_line(_status_reason(detail)), len(detail.attempts)
     told = (
         "" if detail.exit_code is None else f"exit code {detail.exit_code}",
         reason,
@@ -267,20 +312,34 @@ def _facts(detail: JobDetail) -> str:
 def _figures(detail: JobDetail) -> Mapping[str, str]:
     """Return the values for a meaning's placeholders; empty where they are not known."""
     name = most_telling(detail.results or (detail.attempts[-1].containers if detail.attempts else ())).name
-    known = defaultdict(str, container=f"container {name}" if name and len(detail.containers) > 1 else "the container")
+    which = f"container {_one_line(name)}" if name and len(detail.containers) > 1 else "the container"
+    known = defaultdict(str, container=which)
     spec = next((spec for spec in detail.containers if spec.name == name), None)
     if spec is not None and spec.image:
-        known["image"] = f" {spec.image}"
+        known["image"] = f" {_one_line(spec.image)}"
     if spec is not None and spec.memory:
-        known["memory"] = f" (it has {spec.memory})"
+        known["memory"] = f" (it has {_one_line(spec.memory)})"
     if detail.timeout_seconds:
         known["timeout"] = f" of {in_words(detail.timeout_seconds)}"
     return known
 
 
+def _status_reason(detail: JobDetail) -> str:
+    """Return why the job ended, in the words of its last attempt where it has none of its own."""
+    return detail.status_reason or (detail.attempts[-1].status_reason if detail.attempts else "")
+
+
+def _names(detail: JobDetail) -> frozenset[str]:
+    """Return what a user named in the job, in the forms that AWS repeats: a container, an image without its tag."""
+    images = [spec.image for spec in detail.containers]
+    bare = [image.partition("@")[0].rpartition(":")[0] for image in images]
+    return frozenset([detail.job_name, *images, *bare, *(spec.name for spec in detail.containers)])
+
+
 def _one_line(text: str) -> str:
-    """Put a reason on one line, without its full stop, and cut it to length."""
-    return excerpt(" ".join(text.split()).rstrip("."), _REASON_LENGTH)
+    """Put a text on one line, without its full stop and what cannot be shown, and cut it to length."""
+    shown = "".join(each if each.isprintable() else " " for each in excerpt(text, _LONGEST_SHOWN))
+    return excerpt(" ".join(shown.split()).rstrip("."), _REASON_LENGTH)
 
 
 def _has_begun(detail: JobDetail) -> bool:

@@ -58,7 +58,7 @@ NO_INSTANCES = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill
             NOT_STARTED,
             Cause.COMMAND_NOT_FOUND,
         ),
-        (126, "CannotStartContainerError: OCI: permission denied", NOT_STARTED, Cause.NOT_EXECUTABLE),
+        (126, 'CannotStartContainerError: OCI: exec: "/align": permission denied', NOT_STARTED, Cause.NOT_EXECUTABLE),
         (1, "CannotStartContainerError: exec /align: exec format error", NOT_STARTED, Cause.WRONG_ARCHITECTURE),
         (None, "DockerTimeoutError: Could not transition to started", NOT_STARTED, Cause.CANNOT_START),
         (None, SECRET, NOT_STARTED, Cause.SECRETS),

@@ -329,6 +329,15 @@ def test_a_cause_is_quoted_in_all_words_that_a_diagnosis_has_for_it() -> None:
     assert quoted == said
 
 
+def test_a_cause_has_the_outlooks_of_its_words() -> None:
+    """Whether the same job can succeed if it is run again."""
+    outlooks: dict[str, set[str]] = {cause.value: set() for cause in Cause}
+    for meaning in meanings():
+        outlooks[meaning.cause.value].add(meaning.outlook.value)
+    told = {cause: set(again.split(", ")) for cause, _, again, _ in rows("## Why a job failed, or does not start")}
+    assert told == outlooks
+
+
 def test_links_lead_somewhere() -> None:
     """To a heading of this page or of the page for production, or to a file."""
     for page in (PAGE, PRODUCTION):

@@ -1,0 +1,101 @@
+"""Signs: what texts of AWS's look like, and what they mean.
+
+AWS documents few of its texts: they were collected from its user guides, from the source of the ECS agent, and from
+what people report. A text that no sign fits is shown as it is: a wrong diagnosis is worse than none. So a sign names
+the stage that failed and what went wrong in it, and nothing that a user named (a path, an image, a command, an ARN)
+takes part in it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_batch_jobs.batch.excerpt import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from airflow_batch_jobs.batch.aws_messages.cause import Cause, Outlook
+
+#: In how many characters of a text signs are looked for: more than AWS writes.
+_LENGTH = 4_096
+#: What stands in a text for what a user named.
+_HIDDEN = "…"
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d"
+_MARKS = _QUOTES + "\\.,:;()[]{}<>"
+#: A container's command, which may be a whole sentence: `exec: \"run.sh --all\"`.
+_COMMAND = re.compile(r'exec: \\*"[^"]*"')
+#: Words of AWS's that have a slash, as paths have.
+_OWN_WORDS = ("i/o", "net/http", "/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a sign tells an engineer on call.
+
+    Both sentences may contain `{container}`, `{image}`, `{memory}` and `{timeout}`.
+
+    Attributes:
+        cause: The kind of cause.
+        outlook: What becomes of the job if it is run again.
+        summary: What happened, without a full stop.
+        remedy: One sentence on what to do.
+    """
+
+    cause: Cause
+    outlook: Outlook
+    summary: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A text of AWS's and its meaning."""
+
+    pattern: re.Pattern[str]
+    meaning: Meaning
+
+
+def meaning_of(signs: Iterable[Sign], text: str, names: Collection[str] = ()) -> Meaning | None:
+    """Return the meaning of the first sign found in a text; None where there is none.
+
+    Args:
+        signs: The surer ones first.
+        text: What AWS says.
+        names: What the job's user named and the text may repeat: images, containers.
+    """
+    if not text:
+        return None
+    looked_at = _without_names(excerpt(text, _LENGTH), names)
+    return next((sign.meaning for sign in signs if sign.pattern.search(looked_at)), None)
+
+
+def sign(cause: Cause, outlook: Outlook, pattern: str, summary: str, remedy: str) -> Sign:
+    """Return a sign; its pattern is looked for anywhere in a text, whatever the case of its letters."""
+    return Sign(re.compile(pattern, re.IGNORECASE | re.DOTALL), Meaning(cause, outlook, summary, remedy))
+
+
+def then(first: str, later: str) -> str:
+    """Return the pattern of a text that is followed, however far behind, by another.
+
+    Looks for the second one behind the first place of the first alone, so that the time grows with the text and no
+    faster.
+    """
+    return rf"\A(?>.*?(?:{first})).*(?:{later})"
+
+
+def _without_names(text: str, names: Collection[str]) -> str:
+    """Hide the words of a text that a user chose: paths, images, URLs, ARNs, commands, and single words in quotes."""
+    words = _COMMAND.sub(f'exec: "{_HIDDEN}"', text).split()
+    return " ".join(_hidden(word, names) for word in words)
+
+
+def _hidden(word: str, names: Collection[str]) -> str:
+    core = word.strip(_MARKS)
+    is_quoted = word.lstrip("\\")[:1] in _QUOTES and word.rstrip("\\.,:;()")[-1:] in _QUOTES
+    is_path = "/" in core and not core.startswith(_OWN_WORDS)
+    if core and (is_quoted or is_path or core in names or core.startswith(("arn:", "sha256:"))):
+        return word.replace(core, _HIDDEN)
+    return word

@@ -1,0 +1,270 @@
+"""What AWS is known to say, and what is made of it; of texts that look alike, each is told from the other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Meaning, meaning_of
+from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, Outlook, diagnose, why_waiting
+from airflow_batch_jobs.local.lifecycle import DEPENDENCY_FAILED, EXITED, NOT_STARTED, TIMED_OUT
+from tests.batch.conftest import Entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LASTS, PASSES, DONE, UNCLEAR = Outlook.LASTS, Outlook.PASSES, Outlook.WORK_MAY_BE_DONE, Outlook.UNCLEAR
+START = "CannotStartContainerError: Error response from daemon: OCI runtime create failed: "
+
+#: ECS's list of "stopped tasks error messages" (Developer Guide), its stop codes (API), and the names of the agent's
+#: errors: each with a text that AWS documents or people report, and what is to be made of it. None: nothing.
+CODES: dict[str, tuple[str, Cause | None, Outlook]] = {
+    "TaskFailedToStart": ("TaskFailedToStart: x", Cause.CANNOT_START, UNCLEAR),
+    "ResourceInitializationError": ("ResourceInitializationError: x", Cause.RESOURCE_SETUP, UNCLEAR),
+    "ResourceNotFoundException": (
+        "ResourceNotFoundException: The task can't retrieve the secret with ARN 'arn:x' from AWS Secrets Manager.",
+        Cause.SECRETS,
+        LASTS,
+    ),
+    "SpotInterruptionError": ("SpotInterruptionError: x", Cause.HOST_LOST, PASSES),
+    "InternalError": ("InternalError: x", Cause.AWS_ERROR, PASSES),
+    "OutOfMemoryError": ("OutOfMemoryError: Container killed due to memory usage", Cause.OUT_OF_MEMORY, LASTS),
+    "ContainerRuntimeError": ("ContainerRuntimeError: x", Cause.AWS_ERROR, PASSES),
+    "ContainerRuntimeTimeoutError": (
+        "ContainerRuntimeTimeoutError: Could not transition to running; timed out after waiting 1m: x",
+        Cause.CANNOT_START,
+        PASSES,
+    ),
+    "CannotStartContainerError": (
+        "CannotStartContainerError: failed to get container status: x",
+        Cause.CANNOT_START,
+        UNCLEAR,
+    ),
+    "CannotStopContainerError": (
+        "CannotStopContainerError: failed sending SIGTERM to container: x",
+        Cause.END_UNKNOWN,
+        DONE,
+    ),
+    "CannotInspectContainerError": ("CannotInspectContainerError: x", Cause.END_UNKNOWN, DONE),
+    "CannotCreateVolumeError": ("CannotCreateVolumeError: x", Cause.RESOURCE_SETUP, UNCLEAR),
+    "CannotPullContainer": ("CannotPullContainer: x", Cause.IMAGE_PULL, UNCLEAR),
+    # stop codes
+    "EssentialContainerExited": ("EssentialContainerExited", Cause.ESSENTIAL_EXITED, UNCLEAR),
+    "UserInitiated": ("UserInitiated: Task stopped by user", Cause.TERMINATED, UNCLEAR),
+    "SpotInterruption": ("SpotInterruption: Your Spot Task was interrupted.", Cause.HOST_LOST, PASSES),
+    "TerminationNotice": ("TerminationNotice: x", Cause.HOST_LOST, PASSES),
+    "ServiceSchedulerInitiated": ("ServiceSchedulerInitiated: x", None, UNCLEAR),  # AWS Batch runs no services
+    "InfrastructureHealth": ("InfrastructureHealth: x", Cause.HOST_LOST, PASSES),
+    # the agent's
+    "DockerTimeoutError": (
+        "DockerTimeoutError: Could not transition to created; timed out after waiting 4m0s",
+        Cause.CANNOT_START,
+        PASSES,
+    ),
+    "CannotPullContainerError": ("CannotPullContainerError: x", Cause.IMAGE_PULL, UNCLEAR),
+    "CannotPullImageManifestError": (
+        "CannotPullImageManifestError: Error response from daemon: toomanyrequests: Request exceeded pull rate limit",
+        Cause.IMAGE_RATE_LIMIT,
+        PASSES,
+    ),
+    "CannotPullECRContainerError": (
+        "CannotPullECRContainerError: User: arn:x is not authorized to perform: ecr:GetAuthorizationToken",
+        Cause.IMAGE_ACCESS_DENIED,
+        LASTS,
+    ),
+    "CannotPullContainerAuthError": ("CannotPullContainerAuthError: x", Cause.IMAGE_PULL, UNCLEAR),
+    "CannotCreateContainerError": ("CannotCreateContainerError: x", Cause.CANNOT_START, UNCLEAR),
+    "CannotDescribeContainerError": ("CannotDescribeContainerError: x", Cause.END_UNKNOWN, DONE),
+    "CannotInspectVolumeError": ("CannotInspectVolumeError: x", Cause.RESOURCE_SETUP, UNCLEAR),
+    "InvalidParameterException": ("InvalidParameterException: x", Cause.REQUEST_REFUSED, LASTS),
+    "AGENT": ("AGENT", Cause.CANNOT_START, PASSES),
+    "RESOURCE": ("RESOURCE:MEMORY", Cause.CAPACITY, PASSES),
+}
+
+#: What people report: text, cause, outlook.
+REPORTS = [
+    (text, Cause(cause), Outlook(outlook))
+    for line in Path(__file__).with_name("aws_messages.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+    for cause, outlook, text in [line.split(" | ")]
+]
+
+
+def said(text: str, **fields: Any) -> Diagnosis:
+    """Diagnose a job of which AWS says this as its statusReason."""
+    entries = Entries()
+    return diagnose(entries.read(entries.failed(None, **{"statusReason": text, **fields})))
+
+
+def meanings() -> Iterator[Meaning]:
+    """Yield all that the catalogue has."""
+    yield from (sign.meaning for sign in (*FATES, *REASONS, *BLOCKS))
+    yield from EXIT_CODES.values()
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_published_codes_are_known(code: str) -> None:
+    """Each, by a text that begins with it, as the statusReason or as the reason of a container."""
+    text, cause, outlook = CODES[code]
+    assert text.startswith(code)
+    told = said(text)
+    assert (told.cause, told.outlook) == (cause or Cause.UNKNOWN, outlook)
+    if cause not in {None, Cause.ESSENTIAL_EXITED}:
+        entries = Entries()
+        told = diagnose(entries.read(entries.failed(None, text, statusReason=NOT_STARTED)))
+        assert (told.cause, told.outlook) == (cause, outlook)
+
+
+def test_the_stop_codes_are_those_of_the_api() -> None:
+    """So that a new one has to be entered here."""
+    shape: Any = botocore.session.get_session().get_service_model("ecs").shape_for("TaskStopCode")
+    assert set(shape.enum) <= CODES.keys()
+
+
+@pytest.mark.parametrize(("text", "cause", "outlook"), REPORTS)
+def test_texts_that_look_alike_are_told_apart(text: str, cause: Cause, outlook: Outlook) -> None:
+    """By the stage that failed, and what went wrong in it; whatever the exit code that Docker makes up."""
+    assert (said(text).cause, said(text).outlook) == (cause, outlook)
+    for exit_code in (None, 126, 127, 128):
+        entries = Entries()
+        told = diagnose(entries.read(entries.failed(exit_code, text, statusReason=NOT_STARTED)))
+        assert (told.cause, told.outlook) == (cause, outlook)
+
+
+def test_every_sign_of_a_reason_is_reached() -> None:
+    """By one of the texts here, past all the signs before it."""
+    texts = [*(text for text, *_ in CODES.values()), *(text for text, *_ in REPORTS)]
+    reached = {id(meaning_of(REASONS, text)) for text in texts}
+    assert [sign.meaning for sign in REASONS if id(sign.meaning) not in reached] == []
+
+
+def test_a_remedy_says_what_its_outlook_is() -> None:
+    """What passes is run again; before work that may be done is done twice, it is looked at."""
+    for meaning in meanings():
+        says_again = re.search(r"\bagain\b", meaning.remedy) is not None
+        if meaning.outlook is not Outlook.UNCLEAR:
+            assert says_again == (meaning.outlook is not Outlook.LASTS), meaning
+        if meaning.outlook is Outlook.WORK_MAY_BE_DONE:
+            assert meaning.remedy.startswith("Read the end of its log"), meaning
+
+
+@pytest.mark.parametrize(("flag", "cause"), [("isTerminated", Cause.TERMINATED), ("isCancelled", Cause.CANCELLED)])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        TIMED_OUT,
+        DEPENDENCY_FAILED,
+        "Stopped: its duration exceeded timeout",
+        "Host EC2 (instance i-0a) terminated.",
+        "OutOfMemoryError, says Ada",
+        "the JobStateTimeLimit of CAPACITY: was reached",
+        "UserInitiated",
+    ],
+)
+def test_what_a_user_wrote_does_not_steer_a_diagnosis(flag: str, cause: Cause, reason: str) -> None:
+    """The reason of a cancelled or terminated job is shown, and not looked into; nor is it in its last attempt."""
+    entries = Entries()
+    assert said(reason, **{flag: True}).cause is cause
+    attempt = {**entries.attempt(), "statusReason": reason}
+    assert said("", attempts=[attempt], **{flag: True}).cause is cause
+    entry = entries.failed(137, reason, statusReason=reason) | {flag: True}
+    assert diagnose(entries.read(entry)).cause is cause
+
+
+@pytest.mark.parametrize(
+    "reason", ["Ada: duration exceeded timeout", "no Dependent Job failed", "my Host EC2 terminated"]
+)
+def test_only_aws_own_sentences_tell_a_fate(reason: str) -> None:
+    """Not any text that has their words in it: not every answer says that a job was terminated."""
+    assert said(reason).cause is Cause.UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["oomkilled", "unauthorized", "toomanyrequests", "no-such-host", "timeout"])
+def test_names_do_not_steer_a_diagnosis(name: str) -> None:
+    """Of images, commands, paths, ARNs and containers, with or without a registry and a tag."""
+    entries = Entries()
+    texts = [
+        f"CannotPullContainerError: manifest for {name}:1 not found",
+        f"CannotPullContainerError: manifest for registry.example/{name}/{name}:1 not found",
+        f'CannotPullContainerError: Head "https://registry.example/v2/{name}/manifests/401": not found',
+    ]
+    for text in texts:
+        entry = entries.failed(None, text, statusReason=NOT_STARTED)
+        entry["container"]["image"] = f"{name}:1"
+        assert diagnose(entries.read(entry)).cause is Cause.IMAGE_NOT_FOUND
+    for command in (name, f"/bin/{name}", f"{name} no space left on device"):
+        assert said(f'{START}exec: "{command}": executable file not found in $PATH').cause is Cause.COMMAND_NOT_FOUND
+    assert (
+        said(f"ResourceInitializationError: unable to retrieve ecr registry auth: arn:aws:x:{name}").outlook is UNCLEAR
+    )
+    entry = entries.multi_container(
+        {name: {}, "other": {}}, status="FAILED", statusReason=f"CannotPullContainerError: no {name} image"
+    )
+    assert diagnose(entries.read(entry)).cause is Cause.IMAGE_PULL
+
+
+def test_the_last_attempts_reason_counts_where_the_job_has_none(entries: Entries) -> None:
+    """It is shown and understood; while a job waits for its next attempt, it is not why."""
+    attempts = [entries.attempt(1), {**entries.attempt(2), "statusReason": "Host EC2 (instance i-0a) terminated."}]
+    told = said("", attempts=attempts)
+    assert told.cause is Cause.HOST_LOST
+    assert "Host EC2 (instance i-0a) terminated; after 2 attempts" in told.summary
+    blocked = {**entries.attempt(1), "statusReason": "CAPACITY:x"}
+    waiting = why_waiting(entries.read(entries.waiting(attempts=[blocked])), 9999)
+    assert waiting is not None
+    assert waiting.cause is Cause.WAITING
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (EXITED, Cause.ESSENTIAL_EXITED),
+        (NOT_STARTED, Cause.CANNOT_START),
+        (TIMED_OUT, Cause.TIMEOUT),
+        (DEPENDENCY_FAILED, Cause.DEPENDENCY_FAILED),
+    ],
+)
+def test_the_texts_of_the_local_aws_are_known(text: str, cause: Cause) -> None:
+    """It speaks as AWS does."""
+    assert said(text).cause is cause
+
+
+def test_an_outlook_is_stored_and_old_diagnoses_are_read() -> None:
+    """One that this version does not know is unclear."""
+    told = said("Host EC2 (instance i-0a) terminated.")
+    assert Diagnosis.from_dict(told.to_dict()) == told
+    stored = {"cause": "host lost", "summary": "It went.", "remedy": "Again."}
+    assert Diagnosis.from_dict(stored).outlook is Outlook.UNCLEAR
+    assert Diagnosis.from_dict({**stored, "outlook": "sunny"}).outlook is Outlook.UNCLEAR
+
+
+PIECES = st.sampled_from(sorted({word for text, *_ in REPORTS for word in text.split()}))
+TEXTS = st.text() | st.lists(PIECES | st.text(max_size=5), max_size=30).map(" ".join)
+
+
+@given(reason=TEXTS, status_reason=TEXTS, exit_code=st.none() | st.integers(), name=TEXTS, image=TEXTS)
+def test_any_text_is_one_line_of_bounded_length(
+    reason: str, status_reason: str, exit_code: int | None, name: str, image: str
+) -> None:
+    """Whatever AWS, or whoever named things, may write."""
+    entries = Entries()
+    results: dict[str, dict[str, Any]] = {
+        name: {"exitCode": exit_code, "reason": reason, "image": image},
+        "other": {"exitCode": 0},
+    }
+    for entry in (
+        entries.failed(exit_code, reason, statusReason=status_reason),
+        entries.multi_container(results, status="FAILED", statusReason=status_reason),
+        entries.waiting(statusReason=status_reason),
+    ):
+        detail = entries.read(entry)
+        for told in (diagnose(detail), why_waiting(detail, 9999)):
+            line = str(told)
+            assert line.isprintable()
+            assert len(line) < 2_500
