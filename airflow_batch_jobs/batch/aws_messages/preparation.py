@@ -10,7 +10,8 @@ _LOG = r"logging driver|logger args|log group|log stream|CreateLogStream"
 #: "unable to pull secrets or registry auth" is only the heading of what ECS says next.
 _SECRETS = (
     r"retrieve (?:the )?secrets?|pull secrets from|secrets? (?:data )?from|fetch(?:ing)? secret|asm fetching|get secret"
-    r"|invalid (?:ssm )?parameters|Secrets Manager|Systems Manager|SSM Parameter|\AResourceNotFoundException"
+    r"|invalid (?:ssm )?parameters|Secrets Manager|Systems Manager|SSM Parameter|did not contain json key"
+    r"|\AResourceNotFoundException"
 )
 _INTERFACE = r"network interface|\bENI\b"
 _REGISTRY_LOGIN = r"registry auth|ecr auth"

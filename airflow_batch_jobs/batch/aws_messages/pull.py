@@ -8,20 +8,20 @@ from airflow_batch_jobs.batch.aws_messages.sign import sign, then
 #: ECS' codes, new and old, its sentences without one, and Kubernetes' reasons.
 _PULL = (
     r"CannotPull[a-z]*|task can(?:.t|not) pull (?!secrets|registry)|transition to pull|ErrImage\w+|ImagePullBackOff"
-    r"|ImageInspectError|RegistryUnavailable|InvalidImageName"
+    r"|ImageInspectError|RegistryUnavailable|InvalidImageName|failed to pull image|back-off pulling image"
 )
 #: What a connection that fails says.
 NETWORK = (
     r"time(?:d |-)?out|deadline ?exceeded|no route to host|network is unreachable|connection (?:refused|reset|issue)"
     r"|requestcanceled|request canceled|context canceled|dial tcp|broken pipe|send request failed|RequestError"
-    r"|check your (?:task )?network configuration|server misbehaving|signal: killed"
+    r"|check your (?:task )?network configuration|server misbehaving|name resolution|GOAWAY|signal: killed"
 )
 #: What a service says that has too much to do.
 THROTTLED = r"toomanyrequests|too many requests|rate limit|rate exceeded|ThrottlingException|RequestLimitExceeded"
 #: What a registry that fails says; `API error (500)` is the Docker daemon's, for any error.
 _FAILING = (
     r"(?<!API error \()\b50[0234]\b|slow ?down|internal server error|bad gateway|service unavailable|\bEOF\b"
-    r"|deviceResume"
+    r"|deviceResume|verification failed|failed size validation"
 )
 
 PULL = (
@@ -95,11 +95,11 @@ PULL = (
     ),
     sign(
         Cause.IMAGE_NETWORK,
-        Outlook.LASTS,
-        then(_PULL, r"no such host|name resolution"),
+        Outlook.UNCLEAR,
+        then(_PULL, r"no such host"),
         "The name of the registry of the image{image} could not be resolved",
-        "Check the image's name; if it is right, turn on the VPC's DNS resolution, and give the subnet a route to the "
-        "registry.",
+        "Check the image's name; if it is right, run it again, with the VPC's DNS resolution turned on and a route "
+        "from the subnet to the registry.",
     ),
     sign(
         Cause.IMAGE_NETWORK,

@@ -25,6 +25,13 @@ _RESOURCES = (
         "Run it again, so that it gets another host, and let new instances have a newer AMI.",
     ),
     sign(
+        Cause.RESOURCE_SETUP,
+        Outlook.PASSES,
+        r"pod ?sandbox",  # Kubernetes', whatever goes wrong in it: its image is the cluster's, not the job's
+        "Its node could not set up its pod, so it never started",
+        "Run it again, so that it gets another node; if it goes on, look at the cluster's add-ons and its nodes' role.",
+    ),
+    sign(
         Cause.DISK_FULL,
         Outlook.UNCLEAR,
         r"no space left on device|disk quota exceeded|thin pool has \d+ free data blocks"
@@ -39,7 +46,8 @@ _END = (
     sign(
         Cause.END_UNKNOWN,
         Outlook.WORK_MAY_BE_DONE,
-        r"Cannot(?:Inspect|Stop|Describe)Container\w*|ContainerStatusUnknown|transition to (?:inspecting|stopped)\b",
+        r"Cannot(?:Inspect|Stop|Describe)Container\w*|Container(?:StatusUnknown|VanishedError)"
+        r"|transition to (?:inspecting|stopped)\b",
         "{container} ran, but its host could not say how it ended",
         "Read the end of its log and look at what it wrote: the work may be done; if not, run it again, on a host with "
         "a faster disk or fewer jobs at a time.",
@@ -58,7 +66,7 @@ _PLACE = (
     sign(
         Cause.MISCONFIGURATION,
         Outlook.LASTS,
-        r"not compatible with the selected compute strategy",
+        r"not compatible with the selected compute strategy|\AATTRIBUTE\b",
         "Its definition does not fit the queue's compute environments",
         "Submit it to a queue of the platform (EC2 or Fargate) that its definition is for.",
     ),

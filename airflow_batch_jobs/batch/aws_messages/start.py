@@ -9,7 +9,7 @@ from airflow_batch_jobs.batch.aws_messages.sign import sign, then
 #: a file that does not exist may be the command, but as well a mount, a device, a library or a directory.
 _START = (
     r"Cannot(?:Start|Create)Container\w*|ContainerCannotRun|CreateContainer(?:Config)?Error|RunContainerError"
-    r"|(?<!\w)StartError|OCI runtime|runc create failed"
+    r"|(?<!\w)StartError|DockerStateError|OCI runtime|runc create failed"
 )
 #: The command in an error of its start: `exec: "…": stat …: `. What a user named is hidden in the text.
 _COMMAND = r"\bexec:? \W*+(?:stat \W*+)?"
@@ -41,7 +41,7 @@ START = (
     sign(
         Cause.CANNOT_START,
         Outlook.PASSES,
-        then(r"nvidia-container-cli", r"timed out|driver rpc"),
+        then(r"nvidia-container-cli", r"timed out"),
         "The GPU driver of the host was not ready for {container}",
         "Run it again; if that happens often, turn on the driver's persistence mode in the launch template.",
     ),
@@ -87,7 +87,8 @@ START = (
     sign(
         Cause.CANNOT_START,
         Outlook.PASSES,
-        r"(?:DockerTimeout|ContainerRuntimeTimeout)\w*|transition to (?:created|started|running)\b|"
+        r"(?:DockerTimeout|ContainerRuntimeTimeout|Cgroup|ContainerNetworking|TaskStoppedBeforePullBegin)Error"
+        r"|CannotGetDocker\w*|transition to (?:created|started|running)\b|"
         + then(
             _START,
             r"context canceled|deadline ?exceeded|timed out|temporarily unavailable|cannot allocate memory"
