@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.local.node_ranges import narrowest
+from airflow_batch_jobs.batch.node_ranges import narrowest
+from airflow_batch_jobs.batch.override_length import overridden
 from airflow_batch_jobs.local.shapes import container_name, pod_container_name
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _container(
         log_group=options.get("awslogs-group", DEFAULT_LOG_GROUP) if logging["logDriver"] == "awslogs" else "",
         log_prefix=f"{prefix}/{name or 'default'}",
         properties=merged,
-        override_length=_override_length(merged["command"], properties, override),
+        override_length=overridden("", override, properties.get("command") or (), values).length(),
     )
 
 
@@ -137,16 +137,6 @@ def _overridden(properties: Mapping[str, Any], override: Mapping[str, Any]) -> d
     for key, name in (("environment", "name"), ("resourceRequirements", "type")):
         changed[key] = _merged(properties.get(key, ()), override.get(key, ()), name)
     return changed
-
-
-def _override_length(command: list[str], properties: Mapping[str, Any], override: Mapping[str, Any]) -> int:
-    """Return how many characters of overrides Batch sends to ECS for a container: JSON, parameters filled in."""
-    sent: dict[str, Any] = {}
-    if "command" in override or command != list(properties.get("command", ())):
-        sent["command"] = command
-    if override.get("environment"):
-        sent["environment"] = override["environment"]
-    return len(json.dumps(sent, ensure_ascii=False, separators=(",", ":"))) if sent else 0
 
 
 def _nodes(definition: Definition, request: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[Container]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.fargate import is_on_fargate
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.local.shapes import EMPTY_CONTAINER, is_on_fargate
+from airflow_batch_jobs.local.shapes import EMPTY_CONTAINER
 from airflow_batch_jobs.local.wire import to_json
 
 if TYPE_CHECKING:

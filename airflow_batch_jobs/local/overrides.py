@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.fargate import is_on_fargate
+from airflow_batch_jobs.batch.node_ranges import narrowest
 from airflow_batch_jobs.local.limits import environment_problems
-from airflow_batch_jobs.local.node_ranges import narrowest, override_problems
+from airflow_batch_jobs.local.node_ranges import override_problems
 from airflow_batch_jobs.local.resources import resource_problems, total_problems
-from airflow_batch_jobs.local.shapes import container_name, is_on_fargate, pod_container_name
+from airflow_batch_jobs.local.shapes import container_name, pod_container_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

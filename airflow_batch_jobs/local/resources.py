@@ -5,20 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.fargate import total_size
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-#: The MiB of memory that Fargate has for each number of vCPUs, as the service model's ResourceRequirement lists them.
-_FARGATE_MIB: dict[float, Iterable[int]] = {
-    0.25: (512, 1024, 2048),
-    0.5: range(1024, 4096 + 1, 1024),
-    1: range(2048, 8192 + 1, 1024),
-    2: range(4096, 16384 + 1, 1024),
-    4: range(8192, 30720 + 1, 1024),
-    8: range(16384, 61440 + 1, 4096),
-    16: range(32768, 122880 + 1, 8192),
-    32: (61440, 122880, 249856),
-}
 _LEGACY = {"vcpus": "VCPU", "memory": "MEMORY"}
 _NAMES = {"VCPU": "vCPU", "MEMORY": "Memory", "GPU": "GPU"}
 _WHOLE = re.compile("[0-9]{1,9}")
@@ -58,10 +49,9 @@ def total_problems(containers: Iterable[Mapping[str, Any]], *, on_fargate: bool)
         if not any(kind in resources for resources in every):
             yield f"{_NAMES[kind]} is not provided. A resource requirement of type {kind} is needed"
             return
-    vcpus = sum(float(resources.get("VCPU", 0)) for resources in every)
-    memory_mib = sum(int(resources.get("MEMORY", 0)) for resources in every)
-    if on_fargate and memory_mib not in _FARGATE_MIB.get(vcpus, ()):
-        yield f"Fargate resource requirements ({vcpus:.2f} vCPU, {memory_mib} MiB) not valid."
+    size = total_size(every)
+    if on_fargate and size and not size.is_offered:
+        yield f"Fargate resource requirements ({size.vcpus:.2f} vCPU, {size.memory_mib} MiB) not valid."
 
 
 def _is_value(kind: str, value: str, *, on_fargate: bool) -> bool:

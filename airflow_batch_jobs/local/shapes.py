@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.fargate import is_on_fargate
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,11 +23,6 @@ EMPTY_CONTAINER: dict[str, list[Any]] = {
     )
 }
 _EMPTY_POD_CONTAINER: dict[str, list[Any]] = {"args": [], "command": [], "env": [], "volumeMounts": []}
-
-
-def is_on_fargate(request: Mapping[str, Any]) -> bool:
-    """Tell whether a definition is for Fargate."""
-    return "FARGATE" in request.get("platformCapabilities", [])
 
 
 def container_name(container: Mapping[str, Any], number: int) -> str:

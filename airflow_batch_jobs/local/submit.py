@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.override_length import MOST_CHARACTERS
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.local.containers import containers_of, node_count
 from airflow_batch_jobs.local.jobs import Job, new_job_id
@@ -134,13 +135,9 @@ def _flaw(definition: Definition, request: Mapping[str, Any], containers: Iterab
     lengths: Counter[int | None] = Counter()
     for container in containers:
         lengths[container.node] += container.override_length
-    if max(lengths.values(), default=0) > _MOST_OVERRIDE_LENGTH:
-        return f"Container Overrides length must be at most {_MOST_OVERRIDE_LENGTH}"
+    if max(lengths.values(), default=0) > MOST_CHARACTERS:
+        return f"Container Overrides length must be at most {MOST_CHARACTERS}"
     propagates = request.get("propagateTags", definition.request.get("propagateTags", False))
     if propagates and len({**definition.tags, **request.get("tags", {})}) > MOST_TAGS:
         return f"Number of tags propagated from the job and its definition cannot exceed {MOST_TAGS}"
     return ""
-
-
-#: How many characters of overrides ECS takes for one task.
-_MOST_OVERRIDE_LENGTH = 8192

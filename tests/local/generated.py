@@ -186,20 +186,20 @@ _ANYTHING = st.recursive(
 @cache
 def _made_up(service: str, operation: str) -> st.SearchStrategy[Any]:
     shape = operation_model(service, operation).input_shape
-    return st.just({}) if shape is None else _of_shape(shape)
+    return st.just({}) if shape is None else of_shape(shape)
 
 
-def _of_shape(shape: Any) -> st.SearchStrategy[Any]:
+def of_shape(shape: Any) -> st.SearchStrategy[Any]:
     """Make values of a shape of a service's model."""
     kind = shape.type_name
     if kind == "structure":
-        members = {name: _of_shape(member) for name, member in shape.members.items()}
+        members = {name: of_shape(member) for name, member in shape.members.items()}
         required = {name: members.pop(name) for name in shape.required_members}
         return st.fixed_dictionaries(required, optional=members)
     if kind == "list":
-        return st.lists(_of_shape(shape.member), max_size=3)
+        return st.lists(of_shape(shape.member), max_size=3)
     if kind == "map":
-        return st.dictionaries(_TEXTS, _of_shape(shape.value), max_size=3)
+        return st.dictionaries(_TEXTS, of_shape(shape.value), max_size=3)
     if kind == "string":
         return st.sampled_from(shape.enum) if shape.enum else _TEXTS
     return st.booleans() if kind == "boolean" else _NUMBERS

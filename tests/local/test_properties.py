@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_batch_jobs.local.node_ranges import NodeRange, narrowest, range_problems
+from airflow_batch_jobs.batch.node_ranges import NodeRange, narrowest
+from airflow_batch_jobs.local.node_ranges import range_problems
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local import LocalAws

@@ -11,7 +11,8 @@ from airflow_batch_jobs.batch.identity import (
     new_job_name,
     task_tags,
 )
-from airflow_batch_jobs.batch.request.submit_request import SubmitRequest, unfilled_placeholders
+from airflow_batch_jobs.batch.placeholders import unfilled_placeholders
+from airflow_batch_jobs.batch.request.submit_request import SubmitRequest
 
 __all__ = [
     "DEPLOYMENT_TAG",

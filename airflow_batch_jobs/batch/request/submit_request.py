@@ -8,16 +8,13 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_batch_jobs.batch.aws.calls import submit_job_shape
 from airflow_batch_jobs.batch.identity import TAG_PREFIX
 from airflow_batch_jobs.batch.request.conform import conform
 from airflow_batch_jobs.batch.request.limits import check_limits
 from airflow_batch_jobs.errors import RequestError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 #: The argument for each of SubmitJob's fields that has an argument of its own; the fields in lower case.
 _ELSEWHERE = {
@@ -104,17 +101,3 @@ class SubmitRequest:
         for key in self.options.get("tags") or {}:
             if str(key).startswith(TAG_PREFIX):
                 raise RequestError("tags", f"the key {key!r} is Airflow's: {TAG_PREFIX}… tells whose job it is")
-
-
-def unfilled_placeholders(
-    command: Iterable[str], defaults: Mapping[str, str], parameters: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Return the names of a command's `Ref::name` items that nothing fills: they would reach the program as they are.
-
-    Args:
-        command: The container's command, after overrides.
-        defaults: The job definition's own parameters.
-        parameters: The request's parameters.
-    """
-    names = (item.removeprefix("Ref::") for item in command if item.startswith("Ref::"))
-    return tuple(dict.fromkeys(name for name in names if name not in defaults and name not in parameters))

@@ -1,0 +1,63 @@
+"""The node ranges of a multi-node job: `0:3`, `2:`, `:1`, `:` or `4`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_RANGE = re.compile("([0-9]{0,9})(:?)([0-9]{0,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRange:
+    """A range of nodes.
+
+    Attributes:
+        first: The first node.
+        last: The last node; None for the job's last one.
+    """
+
+    first: int
+    last: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a range.
+
+        Raises:
+            ValueError: It is none.
+        """
+        match = _RANGE.fullmatch(text)
+        if not text or match is None:
+            raise ValueError(f"targetNodes {text!r} is no range of nodes such as 0:3, 2:, :1 or 4")
+        first, colon, last = match.groups()
+        if not colon:
+            return cls(int(first), int(first))
+        return cls(int(first or 0), int(last) if last else None)
+
+    def nodes(self, count: int) -> range:
+        """Return its nodes in a job that has so many."""
+        return range(self.first, count if self.last is None else min(self.last + 1, count))
+
+
+def narrowest(groups: Iterable[Mapping[str, Any]], node: int, count: int) -> Mapping[str, Any]:
+    """Return the group of a node: of ranges within each other the inner one, of equal ones the last.
+
+    Args:
+        groups: What has `targetNodes`.
+        node: The node.
+        count: How many nodes the job has.
+
+    Returns:
+        The group; empty if none has the node.
+    """
+    mine = [group for group in groups if node in NodeRange.parse(group["targetNodes"]).nodes(count)]
+    return min(reversed(mine), key=lambda group: _size(NodeRange.parse(group["targetNodes"]).nodes(count)), default={})
+
+
+def _size(nodes: range) -> int:
+    return nodes.stop - nodes.start  # len() takes no more than 63 bits

@@ -1,0 +1,116 @@
+"""How many characters of overrides ECS gets with a task from Batch: a job with more than 8,192 fails.
+
+Batch takes more than that in a request. What is counted here, the JSON of command and environment, is the least that
+ECS counts: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_batch_jobs.batch.placeholders import REF
+from airflow_batch_jobs.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+MOST_CHARACTERS = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerOverride:
+    """What a request changes of one container.
+
+    Attributes:
+        path: Where the override stands in the request: `containerOverrides`.
+        command: The command, as the container gets it; None if that is the definition's own.
+        given: The items of the command that the override itself brings.
+        parameters: The values of parameters that stand in the command, by name.
+        environment: The variables, as AWS writes them.
+    """
+
+    path: str
+    command: Sequence[str] | None = None
+    given: Sequence[str] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    environment: Sequence[Mapping[str, str]] = ()
+
+    def length(self) -> int:
+        """Return how many characters of JSON it has; 0 if it changes nothing."""
+        sent: dict[str, Any] = {} if self.command is None else {"command": list(self.command)}
+        if self.environment:
+            sent["environment"] = list(self.environment)
+        return _length(sent) if sent else 0
+
+    def parts(self) -> Iterator[_Part]:
+        """Yield the fields of the request that it comes from."""
+        if self.given:
+            longest = max(map(len, self.given))
+            yield _Part(_length(list(self.given)), f"{self.path}.command", f" Its longest item has {longest:,}.")
+        for name, value in self.parameters.items():
+            yield _Part(_length(value), f"parameters.{name}", "")
+        if self.environment:
+            name, longest = max(
+                ((one.get("name", ""), len(one.get("value", ""))) for one in self.environment), key=lambda one: one[1]
+            )
+            hint = f" The longest value is that of {name}, with {longest:,}."
+            yield _Part(_length(list(self.environment)), f"{self.path}.environment", hint)
+
+
+class _Part(NamedTuple):
+    length: int
+    field: str
+    hint: str
+
+
+def overridden(
+    path: str, override: Mapping[str, Any], command: Sequence[str], values: Mapping[str, str]
+) -> ContainerOverride:
+    """Return what a request changes of an ECS container.
+
+    Args:
+        path: Where the override stands in the request.
+        override: The override, under AWS's names; empty if there is none.
+        command: The definition's command.
+        values: The parameters' values.
+    """
+    given = override.get("command")
+    used, own, items = {}, [], []
+    for item in command if given is None else given:
+        name = item.removeprefix(REF)
+        if item.startswith(REF) and name in values:
+            used[name] = values[name]
+            items.append(values[name])
+        else:
+            own.append(item)
+            items.append(item)
+    return ContainerOverride(
+        path=path,
+        command=None if given is None and items == list(command) else items,
+        given=() if given is None else own,
+        parameters=used,
+        environment=override.get("environment") or (),
+    )
+
+
+def check_length(task: Iterable[ContainerOverride]) -> None:
+    """Check what a request changes of the containers of one ECS task.
+
+    Raises:
+        RequestError: It has too many characters; the message names the field of the request that has most of them.
+    """
+    every = list(task)
+    total = sum(one.length() for one in every)
+    if total > MOST_CHARACTERS:
+        part = max((part for one in every for part in one.parts()), key=lambda part: part.length)
+        raise RequestError(
+            part.field,
+            f"makes the overrides too long: {part.length:,} of {total:,} characters, and ECS takes "
+            f"{MOST_CHARACTERS:,} for a task.{part.hint} Put the data in S3 and pass its location",
+        )
+
+
+def _length(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
