@@ -53,8 +53,8 @@ ROLES = {
     "batch/operations:knows_terminate_jobs": {AIRFLOW, SWEEP},
     "batch/operations:terminate_once": {AIRFLOW, SWEEP, BY_HAND},
     "batch/operations:terminate_together": {AIRFLOW, SWEEP},
-    "batch/preflight:check_queue": {AIRFLOW, BY_HAND},
-    "batch/preflight:check_revision": {AIRFLOW, BY_HAND},
+    "batch/preflight/existing:check_queue": {AIRFLOW, BY_HAND},
+    "batch/preflight/existing:check_revision": {AIRFLOW, BY_HAND},
     "batch/watch/status_poll:Descriptions.ask": {AIRFLOW, WATCH_ONLY, BY_HAND},
     "batch/watch/status_poll:_failed_children": {AIRFLOW, WATCH_ONLY, BY_HAND},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,9 @@ from airflow_batch_jobs.batch.definition import Field, JobDefinition
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
 from airflow_batch_jobs.batch.orphans import Decision, Finding, SweepReport
-from airflow_batch_jobs.batch.preflight import check_placeholders, check_queue, check_revision
+from airflow_batch_jobs.batch.preflight import check_queue, check_revision
+from airflow_batch_jobs.batch.preflight.check import check_plan
+from airflow_batch_jobs.batch.preflight.plan import Plan
 from airflow_batch_jobs.config import OPTIONS, SECTION
 from airflow_batch_jobs.errors import BatchJobsError
 from tests.batch.conftest import Entries
@@ -137,19 +139,44 @@ def raised(work: Callable[[], object]) -> BatchJobsError:
     return caught.value
 
 
+def requests_refused() -> Iterator[BatchJobsError]:
+    """Yield the errors of requests that do not fit their revision, or AWS's limits."""
+    fargate = {"platformCapabilities": ["FARGATE"], "containerProperties": {"command": ["align"]}}
+    group = {"targetNodes": "0:1", "container": {"image": "i"}}
+    nodes = {"nodeProperties": {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [group]}}
+    task = {"ecsProperties": {"taskProperties": [{"containers": [{"name": "main", "image": "i"}]}]}}
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "9000"}]
+    long = [{"name": "PAYLOAD", "value": "x" * 9000}]
+    other = {"taskProperties": [{"containers": [{"name": "mian"}]}]}
+    yield errors.RequestError("timeout.attemptDurationSeconds", "is 30; AWS accepts at least 60")
+    for definition, request in (
+        ({"containerProperties": {"command": ["align", "Ref::sample"]}}, {}),
+        ({"containerProperties": {"image": "i"}}, {"containerOverrides": {"environment": long}}),
+        ({"containerProperties": {"image": "i"}}, {"nodeOverrides": {"numNodes": 2}}),
+        (fargate, {"containerOverrides": {"resourceRequirements": needs}}),
+        (fargate, {"containerOverrides": {"resourceRequirements": [{"type": "GPU", "value": "1"}]}}),
+        (fargate, {"containerOverrides": {"memory": 2048}}),
+        (task, {"ecsPropertiesOverride": other}),
+        (task, {"ecsPropertiesOverride": {"taskProperties": [{"containers": [{}]}]}}),
+        (task, {"ecsPropertiesOverride": {"taskProperties": [{}, {}]}}),
+        (nodes, {"nodeOverrides": {"numNodes": 3}}),
+        (nodes, {"nodeOverrides": {"nodePropertyOverrides": [{"targetNodes": "0"}]}}),
+        ({"tags": {str(number): "" for number in range(51)}, "propagateTags": True}, {}),
+    ):
+        plan = Plan.of(definition, {"jobDefinition": "align:7", **request})
+        yield raised(partial(check_plan, plan))
+
+
 @cache
 def produced() -> tuple[BatchJobsError, ...]:
     """Return errors as they occur."""
-    unfilled = SimpleNamespace(container_overrides={}, options={}, parameters={}, job_definition="align:7")
-    with_placeholder = {"containerProperties": {"command": ["align", "Ref::sample"]}}
     return (
         errors.NotPinnedError("align"),
         raised(lambda: Align(threads=4)),  # type: ignore[call-arg]
         raised(lambda: Align(sample="s", speed=1)),  # type: ignore[call-arg]
         raised(lambda: Align(sample="s", threads=0)),
         raised(lambda: Align(sample="s", threads="{{ params.threads }}")),  # type: ignore[arg-type]
-        raised(lambda: check_placeholders(with_placeholder, unfilled)),  # type: ignore[arg-type]
-        errors.RequestError("timeout.attemptDurationSeconds", "is 30; AWS accepts at least 60"),
+        *requests_refused(),
         explain(refused("AccessDeniedException", 403), "batch:SubmitJob"),
         explain(refused("ExpiredTokenException", 403), "batch:SubmitJob"),
         explain(refused("InvalidClientTokenId", 403), "batch:SubmitJob"),
@@ -164,6 +191,8 @@ def produced() -> tuple[BatchJobsError, ...]:
         explain(MemoryError(), "batch:SubmitJob"),
         raised(lambda: check_queue(client_of, "open")),
         raised(lambda: check_queue(client_of, "closed")),
+        raised(lambda: check_queue(client_of, "arn:aws:batch:us-east-1:123456789012:job-queue/open")),
+        raised(lambda: check_revision(client_of, "arn:aws:batch:us-east-1:123456789012:job-definition/align:3")),
         raised(lambda: check_revision(client_of, "unknown:1")),
         raised(lambda: check_revision(client_of, "align:3")),
         raised(lambda: check_revision(client_of, "align:1")),

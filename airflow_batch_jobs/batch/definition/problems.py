@@ -26,9 +26,15 @@ _SHORT.maxstring = _SHORT.maxother = 100
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` with the known name nearest to an unknown one; nothing if none is near."""
+    near = nearest(name, known)
+    return f" Did you mean {near!r}?" if near else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name nearest to an unknown one; empty if none is near."""
     plain = {_plain(candidate): candidate for candidate in known}
     near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
-    return f" Did you mean {plain[near[0]]!r}?" if near else ""
+    return plain[near[0]] if near else ""
 
 
 def _plain(name: str) -> str:

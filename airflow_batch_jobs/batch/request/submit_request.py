@@ -38,6 +38,8 @@ class SubmitRequest:
         container_overrides: For the container of a single-container job, under AWS's names.
         options: Any other fields of SubmitJob, under AWS's names; the user's tags among them.
         tags: The tags that tell whose job it is.
+
+    What AWS does not take for the revision can be left out of what is sent; the digest stays the same.
     """
 
     job_name: str = ""
@@ -47,6 +49,11 @@ class SubmitRequest:
     container_overrides: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    _left_out: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def leave_out(self, name: str) -> None:
+        """Do not send a field of SubmitJob."""
+        self._left_out.add(name)
 
     def to_api(self) -> dict[str, Any]:
         """Return the arguments of boto3's `submit_job`.
@@ -54,7 +61,7 @@ class SubmitRequest:
         Raises:
             RequestError: A field is unknown, None or of the wrong type, or `options` has what belongs elsewhere.
         """
-        return deepcopy(dict(self._conformed))
+        return deepcopy({name: value for name, value in self._conformed.items() if name not in self._left_out})
 
     def validate(self) -> None:
         """Check every limit that AWS sets and botocore does not check.
@@ -68,8 +75,7 @@ class SubmitRequest:
 
     def digest(self) -> str:
         """Return a short hash of what is to run: the same for all attempts, whatever the job's name and tags."""
-        request = self.to_api()
-        del request["jobName"]
+        request = {name: value for name, value in self._conformed.items() if name != "jobName"}
         request["tags"] = {key: value for key, value in request.get("tags", {}).items() if key not in self.tags}
         return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""What is checked before a submit: the queue, the revision, and the placeholders of its commands."""
+"""What is checked before a submit, with AWS asked: the queue, the revision, and what the request makes of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from airflow_batch_jobs.batch.operations import send
 from airflow_batch_jobs.batch.preflight import check_queue, check_request, check_revision
+from airflow_batch_jobs.batch.preflight.place import Place
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
     DefinitionNotFoundError,
@@ -139,3 +141,123 @@ def test_a_role_that_may_not_be_assumed_may_not_submit(aws: LocalAws, align: str
         check_request(clients, request_for(align), note=notes.append)
     assert not notes
     assert not aws.requests("DescribeJobQueues")
+
+
+HERE = "arn:aws:batch:us-east-1:123456789012"
+ELSEWHERE = {
+    "arn:aws:batch:eu-west-1:123456789012": "Its ARN is of region eu-west-1, and the AWS connection leads to region us",
+    "arn:aws:batch:us-east-1:210987654321": "of account 210987654321, and the AWS connection leads to account 123456",
+    "arn:aws-cn:batch:us-east-1:123456789012": "of partition aws-cn, and the AWS connection leads to partition aws.",
+    "arn:aws-us-gov:batch:us-gov-west-1:123456789012": "of region us-gov-west-1, and",
+}
+
+
+@pytest.mark.parametrize("arn", ELSEWHERE)
+def test_an_arn_of_elsewhere_is_told(aws: LocalAws, align: str, arn: str) -> None:
+    """A queue or a revision of the same name here does not hide it."""
+    with pytest.raises(QueueNotFoundError, match=ELSEWHERE[arn]):
+        check_request(aws.clients(), request_for(align, job_queue=f"{arn}:job-queue/default"))
+    with pytest.raises(DefinitionNotFoundError, match=ELSEWHERE[arn]):
+        check_request(aws.clients(), request_for(f"{arn}:job-definition/{align}"))
+    with pytest.raises(DefinitionNotFoundError, match="is not that of this AWS connection"):
+        check_request(aws.clients(), request_for(f"{arn}:job-definition/other:1"))
+
+
+@pytest.mark.parametrize("region", [None, "eu-west-1"])
+def test_an_arn_of_here_passes(aws: LocalAws, align: str, region: str | None) -> None:
+    """Also if the client was made for another region: what AWS finds is where the connection leads."""
+    clients = aws.clients()
+
+    def of_region(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        return clients(service, region_name=region_name or region, config=config)
+
+    request = request_for(f"{HERE}:job-definition/{align}", job_queue=f"{HERE}:job-queue/default")
+    assert check_request(of_region, request) == f"{HERE}:job-definition/{align}"
+    with pytest.raises(QueueNotFoundError, match=r"of this account\. Existing queues: default\.$"):
+        check_queue(of_region, f"{HERE}:job-queue/other")
+
+
+@pytest.mark.parametrize("refuses", ["DescribeJobQueues", "DescribeJobDefinitions"])
+def test_an_arn_of_elsewhere_that_aws_refuses_is_told(aws: LocalAws, align: str, refuses: str) -> None:
+    """In place of what AWS says of it."""
+    clients, answer = aws.clients(), {"Error": {"Code": "ClientException", "Message": "No."}}
+
+    def refuse(**request: Any) -> None:
+        if any("eu-west-1" in str(value) for value in request.values()):
+            raise ClientError({**answer, "ResponseMetadata": {"HTTPStatusCode": 400}}, refuses)  # type: ignore[typeddict-item]
+
+    def refusing(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        client = clients(service, region_name=region_name, config=config)
+        client.meta.events.register(f"provide-client-params.batch.{refuses}", lambda params, **_: refuse(**params))
+        return client
+
+    arn = "arn:aws:batch:eu-west-1:123456789012"
+    wanted: dict[str, dict[str, Any]] = {
+        "DescribeJobQueues": {"job_queue": f"{arn}:job-queue/default"},
+        "DescribeJobDefinitions": {"job_definition": f"{arn}:job-definition/{align}"},
+    }
+    with pytest.raises((QueueNotFoundError, DefinitionNotFoundError), match="Its ARN is of region eu-west-1"):
+        check_request(refusing, request_for(**{"definition": align, **wanted[refuses]}))
+
+
+@pytest.mark.parametrize("text", ["default", "", "arn:aws", "arn:aws:batch", HERE, "x:" * 9, "arn:aws:s3:::b"])
+def test_of_what_is_no_arn_of_a_place_nothing_is_said(text: str) -> None:
+    """Nor if the connection's own place is not known."""
+    here, elsewhere = Place("aws", "us-east-1", "123456789012"), Place.of("arn:aws:batch:eu-west-1:123456789012:x")
+    assert Place.of(text).foreign_to(here) == ""
+    assert elsewhere.foreign_to(Place.of(text)) == ""
+
+
+def test_consumable_resources_of_elsewhere_are_told(aws: LocalAws, align: str) -> None:
+    """Of the job and of its nodes; AWS does not say whether a job can have them."""
+    arn = "arn:aws:batch:{}:123456789012:consumable-resource/licence"
+    options = {
+        "consumableResourcePropertiesOverride": {
+            "consumableResourceList": [
+                {"consumableResource": arn.format(region), "quantity": 1} for region in ("us-east-1", "eu-west-1")
+            ]
+        }
+    }
+    notes: list[str] = []
+    check_request(aws.clients(), request_for(align, options=options), note=notes.append)
+    assert [line.partition(". ")[0] for line in notes] == [
+        f"The job may not get the consumable resource {arn.format('eu-west-1')}"
+    ]
+
+
+def test_what_may_not_be_meant_is_told_and_sent(aws: LocalAws) -> None:
+    """One line each."""
+    reference = aws.register("loose", ["run", "--in=Ref::key"])
+    request = request_for(reference, parameters={"key": "k", "more": "m"}, container_overrides={"memory": 9000})
+    notes: list[str] = []
+    check_request(aws.clients(), request, note=notes.append)
+    assert [line[:20] for line in notes] == ["Not filled in: Ref::", "Nothing in loose:1 u", "containerOverrides.m"]
+    send(aws.clients(), request)
+    assert aws.counts()["SubmitJob"] == 1
+
+
+@pytest.mark.parametrize(("asked", "lines"), [({}, 0), ({"propagateTags": True}, 1), ({"propagateTags": False}, 0)])
+def test_tags_are_not_propagated_on_eks(aws: LocalAws, asked: dict[str, Any], lines: int) -> None:
+    """AWS must not be told propagateTags there; the digest, by which a retry finds the job, stays as it is."""
+    aws.clients()("batch").register_job_definition(
+        jobDefinitionName="pod",
+        type="container",
+        eksProperties={"podProperties": {"containers": [{"image": "i", "name": "main"}]}},
+    )
+    request, notes = request_for("pod:1", options=asked), list[str]()
+    digest = request.digest()
+    check_request(aws.clients(), request, note=notes.append)
+    send(aws.clients(), request)
+    [sent] = aws.requests("SubmitJob")
+    assert "propagateTags" not in sent.parameters
+    assert request.digest() == digest
+    assert len(notes) == lines
+
+
+def test_tags_are_propagated_on_ecs(aws: LocalAws, align: str) -> None:
+    """Unless they are not to be."""
+    for asked in ({}, {"propagateTags": False}):
+        request = request_for(align, options=asked)
+        check_request(aws.clients(), request)
+        send(aws.clients(), request)
+    assert [sent.parameters["propagateTags"] for sent in aws.requests("SubmitJob")] == [True, False]

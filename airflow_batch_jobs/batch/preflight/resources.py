@@ -1,0 +1,77 @@
+"""The vCPUs, memory and GPUs that the containers of a job will have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.fargate import MEMORY_MIB, is_on_fargate, total_size
+from airflow_batch_jobs.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_batch_jobs.batch.fargate import Size
+    from airflow_batch_jobs.batch.preflight.plan import Plan, PlannedContainer
+
+#: The older field for each type of resource.
+_OLDER = {"vcpus": "VCPU", "memory": "MEMORY"}
+
+
+def check_resources(plan: Plan) -> None:
+    """Find resources that Fargate does not offer. What EC2 offers depends on the instances.
+
+    Raises:
+        RequestError: The request asks for such.
+    """
+    if not is_on_fargate(plan.definition):
+        return
+    for task in plan.ecs_tasks():
+        asked = [container for container in task.containers if container.override.get("resourceRequirements")]
+        for container in task.containers:
+            _check_types(container)
+        size = total_size(_resources(container) for container in task.containers) if asked else None
+        if size is not None and not size.is_offered:
+            raise RequestError(f"{asked[0].path}.resourceRequirements", _not_offered(size))
+
+
+def note_older_fields(plan: Plan, note: Callable[[str], object]) -> None:
+    """Tell of `vcpus` and `memory` in an override that change nothing: resourceRequirements stand above them."""
+    for task in plan.ecs_tasks():
+        for container in task.containers:
+            for field, kind in _OLDER.items():
+                asked = container.override.get(field)
+                above = _required(container.override).get(kind)
+                where = f"{container.path}.resourceRequirements" if above else "the definition's resourceRequirements"
+                above = above or _required(container.defined).get(kind)
+                if asked is not None and above and above != str(asked):
+                    note(
+                        f"{container.path}.{field} has no effect: what counts is {kind} in {where}, which is {above}. "
+                        f'If you mean {asked}, override resourceRequirements: {{"type": "{kind}", "value": "{asked}"}}'
+                    )
+
+
+def _check_types(container: PlannedContainer) -> None:
+    for field, kind in _OLDER.items():
+        if field in container.override:
+            value = container.override[field]
+            raise RequestError(
+                f"{container.path}.{field}",
+                f'is not taken for Fargate; give resourceRequirements: {{"type": "{kind}", "value": "{value}"}}',
+            )
+    if "GPU" in _required(container.override):
+        raise RequestError(f"{container.path}.resourceRequirements", "asks for a GPU, which Fargate does not offer")
+
+
+def _resources(container: PlannedContainer) -> dict[str, str]:
+    return {**_required(container.defined), **_required(container.override)}
+
+
+def _required(properties: Mapping[str, Any]) -> dict[str, str]:
+    needs = properties.get("resourceRequirements") or ()
+    return {str(need.get("type")): str(need.get("value")) for need in needs}
+
+
+def _not_offered(size: Size) -> str:
+    memory = MEMORY_MIB.get(size.vcpus)
+    range_of_memory = f" With {size.vcpus:g} vCPU it has {memory[0]} to {memory[-1]} MiB." if memory else ""
+    return f"Fargate does not offer {size}; the nearest that is enough is {size.nearest()}.{range_of_memory}"

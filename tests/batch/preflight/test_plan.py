@@ -1,0 +1,392 @@
+"""What a request makes of a revision: what it must not ask of it, and what is told without being refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_batch_jobs.batch.preflight.check import check_plan
+from airflow_batch_jobs.batch.preflight.placeholders import note_placeholders_inside, note_unused_parameters
+from airflow_batch_jobs.batch.preflight.plan import Plan
+from airflow_batch_jobs.batch.preflight.resources import note_older_fields
+from airflow_batch_jobs.errors import ParameterError, RequestError
+from tests.batch.conftest import request_for
+from tests.batch.preflight.conftest import FINE, ON_FARGATE, SIZES, Batch, check, nodes, pod, task
+
+LONG = [{"name": "SHORT", "value": "y"}, {"name": "PAYLOAD", "value": "x" * 9000}]
+HALF = "x" * 4200
+
+
+def needs(vcpus: str = "", memory_mib: str = "") -> list[dict[str, str]]:
+    """Return resource requirements."""
+    given = {"VCPU": vcpus, "MEMORY": memory_mib}
+    return [{"type": kind, "value": value} for kind, value in given.items() if value]
+
+
+def refusal(batch: Batch, kind: str, **fields: Any) -> str:
+    """Return why a request for a revision of a kind is refused."""
+    with pytest.raises(RequestError) as caught:
+        check(batch, kind, **fields)
+    return str(caught.value)
+
+
+def notes(batch: Batch, kind: str, **fields: Any) -> list[str]:
+    """Return what is told of a request that is not refused."""
+    check(batch, kind, **fields)
+    plan, said = batch.plan(request_for(f"{kind}:1", **fields)), list[str]()
+    for look in (note_placeholders_inside, note_unused_parameters, note_older_fields):
+        look(plan, said.append)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        (
+            "plain",
+            {"container_overrides": {"environment": LONG}},
+            "environment: makes the overrides too long: 9,060 of 9,076 characters, and ECS takes 8,192 for a task.",
+        ),
+        (
+            "plain",
+            {"container_overrides": {"command": ["x" * 9000], "environment": [{"name": "A", "value": "y" * 50}]}},
+            "containerOverrides.command: makes the overrides too long: 9,004 of 9,106 characters",
+        ),
+        (
+            "plain",
+            {"parameters": {"word": "x" * 9000}},
+            "parameters.word: makes the overrides too long: 9,002 of 9,022",
+        ),
+        (
+            "pair",
+            {"options": task({"name": "side", "command": [HALF]}, {"name": "main", "command": [HALF, "y"]})},
+            "ecsPropertiesOverride.taskProperties[0].containers[1].command: makes the overrides too long: 4,208 of",
+        ),
+        (
+            "pair",
+            {
+                "options": task({"name": "side", "command": [HALF]}),
+                "parameters": {"word": HALF + "yyy"},
+            },
+            "parameters.word: makes the overrides too long: 4,205 of",
+        ),
+        (
+            "mesh",
+            {"options": nodes("0:", containerOverrides={"command": ["x" * 9000]})},
+            "nodeOverrides.nodePropertyOverrides[0].containerOverrides.command: makes the overrides too long",
+        ),
+        (
+            "mesh",
+            {"options": nodes("1:2", **task({"name": "main", "environment": LONG}))},
+            "nodePropertyOverrides[0].ecsPropertiesOverride.taskProperties[0].containers[0].environment: makes",
+        ),
+    ],
+)
+def test_overrides_beyond_what_ecs_takes_are_refused(
+    batch: Batch, kind: str, fields: dict[str, Any], message: str
+) -> None:
+    """For each task that the job has; the field with most of them is named."""
+    assert message in refusal(batch, kind, **fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("plain", {"container_overrides": {"command": ["x" * (8192 - len('{"command":[""]}'))]}}),
+        ("pod", {"options": pod({"name": "main", "args": ["x" * 9000]})}),
+        ("mesh", {"options": nodes("0:", containerOverrides={"command": [HALF]})}),
+        (
+            "mesh",
+            {
+                "options": {
+                    "nodeOverrides": {
+                        "nodePropertyOverrides": [
+                            {"targetNodes": "0:", "containerOverrides": {"command": [HALF]}},
+                            {"targetNodes": "1:2", **task({"name": "main", "command": [HALF]})},
+                        ]
+                    }
+                }
+            },
+        ),
+    ],
+)
+def test_as_many_as_ecs_takes_pass(batch: Batch, kind: str, fields: dict[str, Any]) -> None:
+    """At the limit itself; nodes have a task each, and a pod is no matter of ECS."""
+    check(batch, kind, **fields)
+
+
+@pytest.mark.parametrize(
+    ("command", "parameters", "told"),
+    [
+        (["run", "--in=Ref::word"], {"word": "x"}, "Not filled in: Ref::word in '--in=Ref::word'. AWS"),
+        (
+            ["sh", "-c", "cp s3://Ref::word/Ref::other.bam ."],
+            {"word": "x"},
+            "Ref::word, Ref::other in 'cp s3://Ref::word",
+        ),
+        (["Ref::word/Ref::other"], {"word": "x"}, "Ref::word, Ref::other in 'Ref::word/Ref::other'"),
+        (["Ref::word.bam"], {}, "Not filled in: Ref::word in 'Ref::word.bam'"),
+        (["a=Ref::word", "b=Ref::other"], {}, "Ref::word, Ref::other in 'a=Ref::word', …"),
+        (["--in=Ref::never"], {}, "Ref::never in '--in=Ref::never'"),
+        (["x" * 200 + "Ref::word"], {}, " … "),
+    ],
+)
+def test_a_placeholder_inside_an_item_is_told(
+    batch: Batch, command: list[str], parameters: dict[str, str], told: str
+) -> None:
+    """In one line; AWS documents placeholders as whole items, and the program gets this one as it stands."""
+    [line] = notes(batch, "plain", container_overrides={"command": command}, parameters=parameters)
+    assert told in line
+
+
+def test_a_placeholder_that_is_a_whole_item_is_not_told(batch: Batch) -> None:
+    """Nor is what only looks like one."""
+    command = ["run", "Ref::word", "Ref::", "ref::word", "Re::f"]
+    assert notes(batch, "plain", container_overrides={"command": command}, parameters={"word": "x"}) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "name"),
+    [
+        ("plain", {"container_overrides": {"command": ["Ref::gone"]}}, "gone"),
+        ("pod", {"options": pod({"args": ["Ref::gone"]})}, "gone"),
+        ("pod", {"options": pod({"name": "second", "command": ["Ref::gone"]}, key="initContainers")}, "gone"),
+        ("mesh", {"options": nodes("1:2", **task({"name": "side", "command": ["Ref::gone"]}))}, "gone"),
+    ],
+)
+def test_a_placeholder_that_nothing_fills_is_refused_wherever_it_runs(
+    batch: Batch, kind: str, fields: dict[str, Any], name: str
+) -> None:
+    """In an override, in a pod, and on nodes."""
+    with pytest.raises(ParameterError, match=f"Ref::{name}"):
+        check(batch, kind, **fields)
+
+
+def test_the_commands_that_an_override_of_nodes_leaves_count() -> None:
+    """An override of one range leaves the other ranges' commands as they are."""
+    groups = [{"targetNodes": f"{node}", "container": {"command": ["Ref::gone"]}} for node in range(2)]
+    definition = {"nodeProperties": {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": groups}}
+    override = nodes("0", containerOverrides={"command": ["true"]})
+    with pytest.raises(ParameterError, match="Ref::gone"):
+        check_plan(Plan.of(definition, {"jobDefinition": "mpi:1", **override}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "told"),
+    [
+        ("plain", {"word": "x", "wrod": "y"}, "Nothing in plain:1 uses 'wrod': such a parameter has no effect"),
+        ("plain", {"wrod": "y"}, "Nothing in plain:1 uses 'wrod' (did you mean 'word'?): such"),
+        ("plain", {"zzz": "y", "Word": "y"}, "uses 'Word' (did you mean 'word'?), 'zzz': such"),
+        ("plain", {"other": "x"}, "uses 'other'"),  # the definition has a default for it, and no placeholder
+        ("pair", {"word": "x", "other": "x", "more": "x"}, "uses 'more'"),
+        ("pod", {"word": "x", "other": "x"}, "uses 'other'"),
+        ("mesh", {"wort": "x"}, "uses 'wort' (did you mean 'word'?)"),
+    ],
+)
+def test_a_parameter_that_nothing_uses_is_told(batch: Batch, kind: str, parameters: dict[str, str], told: str) -> None:
+    """AWS ignores it in silence."""
+    [line] = notes(batch, kind, parameters=parameters)
+    assert told in line
+
+
+def test_a_parameter_of_a_command_that_is_replaced_is_used(batch: Batch) -> None:
+    """The revision has a use for it, and a typed definition always gives it."""
+    assert notes(batch, "plain", container_overrides={"command": ["true"]}, parameters={"word": "x"}) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "override", "told"),
+    [
+        (
+            "plain",
+            {"memory": 8192},
+            "containerOverrides.memory has no effect: what counts is MEMORY in the def",
+        ),
+        (
+            "plain",
+            {"vcpus": 4},
+            'If you mean 4, override resourceRequirements: {"type": "VCPU", "value": "4"}',
+        ),
+        (
+            "legacy",
+            {"memory": 8192, "resourceRequirements": needs(memory_mib="512")},
+            "what counts is MEMORY in containerOverrides.resourceRequirements, which is 512",
+        ),
+    ],
+)
+def test_an_older_field_without_effect_is_told(batch: Batch, kind: str, override: dict[str, Any], told: str) -> None:
+    """With the field that has one."""
+    [line] = notes(batch, kind, container_overrides=override)
+    assert told in line
+
+
+def test_an_older_field_without_effect_on_nodes_is_told(batch: Batch) -> None:
+    """With its place in the request."""
+    [line] = notes(batch, "mesh", options=nodes("0:", containerOverrides={"memory": 8192}))
+    assert line.startswith("nodeOverrides.nodePropertyOverrides[0].containerOverrides.memory has no effect")
+
+
+@pytest.mark.parametrize(
+    ("kind", "override"),
+    [("legacy", {"memory": 8192, "vcpus": 2}), ("plain", {"memory": 2048, "vcpus": 1})],
+)
+def test_an_older_field_with_an_effect_is_not_told(batch: Batch, kind: str, override: dict[str, Any]) -> None:
+    """Nor one that asks for what there is."""
+    assert notes(batch, kind, container_overrides=override) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        (
+            "fargate",
+            {"container_overrides": {"resourceRequirements": needs(memory_mib="9000")}},
+            "9000 MiB; the nearest that is enough is 2 vCPU with 9216 MiB. With 1 vCPU it has 2048 to 8192 MiB.",
+        ),
+        (
+            "fargate",
+            {"container_overrides": {"resourceRequirements": needs(vcpus="4")}},
+            "does not offer 4 vCPU with 2048 MiB; the nearest that is enough is 4 vCPU with 8192 MiB",
+        ),
+        (
+            "fargate",
+            {"container_overrides": {"resourceRequirements": needs("0.3", "512")}},
+            "does not offer 0.3 vCPU with 512 MiB; the nearest that is enough is 0.5 vCPU with 1024 MiB",
+        ),
+        (
+            "fargate",
+            {"container_overrides": {"resourceRequirements": needs("64", "999999")}},
+            "the nearest that is enough is 32 vCPU with 249856 MiB",
+        ),
+        (
+            "halves",
+            {"options": task({"name": "main", "resourceRequirements": needs(memory_mib="512")})},
+            "Fargate does not offer 2 vCPU with 4608 MiB; the nearest that is enough is 2 vCPU with 5120 MiB",
+        ),
+        (
+            "fargate",
+            {"container_overrides": {"resourceRequirements": [{"type": "GPU", "value": "1"}]}},
+            "asks for a GPU, which Fargate does not offer",
+        ),
+        (
+            "fargate",
+            {"container_overrides": {"memory": 4096}},
+            'memory: is not taken for Fargate; give resourceRequirements: {"type": "MEMORY", "value": "4096"}',
+        ),
+    ],
+)
+def test_what_fargate_does_not_offer_is_refused(batch: Batch, kind: str, fields: dict[str, Any], message: str) -> None:
+    """With the nearest pair that it offers; what an override leaves out is the revision's."""
+    assert message in refusal(batch, kind, **fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("fargate", {"container_overrides": {"resourceRequirements": needs("0.25", "512")}}),
+        ("halves", {"options": task({"name": "main", "resourceRequirements": needs(memory_mib="1024")})}),
+        ("plain", {"container_overrides": {"resourceRequirements": needs("3", "9000")}}),
+        ("mesh", {"options": nodes("0:", containerOverrides={"resourceRequirements": needs("3", "9000")})}),
+    ],
+)
+def test_what_is_offered_passes(batch: Batch, kind: str, fields: dict[str, Any]) -> None:
+    """The sizes of Fargate are those of a whole task; EC2 has others."""
+    check(batch, kind, **fields)
+
+
+def test_a_size_that_cannot_be_told_is_not_judged() -> None:
+    """AWS may know more kinds of resources, or of values."""
+    odd = {**ON_FARGATE, "containerProperties": {**FINE, "resourceRequirements": SIZES[:1]}}
+    for value in ("many", "1e3", ""):
+        override = {"resourceRequirements": [{"type": "MEMORY", "value": value}]}
+        check_plan(Plan.of(odd, {"jobDefinition": "a:1", "parameters": {"word": ""}, "containerOverrides": override}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        (
+            "pair",
+            {"container_overrides": {"command": ["x"]}},
+            "containerOverrides: overrides nothing: the job definition has ecsProperties; use ecsPropertiesOverride",
+        ),
+        ("plain", {"options": task({"name": "main"})}, "has containerProperties; use containerOverrides"),
+        ("plain", {"options": nodes()}, "nodeOverrides: overrides nothing"),
+        ("pod", {"container_overrides": {"memory": 1}}, "use eksPropertiesOverride"),
+        ("mesh", {"container_overrides": {"command": ["x"]}}, "has nodeProperties; use nodeOverrides"),
+        (
+            "pair",
+            {"options": task({"name": "mian"})},
+            "[0].name: no container is called 'mian'. The job definition has main, side. Did you mean 'main'?",
+        ),
+        ("pair", {"options": task({"name": "side"}, {"command": ["x"]})}, "containers[1].name: is missing"),
+        (
+            "pair",
+            {"options": {"ecsPropertiesOverride": {"taskProperties": [{}, {}]}}},
+            "ecsPropertiesOverride.taskProperties: are 2 tasks; the job definition has 1",
+        ),
+        (
+            "pod",
+            {"options": pod({"name": "other"})},
+            "containers[0].name: no container is called 'other'",
+        ),
+        ("pod", {"options": pod({}, key="initContainers")}, "podProperties.initContainers[0].name: is missing"),
+        (
+            "mesh",
+            {"options": nodes("0:1")},
+            "nodePropertyOverrides[0].targetNodes: '0:1' is none of the ranges of the 4 nodes of the job: 0:, 1:2",
+        ),
+        ("mesh", {"options": nodes("all")}, "'all' is no range of nodes such as 0:3, 2:, :1 or 4"),
+        ("closed", {"options": nodes("1:9")}, "'1:9' is none of the ranges of the 4 nodes of the job: 0:0, 1:3"),
+        ("closed", {"options": nodes("1:3", count=5)}, "numNodes: no range of the job definition is open, as 0: is"),
+        ("mesh", {"options": nodes("0:", count=1)}, "numNodes: is 1; the job definition needs at least 2"),
+        (
+            "mesh",
+            {"options": nodes("0:", **task({"name": "main"}))},
+            "nodePropertyOverrides[0].ecsPropertiesOverride: overrides nothing: the range 0: of nodes has container",
+        ),
+        ("mesh", {"options": nodes("1:2", **task({"name": "third"}))}, "containers[0].name: no container is called"),
+    ],
+)
+def test_an_override_of_what_is_not_there_is_refused(
+    batch: Batch, kind: str, fields: dict[str, Any], message: str
+) -> None:
+    """With what there is."""
+    assert message in refusal(batch, kind, **fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("pair", {"options": task({"name": "side", "command": ["x"]})}),
+        ("pod", {"options": pod({"command": ["x"]})}),
+        ("pod", {"options": pod({"name": "second"}, key="initContainers")}),
+        ("mesh", {"options": nodes("0:3")}),
+        ("mesh", {"options": nodes(":", count=9)}),
+        ("closed", {"options": nodes("0")}),
+        ("closed", {"options": nodes("1:")}),
+        ("plain", {"options": {"ecsPropertiesOverride": {}, "nodeOverrides": {}}}),
+    ],
+)
+def test_an_override_of_what_is_there_passes(batch: Batch, kind: str, fields: dict[str, Any]) -> None:
+    """Ranges are compared by their nodes; the only container of a pod needs no name."""
+    check(batch, kind, **fields)
+
+
+def test_properties_of_a_kind_that_is_new_are_not_judged() -> None:
+    """Nor containers whose names only AWS knows."""
+    override = {"containerOverrides": {"command": ["x"]}, **task({"name": "x"})}
+    check_plan(Plan.of({"microVmProperties": {"image": "i"}}, {"jobDefinition": "a:1", **override}))
+    unnamed = {"ecsProperties": {"taskProperties": [{"containers": [{"image": "i"}, {"image": "i", "name": "b"}]}]}}
+    check_plan(Plan.of(unnamed, {"jobDefinition": "a:1", **task({"name": "x"})}))
+
+
+def test_more_tags_than_a_task_can_have_are_refused(batch: Batch) -> None:
+    """Those of the job and of its definition together, each name once."""
+    tags = {f"j{number}": "" for number in range(20)}
+    check(batch, "tagged", options={"tags": {**tags, "d1": ""}})
+    more = {**tags, "j20": ""}
+    message = refusal(batch, "tagged", options={"tags": more})
+    assert "SubmitJob tags: there are 51 to propagate: 21 of the job, 30 more of its definition" in message
+    check(batch, "tagged", options={"tags": more, "propagateTags": False})
