@@ -84,7 +84,7 @@ class ParameterError(DefinitionError):
 
 
 class RequestError(BatchJobsError, ValueError):
-    """A SubmitJob request that AWS would refuse, found before AWS was asked.
+    """A SubmitJob request that AWS would refuse, or would take and let fail; found before it was sent.
 
     Attributes:
         field: Where in the request, as AWS names it: `timeout.attemptDurationSeconds`.

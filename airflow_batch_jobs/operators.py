@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +12,8 @@ from airflow.sdk import BaseOperator
 from airflow_batch_jobs.batch.definition import JobDefinition, is_late, parse_reference
 from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.numbers import positive
-from airflow_batch_jobs.errors import DefinitionError, NotPinnedError
+from airflow_batch_jobs.batch.override_length import check_overrides
+from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
 
@@ -63,6 +65,7 @@ class BatchJobOperator(JobTask, BaseOperator):
 
     Raises:
         DefinitionError: At parse time: the definition is not pinned, or a literal parameter does not fit it.
+        RequestError: At parse time: literal overrides have more characters than ECS takes.
         ValueError: At parse time: `poll_interval` is not a number above 0, or an argument is not of its kind.
     """
 
@@ -127,6 +130,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.verify = verify
         self.botocore_config = botocore_config
         self._check_arguments()
+        self._check_overrides()
 
     def execute(self, context: Context) -> str:
         """Submit the job, then wait for it.
@@ -192,6 +196,20 @@ class BatchJobOperator(JobTask, BaseOperator):
             self._typed.check_with(given)
         else:
             self._typed.check_partial(given)
+
+    def _check_overrides(self) -> None:
+        """Find at parse time what no rendering makes shorter: literal overrides that are too long for ECS.
+
+        What has another shape than AWS's is found when the request is made.
+        """
+        own = self.submit_options if isinstance(self.submit_options, dict) else {}
+        try:
+            with suppress(AttributeError, TypeError):
+                check_overrides(_literal({**own, "containerOverrides": self.container_overrides}), {})
+        except RequestError as error:
+            if not getattr(self, "_BaseOperator__from_mapped", False):
+                raise
+            self._refusal = self._refusal or error
 
     def _do_render_template_fields(
         self,
@@ -339,3 +357,12 @@ def _reference_of(definition: JobDefinition | type[JobDefinition] | str) -> str:
         if reference.revision is None:
             raise NotPinnedError(reference.name)
     return definition
+
+
+def _literal(value: Any) -> Any:
+    """Return a value with nothing in place of what is known only at run time."""
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_literal(item) for item in value]
+    return value if isinstance(value, str) and not is_late(value) else ""

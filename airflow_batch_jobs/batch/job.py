@@ -61,6 +61,7 @@ class BatchJob:
         region_name: str | None = None,
         clients: ClientFactory | None = None,
         clock: Clock | None = None,
+        note: Callable[[str], object] = lambda _: None,
     ) -> None:
         """Prepare a job; AWS is not asked yet.
 
@@ -70,8 +71,10 @@ class BatchJob:
             region_name: The region; the session's own if None.
             clients: Makes the clients, in place of `session` and `region_name`.
             clock: Time and sleep.
+            note: Told in one line each, before the submit, what of the request may not be what was meant.
         """
         self._begin(definition, None, clients or session_clients(session, region_name), clock)
+        self._note = note
 
     @classmethod
     def from_id(
@@ -193,8 +196,8 @@ class BatchJob:
         Raises:
             CallOrderError: It has already been submitted.
             NotPinnedError: The definition has no revision.
-            RequestError: The request is outside AWS's limits.
-            ParameterError: A placeholder of the definition's command is not filled.
+            RequestError: The request is outside AWS's limits, or does not fit the revision.
+            ParameterError: A placeholder of the job's command is not filled.
             SubmitUnansweredError: It is unknown whether a job was started.
             AwsError: AWS refused (`QueueNotFoundError`, `RevisionInactiveError`, …), or could not be reached.
         """
@@ -212,7 +215,7 @@ class BatchJob:
             container_overrides=container_overrides or {},
             options=submit_options,
         )
-        check_request(self._clients, request)
+        check_request(self._clients, request, note=self._note)
         self._job_id = send(self._clients, request, clock=self._clock)
         self._queue, self._container_overrides = queue, request.container_overrides
         self._submitted_at = self._clock.monotonic()

@@ -95,6 +95,20 @@ def overridden(
     )
 
 
+def check_overrides(request: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
+    """Check a request by itself: whatever revision it is for, it has at least what is counted here.
+
+    Args:
+        request: The arguments of SubmitJob, or some of them.
+        parameters: Those of the parameters that are known.
+
+    Raises:
+        RequestError: As `check_length`.
+    """
+    for task in _overridden_tasks(request, parameters, ""):
+        check_length(task)
+
+
 def check_length(task: Iterable[ContainerOverride]) -> None:
     """Check what a request changes of the containers of one ECS task.
 
@@ -110,6 +124,26 @@ def check_length(task: Iterable[ContainerOverride]) -> None:
             f"makes the overrides too long: {part.length:,} of {total:,} characters, and ECS takes "
             f"{MOST_CHARACTERS:,} for a task.{part.hint} Put the data in S3 and pass its location",
         )
+
+
+def _overridden_tasks(
+    overrides: Mapping[str, Any], parameters: Mapping[str, str], path: str
+) -> Iterator[Iterator[ContainerOverride]]:
+    """Yield what is overridden of each ECS task: of the only one, or of one for each range of nodes."""
+
+    def of(place: str, override: Mapping[str, Any]) -> ContainerOverride:
+        if command := override.get("command"):  # what is not known of a parameter may be empty
+            known = {REF + name for name in parameters}
+            items = ["" if item.startswith(REF) and item not in known else item for item in command]
+            override = {**override, "command": items}
+        return overridden(path + place, override, (), parameters)
+
+    yield iter([of("containerOverrides", overrides.get("containerOverrides") or {})])
+    for number, task in enumerate((overrides.get("ecsPropertiesOverride") or {}).get("taskProperties") or ()):
+        place = f"ecsPropertiesOverride.taskProperties[{number}].containers"
+        yield (of(f"{place}[{index}]", one) for index, one in enumerate(task.get("containers") or ()))
+    for number, nodes in enumerate((overrides.get("nodeOverrides") or {}).get("nodePropertyOverrides") or ()):
+        yield from _overridden_tasks(nodes, parameters, f"nodeOverrides.nodePropertyOverrides[{number}].")
 
 
 def _length(value: Any) -> int:

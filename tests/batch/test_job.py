@@ -135,6 +135,15 @@ def test_what_cannot_run_is_not_submitted(
     assert job.job_id is None
 
 
+def test_what_may_not_be_meant_is_told(aws: LocalAws) -> None:
+    """And submitted all the same."""
+    aws.register("align", ["align", "--sample=Ref::sample"])
+    notes: list[str] = []
+    BatchJob(Align(sample="s1"), clients=aws.clients(), note=notes.append).submit("default")
+    assert [line.partition(". ")[0] for line in notes] == ["Not filled in: Ref::sample in '--sample=Ref::sample'"]
+    assert aws.counts()["SubmitJob"] == 1
+
+
 def test_a_deregistered_revision_is_not_submitted(aws: LocalAws, job: BatchJob) -> None:
     """The error names the revision to pin instead."""
     aws.register("align", ["align"])

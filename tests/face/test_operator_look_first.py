@@ -110,6 +110,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception]]] = {
     "a template that is none": (lambda: operator(container_overrides={"command": ["{{"]}), jinja2.TemplateSyntaxError),
     "parameters that are no mapping": (lambda: operator(definition="align:1", parameters="{{ 'x' }}"), ValueError),
     "overrides that are no mapping": (lambda: operator(container_overrides="{{ 'x' }}"), ValueError),
+    "overrides that are too long": (lambda: mapped(container_overrides={"command": ["x" * 9000]}), RequestError),
     "a field that AWS does not know": (lambda: operator(submit_options={"timeouts": {}}), RequestError),
     "a function that fails": (lambda: decorated(fail), LookupError),
     "a function that makes what does not fit": (lambda: decorated(lambda: Short(sample="s1")), ParameterError),

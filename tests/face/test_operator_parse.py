@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import DAG, task
 
 from airflow_batch_jobs.batch.definition import Field, JobDefinition
-from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, ParameterError
+from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, ParameterError, RequestError
 from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.sensors import BatchJobSensor
 from airflow_batch_jobs.sweep import BatchOrphanSweepOperator
@@ -45,6 +45,49 @@ def test_a_malformed_reference_is_refused(definition: str) -> None:
     """A revision is a whole number from 1, and a name is one that AWS accepts."""
     with pytest.raises(DefinitionError):
         operator(definition=definition)
+
+
+LONG = "x" * 9000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"container_overrides": {"environment": [{"name": "A", "value": LONG}]}},
+        {"container_overrides": {"command": ["run", "{{ ds }}", LONG]}},
+        {
+            "submit_options": {
+                "ecsPropertiesOverride": {"taskProperties": ({"containers": [{"name": "a", "command": [LONG]}]},)}
+            }
+        },
+        {
+            "submit_options": {
+                "nodeOverrides": {
+                    "nodePropertyOverrides": [{"targetNodes": "0:", "containerOverrides": {"command": [LONG]}}]
+                }
+            }
+        },
+    ],
+)
+def test_overrides_that_are_too_long_as_they_stand_are_refused(arguments: dict[str, Any]) -> None:
+    """ECS takes 8,192 characters, and rendering does not make a literal shorter."""
+    with pytest.raises(RequestError, match=r"makes the overrides too long: 9,0\d\d of"):
+        operator(definition="a:1", **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"container_overrides": {"command": ["{{ '" + LONG + "' | length }}"]}},
+        {"container_overrides": {"command": [f"Ref::{LONG}"]}},
+        {"container_overrides": "{{ params.overrides }}", "submit_options": "{{ params.options }}"},
+        {"container_overrides": {"environment": {"A": LONG}}, "submit_options": {"nodeOverrides": [LONG]}},
+        {"submit_options": {"tags": {"a": LONG}}},
+    ],
+)
+def test_what_rendering_may_change_waits_for_it(arguments: dict[str, Any]) -> None:
+    """So does what has another shape than AWS's."""
+    operator(definition="a:1", **arguments)
 
 
 @pytest.mark.parametrize("value", [0, -1, "soon", math.nan, math.inf, True])

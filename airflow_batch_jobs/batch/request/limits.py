@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs.batch.definition.reference import NAME_RULE, parse_reference, require_legal_name
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.identity import TAG_PREFIX, TAG_SIGNS, TAG_VALUE_LIMIT
-from airflow_batch_jobs.batch.override_length import ContainerOverride, check_length, overridden
-from airflow_batch_jobs.batch.placeholders import REF
+from airflow_batch_jobs.batch.override_length import check_overrides
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def check_limits(request: Mapping[str, Any]) -> None:
     _check_tags(request.get("tags", {}))
     _check_environment(request)
     _check_payload(request)
-    _check_overrides(request)
+    check_overrides(request, request.get("parameters", {}))
 
 
 def _check_names(request: Mapping[str, Any]) -> None:
@@ -139,34 +138,6 @@ def _check_payload(request: Mapping[str, Any]) -> None:
             f"makes the request too large: {sizes[largest] / 1024:.1f} of {total / 1024:.1f} KiB, and AWS accepts "
             f"{MAX_PAYLOAD_BYTES // 1024} KiB in all. Put the data in S3 and pass its location",
         )
-
-
-def _check_overrides(request: Mapping[str, Any]) -> None:
-    """Check the length of the overrides as far as the request alone tells it."""
-    for task in _overridden_tasks(request, request.get("parameters", {}), ""):
-        check_length(task)
-
-
-def _overridden_tasks(
-    overrides: Mapping[str, Any], parameters: Mapping[str, str], path: str
-) -> Iterator[Iterator[ContainerOverride]]:
-    """Yield what is overridden of each ECS task: of the only one, or of one for each range of nodes."""
-
-    def of(place: str, override: Mapping[str, Any]) -> ContainerOverride:
-        command = override.get("command")
-        if command is not None:  # a default of the definition may be empty
-            known = {REF + name for name in parameters}
-            items = ["" if item.startswith(REF) and item not in known else item for item in command]
-            override = {**override, "command": items}
-        return overridden(path + place, override, (), parameters)
-
-    yield iter([of("containerOverrides", overrides.get("containerOverrides", {}))])
-    for number, task in enumerate(overrides.get("ecsPropertiesOverride", {}).get("taskProperties", ())):
-        place = f"ecsPropertiesOverride.taskProperties[{number}].containers"
-        yield (of(f"{place}[{index}]", one) for index, one in enumerate(task.get("containers", ())))
-    for number, nodes in enumerate(overrides.get("nodeOverrides", {}).get("nodePropertyOverrides", ())):
-        place = f"nodeOverrides.nodePropertyOverrides[{number}]."
-        yield from _overridden_tasks(nodes, parameters, place)
 
 
 def _size(value: Any) -> int:

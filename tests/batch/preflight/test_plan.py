@@ -390,3 +390,8 @@ def test_more_tags_than_a_task_can_have_are_refused(batch: Batch) -> None:
     message = refusal(batch, "tagged", options={"tags": more})
     assert "SubmitJob tags: there are 51 to propagate: 21 of the job, 30 more of its definition" in message
     check(batch, "tagged", options={"tags": more, "propagateTags": False})
+
+
+def test_a_number_of_nodes_beyond_all_measure_is_left_to_aws(batch: Batch) -> None:
+    """Nothing is counted one by one."""
+    check(batch, "mesh", options=nodes("0:", count=2**64, containerOverrides={"command": ["true"]}))
