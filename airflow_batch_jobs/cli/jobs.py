@@ -62,7 +62,7 @@ def submit(
     with console.errors_told():
         pinned = JobDefinition.named(definition, _parameters(parameter or []))
         clients = clients_of(region, profile, endpoint_url)
-        job = BatchJob(pinned, clients=clients)
+        job = BatchJob(pinned, clients=clients, note=console.note)
         job_id = job.submit(queue)
         if not follow:
             console.say(job_id)
