@@ -172,6 +172,33 @@ def test_the_commands_that_an_override_of_nodes_leaves_count() -> None:
         check_plan(Plan.of(definition, {"jobDefinition": "mpi:1", **override}))
 
 
+def test_each_range_of_nodes_is_looked_at_with_its_own_override() -> None:
+    """Also the nodes that follow a range within another one."""
+    groups = [
+        {"targetNodes": "0:", "container": {"command": ["outer", "Ref::gone"]}},
+        {"targetNodes": "0:1", "container": {"command": ["inner"]}},
+    ]
+    definition = {"nodeProperties": {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": groups}}
+    inner = {"targetNodes": "0:1", "containerOverrides": {"command": ["true"]}}
+    outer = {"targetNodes": "0:", "containerOverrides": {"command": ["false"]}}
+
+    def commands(*overrides: dict[str, Any]) -> list[list[str]]:
+        override = {"nodeOverrides": {"nodePropertyOverrides": overrides}}
+        plan = Plan.of(definition, {"jobDefinition": "mpi:1", **override})
+        return [next(container.commands()) for task in plan.tasks for container in task.containers]
+
+    assert commands() == [["inner"], ["outer", "Ref::gone"]]
+    assert commands(inner, outer) == commands(outer, inner) == [["true"], ["false"]]
+
+
+def test_a_longer_name_is_another_parameter(batch: Batch) -> None:
+    """`Ref::words` has nothing to do with `word`."""
+    with pytest.raises(ParameterError, match="parameter 'words' is missing"):
+        check(batch, "plain", container_overrides={"command": ["Ref::words"]})
+    [line] = notes(batch, "plain", container_overrides={"command": ["--in=Ref::words"]})
+    assert line.startswith("Not filled in: Ref::words in")
+
+
 @pytest.mark.parametrize(
     ("kind", "parameters", "told"),
     [
