@@ -266,4 +266,4 @@ def _active_ids(clients: ClientFactory, queues: Iterable[str]) -> Iterator[str]:
     batch = service(clients, "batch")
     for queue in dict.fromkeys(queues):
         for status in filter(lambda status: status.is_active, JobStatus):
-            yield from batch.pages("list_jobs", "jobSummaryList", job_id_of, jobQueue=queue, jobStatus=status.value)
+            yield from batch.one_pass("list_jobs", "jobSummaryList", job_id_of, jobQueue=queue, jobStatus=status.value)

@@ -25,8 +25,8 @@ Entry = TypeVar("Entry", bound="Hashable")
 
 #: A list with more pages than this has no end: something hands out a token with every page.
 _MOST_PAGES = 10_000
-#: How often a list is read that changes all the time.
-_MOST_ROUNDS = 10
+#: How often, after the first time, a list is read that changes all the time.
+_MOST_ROUNDS = 3
 
 
 def service(clients: ClientFactory, name: str, region: str | None = None, patience: Patience | None = None) -> Service:
@@ -127,14 +127,19 @@ class Service:
         Raises:
             AwsError: As `call`; also if the pages have no end.
         """
+        first = list(self._each_page(operation, field, read, request))
+        if len(first) == 1:
+            return list(dict.fromkeys(first[0]))
+        return until_nothing_is_new(lambda: self.one_pass(operation, field, read, **request), chain(*first))
 
-        def read_all() -> list[list[Entry]]:
-            return list(self._each_page(operation, field, read, request))
+    def one_pass(
+        self, operation: str, field: str, read: Callable[[dict[str, Any]], Entry], /, **request: Any
+    ) -> Iterator[Entry]:
+        """Yield the entries of all pages as `pages` returns them, but read once: some may be missing, or come twice.
 
-        pages = read_all()
-        if len(pages) == 1:
-            return list(dict.fromkeys(pages[0]))
-        return until_nothing_is_new(lambda: chain(*read_all()), chain(*pages))
+        Raises as `pages` does.
+        """
+        return chain.from_iterable(self._each_page(operation, field, read, request))
 
     def _each_page(
         self, operation: str, field: str, read: Callable[[dict[str, Any]], Entry], request: Mapping[str, Any]
@@ -167,18 +172,18 @@ class Service:
             return str(self.clients.get(self.name, self.region, self.patience).meta.region_name)
 
 
-def until_nothing_is_new(look: Callable[[], Iterable[Entry]], seen: Iterable[Entry] = ()) -> list[Entry]:
+def until_nothing_is_new(look: Callable[[], Iterable[Entry]], seen: Iterable[Entry] | None = None) -> list[Entry]:
     """Return what a list that changes contains, all rounds together, each entry once, those of earlier rounds first.
 
     A token may stand for a position, so that an entry is passed over when one before it leaves the list; and one that
     moves from list to list can be in none of them at the moment that it is read. Neither befalls an entry in two rounds
-    in a row, unless a page's worth of others leaves in between.
+    in a row, unless a page's worth of others leaves in between. So there are at least two rounds.
 
     Args:
-        look: Reads the whole list. Called until it has nothing new, `_MOST_ROUNDS` times at the most.
-        seen: What a first round has had.
+        look: Reads the whole list. Called until it has nothing new, or has been called `_MOST_ROUNDS` times.
+        seen: What a first round has had; None if there was none.
     """
-    found = dict.fromkeys(seen)
+    found = dict.fromkeys(look() if seen is None else seen)
     for _ in range(_MOST_ROUNDS):
         known = len(found)
         found |= dict.fromkeys(look())
