@@ -14,6 +14,7 @@
     │   ├── ConfigurationError            a connection, profile, region or file that cannot work
     │   ├── ConnectionUnansweredError     Airflow does not tell the AWS connection
     │   ├── EndpointError                 nothing answers, or it answers nonsense
+    │   ├── CallAbortedError              something on the way to AWS tried to end this process
     │   ├── ExhaustedError                this machine is out of threads, files or memory
     │   ├── ThrottledError                the account's request rate is used up
     │   ├── QueueNotFoundError            no such job queue
@@ -131,6 +132,10 @@ class ConnectionUnansweredError(AwsError):
 
 class EndpointError(AwsError):
     """Nothing answers at the endpoint, or it answers 5xx or something that is not AWS."""
+
+
+class CallAbortedError(AwsError):
+    """A library or plugin that AWS is called with has raised what ends a process, a thread or an asyncio task."""
 
 
 class ExhaustedError(AwsError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from typing import Any
 
 from airflow.sdk import Connection
@@ -42,7 +43,7 @@ def look_up(conn_id: str) -> Connection | None:
         raise ConfigurationError(
             f"Airflow does not give this task the AWS connection {conn_id!r} ({error}). Allow it, or name another one."
         ) from error
-    except Exception as error:  # noqa: BLE001 - whatever is raised there, it does not tell
+    except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever is raised there, it does not tell
         # An error about a value may quote the secret.
         cause = None if isinstance(error, ValueError) else error
         if cause is None and isinstance(backend, EnvironmentVariablesBackend):

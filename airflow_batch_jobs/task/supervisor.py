@@ -41,7 +41,7 @@ Answer = TypeVar("Answer")
 class UnansweredError(Exception):
     """The API server did not answer, or answered with an error. Its text is the repr of the cause."""
 
-    def __init__(self, cause: Exception) -> None:
+    def __init__(self, cause: BaseException) -> None:
         super().__init__(repr(cause))
 
 
@@ -102,8 +102,18 @@ async def answered(question: Awaitable[Answer], seconds: float = ANSWER_SECONDS)
         return await asyncio.wait_for(question, seconds)
     except UnansweredError:
         raise
+    except asyncio.CancelledError as error:
+        if is_cancelled():
+            raise
+        raise UnansweredError(error) from error
     except Exception as error:
         raise UnansweredError(error) from error
+
+
+def is_cancelled() -> bool:
+    """Tell whether the running asyncio task is being cancelled: a `CancelledError` may also come from a library."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def is_here() -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from contextvars import Context
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.task.supervisor import questions, states_of
+from airflow_batch_jobs.task.supervisor import UnansweredError, answered, questions, states_of
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.identity import TaskKey
@@ -33,7 +33,7 @@ class TaskStates:
         """Ask for a state, as Airflow writes it; None for none at the moment, `GONE` for no such task instance.
 
         Raises:
-            Exception: Whatever kept the answer from coming, within `ANSWER_SECONDS` after the question was asked.
+            UnansweredError: No answer within `ANSWER_SECONDS` after the question was asked, or an error.
         """
         loop = asyncio.get_running_loop()
         state: asyncio.Future[str | None] = loop.create_future()
@@ -49,8 +49,8 @@ class TaskStates:
         while question := self._next():
             wanted = [(key, state) for key in question.keys for state in self._wanted.pop(key)]
             try:
-                states = await states_of(question.keys)
-            except Exception as error:  # noqa: BLE001 - it is the answer to who asked, and to nobody else
+                states = await answered(states_of(question.keys))
+            except UnansweredError as error:  # it is the answer to who asked, and to nobody else
                 for _, state in wanted:
                     if not state.done():
                         state.set_exception(error)

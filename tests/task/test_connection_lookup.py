@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +30,13 @@ class Backend:
         told: What it tells of any connection.
     """
 
-    def __init__(self, told: Connection | Exception | None) -> None:
+    def __init__(self, told: Connection | BaseException | None) -> None:
         self._told = told
 
     def get_connection(self, conn_id: str, team_name: str | None = None) -> Connection | None:
         """Tell what it knows."""
         del conn_id, team_name
-        if isinstance(self._told, Exception):
+        if isinstance(self._told, BaseException):
             raise self._told
         return self._told
 
@@ -115,9 +116,10 @@ def test_any_other_answer_than_a_connection_is_none_at_all(
         look_up("prod")
 
 
-def test_a_secrets_backend_that_fails_is_not_passed_over(backends: Callable[..., None]) -> None:
+@pytest.mark.parametrize("error", [OSError("vault is sealed"), asyncio.CancelledError("vault is sealed")])
+def test_a_secrets_backend_that_fails_is_not_passed_over(backends: Callable[..., None], error: BaseException) -> None:
     """Airflow would go on, and might find another identity under the same name."""
-    backends(Backend(None), Backend(OSError("vault is sealed")), Backend(Connection(conn_id="prod", conn_type="aws")))
+    backends(Backend(None), Backend(error), Backend(Connection(conn_id="prod", conn_type="aws")))
     with pytest.raises(ConnectionUnansweredError, match="vault is sealed"):
         look_up("prod")
 

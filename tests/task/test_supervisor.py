@@ -157,3 +157,22 @@ def test_whatever_is_wrong_with_the_api_server_is_no_answer(
         return took
 
     assert max(run(main())) <= min(seconds, ANSWER_SECONDS) + 0.1
+
+
+def test_only_a_cancellation_of_the_task_is_one(api_server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a library raises below a question is no answer."""
+
+    async def cancelled(message: Any) -> Any:
+        raise asyncio.CancelledError(message)
+
+    async def main() -> None:
+        asking = asyncio.create_task(TASK.get_xcom("k"))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        monkeypatch.setattr(api_server, "asend", cancelled)
+        with pytest.raises(UnansweredError, match="CancelledError"):
+            await TASK.get_xcom("k")
+
+    run(main())

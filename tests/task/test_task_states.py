@@ -9,6 +9,7 @@ from airflow.sdk.execution_time import task_runner
 
 from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.batch.orphans import GONE
+from airflow_batch_jobs.task.supervisor import UnansweredError
 from airflow_batch_jobs.task.task_states import TaskStates
 from tests.batch.virtual import run
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.task.api_server import ApiServer
 
 MOST = 4
+ERRORS = {"bad": OSError("down"), "odd": asyncio.CancelledError("by a library")}
 
 
 def key(number: int, dag_id: str = "d") -> TaskKey:
@@ -60,12 +62,12 @@ def test_a_state_is_asked_for_after_it_was_wanted(api_server: ApiServer) -> None
 def test_what_goes_wrong_with_one_question_concerns_no_other(
     api_server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who asked gets the error itself."""
+    """Who asked gets the error, also if it is one that looks like a cancellation."""
 
     class Comms:
         async def asend(self, message: GetTaskStates) -> Any:
-            if message.dag_id == "bad":
-                raise OSError("down")
+            if message.dag_id != "d":
+                raise ERRORS[message.dag_id]
             return await api_server.asend(message)
 
     api_server.states = {f"t{number}": "failed" for number in range(5)}
@@ -73,12 +75,13 @@ def test_what_goes_wrong_with_one_question_concerns_no_other(
 
     async def main() -> list[Any]:
         states = TaskStates(1)
-        wanted = [key(number, dag_id) for number in range(5) for dag_id in ("d", "bad")]
+        wanted = [key(number, dag_id) for number in range(5) for dag_id in ("d", *ERRORS)]
         return await asyncio.gather(*map(states.of, wanted), return_exceptions=True)
 
     answers = run(main())
-    assert answers[::2] == ["failed"] * 5
-    assert all(isinstance(error, OSError) for error in answers[1::2])
+    assert answers[::3] == ["failed"] * 5
+    for number, error in enumerate(ERRORS.values(), 1):
+        assert all(isinstance(each, UnansweredError) and repr(error) in str(each) for each in answers[number::3])
 
 
 def test_what_nobody_waits_for_any_more_is_not_asked(api_server: ApiServer) -> None:

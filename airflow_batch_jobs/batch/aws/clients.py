@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from contextlib import suppress
 from copy import copy
 from enum import Enum
@@ -12,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from airflow_batch_jobs.batch.aws.explanation import Caller
+from airflow_batch_jobs.errors import EndpointError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws.outage import Outage
 
 Made = TypeVar("Made")
+
+#: How long what is made may take before another caller makes it as well, and what each that hangs adds to that.
+_HANG_SECONDS = 10.0
+_MORE_SECONDS = 5.0
+_LONGEST_HANG_SECONDS = 30.0
+#: What hangs holds a thread, so this is how much of it there may be.
+MOST_HUNG = 100
 
 
 class ClientFactory(Protocol):
@@ -76,7 +85,7 @@ class KeptClients:
     """The clients of one connection to AWS, each made once for all threads, from one session.
 
     Is a `ClientFactory` itself. A client that takes long to make holds up the callers that want the same one, and none
-    that uses another.
+    that uses another. If it hangs, one of them makes it as well, after ten seconds and with another session.
 
     Args:
         open_session: Opens a session and returns what makes its clients; called again once AWS does not accept the
@@ -128,7 +137,10 @@ class KeptClients:
     def get(self, service: str, region: str | None = None, patience: Patience | None = None) -> Any:
         """Return a client; it is made in the calling thread the first time."""
         session, key = self._newest.session, (service, region, patience or self.patience)
-        once = session.clients.setdefault(key, _Once(partial(self._make, session, *key)))
+        once = session.clients.get(key)
+        if once is None:
+            make, again = partial(self._make, session, *key), partial(self._make_anew, session, *key)
+            once = session.clients.setdefault(key, _Once(make, again))
         if self._outage is None or key[2].is_callers:
             return once.get()
         return self._outage.wait_out(once.get)
@@ -141,6 +153,18 @@ class KeptClients:
         """
         self._newest.renew(expired)
 
+    @property
+    def session(self) -> object:
+        """What stands for the session in use, for `leave`."""
+        return self._newest.session
+
+    def leave(self, session: object) -> None:
+        """Make clients from a new session from now on, unless that is so already: the calls of this one hang.
+
+        A session that is being opened is kept, since `get` sees to it that it is.
+        """
+        self._newest.leave(session)
+
     def _make(self, session: _Session, service: str, region: str | None, patience: Patience) -> Any:
         client = session.make.get()(service, region_name=region, config=patience.config())
         if patience is Patience.PACED:
@@ -148,20 +172,70 @@ class KeptClients:
         self._on_made(service)
         return client
 
+    def _make_anew(self, session: _Session, service: str, region: str | None, patience: Patience) -> Any:
+        """Make a client while an earlier try hangs, which may be what holds up the other clients of its session."""
+        return self._make(self._newest.leave(session), service, region, patience)
+
 
 class _Once(Generic[Made]):
-    """Something that is made when it is first asked for; other callers wait meanwhile."""
+    """Something that is made when it is first asked for; other callers wait meanwhile.
 
-    def __init__(self, make: Callable[[], Made]) -> None:
+    Whoever has waited for too long makes it as well, and what is there first is kept. What hangs is left alone.
+
+    Args:
+        make: Makes it, in the calling thread.
+        make_again: Makes it while an earlier try hangs; as `make` does if None.
+
+    Attributes:
+        made: What was made; None if there is nothing yet.
+    """
+
+    def __init__(self, make: Callable[[], Made], make_again: Callable[[], Made] | None = None) -> None:
         self._make = make
-        self._making = threading.Lock()
+        self._make_again = make_again or make
+        self._changed = threading.Condition()
+        self._tries: dict[object, float] = {}
         self.made: Made | None = None
 
     def get(self) -> Made:
-        with self._making:
-            if self.made is None:
-                self.made = self._make()
-            return self.made
+        """Return it.
+
+        Raises:
+            EndpointError: So many tries hang that there is no other.
+        """
+        mine, made = object(), self.made
+        if made is not None:
+            return made
+        with self._changed:
+            self._wait()
+            if self.made is not None:
+                return self.made
+            make = self._make_again if self._tries else self._make
+            self._tries[mine] = time.monotonic()
+        try:
+            made = make()
+        finally:
+            with self._changed:
+                del self._tries[mine]
+                if self.made is None:
+                    self.made = made
+                self._changed.notify_all()
+        return made
+
+    def _wait(self) -> None:
+        """Wait until it is there, or the caller is to make it."""
+        while self.made is None and self._tries:
+            patience = min(_HANG_SECONDS + _MORE_SECONDS * (len(self._tries) - 1), _LONGEST_HANG_SECONDS)
+            left = max(self._tries.values()) + patience - time.monotonic()
+            if left > 0:
+                self._changed.wait(left)
+            elif len(self._tries) < MOST_HUNG:
+                return
+            else:
+                raise EndpointError(
+                    f"{len(self._tries)} tries to make a client for AWS hang. Check what the AWS connection is looked "
+                    "up with, and restart this process."
+                )
 
 
 class _Session:
@@ -187,6 +261,13 @@ class _Newest:
         with self._renewing:
             if expired is None or self.session.has(expired):
                 self.session = _Session(self._open_session)
+
+    def leave(self, session: object) -> _Session:
+        """Return another session than one that hangs, or that very one while it is being opened."""
+        with self._renewing:
+            if self.session is session and self.session.make.made is not None:
+                self.session = _Session(self._open_session)
+            return self.session
 
 
 def session_clients(

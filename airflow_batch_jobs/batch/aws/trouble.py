@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
     AwsError,
+    CallAbortedError,
     ConfigurationError,
     ConnectionUnansweredError,
     CredentialsError,
@@ -97,6 +98,7 @@ _MEANINGS: Mapping[Trouble, _Meaning] = {
 #: What an error of ours means, by its class. Of `CredentialsError`, its code decides.
 _OURS: tuple[tuple[type[AwsError], Trouble], ...] = (
     (ConnectionUnansweredError, Trouble.TRANSIENT),
+    (CallAbortedError, Trouble.TRANSIENT),
     *((each.error, each) for each in Trouble if each.error is not CredentialsError),
 )
 #: The calls that credentials are got with, by the service.

@@ -33,7 +33,7 @@ class Asker(Protocol):
             asked_at: When AWS was asked, in seconds.
         """
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Take note that there will be no more answers, because of this error or a bug that raised it."""
 
 

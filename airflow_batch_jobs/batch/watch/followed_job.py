@@ -133,7 +133,7 @@ class FollowedJob:
         if self._end() is not None:
             self.alarm.ring()
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End the following with an error; one that is not ours becomes a `WaitCrashedError`."""
         if self._error is None:
             self._error = error if isinstance(error, BatchJobsError) else WaitCrashedError(self._job_id, error)

@@ -149,7 +149,7 @@ class Descriptions:
         self._time = time or AwsTime(SystemClock())
         self._held: WeakValueDictionary[tuple[str, int], JobDetail] = WeakValueDictionary()
 
-    def ask(self, batch: Service, job_ids: Sequence[str]) -> dict[str, JobDetail | Exception]:
+    def ask(self, batch: Service, job_ids: Sequence[str]) -> dict[str, JobDetail | BaseException]:
         """Describe up to a hundred jobs in one call, in the calling thread.
 
         Returns:
@@ -157,7 +157,7 @@ class Descriptions:
         """
         asked_ms = self._time.machine_ms()
 
-        def read(answer: Mapping[str, Any]) -> dict[str, JobDetail | Exception]:
+        def read(answer: Mapping[str, Any]) -> dict[str, JobDetail | BaseException]:
             self._time.answered(answer, asked_ms)
             region = batch.region_name()
             jobs = [job for job in answer["jobs"] if isinstance(job, dict) and isinstance(job.get("jobId"), str)]
@@ -165,19 +165,19 @@ class Descriptions:
 
         return batch.call("describe_jobs", read, jobs=list(job_ids))
 
-    def _read(self, job: Mapping[str, Any], region: str) -> JobDetail | Exception:
+    def _read(self, job: Mapping[str, Any], region: str) -> JobDetail | BaseException:
         words = job["jobId"], hash(repr(job))
         detail = self._held.get(words)
         if detail is None:
             try:
                 detail = self._held[words] = JobDetail.from_response(job, region)
-            except Exception as error:  # noqa: BLE001 - the other ninety-nine can be read
+            except BaseException as error:  # noqa: BLE001 - the other ninety-nine can be read
                 return error
         return detail
 
 
-def _answer(asker: Asker, job_id: str, detail: JobDetail | Exception | None, asked_at: float) -> None:
-    if isinstance(detail, Exception):
+def _answer(asker: Asker, job_id: str, detail: JobDetail | BaseException | None, asked_at: float) -> None:
+    if isinstance(detail, BaseException):
         asker.fail(detail)
         return
     try:

@@ -201,6 +201,7 @@ class Terminations:
                 await self._end_together(terminations)
         except asyncio.CancelledError:  # the event loop ends
             for termination in terminations:
+                self._open.pop(termination.job_id, None)
                 termination.done.cancel()
             raise
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.batch.aws import ClientFactory, KeptClients, Patience, service, session_clients
+from airflow_batch_jobs.batch.aws import ClientFactory, KeptClients, Patience, clients, service, session_clients
 from airflow_batch_jobs.errors import CredentialsError, EndpointError
 
 if TYPE_CHECKING:
@@ -104,6 +105,67 @@ def test_a_client_that_hangs_while_it_is_made_holds_up_no_other(aws: LocalAws) -
         assert not logs.done()
         released.set()
         assert logs.result(20).meta.region_name == aws.region
+
+
+@pytest.mark.parametrize("what", ["session", "client"])
+def test_what_hangs_while_it_is_made_is_made_by_another(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """After a while, and with another session if it is a client: the first one's lock may be what it hangs at."""
+    monkeypatch.setattr(clients, "_HANG_SECONDS", 0.1)
+    sessions, hanging, released = Sessions(aws), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        if not hanging.is_set():
+            hanging.set()
+            assert released.wait(20)
+
+    def open_session() -> ClientFactory:
+        make, making = sessions.open(), threading.Lock()
+        if what == "session":
+            hang()
+
+        def make_one(service: str, **how: Any) -> Any:
+            with making:
+                if what == "client":
+                    hang()
+                return make(service, **how)
+
+        return make_one
+
+    kept = KeptClients(open_session)
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(known, kept)
+        assert hanging.wait(20)
+        assert known(kept) == known(kept, Patience.URGENT) == []
+        assert not first.done()
+        released.set()
+        assert first.result(20) == []
+    assert len(sessions.opened) == 2
+
+
+def test_tries_that_hang_are_few(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a thread. Whoever comes then hears of it."""
+    monkeypatch.setattr(clients, "_HANG_SECONDS", 0.01)
+    monkeypatch.setattr(clients, "_MORE_SECONDS", 0.01)
+    monkeypatch.setattr(clients, "MOST_HUNG", 3)
+    released, opened = threading.Event(), []
+
+    def open_session() -> ClientFactory:
+        opened.append(1)
+        assert released.wait(20)
+        return aws.clients()
+
+    kept = KeptClients(open_session)
+    with ThreadPoolExecutor(3) as threads:
+        hung = [threads.submit(known, kept) for _ in range(3)]
+        while len(opened) < 3:
+            time.sleep(0.01)
+        with pytest.raises(EndpointError, match="3 tries to make a client for AWS hang"):
+            known(kept, Patience.URGENT)
+        released.set()
+        assert [each.result(20) for each in hung] == [[]] * 3
+    assert known(kept, Patience.URGENT) == []
 
 
 def test_a_session_makes_one_client_at_a_time(monkeypatch: pytest.MonkeyPatch, aws: LocalAws) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_batch_jobs.batch.aws import KeptClients, clients
 from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
 from airflow_batch_jobs.batch.watch import JobWatcher
 from airflow_batch_jobs.batch.watch.terminations import CALLS_AT_ONCE
@@ -165,8 +166,18 @@ def test_jobs_that_terminate_jobs_does_not_end_are_tried_alone(frozen_aws: Local
     assert left(frozen_aws) == 1
 
 
-@pytest.mark.parametrize("error", [OSError("no"), MemoryError(), RuntimeError("can't start new thread"), KeyError("x")])
-def test_whatever_goes_wrong_for_one_job_keeps_no_other(frozen_aws: LocalAws, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("no"),
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        KeyError("x"),
+        SystemExit(1),
+        asyncio.CancelledError(),
+    ],
+)
+def test_whatever_goes_wrong_for_one_job_keeps_no_other(frozen_aws: LocalAws, error: BaseException) -> None:
     """It is tried again for a while, and the error goes to who asked for that job."""
     [bad, *good] = running(frozen_aws, 60)
 
@@ -310,6 +321,32 @@ def test_a_client_that_hangs_while_it_is_made_keeps_no_stop(aws: LocalAws) -> No
 
     try:
         assert asyncio.run(main()) < 2
+    finally:
+        release.set()
+    assert aws.job(job_id)["isTerminated"]
+
+
+def test_a_look_up_that_hangs_keeps_no_stop(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though all that need a client wait for the first one: another one is made beside it."""
+    monkeypatch.setattr(clients, "_HANG_SECONDS", 0.1)
+    [job_id] = aws.submit(aws.register("long", ["sleep", "60"]))
+    opened, hangs, release = list[int](), threading.Event(), threading.Event()
+
+    def open_session() -> ClientFactory:
+        opened.append(1)
+        if len(opened) == 1:
+            hangs.set()
+            release.wait(20)
+            raise OSError("too late")
+        return aws.clients()
+
+    async def main() -> None:
+        async with JobWatcher(KeptClients(open_session)).follow(job_id, poll_interval=0.2) as follower:
+            assert await asyncio.to_thread(hangs.wait, 10)
+            await asyncio.wait_for(follower.terminate("a user's stop"), 5)
+
+    try:
+        asyncio.run(main())
     finally:
         release.set()
     assert aws.job(job_id)["isTerminated"]

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import sys
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_batch_jobs.batch.aws import KeptClients, trouble
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, WatchOptions
-from airflow_batch_jobs.batch.watch.threads import in_thread
-from airflow_batch_jobs.errors import ExhaustedError
+from airflow_batch_jobs.batch.watch import threads as watch_threads
+from airflow_batch_jobs.batch.watch.threads import AwsCalls, in_thread
+from airflow_batch_jobs.errors import CallAbortedError, EndpointError, ExhaustedError
 from tests.batch.virtual import follow_to_end, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_batch_jobs.batch.aws import ClientFactory, Service
     from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
@@ -185,3 +190,70 @@ def test_work_whose_thread_is_refused_was_not_begun(monkeypatch: pytest.MonkeyPa
 
     asyncio.run(main())
     assert not begun
+
+
+def test_what_ends_a_thread_or_a_task_arrives_as_an_error() -> None:
+    """It says what was raised, and the task that waits for it is not cancelled; if that is cancelled, it stays so."""
+
+    async def main() -> None:
+        calls = AwsCalls(refuse_all)
+        for end in (SystemExit(1), asyncio.CancelledError("by a library"), StopIteration(2), GeneratorExit()):
+
+            def fail(end: BaseException = end) -> None:
+                raise end
+
+            with pytest.raises(CallAbortedError, match=re.escape(repr(end))) as caught:
+                await calls.run(fail)
+            assert caught.value.__cause__ is end
+            assert trouble(caught.value).retry
+        release = threading.Event()
+        waiting = asyncio.create_task(calls.run(release.wait))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        release.set()
+
+    asyncio.run(main())
+
+
+def test_calls_that_hang_are_given_up_with_their_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no more of them are made than threads can be spared, while other calls go on."""
+    monkeypatch.setattr(watch_threads, "CALL_SECONDS", 0.05)
+    monkeypatch.setattr(watch_threads, "MOST_HUNG", 2)
+    opened, release = list[int](), threading.Event()
+
+    def open_session() -> ClientFactory:
+        opened.append(1)
+        return lambda *_, **__: SimpleNamespace(meta=SimpleNamespace(events=SimpleNamespace(register=print)))
+
+    hung: list[threading.Thread] = []
+
+    def hang(service: Service) -> None:
+        hung.append(threading.current_thread())
+        service.prepare("filter_log_events")
+        release.wait(20)
+
+    async def main() -> None:
+        calls = AwsCalls(KeptClients(open_session))
+        for _ in range(2):
+            with pytest.raises(EndpointError, match="hangs"):
+                await calls.use("logs", None, hang)
+        with pytest.raises(EndpointError, match="2 calls to AWS hang"):
+            await calls.use("logs", None, hang)
+        assert await calls.use("batch", None, lambda service: service.name) == "batch"
+        assert len(opened) == 2
+        release.set()
+        for thread in hung:
+            thread.join(20)
+        assert await calls.use("logs", None, lambda service: service.name) == "logs"
+
+    try:
+        asyncio.run(main())
+    finally:
+        release.set()
+
+
+def refuse_all(service: str, **_: Any) -> Any:
+    """Make no client."""
+    raise AssertionError(service)
