@@ -170,8 +170,8 @@ class JobWait:
                 log.lines(stream, events)
                 await self._show_streams()
                 await self._listener.on_lines(self.cursors)
-            case NoAnswer(problem=""):
-                log.note("AWS answers again.")
+            case NoAnswer(problem="", service=service):
+                log.note(f"{service} answers again.")
             case NoAnswer(problem=text) | Problem(message=text):
                 log.problem(text)
             case Ended():

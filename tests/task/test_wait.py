@@ -143,7 +143,7 @@ def test_an_outage_is_told_once_and_waited_out(aws: LocalAws) -> None:
     )
     outcome, lines = waited(aws, *outage)
     assert outcome.succeeded
-    assert lines.count("AWS answers again.") == 1
+    assert lines.count("AWS Batch answers again.") == 1
 
 
 def test_what_was_known_of_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:

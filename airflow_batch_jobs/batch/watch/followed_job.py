@@ -119,9 +119,9 @@ class FollowedJob:
         self.logs.go_on_from(await self._find_cursors(), self._moment())
         return True
 
-    def no_answer(self, problem: str) -> None:
-        """Tell the follower that AWS does not answer, or, with an empty problem, that it does again."""
-        self._tell(NoAnswer(problem))
+    def no_answer(self, problem: str, service: str) -> None:
+        """Tell the follower that a service of AWS does not answer, or, with an empty problem, that it does again."""
+        self._tell(NoAnswer(problem, service))
 
     @property
     def is_ending(self) -> bool:

@@ -103,6 +103,10 @@ class FollowedLogs:
         if self._fail is not None:
             self._fail(error)
 
+    def is_in(self, region: str) -> bool:
+        """Tell whether lines may still come from a stream in a region."""
+        return any(stream.stream.region == region for stream in self._live.values())
+
     @property
     def wants_cursors(self) -> bool:
         """Whether there are streams, and where to begin is not known yet."""

@@ -38,22 +38,21 @@ class LogCopy:
         logs: Knows what to ask, and what the answers mean.
         open_channel: Makes the channel of a region; CloudWatch limits calls per region.
         moment: Tells the time.
+
+    Attributes:
+        channels: The ways to CloudWatch, by region.
     """
 
     def __init__(self, logs: LogFollower, open_channel: Callable[[str], Channel], moment: Callable[[], Moment]) -> None:
         self._logs = logs
         self._open_channel = open_channel
         self._moment = moment
-        self._channels: dict[str, Channel] = {}
+        self.channels: dict[str, Channel] = {}
         self._alarm = Alarm()
 
     def ring(self) -> None:
         """Check what there is to ask, since something has changed."""
         self._alarm.ring()
-
-    def problems(self) -> list[str]:
-        """Return what is wrong with the way to CloudWatch: one line for each region that has a problem."""
-        return [problem for channel in self._channels.values() if (problem := channel.problem())]
 
     async def run(self) -> None:
         """Fetch until cancelled."""
@@ -73,9 +72,9 @@ class LogCopy:
 
     def _fetch(self, region: str, calls: asyncio.TaskGroup) -> float:
         """Start the calls that may go out to a region now; return the seconds until there is something to do again."""
-        if region not in self._channels:
-            self._channels[region] = self._open_channel(region)
-        channel = self._channels[region]
+        if region not in self.channels:
+            self.channels[region] = self._open_channel(region)
+        channel = self.channels[region]
         while channel.delay() <= 0 and (scan := self._logs.next_scan(region, self._moment())):
             try:
                 request = scan.request(self._moment())

@@ -93,7 +93,7 @@ class WatchLoop:
         self._on_size = on_size or (lambda _: None)
         self._beside = beside
         self._jobs: set[FollowedJob] = set()
-        self._problem = ""
+        self._told: dict[Channel, set[FollowedJob]] = {}
         self._status_channel = Channel(calls, "batch", None, options.status_calls_per_second, _STATUS_CALLS_AT_ONCE)
         self._poll = StatusPoll(self._status_channel, self._time)
         self._logs = LogFollower(
@@ -127,13 +127,12 @@ class WatchLoop:
         """Follow a job. `make` is called with what describes jobs, what follows log streams, and the clock."""
         job = make(self._poll, self._logs, self._now)
         self._jobs.add(job)
-        if self._problem:
-            job.no_answer(self._problem)
         return job
 
     async def remove(self, job: FollowedJob) -> None:
         """Stop following a job; with the last one the work ends, without waiting for calls in flight."""
-        self._jobs.discard(job)
+        for jobs in (self._jobs, *self._told.values()):
+            jobs.discard(job)
         try:
             job.close()
         finally:
@@ -178,12 +177,29 @@ class WatchLoop:
                 job.fail(error)
 
     def _tell_problems(self) -> None:
-        """Tell the followers when AWS has not answered for a while, and when it answers again."""
-        problems = [problem for problem in (self._status_channel.problem(), *self._log_copy.problems()) if problem]
-        if bool(problems) != bool(self._problem):
-            self._problem = " ".join(problems)
-            for job in self._jobs:
-                job.no_answer(self._problem)
+        """Tell the followers when AWS has not answered for a while, and when it answers again.
+
+        A region's logs concern the jobs that have some there, AWS Batch concerns all.
+        """
+        self._tell_problem(self._status_channel)
+        for region, channel in self._log_copy.channels.items():
+            self._tell_problem(channel, region)
+
+    def _tell_problem(self, channel: Channel, region: str | None = None) -> None:
+        """Tell those that have not heard of a channel's problem, or, when it is over, those that have.
+
+        Args:
+            channel: The channel.
+            region: Where a job must have streams for the channel to concern it; None if it concerns all.
+        """
+        problem, told = channel.problem(), self._told.setdefault(channel, set())
+        for job in self._jobs - told if problem else tuple(told):
+            try:
+                if not problem or region is None or job.logs.is_in(region):
+                    (told.add if problem else told.remove)(job)
+                    job.no_answer(problem, channel.name)
+            except Exception as error:  # noqa: BLE001 - it ends the one that it came from
+                job.fail(error)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         """Fail all followers: what they wait for has stopped."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-#: How long a service may fail before its followers are told so.
+#: How long a service may fail, or be silent, before its followers are told so.
 PATIENCE_SECONDS = 30.0
 #: The longest delay after a failure: jobs' ends are known again two polls after an outage. A retry is only one call.
 LONGEST_DELAY_SECONDS = 5.0
@@ -48,8 +48,13 @@ class Channel:
         self._backoff = Backoff(longest=LONGEST_DELAY_SECONDS)
         self._held_until = float("-inf")
         self._under_way = 0
-        self._failing_since: float | None = None
+        self._unanswered_since: float | None = None
         self._last_error: AwsError | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"CloudWatch Logs in {self._region}" if self._service == "logs" else "AWS Batch"
 
     def delay(self) -> float:
         """Return the seconds until another call may go out; infinite while as many as allowed are in flight."""
@@ -60,8 +65,11 @@ class Channel:
 
     def spend(self) -> None:
         """Count a call that goes out now; a call of `ask` has to follow."""
-        self._pace.spend(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        self._pace.spend(now)
         self._under_way += 1
+        if self._unanswered_since is None:
+            self._unanswered_since = now
 
     async def ask(self, work: Callable[[Service], Answer]) -> Answer:
         """Make the call that `spend` counted.
@@ -74,6 +82,9 @@ class Channel:
         except AwsError as error:
             self._failed(error)
             raise
+        except Exception:
+            self._answered()
+            raise
         else:
             self._answered()
             self._pace.succeeded()
@@ -82,13 +93,13 @@ class Channel:
             self._under_way -= 1
 
     def problem(self) -> str:
-        """Say what is wrong if nothing but failures has come back for 30 s; empty otherwise."""
-        if self._failing_since is None or self._last_error is None:
+        """Say what is wrong if nothing, or nothing but failures, has come back for 30 s; empty otherwise."""
+        if self._unanswered_since is None or self._last_error is None:
             return ""
-        failing = asyncio.get_running_loop().time() - self._failing_since
-        if failing < PATIENCE_SECONDS:
+        silent = asyncio.get_running_loop().time() - self._unanswered_since
+        if silent < PATIENCE_SECONDS:
             return ""
-        return f"No answer for {failing:.0f} s, still asking. {self._last_error}"
+        return f"No answer from {self.name} for {silent:.0f} s, still asking. {self._last_error}"
 
     def _failed(self, error: AwsError) -> None:
         kind = trouble(error)
@@ -96,8 +107,6 @@ class Channel:
             self._answered()
             return
         now = asyncio.get_running_loop().time()
-        if self._failing_since is None:
-            self._failing_since = now
         self._last_error = error
         if kind is Trouble.THROTTLED:
             self._pace.throttled(now)
@@ -107,5 +116,6 @@ class Channel:
 
     def _answered(self) -> None:
         self._backoff.reset()
-        self._failing_since = None
+        others = self._under_way - 1
+        self._unanswered_since = asyncio.get_running_loop().time() if others else None
         self._last_error = None

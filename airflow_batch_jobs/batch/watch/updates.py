@@ -32,11 +32,15 @@ class LogLines:
 class NoAnswer:
     """AWS has not answered for a while, or, with an empty problem, answers again. The job itself keeps running.
 
+    Of each service that the job needs comes the beginning, once, and then the end.
+
     Attributes:
         problem: One sentence; empty once the problem is over.
+        service: What does not answer: AWS Batch, or CloudWatch Logs in a region.
     """
 
     problem: str
+    service: str = "AWS"
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def test_a_silence_of_aws_can_be_shown_while_lines_are_followed(aws: LocalAws, m
     aws.fault("DescribeJobs", "server_error")
     assert not list(lines)
     problem, end = said
-    assert problem.startswith("No answer for ")
+    assert problem.startswith("No answer from AWS Batch for ")
     assert not end
 
 

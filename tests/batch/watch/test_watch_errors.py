@@ -12,9 +12,11 @@ from botocore.exceptions import EndpointConnectionError, ProfileNotFound
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, NoAnswer
 from airflow_batch_jobs.errors import ConfigurationError
 from tests.batch.virtual import VirtualAws, follow_to_end, run, run_beside
-from tests.batch.watch.scripted import assert_complete, talking
+from tests.batch.watch.scripted import assert_complete, submitted, talking
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
@@ -151,13 +153,81 @@ def test_an_endpoint_that_is_away_for_two_minutes_is_waited_for(frozen_aws: Loca
 
     updates, seconds = run(main())
     assert_complete(updates, 200)
-    waiting = [update.problem for update in updates if isinstance(update, NoAnswer)]
-    assert len(waiting) == 2
-    assert "DescribeJobs" in waiting[0]
-    assert waiting[1] == ""
+    waiting = [update for update in updates if isinstance(update, NoAnswer)]
+    begun = {update.service: update.problem for update in waiting[:2]}
+    assert "DescribeJobs" in begun["AWS Batch"]
+    assert "FilterLogEvents" in begun[f"CloudWatch Logs in {frozen_aws.region}"]
+    assert {update.service: update.problem for update in waiting[2:]} == dict.fromkeys(begun, "")
+    assert len(waiting) == 4
     assert seconds < 204 + 15
     dropped = [call for call in frozen_aws.requests() if call.outcome == "dropped"]
     assert 10 < len(dropped) < 90  # twice 120 s, with up to 5 s between two calls
+
+
+def test_a_problem_is_told_to_those_that_it_concerns(frozen_aws: LocalAws) -> None:
+    """One region's logs to the jobs that write there, and AWS Batch to all, also while the logs' problem lasts."""
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}]
+    driver = {"logDriver": "awslogs", "options": {"awslogs-region": "eu-west-9"}}
+    elsewhere: Any = {"image": "i", "resourceRequirements": needs, "logConfiguration": driver}
+    [here] = submitted(frozen_aws, running=400, lines=[])
+    frozen_aws.script(definition="away", running=400, lines=[])
+    [away, late] = frozen_aws.submit(frozen_aws.register("away", containerProperties=elsewhere), count=2)
+    make = frozen_aws.clients()
+
+    def clients(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        if region_name == "eu-west-9":
+            raise EndpointConnectionError(endpoint_url="https://logs.eu-west-9.amazonaws.com")
+        return make(service, region_name=region_name, config=config)
+
+    async def told(watcher: JobWatcher, job_id: str) -> list[tuple[str, bool]]:
+        updates = await follow_to_end(watcher.follow(job_id))
+        return [(each.service, bool(each.problem)) for each in updates if isinstance(each, NoAnswer)]
+
+    async def main() -> list[list[tuple[str, bool]]]:
+        watcher = VirtualAws(frozen_aws).watcher(clients)
+
+        async def comes_late() -> list[tuple[str, bool]]:
+            await asyncio.sleep(100)
+            return await told(watcher, late)
+
+        async def all_told() -> list[list[tuple[str, bool]]]:
+            return list(await asyncio.gather(told(watcher, here), told(watcher, away), comes_late()))
+
+        return await run_beside(
+            all_told(),
+            (200, lambda: frozen_aws.fault("DescribeJobs", "drop")),
+            (300, frozen_aws.clear_faults),
+        )
+
+    batch = [("AWS Batch", True), ("AWS Batch", False)]
+    logs = [("CloudWatch Logs in eu-west-9", True)]
+    assert run(main()) == [batch, logs + batch, logs + batch]
+
+
+def test_silence_is_told_as_failures_are(frozen_aws: LocalAws) -> None:
+    """When calls neither return nor fail; and what was asked is asked again, by others that are not held up."""
+    [job_id] = talking(frozen_aws)
+    calls = 0
+
+    async def main() -> list[Update]:
+        virtual = VirtualAws(frozen_aws)
+
+        async def call(work: Callable[[], Any]) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls < 4:
+                await asyncio.sleep(36_000)
+            return await virtual.call(work)
+
+        watcher = JobWatcher(frozen_aws.clients(), clock=virtual, run=call)
+        async with asyncio.timeout(300):
+            return await follow_to_end(watcher.follow(job_id))
+
+    updates = run(main())
+    assert_complete(updates)
+    told = [update.problem for update in updates if isinstance(update, NoAnswer)]
+    assert told[0].startswith("No answer from AWS Batch for 30 s, still asking. A call to AWS hangs")
+    assert told[1:] == [""]
 
 
 def test_who_comes_during_an_outage_is_told_of_it(frozen_aws: LocalAws) -> None:
