@@ -126,7 +126,9 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         """Return the fields as the UI shows them, secrets masked. Airflow's function for that has no public name."""
         from airflow.sdk.execution_time import task_runner
 
-        return dict(task_runner._serialize_rendered_fields(self))  # noqa: SLF001 - as said
+        from airflow_batch_jobs.batch.storable import storable
+
+        return dict(storable(task_runner._serialize_rendered_fields(self)))  # noqa: SLF001 - as said
 
     def _show(self, plain: Mapping[str, Any]) -> None:
         self.definition = plain.get("definition", self.definition)

@@ -46,7 +46,13 @@ if TYPE_CHECKING:
 
 
 class BatchJobsError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package.
+
+    A message may quote AWS or a user: what is not a character in it, which no log or database takes, becomes `?`.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message.encode(errors="replace").decode().replace("\0", "?"))
 
 
 class DefinitionError(BatchJobsError, ValueError):

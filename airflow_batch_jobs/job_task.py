@@ -309,6 +309,7 @@ class JobTask:
     def _push(self, ti: Any, job: Mapping[str, Any]) -> None:
         """Push the `batch_job` XCom, marked with the attempt that wrote it: XComs are not fenced."""
         from airflow_batch_jobs.batch.detail import JOB_XCOM
+        from airflow_batch_jobs.batch.storable import storable
 
         with execution_timeout.held():
-            ti.xcom_push(JOB_XCOM, {**job, "try_number": ti.try_number, "max_tries": ti.max_tries})
+            ti.xcom_push(JOB_XCOM, {**storable(job), "try_number": ti.try_number, "max_tries": ti.max_tries})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_batch_jobs.batch.identity import TaskKey
+from airflow_batch_jobs.batch.storable import storable, storable_text
 from airflow_batch_jobs.task import crash
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.handover import WaitPlan
@@ -69,7 +71,7 @@ class BatchJobTrigger(BaseTrigger):
         try:
             self.plan = WaitPlan.from_dict({"job_id": job_id, **plan})
         except ValueError as error:
-            raise TypeError(str(error)) from error
+            raise TypeError(storable_text(str(error))) from error
         self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
         self.finish_in_triggerer = finish_in_triggerer
         self.try_number = try_number
@@ -79,7 +81,7 @@ class BatchJobTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments that recreate this trigger elsewhere."""
         kwargs = {
-            **self.plan.to_dict(),
+            **storable(self.plan.to_dict()),
             "finish_in_triggerer": self.finish_in_triggerer,
             "try_number": self.try_number,
             "max_tries": self.max_tries,
@@ -92,8 +94,10 @@ class BatchJobTrigger(BaseTrigger):
         begun = asyncio.get_running_loop().time()
         try:
             event = await self._event()
-        except Exception:
+        except Exception as error:
             await self._or_stop(self._stay_deferred(begun))
+            if not _can_be_told(error):
+                raise _told(error) from None
             raise
         yield event
         if self._wait is not None:
@@ -147,3 +151,15 @@ class BatchJobTrigger(BaseTrigger):
             max_tries=self.max_tries,
             may_finish=self.finish_in_triggerer,
         )
+
+
+def _can_be_told(error: Exception) -> bool:
+    """Tell whether Airflow can hand the traceback on to the worker: if not, its triggerer would end."""
+    text = "".join(traceback.format_exception(error))
+    return storable_text(text) == text
+
+
+def _told(error: Exception) -> Exception:
+    """Return an error for the worker in place of one whose text cannot be handed on."""
+    text = storable_text(f"{type(error).__name__}: {error}")
+    return RuntimeError(text).with_traceback(error.__traceback__)

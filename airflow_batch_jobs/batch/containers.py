@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.members import NOTHING, name, structure, structures, text, texts
+from airflow_batch_jobs.batch.storable import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +28,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Between these, in milliseconds since the epoch, are the times of all jobs: AWS Batch is of 2016.
 _EARLIEST = datetime(2016, 1, 1, tzinfo=UTC).timestamp() * 1000
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000
-#: An absent structure, to look members up in.
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def read_attempts(job: Mapping[str, Any], specs: Sequence[ContainerSpec]) -> tup
         specs: What the job runs; they say which containers are essential.
     """
     essential = {spec.name: spec.essential for spec in specs}
-    listed = job.get("attempts") or job.get("eksAttempts") or ()
+    listed = structures(job, "attempts") or structures(job, "eksAttempts")
     return tuple(_attempt(number, attempt, essential) for number, attempt in enumerate(listed, start=1))
 
 
@@ -138,7 +138,7 @@ def read_results(job: Mapping[str, Any], specs: Sequence[ContainerSpec]) -> tupl
 
 def read_specs(job: Mapping[str, Any]) -> tuple[ContainerSpec, ...]:
     """Read what a DescribeJobs entry runs; for a multi-node parent, what its nodes run."""
-    ranges = (job.get("nodeProperties") or NOTHING).get("nodeRangeProperties") or ()
+    ranges = structures(structure(job, "nodeProperties"), "nodeRangeProperties")
     found = {spec.name: spec for part in ranges for spec in map(_spec, _containers(part))}
     found |= {spec.name: spec for spec in map(_spec, _containers(job))}
     return tuple(found.values())
@@ -146,16 +146,16 @@ def read_specs(job: Mapping[str, Any]) -> tuple[ContainerSpec, ...]:
 
 def read_pod(job: Mapping[str, Any]) -> Pod | None:
     """Read where a job on EKS runs; None for a job that is not on EKS."""
-    ranges = (job.get("nodeProperties") or NOTHING).get("nodeRangeProperties") or ()
+    ranges = structures(structure(job, "nodeProperties"), "nodeRangeProperties")
     if not any(entry.get("eksProperties") or entry.get("eksAttempts") for entry in (job, *ranges)):
         return None
-    spec = (job.get("eksProperties") or NOTHING).get("podProperties") or NOTHING
-    last = (job.get("eksAttempts") or (NOTHING,))[-1]
+    spec = _pod(job)
+    last = (structures(job, "eksAttempts") or (NOTHING,))[-1]
     return Pod(
-        cluster=str(last.get("eksClusterArn") or "").rpartition("/")[2],
-        namespace=last.get("podNamespace") or (spec.get("metadata") or NOTHING).get("namespace") or "",
-        name=spec.get("podName") or last.get("podName") or "",
-        node=spec.get("nodeName") or last.get("nodeName") or "",
+        cluster=name(last, "eksClusterArn").rpartition("/")[2],
+        namespace=name(last, "podNamespace") or name(structure(spec, "metadata"), "namespace"),
+        name=name(spec, "podName") or name(last, "podName"),
+        node=name(spec, "nodeName") or name(last, "nodeName"),
     )
 
 
@@ -193,25 +193,29 @@ def _silence(result: ContainerResult) -> tuple[bool, int]:
     return (not result.essential, rank)
 
 
+def _pod(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    return structure(structure(entry, "eksProperties"), "podProperties")
+
+
 def _containers(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the containers of a job, or of a range of nodes, whatever runs them."""
-    if entry.get("container"):
-        yield entry["container"]
-    for task in (entry.get("ecsProperties") or NOTHING).get("taskProperties") or ():
-        yield from task.get("containers") or ()
-    pod = (entry.get("eksProperties") or NOTHING).get("podProperties") or NOTHING
-    yield from pod.get("initContainers") or ()
-    yield from pod.get("containers") or ()
+    if single := structure(entry, "container"):
+        yield single
+    for task in structures(structure(entry, "ecsProperties"), "taskProperties"):
+        yield from structures(task, "containers")
+    pod = _pod(entry)
+    yield from structures(pod, "initContainers")
+    yield from structures(pod, "containers")
 
 
 def _attempt_containers(attempt: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the containers of one attempt, whatever ran them."""
-    if attempt.get("container"):
-        yield attempt["container"]
-    for task in attempt.get("taskProperties") or ():
-        yield from task.get("containers") or ()
-    yield from attempt.get("initContainers") or ()
-    yield from attempt.get("containers") or ()
+    if single := structure(attempt, "container"):
+        yield single
+    for task in structures(attempt, "taskProperties"):
+        yield from structures(task, "containers")
+    yield from structures(attempt, "initContainers")
+    yield from structures(attempt, "containers")
 
 
 def _attempt(number: int, attempt: Mapping[str, Any], essential: Mapping[str, bool]) -> Attempt:
@@ -220,34 +224,34 @@ def _attempt(number: int, attempt: Mapping[str, Any], essential: Mapping[str, bo
         number=number,
         started_at=started_at,
         stopped_at=stopped_at,
-        status_reason=attempt.get("statusReason") or "",
+        status_reason=text(attempt, "statusReason"),
         containers=tuple(_result(container, essential) for container in _attempt_containers(attempt)),
     )
 
 
 def _result(container: Mapping[str, Any], essential: Mapping[str, bool]) -> ContainerResult:
-    name = container.get("name") or ""
+    called = name(container, "name")
     return ContainerResult(
-        name=name,
-        exit_code=container.get("exitCode"),
-        reason=container.get("reason") or "",
-        log_stream_name=container.get("logStreamName") or "",
-        essential=essential.get(name, True),
+        name=called,
+        exit_code=whole_number(container.get("exitCode")),
+        reason=text(container, "reason"),
+        log_stream_name=name(container, "logStreamName"),
+        essential=essential.get(called, True),
     )
 
 
 def _spec(container: Mapping[str, Any]) -> ContainerSpec:
-    log = container.get("logConfiguration") or NOTHING
-    options = log.get("options") or NOTHING
+    log = structure(container, "logConfiguration")
+    options = texts(log, "options")
     addresses = (value for option, value in options.items() if option.endswith(("-address", "-url")))
     return ContainerSpec(
-        name=container.get("name") or "",
-        image=container.get("image") or "",
+        name=name(container, "name"),
+        image=name(container, "image"),
         # ECS takes a container for essential unless told otherwise.
         essential=container.get("essential") is not False,
-        log_driver=log.get("logDriver") or AWSLOGS,
-        log_group=options.get("awslogs-group") or DEFAULT_LOG_GROUP,
-        log_region=options.get("awslogs-region") or "",
+        log_driver=name(log, "logDriver") or AWSLOGS,
+        log_group=name(options, "awslogs-group") or DEFAULT_LOG_GROUP,
+        log_region=name(options, "awslogs-region"),
         # What follows the @: before it may be a password.
         log_address=next(addresses, "").rpartition("@")[2],
         memory=_memory(container),
@@ -256,7 +260,8 @@ def _spec(container: Mapping[str, Any]) -> ContainerSpec:
 
 def _memory(container: Mapping[str, Any]) -> str:
     """Read the memory from where the definition has it: a resource, the older field, or a pod's limit."""
-    wanted = container.get("resourceRequirements") or ()
-    mebibytes = next((need.get("value") for need in wanted if need.get("type") == "MEMORY"), container.get("memory"))
-    limits = (container.get("resources") or NOTHING).get("limits") or NOTHING
-    return f"{mebibytes} MiB" if mebibytes else str(limits.get("memory") or "")
+    wanted = structures(container, "resourceRequirements")
+    needs = (name(need, "value") for need in wanted if need.get("type") == "MEMORY")
+    mebibytes = next(needs, name(container, "memory"))
+    limits = structure(structure(container, "resources"), "limits")
+    return f"{mebibytes} MiB" if mebibytes else name(limits, "memory")

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.containers import (
     AWSLOGS,
-    NOTHING,
     Attempt,
     ContainerResult,
     ContainerSpec,
@@ -28,9 +27,10 @@ from airflow_batch_jobs.batch.containers import (
     read_specs,
     read_time,
 )
-from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.log_stream import LogStream, logs_elsewhere
+from airflow_batch_jobs.batch.members import name, number, structure, structures, text, texts
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.storable import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,11 +39,17 @@ if TYPE_CHECKING:
 __all__ = ["Attempt", "ContainerResult", "ContainerSpec", "JobDetail", "JobKind", "LogStream", "Pod"]
 
 
+#: AWS's limits: what an answer has beyond them is no number of parts to make a list of.
+_MOST_CHILDREN = 10_000
+_MOST_NODES = 1_000
+#: A part's number has fewer digits.
+_MOST_DIGITS = 10
 #: The name of the XCom that `JobDetail.to_xcom` makes; links and the UI read it.
 JOB_XCOM = "batch_job"
-#: What its largest parts may take up, so that it stays far below 48 KiB: in characters, and in bytes of JSON.
-_LONGEST_REASON = 2_000
+#: What its parts may take up in bytes of JSON, so that it stays far below 48 KiB.
 _LOG_STREAMS_BYTES = 12 * 1024
+_REASON_BYTES = 2_100
+_NAMES_BYTES = 4_096
 
 
 class JobKind(Enum):
@@ -145,42 +151,42 @@ class JobDetail:
             region: The region that was asked; empty to take it from the job's ARN.
         """
         kind = _kind(job)
-        array, nodes = job.get("arrayProperties") or NOTHING, job.get("nodeProperties") or NOTHING
+        array, nodes = structure(job, "arrayProperties"), structure(job, "nodeProperties")
         containers = read_specs(job)
         attempts = read_attempts(job, containers)
         results = read_results(job, containers)
         telling = most_telling(_last_ends(results, attempts))
         started_at, stopped_at = read_span(job.get("startedAt"), job.get("stoppedAt"))
         return cls(
-            job_id=job["jobId"],
-            job_arn=_text(job, "jobArn"),
-            job_name=_text(job, "jobName"),
-            job_queue=_text(job, "jobQueue"),
-            job_definition=_text(job, "jobDefinition"),
+            job_id=name(job, "jobId"),
+            job_arn=name(job, "jobArn"),
+            job_name=name(job, "jobName"),
+            job_queue=name(job, "jobQueue"),
+            job_definition=name(job, "jobDefinition"),
             region=region or _region_of(job),
-            status=_status(job.get("status")),
-            status_reason=_text(job, "statusReason"),
+            status=_status(name(job, "status")),
+            status_reason=text(job, "statusReason"),
             created_at=read_time(job.get("createdAt")),
             started_at=started_at,
             stopped_at=stopped_at,
             attempts=attempts,
             exit_code=telling.exit_code,
             reason=telling.reason,
-            is_cancelled=bool(job.get("isCancelled")),
-            is_terminated=bool(job.get("isTerminated")),
-            tags=dict(job.get("tags") or NOTHING),
-            parameters=dict(job.get("parameters") or NOTHING),
-            depends_on=tuple(other["jobId"] for other in job.get("dependsOn") or () if other.get("jobId")),
-            timeout_seconds=(job.get("timeout") or NOTHING).get("attemptDurationSeconds"),
-            max_attempts=(job.get("retryStrategy") or NOTHING).get("attempts"),
+            is_cancelled=job.get("isCancelled") is True,
+            is_terminated=job.get("isTerminated") is True,
+            tags=texts(job, "tags"),
+            parameters=texts(job, "parameters"),
+            depends_on=tuple(filter(None, (name(other, "jobId") for other in structures(job, "dependsOn")))),
+            timeout_seconds=number(structure(job, "timeout"), "attemptDurationSeconds"),
+            max_attempts=number(structure(job, "retryStrategy"), "attempts"),
             kind=kind,
-            array_size=array.get("size") if kind is JobKind.ARRAY_PARENT else None,
-            array_index=_part_number(job, ":", array.get("index")) if kind is JobKind.ARRAY_CHILD else None,
+            array_size=number(array, "size", _MOST_CHILDREN) if kind is JobKind.ARRAY_PARENT else None,
+            array_index=_part_number(job, ":", number(array, "index")) if kind is JobKind.ARRAY_CHILD else None,
             children=_children(array) if kind is JobKind.ARRAY_PARENT else {},
-            nodes=nodes.get("numNodes") if kind is JobKind.MULTI_NODE else None,
-            main_node=nodes.get("mainNode") if kind is JobKind.MULTI_NODE else None,
+            nodes=number(nodes, "numNodes", _MOST_NODES) if kind is JobKind.MULTI_NODE else None,
+            main_node=number(nodes, "mainNode") if kind is JobKind.MULTI_NODE else None,
             node_index=(
-                _part_number(job, "#", (job.get("nodeDetails") or NOTHING).get("nodeIndex"))
+                _part_number(job, "#", number(structure(job, "nodeDetails"), "nodeIndex"))
                 if kind is JobKind.NODE
                 else None
             ),
@@ -261,14 +267,17 @@ class JobDetail:
         """
         streams = self.log_streams() if log_streams is None else tuple(log_streams)
         shown = _newest(streams)
-        return {
+        names = {
             "job_id": self.job_id,
             "job_name": self.job_name,
             "definition": self.job_definition,
             "queue": self.job_queue,
             "region": self.region,
+        }
+        return {
+            **within(names, _NAMES_BYTES),
             "status": self.status.value,
-            "status_reason": excerpt(self.status_reason, _LONGEST_REASON),
+            "status_reason": within(self.status_reason, _REASON_BYTES),
             "exit_code": self.exit_code,
             "attempts": len(self.attempts),
             "created_at": _iso(self.created_at),
@@ -315,19 +324,19 @@ def _newest(streams: Sequence[LogStream]) -> list[dict[str, str]]:
     size = 0
     for stream in reversed(streams):
         size += len(json.dumps(each := stream.to_dict()))
-        if size > _LOG_STREAMS_BYTES and shown:
+        if size > _LOG_STREAMS_BYTES:
             break
         shown.appendleft(each)
     return list(shown)
 
 
 def _kind(job: Mapping[str, Any]) -> JobKind:
-    array, job_id = job.get("arrayProperties") or NOTHING, str(job["jobId"])
-    if "#" in job_id or (job.get("nodeDetails") or NOTHING).get("nodeIndex") is not None:
+    array, job_id = structure(job, "arrayProperties"), name(job, "jobId")
+    if "#" in job_id or number(structure(job, "nodeDetails"), "nodeIndex") is not None:
         return JobKind.NODE
-    if ":" in job_id or array.get("index") is not None:
+    if ":" in job_id or number(array, "index") is not None:
         return JobKind.ARRAY_CHILD
-    if array.get("size"):
+    if number(array, "size"):
         return JobKind.ARRAY_PARENT
     if job.get("nodeProperties"):
         return JobKind.MULTI_NODE
@@ -336,30 +345,27 @@ def _kind(job: Mapping[str, Any]) -> JobKind:
     return JobKind.MULTI_CONTAINER if job.get("ecsProperties") else JobKind.SINGLE
 
 
-def _status(name: str | None) -> JobStatus:
+def _status(called: str) -> JobStatus:
     """Return the state of a name; one that AWS may add some day is not final, since AWS promises only two that are."""
-    return JobStatus(name) if name and name in JobStatus.__members__ else JobStatus.SUBMITTED
+    return JobStatus(called) if called in JobStatus.__members__ else JobStatus.SUBMITTED
 
 
 def _children(array: Mapping[str, Any]) -> dict[JobStatus, int]:
-    summary = array.get("statusSummary") or NOTHING
-    return {status: summary[status.value] for status in JobStatus if summary.get(status.value)}
+    summary = structure(array, "statusSummary")
+    counts = {status: number(summary, status.value, _MOST_CHILDREN) for status in JobStatus}
+    return {status: count for status, count in counts.items() if count}
 
 
 def _part_number(job: Mapping[str, Any], mark: str, given: int | None) -> int | None:
     """Return which part of its parent a job is, according to AWS, or else to its id."""
-    digits = str(job["jobId"]).rpartition(mark)[2]
-    return given if given is not None else int(digits) if digits.isdecimal() else None
+    digits = name(job, "jobId").rpartition(mark)[2]
+    return given if given is not None else int(digits) if digits.isdecimal() and len(digits) < _MOST_DIGITS else None
 
 
 def _region_of(job: Mapping[str, Any]) -> str:
     """Take the region from the first ARN that the entry has: `arn:aws:batch:REGION:…`."""
-    arns = (_text(job, name).split(":") for name in ("jobArn", "jobQueue", "jobDefinition"))
+    arns = (name(job, member).split(":") for member in ("jobArn", "jobQueue", "jobDefinition"))
     return next((parts[3] for parts in arns if parts[0] == "arn" and len(parts) > 3), "")  # noqa: PLR2004 - as above
-
-
-def _text(entry: Mapping[str, Any], name: str) -> str:
-    return str(entry.get(name) or "")
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -5,17 +5,26 @@ They cross as the trigger's kwargs and as its event: stored formats, which outli
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+import json
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Diagnosis
+from airflow_batch_jobs.batch.logs.cursors import UNREAD_BYTES
 from airflow_batch_jobs.batch.numbers import positive
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.storable import storable, within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+#: What the parts of an event may take up in bytes of JSON, besides `UNREAD_BYTES`; in all it stays below 48 KiB.
+_JOB_BYTES = 15_872
+_SUMMARY_BYTES = 800
+_WHY_BYTES = 2_784
+_RENDERED_BYTES = 4_608
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +120,20 @@ class Outcome:
         return bool(self.job.get("status") == JobStatus.FAILED.value)
 
     def to_event(self) -> dict[str, Any]:
-        """Return the payload of the trigger's event."""
-        return asdict(self)
+        """Return the payload of the trigger's event: below 48 KiB, and of nothing that Airflow could not hand on.
+
+        Such an event would end its triggerer, with all that wait in it. What is longer than any real one is cut.
+        """
+        least = {"job_id": self.job_id, "status": self.job.get("status")}
+        return {
+            "job": within(self.job, _JOB_BYTES) or storable(least),
+            "summary": within(self.summary, _SUMMARY_BYTES),
+            "diagnosis": None if self.error else within(self.diagnosis, _WHY_BYTES),
+            "error": within(self.error, _WHY_BYTES),
+            "unread": _that_fit(storable(self.unread)),
+            "timed_out": self.timed_out,
+            "rendered": within(self.rendered, _RENDERED_BYTES),
+        }
 
     @classmethod
     def from_event(cls, payload: Mapping[str, Any]) -> Outcome:
@@ -150,6 +171,16 @@ class Outcome:
         """
         if self.failed:
             raise errors.JobFailedError(self.job, Diagnosis.from_dict(self.diagnosis or {}))
+
+
+def _that_fit(unread: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the entries of which there is space for."""
+    kept, size = [], 0
+    for entry in unread:
+        size += len(json.dumps(entry))
+        if size <= UNREAD_BYTES:
+            kept.append(entry)
+    return kept
 
 
 def _to_json(value: Any) -> Any:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from airflow_batch_jobs.batch.storable import storable_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -40,12 +42,12 @@ _JSON_LEVEL = re.compile(r'"(?:level|levelname|severity)"\s*:\s*"(\w+)"', re.IGN
 
 def note(text: str) -> None:
     """Write a line about the job."""
-    _logger(_OWN).info(text)
+    _logger(_OWN).info(storable_text(text))
 
 
 def problem(text: str) -> None:
     """Write a line that deserves attention."""
-    _logger(_OWN).warning(text)
+    _logger(_OWN).warning(storable_text(text))
 
 
 def status(detail: JobDetail) -> None:

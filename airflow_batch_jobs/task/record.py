@@ -13,6 +13,7 @@ from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import ErrorResponse, GetTaskStateStore
 
 from airflow_batch_jobs.batch.record import Record
+from airflow_batch_jobs.batch.storable import storable
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from airflow_batch_jobs.task import execution_timeout
 from airflow_batch_jobs.task.handover import WaitPlan
@@ -122,7 +123,7 @@ def _get(store: TaskStateStoreAccessor, key: str) -> Any:
 def _set(store: TaskStateStoreAccessor, key: str, value: Any) -> None:
     try:
         with execution_timeout.held():
-            store.set(key, value)
+            store.set(key, storable(value))
     except AirflowRuntimeError as error:
         raise _store_error(error) from error
 

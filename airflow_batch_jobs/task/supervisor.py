@@ -20,6 +20,7 @@ from airflow.sdk.execution_time.comms import DeleteXCom, ErrorResponse, GetTaskS
 from airflow.sdk.execution_time.xcom import XCom
 
 from airflow_batch_jobs.batch.orphans import GONE
+from airflow_batch_jobs.batch.storable import storable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Iterator, Mapping
@@ -72,12 +73,12 @@ class TaskInstance:
         return await answered(XCom.aget_one(key=name, **self._arguments()))
 
     async def set_xcom(self, name: str, value: Any) -> None:
-        """Write an XCom of the task instance.
+        """Write an XCom of the task instance, without what cannot be stored.
 
         Raises:
             UnansweredError: No answer within `ANSWER_SECONDS`; the XCom may have been written nevertheless.
         """
-        await answered(XCom.aset(name, value, **self._arguments()))
+        await answered(XCom.aset(name, storable(value), **self._arguments()))
 
     async def delete_xcom(self, name: str) -> None:
         """Delete an XCom of the task instance.

@@ -37,7 +37,7 @@ PRODUCTION = ROOT / "docs" / "production.md"
 CLASSES = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, BatchJobsError)}
 PROD = Caller("the AWS connection 'prod'", "arn:aws:iam::123456789012:role/prod")
 #: These make their message from their arguments; all others are given it.
-MADE = {name for name in CLASSES if "__init__" in vars(getattr(errors, name))} - {"AwsError"}
+MADE = {name for name in CLASSES if "__init__" in vars(getattr(errors, name))} - {"BatchJobsError", "AwsError"}
 #: Lines whose text is made elsewhere, by where they are written. The text itself is looked for below.
 MADE_ELSEWHERE = {
     "task/in_triggerer:TriggererWait.has_finished: outcome.summary",

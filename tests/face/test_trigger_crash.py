@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.task.in_triggerer import SCHEDULER_SECONDS
+from airflow_batch_jobs.task.in_triggerer import SCHEDULER_SECONDS, TriggererWait
 from airflow_batch_jobs.task.saved_log import CURSOR_XCOM, SavedLog
 from airflow_batch_jobs.task.triggerer import Triggerer
 from airflow_batch_jobs.triggers import BatchJobTrigger
@@ -170,3 +171,24 @@ def test_a_user_can_stop_a_task_whose_trigger_has_just_crashed(
 
     run(main())
     assert aws.job(job_id)["statusReason"] == "Airflow task stopped by a user: now failed"
+
+
+def test_a_crash_whose_text_airflow_could_not_hand_on_fails_its_trigger_alone(
+    aws: LocalAws, api_server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker is told all of it but half a character; the triggerer would end with the text as it is."""
+    del api_server
+    [job_id] = aws.submit("job:1")
+
+    async def crash(*_: Any) -> None:
+        raise ValueError("no such name: \ud83d")
+
+    monkeypatch.setattr(TriggererWait, "run", crash)
+
+    async def main() -> None:
+        await anext(trigger(job_id).run())
+
+    with pytest.raises(RuntimeError, match=r"^ValueError: no such name: \ufffd$") as raised:
+        run(main())
+    "".join(traceback.format_exception(raised.value)).encode()
+    assert "crash" in {frame.name for frame in traceback.extract_tb(raised.value.__traceback__)}

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
+from airflow.jobs.triggerer_job_runner import TriggerEventEntry, messages
+from airflow.sdk.execution_time.comms import SetTaskStateStore, SetXCom, _RequestFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
+from airflow_batch_jobs.batch.identity import TaskKey
+from airflow_batch_jobs.batch.storable import storable
+from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.task.handover import Outcome, WaitPlan
+from airflow_batch_jobs.task.record import TaskStateWaits
+from airflow_batch_jobs.task.supervisor import TaskInstance
+from airflow_batch_jobs.triggers import BatchJobTrigger, JobEvent
+from tests.batch.test_storable import anything, assert_storable, texts
+
+if TYPE_CHECKING:
+    from tests.task.api_server import ApiServer
 
 #: An event as version 0.1.0 fires it.
 EVENT: dict[str, Any] = {
@@ -32,6 +47,8 @@ EVENT: dict[str, Any] = {
     "error": None,
     "rendered": None,
 }
+#: Text that can be stored, as long as real summaries are.
+words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 
 
 def test_a_plan_passes_over_what_it_does_not_know() -> None:
@@ -91,10 +108,63 @@ def test_a_plan_is_read_as_it_was_stored(plan: WaitPlan) -> None:
     assert WaitPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
 
 
-@given(summary=st.text(), status=st.text(), later=st.dictionaries(st.text(min_size=12), st.integers()))
+@given(summary=words, status=words, later=st.dictionaries(st.text(min_size=12), st.integers()))
 def test_whatever_a_newer_version_adds_an_event_is_read(summary: str, status: str, later: dict[str, int]) -> None:
     """A state that this version does not know is neither success nor failure."""
     outcome = Outcome(job={"job_id": "1a2b", "status": status}, summary=summary)
     read = Outcome.from_event(json.loads(json.dumps({**later, **outcome.to_event()})))
     assert read == outcome
     assert (read.succeeded, read.failed) == (status == "SUCCEEDED", status == "FAILED")
+
+
+@given(
+    st.builds(
+        Outcome,
+        job=st.dictionaries(texts, anything, max_size=3).map(lambda more: {**more, "job_id": "1a2b"}),
+        summary=texts | st.just("\U0001f600" * 9_999),
+        diagnosis=st.none() | st.dictionaries(st.sampled_from(["cause", "summary", "remedy"]), texts),
+        unread=st.lists(st.dictionaries(texts, anything, max_size=2), max_size=3),
+        error=st.none()
+        | st.fixed_dictionaries({"type": st.just("AwsError"), "message": texts | st.just("x" * 99_999)}),
+        rendered=st.none() | st.dictionaries(texts, anything, max_size=3),
+    )
+)
+def test_any_event_is_small_and_airflow_can_hand_it_on(outcome: Outcome) -> None:
+    """By its own encoder: what that does not take ends a triggerer, with all that wait in it."""
+    event = outcome.to_event()
+    assert assert_storable(event) < 48 * 1024
+    sent = messages.TriggerStateChanges(events=[TriggerEventEntry(1, JobEvent(payload=event), None)], finished=[1])
+    _RequestFrame(id=1, body=sent.model_dump()).as_bytes()
+    assert Outcome.from_event(event).job_id == "1a2b"
+    assert (event["error"] is None) == (outcome.error is None)
+
+
+@given(job_id=texts, rendered=st.dictionaries(texts, anything, max_size=3))
+def test_a_trigger_can_be_stored_whatever_it_waits_for(job_id: str, rendered: dict[str, Any]) -> None:
+    """Its kwargs cross the same way when a task defers."""
+    _, kwargs = BatchJobTrigger(job_id, rendered=rendered).serialize()
+    assert_storable(kwargs)
+
+
+@given(anything)
+def test_airflow_takes_whatever_is_storable(value: Any) -> None:
+    """As an XCom and in the task state store."""
+    where = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
+    for body in (
+        SetXCom(key="batch_job", value=storable(value), **where),
+        SetTaskStateStore(ti_id=UUID(int=1), key="batch_job", value=storable(value) or {}, expires_at=None),
+    ):
+        _RequestFrame(id=1, body=body.model_dump()).as_bytes()
+
+
+def test_whatever_is_written_into_airflows_stores_can_be_stored(api_server: ApiServer) -> None:
+    """An XCom from a triggerer, one from a worker, a plan."""
+    odd = {"job_id": "1a2b", "status_reason": "\ud83d", "exit_code": 2**70}
+    stored: dict[str, Any] = {}
+    asyncio.run(TaskInstance(TaskKey("d", "r", "t")).set_xcom("ours", odd))
+    ti: Any = SimpleNamespace(xcom_push=stored.__setitem__, try_number=1, max_tries=0)
+    JobTask()._push(ti, odd)
+    store: Any = SimpleNamespace(set=stored.__setitem__)
+    TaskStateWaits(store, 1).write(WaitPlan(job_id="\ud83d"))
+    assert len(stored) == 2
+    assert_storable([api_server.xcoms, stored])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.aws.trouble import Trouble, credential_action, error_code, error_message, trouble
+from airflow_batch_jobs.batch.storable import storable_text
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
@@ -66,4 +67,7 @@ def explain(error: BaseException, action: str, caller: Caller | None = None) -> 
         cure = _ROLE_IS_DENIED
     action = own or action
     cure = cure.format(action=action, caller=caller, connection=caller.connection, role=caller.role or "the role")
-    return kind.error(f"{action or 'Getting credentials'} failed: {said.rstrip('.')}. {cure}", action=action, code=code)
+    # Logs show the error that this one explains as well.
+    error.args = tuple(storable_text(each) if isinstance(each, str) else each for each in error.args)
+    told = storable_text(f"{action or 'Getting credentials'} failed: {said.rstrip('.')}. {cure}")
+    return kind.error(told, action=action, code=storable_text(code))

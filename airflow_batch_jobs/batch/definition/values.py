@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
@@ -21,6 +22,8 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+#: Half of a character that takes two, as file names have them that are not UTF-8.
+_HALF = re.compile(r"[\ud800-\udfff]")
 #: What Airflow's own placeholders for run-time values derive from: XComArg, a mapped argument, a DAG's parameter.
 _AIRFLOW_LATE = frozenset({"XComArg", "ResolveMixin"})
 
@@ -35,11 +38,17 @@ def to_text(value: Any) -> str | None:
         ValueError: The value has no text that a job could read; the message says why.
     """
     data = to_data(value)
-    if data is None or isinstance(data, str):
-        return data
-    if isinstance(data, float):
-        return repr(data)
-    return to_json(data)
+    if data is None:
+        return None
+    text = data if isinstance(data, str) else repr(data) if isinstance(data, float) else to_json(data)
+    if not is_text(text):
+        raise ValueError("holds half of a character (a lone surrogate), which is no text")
+    return text
+
+
+def is_text(text: str) -> bool:
+    """Tell whether a text consists of whole characters, so that it can be sent."""
+    return text.isascii() or _HALF.search(text) is None
 
 
 def to_json(data: Any) -> str:

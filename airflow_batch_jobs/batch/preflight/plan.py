@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_batch_jobs.batch.containers import NOTHING
 from airflow_batch_jobs.batch.definition.reference import parse_reference
+from airflow_batch_jobs.batch.members import NOTHING
 from airflow_batch_jobs.batch.node_ranges import NodeRange, narrowest
 
 if TYPE_CHECKING:

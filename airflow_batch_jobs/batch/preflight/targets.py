@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.containers import NOTHING
 from airflow_batch_jobs.batch.definition.problems import did_you_mean
+from airflow_batch_jobs.batch.members import NOTHING
 from airflow_batch_jobs.batch.node_ranges import NodeRange, narrowest
 from airflow_batch_jobs.batch.preflight.plan import has_range
 from airflow_batch_jobs.errors import RequestError

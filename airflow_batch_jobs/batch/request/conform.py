@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_batch_jobs.batch.definition.problems import did_you_mean
-from airflow_batch_jobs.batch.definition.values import to_text
+from airflow_batch_jobs.batch.definition.values import is_text, to_text
 from airflow_batch_jobs.errors import RequestError
 
 _WORDS = {"true": True, "false": False}
@@ -108,7 +108,7 @@ def _mapping(value: Any, path: str) -> Mapping[Any, Any]:
 
 
 def _key(key: Any, path: str) -> str:
-    if not isinstance(key, str):
+    if not isinstance(key, str) or not is_text(key):
         raise RequestError(path, f"has the key {key!r}, which is not text")
     return key
 
