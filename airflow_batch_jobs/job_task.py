@@ -44,6 +44,8 @@ class JobTask:
     finish_in_triggerer: bool | None = None
     #: Whether this attempt has written a record, which it can read as long as it is not replaced.
     _is_recorded = False
+    #: Whether the job that is waited for was submitted here: then there is one, even if AWS does not show it.
+    _has_submitted = False
     #: Whether SIGTERM has come.
     _killed = False
     #: What SIGTERM is passed on to.
@@ -174,9 +176,11 @@ class JobTask:
 
         try:
             yield
-        except (JobNotFoundError, StaleAttemptError, TaskEvictedError):  # there is no job, or somebody else has it
+        except (StaleAttemptError, TaskEvictedError):  # somebody else has it
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, JobNotFoundError) and not self._has_submitted:
+                raise
             log.problem(self._give_up(context, job_id, stop.TASK_FAILED))
             raise
 

@@ -86,6 +86,7 @@ class BatchJobOperator(JobTask, BaseOperator):
     }
     operator_extra_links = JOB_LINKS
     ui_color = "#ffe0b8"
+    _has_submitted = True
     #: Why the rendered fields make no request; raised only where one would be sent.
     _refusal: Exception | None = None
 

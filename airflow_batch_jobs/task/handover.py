@@ -37,7 +37,7 @@ class WaitPlan:
         copy_logs: Whether its log lines go into the task log.
         terminate_on_kill: Whether a user's stop of the task, and its timeout, terminate the job.
         deadline: When the wait ends, aware UTC; None for no end.
-        submitted_at: When the job was submitted, aware UTC: for a minute after it AWS may not know it yet.
+        submitted_at: When the job was submitted, aware UTC, by the clock of the worker that did it.
         rendered: Handed back in the outcome, unchanged: what the resumed task would otherwise have forgotten.
         resumed: How often the wait has been taken up again after a crash of its trigger.
         begins_at: When the trigger begins to wait after such a crash, aware UTC; None for at once.

@@ -23,7 +23,7 @@ from structlog.testing import capture_logs
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.watch.followed_parts import FollowedParts
 from airflow_batch_jobs.decorators import batch_job_task
-from airflow_batch_jobs.errors import AccessDeniedError, WaitCrashedError
+from airflow_batch_jobs.errors import AccessDeniedError, JobNotFoundError, WaitCrashedError
 from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.sensors import BatchJobSensor
 from airflow_batch_jobs.task.crash import FORGIVEN_SECONDS, PAUSE_SECONDS
@@ -296,3 +296,33 @@ def test_no_job_runs_on_unwatched_because_its_task_failed(
     assert is_terminated(long) is (retries == 0)
     says = "The job keeps running for the next attempt." if retries else "No retry is left, so the job was terminated."
     assert says in [entry["event"] for entry in entries if entry["log_level"] == "warning"]
+
+
+@pytest.mark.parametrize(
+    ("retries", "terminated", "says"),
+    [
+        (0, True, "No retry is left, so the job was terminated."),
+        (1, False, "The job keeps running for the next attempt."),
+    ],
+)
+def test_a_job_that_the_triggerer_does_not_find_does_not_run_on_without_a_word(
+    long: LocalAws, retries: int, *, terminated: bool, says: str
+) -> None:
+    """It was submitted, so it runs where the triggerer does not look: in another account, or another region."""
+    context = Attempts().context(retries=retries)
+    plan = deferred(operator(), context)
+    event = Outcome.of_error(plan.job_id, JobNotFoundError(plan.job_id)).to_event()
+    with capture_logs() as entries, pytest.raises(JobNotFoundError):
+        operator().execute_complete(context, event)
+    assert says in [entry["event"] for entry in entries]
+    assert is_terminated(long) is terminated
+
+
+def test_a_job_that_a_sensor_does_not_find_is_an_error_and_no_more(long: LocalAws) -> None:
+    """There may be none."""
+    task = sensor(long, terminate_on_kill=True)
+    event = Outcome.of_error(task.job_id, JobNotFoundError(task.job_id)).to_event()
+    with capture_logs() as entries, pytest.raises(JobNotFoundError):
+        task.execute_complete(Attempts().context(), event)
+    assert not entries
+    assert not is_terminated(long)

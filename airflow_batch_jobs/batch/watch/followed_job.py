@@ -37,6 +37,9 @@ _MOST_UPDATES = 100
 _MOST_FAILED = 100
 #: How long after an attempt's start AWS may not tell its log stream yet.
 _STREAM_SECONDS = 60.0
+#: AWS shows a job that was submitted longer ago, or has forgotten it. The clocks of the worker that submitted it and of
+#: this machine can both be wrong, but not by days: the minute in which AWS may not show a job yet is not told by them.
+_LONG_AGO_SECONDS = 2 * 86_400.0
 #: How long after the job's end AWS may still report a part as running, or not know it.
 _PART_GRACE_SECONDS = 60.0
 _PART_UNKNOWN_SECONDS = 10.0
@@ -227,14 +230,18 @@ class FollowedJob:
         since = asked_at if self._missing_since is None else self._missing_since
         self._missing_since = since
         patient_until = since + UNKNOWN_GRACE_SECONDS
-        if self._submitted_at is not None and self.detail is None and not first:
-            now = self._moment()  # the clock that told `submitted_at` may be this machine's, and may be off
-            age = min(now.ms, now.machine_ms) / 1000 - self._submitted_at.timestamp()
-            patient_until = min(patient_until, asked_at + UNKNOWN_GRACE_SECONDS - age)
-        if asked_at >= patient_until:
+        is_forgotten = not first and self.detail is None and self._is_of_long_ago()
+        if asked_at >= patient_until or is_forgotten:
             self.fail(JobNotFoundError(self._job_id))
         else:
             self._ask(asked_at + self._interval())
+
+    def _is_of_long_ago(self) -> bool:
+        """Tell whether the job was submitted so long ago that no clock can be wrong about it."""
+        now = self._moment()
+        return self._submitted_at is not None and (
+            min(now.ms, now.machine_ms) / 1000 - self._submitted_at.timestamp() > _LONG_AGO_SECONDS
+        )
 
     def _ask(self, due: float) -> None:
         self._poll.ask(self._job_id, self, due)

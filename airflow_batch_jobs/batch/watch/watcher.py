@@ -93,8 +93,8 @@ class JobWatcher:
             copy_logs: Whether its log lines are wanted.
             cursors: What `JobFollower.cursors()` returned, to continue from there; or a function that finds this out,
                 awaited once the job has a log to read.
-            submitted_at: When the job was submitted: AWS may not know it during the minute after that. If None, the
-                minute begins with the first look.
+            submitted_at: When the job was submitted. AWS may not know a job for a minute, which begins with the first
+                look at it; if it was submitted days ago, a second look is enough.
 
         Raises:
             ValueError: `poll_interval` is not a number above 0.

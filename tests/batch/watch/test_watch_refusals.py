@@ -50,6 +50,28 @@ def test_an_unknown_id_of_long_ago_is_an_error_soon(frozen_aws: LocalAws) -> Non
     assert run(main()) <= 6
 
 
+@pytest.mark.parametrize(
+    ("behind_hours", "ahead_hours"), [(-14, 0), (-0.1, 0), (0.01, 0), (0.1, 0), (14, 0), (-14, 14), (14, 14), (14, -14)]
+)
+def test_clocks_that_are_wrong_cost_no_job_its_minute(
+    frozen_aws: LocalAws, behind_hours: float, ahead_hours: float
+) -> None:
+    """The worker's and this machine's: a job that shows up late is followed, one that never does is not found."""
+    [job_id] = talking(frozen_aws)
+    frozen_aws.fault("DescribeJobs", "lag", seconds=40)
+
+    async def main() -> float:
+        told = VirtualAws(frozen_aws).now() - timedelta(hours=behind_hours)
+        virtual = VirtualAws(frozen_aws, ahead_seconds=3600 * ahead_hours)
+        assert_complete(await follow_to_end(virtual.watcher().follow(job_id, submitted_at=told)))
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(JobNotFoundError):
+            await follow_to_end(virtual.watcher().follow("no-such-job", submitted_at=told))
+        return asyncio.get_running_loop().time() - begun
+
+    assert 60 <= run(main()) <= 66
+
+
 def test_a_job_that_aws_does_not_know_yet_is_followed_when_it_does(frozen_aws: LocalAws) -> None:
     """A DescribeJobs that lags behind the submit by 40 s costs nothing but time, nor does one that leaves jobs out."""
     [job_id] = talking(frozen_aws, running=90, lines={"count": 90, "rate": 1.0})
