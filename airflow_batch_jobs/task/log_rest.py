@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.logs import LogCursor, LogRest
@@ -83,7 +83,7 @@ class RestCopy:
             [
                 (
                     LogStream(entry["label"], entry["group"], entry["region"], entry["stream"]),
-                    LogCursor.from_dict(entry["cursor"]),
+                    _cursor(entry["cursor"]),
                 )
                 for entry in self._outcome.unread
             ],
@@ -123,6 +123,15 @@ class RestCopy:
             state = asyncio.run(self._task.state(STATE_SECONDS))
             if state in stop.STOPPED_STATES:
                 raise stopped(self._outcome.job_id, state, stop.Verdict.LEAVE)
+
+
+def _cursor(stored: Mapping[str, Any]) -> LogCursor:
+    """Read where to go on in a stream; its beginning if that cannot be read."""
+    try:
+        return LogCursor.from_dict(stored)
+    except Exception as error:  # noqa: BLE001 - it may be anything, of another version or damaged
+        log.problem(f"Where the log copy left off cannot be read; lines may appear twice: {error!r}")
+        return LogCursor.from_dict({})
 
 
 class _KilledError(BaseException):

@@ -77,7 +77,15 @@ class SavedLog(WaitListener):
                 "The log is copied from its beginning: what an earlier triggerer wrote is not in the remote log store."
             )
             return {}
-        self._writers = saved.get("writers", [])
+        try:
+            return self._go_on(saved)
+        except Exception as error:  # noqa: BLE001 - it may be anything, of another version or damaged
+            log.problem(f"Where the log copy left off cannot be read; lines may appear twice: {error!r}")
+            return {}
+
+    def _go_on(self, saved: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return where to go on according to what is stored, and say what that means for the lines."""
+        self._writers = [str(each) for each in saved.get("writers", [])]
         if self._triggerer.name in self._writers:
             log.note("The log is copied from its beginning: Airflow has emptied what an earlier trigger wrote here.")
             return {}

@@ -73,6 +73,30 @@ def test_a_place_that_is_not_exact_is_said_to_be_so(api_server: ApiServer, parti
     assert ["lines may appear twice" in entry["event"] for entry in entries] == [True]
 
 
+@pytest.mark.parametrize(
+    "saved",
+    [
+        {},
+        {"streams": None},
+        {"streams": [1]},
+        {"streams": {"r:g:s": None}},
+        {"streams": CURSORS, "writers": 5},
+        {"streams": CURSORS, "saved_at": "yesterday"},
+        {"streams": CURSORS, "saved_at": "2026-11-23T12:00:00"},
+    ],
+)
+def test_a_place_that_cannot_be_read_costs_lines_twice_and_a_line(api_server: ApiServer, saved: dict[str, Any]) -> None:
+    """Another version may have written it, or somebody else."""
+    api_server.xcoms[CURSOR_XCOM] = {"job_id": "j", **saved}
+
+    async def main() -> Mapping[str, Any]:
+        return await saved_log().load_cursors()
+
+    with capture_logs() as entries:
+        assert run(main()) == {}
+    assert sum("cannot be read; lines may appear twice" in entry["event"] for entry in entries) == 1
+
+
 def test_a_log_begins_anew_where_logs_are_remote(api_server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow does not upload what a triggerer that is gone has written, and at the end shows only the remote log."""
     monkeypatch.setenv("AIRFLOW__LOGGING__REMOTE_LOGGING", "True")

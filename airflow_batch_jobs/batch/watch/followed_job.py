@@ -84,11 +84,11 @@ class FollowedJob:
         self._submitted_at = submitted_at
         self._find_cursors = cursors if callable(cursors) else None
         known = None if callable(cursors) else cursors
-        self.logs = FollowedLogs(logs, known, has_news=self.alarm.ring, has_problem=self._has_problem, fail=self.fail)
         self._poll = poll
         self._moment = moment
         self._updates: deque[Update] = deque(maxlen=_MOST_UPDATES)
         self._told: dict[str, None] = {}
+        self.logs = FollowedLogs(logs, known, has_news=self.alarm.ring, has_problem=self._has_problem, fail=self.fail)
         self._parts = FollowedParts()
         self._asked_at = float("-inf")
         self._missing_since: float | None = None

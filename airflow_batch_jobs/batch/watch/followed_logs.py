@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs import start_of
@@ -12,7 +13,7 @@ from airflow_batch_jobs.batch.logs.log_follower import QUEUE_SECONDS
 from airflow_batch_jobs.batch.watch.updates import LogLines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 _MOST_LINES = 50
 #: How long after a job's end was seen its last lines are looked for, at most.
 LAST_LINES_SECONDS = 240.0
+
+
+Place = TypeVar("Place", LogCursor, Others)
+#: Any timestamp (ms) of a log is below this.
+_LATEST_MS = 2**42
 
 
 class Rest(NamedTuple):
@@ -230,10 +236,26 @@ class FollowedLogs:
         self._live.clear()
         self._granted.clear()
 
-    def _take_cursors(self, cursors: Mapping[str, Mapping[str, Any]]) -> None:
-        self._restored = {key: LogCursor.from_dict(each) for key, each in cursors.items() if key != OTHERS_KEY}
-        self._others = Others.from_dict(cursors[OTHERS_KEY]) if OTHERS_KEY in cursors else None
+    def _take_cursors(self, cursors: Any) -> None:
+        """Take what was stored, which ought to be cursors by their keys.
+
+        One that cannot be read costs lines that come twice, and not the wait.
+        """
         self._unopened = None
+        stored = cursors if isinstance(cursors, Mapping) else {"": cursors}
+        unreadable = 0
+        for key, each in stored.items():
+            try:
+                if key == OTHERS_KEY:
+                    self._others = _checked(Others.from_dict(each))
+                else:
+                    self._restored[key] = _checked(LogCursor.from_dict(each))
+            except Exception:  # noqa: BLE001 - it may be anything, of another version or damaged
+                unreadable += 1
+        if unreadable:
+            self.cannot_read(
+                f"{unreadable} of {len(stored)} saved places of the log cannot be read; lines may appear twice."
+            )
 
     def _follow(self, stream: LogStream, now: Moment) -> FollowedStream | None:
         """Return the followed stream; None if nothing more is to come from it."""
@@ -248,6 +270,17 @@ class FollowedLogs:
         if followed is not None:
             followed.stream = stream  # its label may have changed
         return followed
+
+
+def _checked(place: Place) -> Place:
+    """Return where to go on in a stream, if that is a time; beyond all times nothing would be read.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not 0 <= place.floor < _LATEST_MS:
+        raise ValueError(place.floor)
+    return place
 
 
 def _stopped(detail: JobDetail, now: Moment) -> dict[str, int]:

@@ -7,11 +7,13 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from airflow_batch_jobs.batch.logs import LogCursor, read_on
 from airflow_batch_jobs.batch.logs.cursors import CURSORS_BYTES
-from airflow_batch_jobs.batch.watch import Ended, LogLines, StatusChange
+from airflow_batch_jobs.batch.watch import Ended, LogLines, Problem, StatusChange
 from tests.batch.virtual import VirtualAws, consume, follow_to_end, lines_by_label, lines_of, run, run_beside
-from tests.batch.watch.scripted import numbered, submitted
+from tests.batch.watch.scripted import assert_complete, numbered, submitted, talking
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.updates import Update
@@ -290,3 +292,54 @@ def test_a_restart_of_a_job_with_many_streams_loses_nothing(frozen_aws: LocalAws
     for label in second:
         assert set(first[label]) | set(second[label]) == set(numbered(25))
     assert sum(map(len, second.values())) < 300 * 25
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"k": {"numbered": [1]}},
+        {"k": None},
+        {"k": {"floor": "x"}},
+        {"k": {"floor": 10**400}},
+        {"*": 5},
+        {"*": {"floor": float("inf")}},
+        [1],
+        5,
+    ],
+)
+@pytest.mark.parametrize("is_found_later", [False, True])
+def test_a_stored_place_that_cannot_be_read_costs_the_place_and_not_the_wait(
+    frozen_aws: LocalAws, stored: Any, *, is_found_later: bool
+) -> None:
+    """All lines are copied, and one update says so."""
+    [job_id] = talking(frozen_aws)
+
+    async def found() -> Any:
+        return stored
+
+    async def main() -> list[Update]:
+        watcher = VirtualAws(frozen_aws).watcher()
+        return await follow_to_end(watcher.follow(job_id, cursors=found if is_found_later else stored))
+
+    updates = run(main())
+    assert_complete(updates)
+    [problem] = [update.message for update in updates if isinstance(update, Problem)]
+    assert problem == "1 of 1 saved places of the log cannot be read; lines may appear twice."
+
+
+def test_a_place_that_can_be_read_counts_beside_one_that_cannot(frozen_aws: LocalAws) -> None:
+    """And one beyond all times counts as none: nothing would be read any more."""
+    [job_id] = talking(frozen_aws)
+
+    async def main() -> list[int]:
+        watcher = VirtualAws(frozen_aws).watcher()
+        [ended] = [each for each in await follow_to_end(watcher.follow(job_id)) if isinstance(each, Ended)]
+        [stream] = ended.detail.log_streams()
+        now = 1000 * int(frozen_aws.now())
+        lines: list[int] = []
+        for floor in (now, 10**20):
+            cursors: Any = {stream.key: {"floor": floor}, "other": 5}
+            lines.append(len(lines_of(await follow_to_end(watcher.follow(job_id, cursors=cursors)))))
+        return lines
+
+    assert run(main()) == [0, 30]
