@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.numbers import positive
+from airflow_batch_jobs.batch.numbers import reasonable
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch import WatchOptions
@@ -58,11 +58,13 @@ class Settings:
         """Check each number by its option's name.
 
         Raises:
-            ValueError: A number is not above 0; what is late, settled or counted may be 0.
+            ValueError: A number is not above 0, or beyond all reason; what is late, settled or counted may be 0.
         """
         for each in _FIELDS:
-            if each.type in {"float", "int"}:
-                positive(getattr(self, each.name), f"[{SECTION}] {each.name}", or_zero=each.name in _OR_ZERO)
+            if (kind := _NUMBERS.get(each.type)) is not None:
+                given = getattr(self, each.name)
+                number = reasonable(given, f"[{SECTION}] {each.name}", or_zero=each.name in _OR_ZERO)
+                object.__setattr__(self, each.name, kind(number))
 
     @classmethod
     def read(cls) -> Settings:
@@ -75,9 +77,7 @@ class Settings:
         from airflow.sdk.configuration import conf
 
         readers = {"float": conf.getfloat, "int": conf.getfloat, "bool": conf.getboolean, "str": conf.get}
-        kinds = {"float": float, "int": int, "bool": bool, "str": str}
-        found = {each.name: readers[each.type](SECTION, each.name, fallback=each.default) for each in _FIELDS}
-        return cls(**{each.name: kinds[each.type](found[each.name]) for each in _FIELDS})
+        return cls(**{each.name: readers[each.type](SECTION, each.name, fallback=each.default) for each in _FIELDS})
 
     def watch_options(self) -> WatchOptions:
         """Return the ones that the watcher needs."""
@@ -86,6 +86,8 @@ class Settings:
         return WatchOptions(**{each.name: getattr(self, each.name) for each in fields(WatchOptions)})
 
 
+#: The types of numbers.
+_NUMBERS = {"float": float, "int": int}
 #: The numbers that may be 0.
 _OR_ZERO = frozenset({"log_settle_seconds", "log_lookback_seconds", "log_max_lines"})
 _FIELDS: Any = fields(Settings)  # whose types are strings here

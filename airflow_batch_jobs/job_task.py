@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.arguments import check_mapping, check_region, check_switch, check_text, check_verify
+from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.task import execution_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import timedelta
 
     from airflow.sdk import Context
 
-    from airflow_batch_jobs.task.connection import AwsConnection
+    from airflow_batch_jobs.task.connection import AwsConnection, HasAwsParameters
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
     from airflow_batch_jobs.task.log_rest import RestCopy
     from airflow_batch_jobs.task.on_worker import WorkerWait
@@ -23,7 +26,23 @@ if TYPE_CHECKING:
 #: The arguments that are True or False; None in place of the last leaves it to the configuration.
 _SWITCHES = ("wait", "deferrable", "copy_logs", "terminate_on_kill", "finish_in_triggerer")
 #: Those that hold AWS's or botocore's own fields by their names.
-_MAPPINGS = ("parameters", "container_overrides", "submit_options", "botocore_config")
+_MAPPINGS = ("parameters", "container_overrides", "submit_options")
+
+
+def check_aws_arguments(task: HasAwsParameters) -> None:
+    """Find at parse time what is no AWS setting.
+
+    Raises:
+        ValueError: Something is not; the error names it.
+    """
+    check_text(task.aws_conn_id, "aws_conn_id", or_empty=True)
+    check_region(task.region_name)
+    check_verify(task.verify)
+    check_mapping(task.botocore_config, "botocore_config")
+    if isinstance(task.botocore_config, Mapping):
+        from airflow_batch_jobs.batch.aws.botocore_config import check_config
+
+        check_config(task.botocore_config)
 
 
 class JobTask:
@@ -63,21 +82,18 @@ class JobTask:
         return self.execution_timeout
 
     def _check_arguments(self) -> None:
-        """Find at parse time what is not of its kind: a text such as "false" would count as True.
+        """Find at parse time what is not of its kind.
 
         Raises:
             ValueError: Something is not; the error names it.
         """
         for name in _SWITCHES:
-            value = getattr(self, name, False)
-            if not (isinstance(value, bool) or (value is None and name == _SWITCHES[-1])):
-                raise ValueError(f"{name} must be True or False, not {value!r}")
+            check_switch(getattr(self, name, False), name, or_none=name == _SWITCHES[-1])
         for name in _MAPPINGS:
-            value = getattr(self, name, None)
-            # A template becomes a mapping in a DAG that renders native objects, and an upstream result may be one.
-            is_text = isinstance(value, str) and "{{" not in value
-            if is_text or isinstance(value, (int, float, list, tuple, set)):
-                raise ValueError(f"{name} must be a mapping, not {value!r}")
+            check_mapping(getattr(self, name, None), name)
+        check_aws_arguments(self)
+        if self.execution_timeout is not None:
+            reasonable(self.execution_timeout, "execution_timeout", or_zero=True)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Take over from the trigger: copy the lines that its line budget left over, then end as the job did.

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from airflow_batch_jobs.batch.arguments import check_text
 from airflow_batch_jobs.batch.definition import JobDefinition, is_late, parse_reference
 from airflow_batch_jobs.batch.fault_points import reach
-from airflow_batch_jobs.batch.numbers import positive
+from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.batch.override_length import check_overrides
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
 from airflow_batch_jobs.job_task import JobTask
@@ -66,7 +67,7 @@ class BatchJobOperator(JobTask, BaseOperator):
     Raises:
         DefinitionError: At parse time: the definition is not pinned, or a literal parameter does not fit it.
         RequestError: At parse time: literal overrides have more characters than ECS takes.
-        ValueError: At parse time: `poll_interval` is not a number above 0, or an argument is not of its kind.
+        ValueError: At parse time: an argument is not of its kind; the error names it.
     """
 
     template_fields: Sequence[str] = (
@@ -122,7 +123,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.job_name = job_name
         self.wait = wait
         self.deferrable = deferrable
-        self.poll_interval = None if poll_interval is None else positive(poll_interval, "poll_interval")
+        self.poll_interval = None if poll_interval is None else reasonable(poll_interval, "poll_interval")
         self.finish_in_triggerer = finish_in_triggerer
         self.copy_logs = copy_logs
         self.terminate_on_kill = terminate_on_kill
@@ -130,6 +131,8 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        check_text(job_queue, "job_queue")
+        check_text(job_name, "job_name", or_empty=True)
         self._check_arguments()
         self._check_overrides()
 
@@ -149,7 +152,7 @@ class BatchJobOperator(JobTask, BaseOperator):
             context,
             request,
             self._connection.clients(),
-            job_name=self.job_name,
+            job_name=None if self.job_name is None else str(self.job_name),
             is_detached=not (self.wait and self.terminate_on_kill),
             refusal=self._refusal,
         )

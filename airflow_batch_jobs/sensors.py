@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
 
-from airflow_batch_jobs.batch.numbers import positive
+from airflow_batch_jobs.batch.arguments import check_text
+from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_batch_jobs.task.handover import Outcome
+
+
+#: Airflow's own spans of a sensor, in seconds.
+_SPANS = ("timeout", "poke_interval", "max_wait")
 
 
 class BatchJobSensor(JobTask, BaseSensorOperator):
@@ -40,8 +45,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         botocore_config: Keyword arguments of botocore's Config.
 
     Raises:
-        ValueError: At parse time: `mode="reschedule"`, which `deferrable` replaces; `poll_interval` is not a number
-            above 0; or an argument is not of its kind.
+        ValueError: At parse time: `mode="reschedule"`, which `deferrable` replaces; or an argument is not of its kind.
     """
 
     template_fields: Sequence[str] = ("job_id", "aws_conn_id", "region_name", "verify", "botocore_config")
@@ -63,6 +67,9 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         botocore_config: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        for name in _SPANS:
+            if kwargs.get(name) is not None:
+                reasonable(kwargs[name], name, or_zero=True)
         super().__init__(**kwargs)
         if self.mode == "reschedule":
             raise ValueError(
@@ -70,7 +77,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
             )
         self.job_id: Any = job_id  # text only after rendering
         self.deferrable = deferrable
-        self.poll_interval = None if poll_interval is None else positive(poll_interval, "poll_interval")
+        self.poll_interval = None if poll_interval is None else reasonable(poll_interval, "poll_interval")
         self.finish_in_triggerer = finish_in_triggerer
         self.copy_logs = copy_logs
         self.terminate_on_kill = terminate_on_kill
@@ -78,6 +85,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        check_text(job_id, "job_id")
         self._check_arguments()
 
     def execute(self, context: Context) -> str:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 
-from airflow_batch_jobs.batch.numbers import positive
+from airflow_batch_jobs.batch.arguments import check_queues, check_switch
+from airflow_batch_jobs.batch.numbers import reasonable
+from airflow_batch_jobs.job_task import check_aws_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +35,9 @@ class BatchOrphanSweepOperator(BaseOperator):
         region_name: The region; None for the connection's.
         verify: Whether to verify TLS certificates, or the path of a CA bundle; None for the connection's setting.
         botocore_config: Keyword arguments of botocore's Config.
+
+    Raises:
+        ValueError: At parse time: an argument is not of its kind; the error names it.
     """
 
     template_fields: Sequence[str] = ("job_queues", "aws_conn_id", "region_name", "verify", "botocore_config")
@@ -53,12 +58,15 @@ class BatchOrphanSweepOperator(BaseOperator):
         super().__init__(**kwargs)
         # It has its declared type only after rendering.
         self.job_queues: Any = job_queues
-        self.grace_seconds = positive(grace_seconds, "grace_seconds", or_zero=True)
+        self.grace_seconds = reasonable(grace_seconds, "grace_seconds", or_zero=True)
         self.terminates = not dry_run  # an operator's `dry_run` is a method
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        check_queues(job_queues)
+        check_switch(dry_run, "dry_run")
+        check_aws_arguments(self)
 
     def execute(self, context: Context) -> list[str]:
         """Sweep, and return the ids of the jobs that were terminated, or would have been.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Diagnosis
 from airflow_batch_jobs.batch.logs.cursors import UNREAD_BYTES
-from airflow_batch_jobs.batch.numbers import positive
+from airflow_batch_jobs.batch.numbers import positive, shown
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.storable import storable, within
 
@@ -54,11 +54,13 @@ class WaitPlan:
     begins_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Read the interval, which a stored plan may have in any form.
+        """Check the id, which may be an upstream task's result, and read the interval, which may have any form.
 
         Raises:
-            ValueError: It is not a number above 0.
+            ValueError: The id is not text, or the interval is not a number above 0.
         """
+        if not isinstance(self.job_id, str):
+            raise ValueError(f"job_id must be text, not {shown(self.job_id)}")  # noqa: TRY004 - as of the interval
         object.__setattr__(self, "poll_interval", positive(self.poll_interval, "poll_interval"))
 
     def to_dict(self) -> dict[str, Any]:

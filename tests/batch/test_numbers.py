@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_batch_jobs.batch.numbers import positive
+from airflow_batch_jobs.batch.numbers import LEAST, MOST, positive, reasonable
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,18 @@ def test_what_is_returned_is_always_finite_and_above_zero(value: Any) -> None:
     except ValueError:
         return
     assert 0 < number < math.inf
+
+
+@pytest.mark.parametrize("value", [1e10, "1e308", 10**300, 1e-300, timedelta.max])
+def test_a_number_beyond_all_reason_is_refused_by_name(value: Any) -> None:
+    """Those between are accepted, and 0 where it will do."""
+    with pytest.raises(ValueError, match=r"^poll_interval must be between 0.000001 and 1,000,000,000, not "):
+        reasonable(value, "poll_interval")
+    assert [reasonable(each, "n") for each in (LEAST, "5", MOST)] == [LEAST, 5, MOST]
+    assert reasonable(0, "n", or_zero=True) == 0
+
+
+def test_a_number_of_thousands_of_digits_is_refused_by_name() -> None:
+    """Python does not write it."""
+    with pytest.raises(ValueError, match=r"^n must be a number above 0, not a value of type int$"):
+        positive(10**5_000, "n")

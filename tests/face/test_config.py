@@ -76,6 +76,17 @@ def test_a_number_that_makes_no_sense_is_an_error_that_names_the_option(
         Settings.read()
 
 
+@pytest.mark.parametrize("value", ["1e10", "1e308", "-1", "nan", "inf", "1e-300"])
+@pytest.mark.parametrize("name", [each.name for each in fields(Settings) if each.type in {"float", "int"}])
+def test_no_number_is_accepted_that_a_sum_could_overflow_with(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Of a span, a rate, a count: the error names the option and what it can be."""
+    monkeypatch.setenv(f"AIRFLOW__BATCH_JOBS__{name.upper()}", value)
+    with pytest.raises(ValueError, match=rf"^\[batch_jobs\] {name} must be "):
+        Settings.read()
+
+
 def test_a_watcher_gets_its_options_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them."""
     for number, each in enumerate(fields(WatchOptions), start=1):

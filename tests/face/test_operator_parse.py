@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from datetime import timedelta
 from inspect import signature
 from typing import Any
@@ -26,6 +28,13 @@ class Align(JobDefinition, name="align", revision=7):
 
 class Unpinned(JobDefinition, name="unpinned"):
     """A definition without a revision."""
+
+
+#: Says whether botocore is loaded once usual options have been checked.
+_USUAL_ALONE = (
+    "import sys; from airflow_batch_jobs.batch.aws.botocore_config import check_config; "
+    "check_config({usual!r}); print('botocore' in sys.modules)"
+)
 
 
 def operator(**arguments: Any) -> BatchJobOperator:
@@ -119,21 +128,96 @@ def test_an_interval_is_read_in_whatever_way_it_is_given(value: Any, seconds: fl
         ("submit_options", 3),
         ("botocore_config", "retries"),
         ("parameters", [("a", "b")]),
+        ("parameters", {1: 2}),
+        ("submit_options", {5: 5}),
+        *((name, value) for name in ("job_queue", "job_name") for value in (5, ["a"], {"a": 1}, b"a", "\ud800")),
+        *(("job_queue", value) for value in (None, "", " ")),
+        *(("aws_conn_id", value) for value in (5, ["a"], False)),
+        *(("region_name", value) for value in (5, ["x"], "nowhere!", "-eu", "1", "eu-central-1\n")),
+        *(("verify", value) for value in (5, [1], 0)),
+        *(("execution_timeout", value) for value in (timedelta.max, timedelta(days=3_000_000), timedelta(-1))),
+        *(("poll_interval", value) for value in (1e308, 1e-308, timedelta.max)),
+        *(("botocore_config", value) for value in (5, ["retries"], {1: 2})),
     ],
 )
 def test_an_argument_that_is_not_of_its_kind_is_refused(name: str, value: Any) -> None:
     """By its name, for the operator and, where it has it, the sensor: "false" would count as True."""
-    with pytest.raises(ValueError, match=f"^{name} must be "):
+    with pytest.raises(ValueError, match=f"^{name} must "):
         operator(definition="a:1", **{name: value})
     if name in signature(BatchJobSensor).parameters:
-        with pytest.raises(ValueError, match=f"^{name} must be "):
+        with pytest.raises(ValueError, match=f"^{name} must "):
             BatchJobSensor(task_id="t", job_id="j", **{name: value})
+    if name in signature(BatchOrphanSweepOperator).parameters:
+        with pytest.raises(ValueError, match=f"^{name} must "):
+            BatchOrphanSweepOperator(task_id="t", job_queues=["q"], **{name: value})
 
 
-def test_a_sweep_without_sense_is_refused() -> None:
-    """A job is never younger than nothing."""
-    with pytest.raises(ValueError, match="grace_seconds must be a number from 0"):
-        BatchOrphanSweepOperator(task_id="t", job_queues=["q"], grace_seconds=-1)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("job_queues", value) for value in (None, 5, {"q": 1}, [5], [""], "")),
+        *(("grace_seconds", value) for value in (-1, "soon", math.inf, 1e308)),
+        *(("dry_run", value) for value in ("false", None, 0)),
+    ],
+)
+def test_a_sweep_without_sense_is_refused(name: str, value: Any) -> None:
+    """By the argument's name: "false" would count as True, and a job is never younger than nothing."""
+    with pytest.raises(ValueError, match=f"^{name} must "):
+        BatchOrphanSweepOperator(**{"task_id": "t", "job_queues": ["q"], name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("timeout", "poke_interval") for value in (math.inf, math.nan, 1e12, 1e308, -1)),
+        ("timeout", timedelta.max),
+        *(("job_id", value) for value in (None, 5, "", ["a"])),
+    ],
+)
+def test_a_sensor_without_sense_is_refused(name: str, value: Any) -> None:
+    """By the argument's name; a span of ten thousand years would overflow when the sensor runs."""
+    with pytest.raises(ValueError, match=f"^{name} must "):
+        BatchJobSensor(**{"task_id": "t", "job_id": "j", name: value})
+
+
+@pytest.mark.parametrize(
+    ("config", "option"),
+    [
+        ({"nope": 1}, "nope"),
+        ({"nope": "{{ 1 }}"}, "nope"),
+        ({"read_timeout": 5, "retries": "x"}, "retries"),
+        ({"retries": {"max_attempts": -1}}, "retries"),
+        ({"retries": {"mode": "eager"}}, "retries"),
+        ({"s3": {"addressing_style": "odd"}}, "s3"),
+    ],
+)
+def test_an_option_that_botocore_does_not_take_is_refused(config: dict[str, Any], option: str) -> None:
+    """By its name, when the DAG is parsed and not when its job has been submitted."""
+    with pytest.raises(ValueError, match=f"^botocore_config: botocore does not take '{option}'"):
+        operator(definition="a:1", botocore_config=config)
+
+
+def test_arguments_of_run_time_and_usual_ones_pass() -> None:
+    """Templates and upstream results in every place that is rendered; usual options, without loading botocore."""
+    with DAG("late", schedule=None):
+
+        @task
+        def upstream() -> str:
+            return "x"
+
+        late: Any = upstream()
+        names = ("job_queue", "job_name", "aws_conn_id", "region_name", "verify", "botocore_config")
+        for number, value in enumerate((late, "{{ params.x }}")):
+            operator(task_id=f"t{number}", definition="a:1", **dict.fromkeys(names, value))
+            BatchJobSensor(task_id=f"s{number}", job_id=value, timeout=60)
+            BatchOrphanSweepOperator(task_id=f"o{number}", job_queues=value, region_name=value)
+    usual = {"read_timeout": 5, "connect_timeout": "{{ 5 }}", "retries": {"max_attempts": 3, "mode": "standard"}}
+    operator(definition="a:1", botocore_config=usual, verify="/etc/ca.pem", region_name="us-gov-west-1", aws_conn_id="")
+    operator(definition="a:1", botocore_config={"signature_version": "v4", "s3": "{{ params.s3 }}"}, aws_conn_id=None)
+    run = subprocess.run(
+        [sys.executable, "-c", _USUAL_ALONE.format(usual=usual)], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("definition", [7, None, {"name": "align"}])

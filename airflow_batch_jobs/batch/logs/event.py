@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 LONGEST_TEXT = 65_536
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC) - _EPOCH
 _MICROSECONDS = 1_000  # in a millisecond
 _FIRST_LATE = 500
 #: What no printed line may contain: C0 except tab and newline, DEL, C1, and lone surrogates, which no encoder accepts.
@@ -47,8 +48,8 @@ class LogEvent:
 
     @property
     def time(self) -> datetime:
-        """When it was written, moved by its number of microseconds."""
-        return _EPOCH + timedelta(milliseconds=self.timestamp, microseconds=self.microsecond)
+        """When it was written, moved by its number of microseconds, at most to the last moment that there is."""
+        return _EPOCH + min(timedelta(milliseconds=self.timestamp, microseconds=self.microsecond), _LATEST)
 
     @property
     def order(self) -> tuple[int, int]:

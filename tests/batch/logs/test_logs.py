@@ -160,6 +160,14 @@ def test_late_lines_are_kept_apart_from_those_of_their_millisecond(before: int) 
     assert len({event.time for event in events}) == len(events)
 
 
+def test_lines_of_the_last_millisecond_of_all_have_a_time() -> None:
+    """A thousand and one of them run into a year that there is not."""
+    numbering, event = Numbering(), LogEvent(253_402_300_799_999, "x")
+    times = [numbering.number(event).time for _ in range(1_001)]
+    assert times == sorted(times)
+    assert times[-1] == datetime.max.replace(tzinfo=UTC)
+
+
 def test_a_stored_cursor_stays_readable() -> None:
     """As version 0.1.0 stores it in an XCom."""
     stored = {"floor": 1_000, "newest": 2_000, "keys": [10, 255], "numbered": [2_000, 3]}
