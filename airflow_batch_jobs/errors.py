@@ -11,6 +11,7 @@
     ├── AwsError                          AWS, or the way to it, refused
     │   ├── AccessDeniedError             the role lacks a permission
     │   ├── CredentialsError              no credentials, or none that are valid
+    │   ├── ClockError                    this machine's clock is too far from AWS's
     │   ├── ConfigurationError            a connection, profile, region or file that cannot work
     │   ├── ConnectionUnansweredError     Airflow does not tell the AWS connection
     │   ├── EndpointError                 nothing answers, or it answers nonsense
@@ -126,6 +127,10 @@ class AccessDeniedError(AwsError):
 
 class CredentialsError(AwsError):
     """There are no credentials, or AWS no longer accepts them."""
+
+
+class ClockError(AwsError):
+    """AWS does not take a request because this machine's clock, with which it was signed, is too far from AWS's."""
 
 
 class ConfigurationError(AwsError):

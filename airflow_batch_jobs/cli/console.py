@@ -22,6 +22,7 @@ from airflow_batch_jobs.errors import (
     AccessDeniedError,
     AirflowUnansweredError,
     BatchJobsError,
+    ClockError,
     ConfigurationError,
     CredentialsError,
     DefinitionError,
@@ -50,6 +51,7 @@ _USAGE_ERRORS = (ConfigurationError, DefinitionError, RequestError, NoDeployment
 _NO_ANSWER_ERRORS = (
     AccessDeniedError,
     AirflowUnansweredError,
+    ClockError,
     CredentialsError,
     EndpointError,
     ExhaustedError,

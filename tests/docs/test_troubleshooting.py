@@ -180,6 +180,7 @@ def produced() -> tuple[BatchJobsError, ...]:
         explain(refused("AccessDeniedException", 403), "batch:SubmitJob"),
         explain(refused("ExpiredTokenException", 403), "batch:SubmitJob"),
         explain(refused("InvalidClientTokenId", 403), "batch:SubmitJob"),
+        explain(refused("RequestTimeTooSkewed", 403), "batch:SubmitJob"),
         explain(refused("TooManyRequestsException", 429), "batch:SubmitJob"),
         explain(refused("ClientException"), "batch:SubmitJob"),
         explain(EndpointConnectionError(endpoint_url="https://batch"), "batch:SubmitJob"),

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow_batch_jobs.batch.aws.clients import KeptClients, Patience
 from airflow_batch_jobs.batch.aws.explanation import explain
-from airflow_batch_jobs.batch.aws.trouble import Trouble, error_code, is_bug, trouble
+from airflow_batch_jobs.batch.aws.trouble import (
+    Trouble,
+    credential_action,
+    http_status,
+    is_bug,
+    is_of_aws,
+    trouble,
+)
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
@@ -233,9 +240,8 @@ def _answer(
     try:
         return read(_not_a_web_page(method(**request)))
     except ClientError as error:
-        code = error_code(error)
-        if trouble(error) is Trouble.REFUSED and code.isdecimal():
-            raise HTTPClientError(error=f"HTTP status {code}, and not from AWS") from error
+        if trouble(error) is Trouble.TRANSIENT and not (is_of_aws(error) or credential_action(error)):
+            raise HTTPClientError(error=f"HTTP status {http_status(error)}, and not from AWS") from error
         raise
     except KeyError as error:
         raise HTTPClientError(error=f"the answer has no {error.args[0]}") from error

@@ -17,6 +17,7 @@ _CURES: Mapping[Trouble, str] = {
     Trouble.THROTTLED: "The account's request rate is used up; try again later.",
     Trouble.TRANSIENT: "Check the network and the endpoint of {caller}.",
     Trouble.EXHAUSTED: "This machine is out of threads, file descriptors or memory; give it more.",
+    Trouble.SKEWED: "Set this machine's clock: it differs from AWS's by more than AWS allows.",
     Trouble.EXPIRED: "The credentials of {caller} have expired; renew them.",
     Trouble.REJECTED: "Give {caller} valid credentials and a region.",
     Trouble.DENIED: "Allow the role of {caller} {action}.",

@@ -7,12 +7,13 @@ import json
 import re
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
     AwsError,
     CallAbortedError,
+    ClockError,
     ConfigurationError,
     ConnectionUnansweredError,
     CredentialsError,
@@ -41,6 +42,8 @@ class Trouble(Enum):
     TRANSIENT = "transient"
     #: This machine is out of threads, file descriptors or memory: ask again later.
     EXHAUSTED = "exhausted"
+    #: The clocks of AWS and this machine differ too much for a signature: ask again later.
+    SKEWED = "skewed"
     #: The credentials have expired: build a new client.
     EXPIRED = "expired"
     #: AWS does not accept the credentials: they may have been replaced since the client was made, or never have held.
@@ -88,6 +91,7 @@ _MEANINGS: Mapping[Trouble, _Meaning] = {
     Trouble.THROTTLED: _Meaning(ThrottledError, retry=True),
     Trouble.TRANSIENT: _Meaning(EndpointError, retry=True),
     Trouble.EXHAUSTED: _Meaning(ExhaustedError, retry=True),
+    Trouble.SKEWED: _Meaning(ClockError, retry=True),
     Trouble.EXPIRED: _Meaning(CredentialsError, retry=True, renew=True),
     Trouble.REJECTED: _Meaning(CredentialsError, renew=True, give_up=True),
     Trouble.DENIED: _Meaning(AccessDeniedError, give_up=True),
@@ -114,15 +118,26 @@ _THROTTLING = frozenset(
         "ThrottledException",
         "RequestLimitExceeded",
         "RequestThrottled",
+        "RequestThrottledException",
         "SlowDown",
         "LimitExceededException",
     }
 )
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+_SKEWED = frozenset({"RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"})
+#: What AWS says of a signature that is right, under codes that look like wrong credentials.
+_SIGNED_AT_ANOTHER_TIME = re.compile("signature expired|not yet current", re.IGNORECASE)
+#: What AWS says of a request that was mangled, or came in too slowly, on its way: botocore signs every request.
+_MANGLED = frozenset(
+    {"IncompleteSignature", "IncompleteSignatureException"}
+    | {"MissingAuthenticationToken", "MissingAuthenticationTokenException"}
+    | {"RequestTimeout", "RequestTimeoutException"}
+)
 _BAD_CREDENTIALS = frozenset(
     {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch"}
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_KNOWN = _THROTTLING | _EXPIRED | _SKEWED | _MANGLED | _BAD_CREDENTIALS | _DENIED
 #: STS's words for an identity provider that it cannot reach, under codes that look like a refusal.
 _PROVIDER_IS_AWAY = re.compile("IDPCommunicationError|retrieve verification key", re.IGNORECASE)
 _NO_MORE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS, errno.ENOSPC})
@@ -150,24 +165,42 @@ _LIBRARIES = frozenset(
 
 
 def error_code(error: BaseException) -> str:
-    """Return AWS's error code, or an empty string if the error has none."""
+    """Return AWS's error code, or an empty string if the error has none.
+
+    Where the body of an answer has none, botocore writes the HTTP status.
+    """
     if isinstance(error, AwsError):
         return error.code
-    response = getattr(error, "response", None)
-    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+    code = str(_said(error).get("Code") or "")
+    if code.isdecimal() and (type_ := _headers(error).get("x-amzn-errortype")):
+        return type_.partition(":")[0].rpartition("#")[2]
+    return code
 
 
 def error_message(error: BaseException) -> str:
     """Return AWS's own message, or the error's text."""
-    response = getattr(_origin(error), "response", None)
-    message = response.get("Error", {}).get("Message", "") if isinstance(response, dict) else ""
-    return str(message) or str(_origin(error))
+    return str(_said(_origin(error)).get("Message") or "") or str(_origin(error))
 
 
 def http_status(error: BaseException) -> int:
     """Return the HTTP status of AWS's answer; 0 if there was none."""
-    response = getattr(_origin(error), "response", None)
-    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) if isinstance(response, dict) else 0
+    return int(_metadata(_origin(error)).get("HTTPStatusCode", 0))
+
+
+def is_of_aws(error: ClientError) -> bool:
+    """Tell whether an answer is AWS's own: that of a proxy, a gateway or a captive portal may have any status.
+
+    AWS always gives an error code, and one that its models do not know still comes with the id of the request or as the
+    header of AWS's protocol.
+    """
+    from botocore.exceptions import ClientError
+
+    code, headers = error_code(error), _headers(error)
+    if not code or code.isdecimal():
+        return False
+    if not headers or code in _KNOWN or type(error) is not ClientError:  # it was not read from the network, or is known
+        return True
+    return "RequestId" in _metadata(error) or "x-amzn-errortype" in headers
 
 
 def trouble(error: BaseException) -> Trouble:
@@ -217,7 +250,8 @@ def is_doubtful(error: AwsError) -> bool:
     if isinstance(origin, boto.SSLError):
         return "CERTIFICATE_VERIFY_FAILED" not in str(origin)
     if isinstance(origin, boto.ClientError):
-        return trouble(origin) is Trouble.TRANSIENT and not credential_action(origin)
+        is_clear = is_of_aws(origin) and http_status(origin) < HTTPStatus.INTERNAL_SERVER_ERROR
+        return not credential_action(origin) and (not is_clear or trouble(origin) is Trouble.TRANSIENT)
     return isinstance(origin, (boto.HTTPClientError, MemoryError))
 
 
@@ -230,18 +264,21 @@ def _of_ours(error: AwsError) -> Trouble:
 
 
 def _of_answer(error: ClientError) -> Trouble:
-    """Tell what an error means that AWS answered."""
+    """Tell what an answer means that botocore takes for an error of AWS's; one that is not AWS's own passes."""
     code, status, for_credentials = error_code(error), http_status(error), bool(credential_action(error))
     if code in _THROTTLING or status == HTTPStatus.TOO_MANY_REQUESTS:
         return Trouble.THROTTLED
+    is_clear = is_of_aws(error) and status < HTTPStatus.INTERNAL_SERVER_ERROR
+    if not is_clear or code in _MANGLED or _PROVIDER_IS_AWAY.search(str(error)):
+        return Trouble.TRANSIENT
+    if code in _SKEWED or (code in _BAD_CREDENTIALS and _SIGNED_AT_ANOTHER_TIME.search(error_message(error))):
+        return Trouble.SKEWED
     if code in _EXPIRED:
         return Trouble.EXPIRED
     if code in _BAD_CREDENTIALS:
         return Trouble.REJECTED
     if code in _DENIED or (status == HTTPStatus.FORBIDDEN and not for_credentials):
         return Trouble.DENIED
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not code or _PROVIDER_IS_AWAY.search(str(error)):
-        return Trouble.TRANSIENT
     return Trouble.MISCONFIGURED if for_credentials else Trouble.REFUSED
 
 
@@ -307,3 +344,23 @@ def credential_action(error: BaseException) -> str:
 def _origin(error: BaseException) -> BaseException:
     """Return what an `AwsError` explains; any other error is its own origin."""
     return error.__cause__ if isinstance(error, AwsError) and error.__cause__ is not None else error
+
+
+def _said(error: BaseException) -> Mapping[str, Any]:
+    """Return what an answer says, as botocore read it; nothing if there was none."""
+    return _part(getattr(error, "response", None), "Error")
+
+
+def _metadata(error: BaseException) -> Mapping[str, Any]:
+    """Return what botocore tells about an answer; nothing if there was none."""
+    return _part(getattr(error, "response", None), "ResponseMetadata")
+
+
+def _headers(error: BaseException) -> Mapping[str, str]:
+    """Return an answer's headers, in lower case; none if it was not read from the network."""
+    return _part(_metadata(error), "HTTPHeaders")
+
+
+def _part(whole: Any, name: str) -> Mapping[str, Any]:
+    part = whole.get(name) if isinstance(whole, dict) else None
+    return part if isinstance(part, dict) else {}

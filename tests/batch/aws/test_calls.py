@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.aws import ClientFactory, KeptClients, Patience, Trouble, explain, service, trouble
+from airflow_batch_jobs.batch.aws.trouble import is_doubtful
 from airflow_batch_jobs.batch.definition_files import register_folder
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.job import BatchJob
@@ -23,7 +25,14 @@ from airflow_batch_jobs.batch.operations import describe_jobs, find_by_name, sen
 from airflow_batch_jobs.batch.orphans import OrphanSweep, detach
 from airflow_batch_jobs.batch.preflight import check_queue, check_request, check_revision
 from airflow_batch_jobs.batch.watch.status_poll import Descriptions
-from airflow_batch_jobs.errors import AccessDeniedError, AwsError, BatchJobsError, EndpointError, RequestRefusedError
+from airflow_batch_jobs.errors import (
+    AccessDeniedError,
+    AwsError,
+    BatchJobsError,
+    ClockError,
+    EndpointError,
+    RequestRefusedError,
+)
 from airflow_batch_jobs.local.access import Access
 from tests.batch.conftest import request_for
 from tests.clocks import ManualClock
@@ -148,7 +157,7 @@ def test_an_error_tells_its_trouble(aws: LocalAws) -> None:
         batch.call("describe_jobs", dict, jobs=["x"])
     assert trouble(caught.value) is Trouble.THROTTLED
     assert str(explain(caught.value, "batch:DescribeJobs")) == str(caught.value)
-    passing = {Trouble.THROTTLED, Trouble.TRANSIENT, Trouble.EXHAUSTED, Trouble.EXPIRED}
+    passing = {Trouble.THROTTLED, Trouble.TRANSIENT, Trouble.EXHAUSTED, Trouble.SKEWED, Trouble.EXPIRED}
     assert {kind for kind in Trouble if kind.retry} == passing
     assert {kind for kind in Trouble if kind.renew} == {Trouble.EXPIRED, Trouble.REJECTED}
     assert {kind for kind in Trouble if kind.give_up} == set(Trouble) - passing - {Trouble.REFUSED}
@@ -260,6 +269,7 @@ class SameAnswer:
         self, status: int = 200, body: bytes = b"", answer: Callable[[dict[str, Any]], Any] | None = None
     ) -> None:
         self.status, self.body, self.answer = status, body, answer
+        self.headers = {"content-type": "application/json"}
         self._make = Access("http://127.0.0.1:1", "x", "x", "us-east-1", "1").clients()
 
     def __call__(self, service: str, *, region_name: str | None = None, config: Any = None) -> Any:
@@ -270,7 +280,7 @@ class SameAnswer:
         return client
 
     def _answer(self, request: Any, **_how: Any) -> AWSResponse:
-        headers: Any = {"content-type": "application/json"}
+        headers: Any = self.headers
         body = json.dumps(self.answer(json.loads(request.body))).encode() if self.answer else self.body
         return AWSResponse(request.url, self.status, headers, Raw(body))
 
@@ -321,3 +331,80 @@ def test_whatever_answers_a_call_is_read_or_is_an_error_of_ours(status: int, bod
     ANSWER_TO_ALL.status, ANSWER_TO_ALL.body = status, body
     with suppress(BatchJobsError):
         CALLS[data.draw(st.sampled_from(sorted(CALLS)))](KEPT)
+
+
+#: What stands between here and AWS answers with: pages, and JSON whose fields are not those of AWS's protocols.
+OTHERS_JSON = st.dictionaries(st.sampled_from(["message", "error", "status", "title", "detail"]), JSON, max_size=3) | (
+    st.fixed_dictionaries({"code": st.integers() | st.sampled_from(["access_denied", "Blocked", "POLICY-7"])})
+)
+OTHERS_BODY = st.sampled_from([b"", b"<html><body>403 Forbidden</body></html>", b"RBAC: access denied"]) | (
+    OTHERS_JSON.map(lambda answer: json.dumps(answer).encode())
+)
+ANY_REFUSAL = st.sampled_from([400, 401, 403, 404, 405, 407, 408, 409, 413, 421, 429, 451, 499])
+
+
+def submitting(clients: ClientFactory) -> None:
+    """Call SubmitJob once."""
+    service(clients, "batch").call("submit_job", dict, **request_for("a:1").to_api())
+
+
+@cache
+def through(proxy: SameAnswer) -> KeptClients:
+    """Return clients whose calls something else answers."""
+    return KeptClients.of(proxy)
+
+
+PROXY, AWS = SameAnswer(), SameAnswer()
+
+
+@settings(deadline=None, database=None, max_examples=100)
+@given(status=ANY_REFUSAL, body=OTHERS_BODY, type_=st.sampled_from(["text/html", "text/plain", "application/json"]))
+def test_what_is_not_awss_own_word_refuses_nothing(status: int, body: bytes, type_: str) -> None:
+    """A wait goes on whatever the status, and a submit looks for its job before anything else."""
+    PROXY.status, PROXY.body, PROXY.headers = status, body, {"content-type": type_}
+    for ask in (submitting, fetching, lambda clients: describe_jobs(clients, ["1"])):
+        with pytest.raises(AwsError) as caught:
+            ask(through(PROXY))
+        assert trouble(caught.value).retry
+        assert is_doubtful(caught.value)
+
+
+@settings(deadline=None, database=None, max_examples=100)
+@given(
+    status=ANY_REFUSAL.filter(lambda status: status != 429),
+    code=st.sampled_from(["AccessDeniedException", "ClientException", "SomethingNew", "OptInRequired"]),
+    written=st.sampled_from(["header", "__type", "code"]),
+    has_id=st.booleans(),
+)
+def test_awss_own_word_counts_however_it_is_written(status: int, code: str, written: str, *, has_id: bool) -> None:
+    """In the header, or in the body beside the request's id; a code that AWS is known for needs neither."""
+    body = {"message": "No.", **({} if written == "header" else {written: f"com.amazon.batch#{code}"})}
+    AWS.status, AWS.body, AWS.headers = status, json.dumps(body).encode(), {"content-type": "application/json"}
+    AWS.headers |= {"x-amzn-errortype": f"{code}:http://x"} if written == "header" else {}
+    AWS.headers |= {"x-amzn-requestid": "1"} if has_id else {}
+    is_told = has_id or written == "header" or code in {"AccessDeniedException", "ClientException"}
+    with pytest.raises(AwsError) as caught:
+        describe_jobs(through(AWS), ["1"])
+    assert trouble(caught.value).retry is not is_told
+    assert caught.value.code == (code if is_told else "")
+
+
+@pytest.mark.parametrize(
+    "message", ["Signature expired: 20261126T071500Z is now earlier than …", "Signature not yet current: …"]
+)
+def test_a_clock_that_is_off_is_told_as_that(message: str) -> None:
+    """The credentials are right, and a new session would not help."""
+    aws = SameAnswer(403, json.dumps({"__type": "InvalidSignatureException", "message": message}).encode())
+    opened: list[ClientFactory] = []
+
+    def open_session() -> ClientFactory:
+        opened.append(aws)
+        return aws
+
+    clients = KeptClients(open_session)
+    with pytest.raises(ClockError, match=r"Set this machine.s clock: it differs from AWS.s") as caught:
+        describe_jobs(clients, ["1"])
+    assert trouble(caught.value).retry
+    with pytest.raises(ClockError):
+        describe_jobs(clients, ["1"])
+    assert len(opened) == 1
