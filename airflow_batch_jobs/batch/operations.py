@@ -1,12 +1,14 @@
 """Submit a job once, find it by its name, describe and terminate jobs.
 
 SubmitJob has no client token, so a repeated request starts a second job. It is therefore sent once; if no clear answer
-comes, the job is looked for by its name, which has to be unique. Only a request that AWS certainly did not accept is
-sent again: if the account's request rate is used up, or, once, if AWS does not accept the credentials.
+comes, the job is looked for by its name, which has to be unique. Only a request that AWS itself says it did not accept
+is sent again: if the account's request rate is used up, if this machine's clock is off, or, once, if the keys are
+not accepted. An answer of something in between is never clear, whatever its status.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import Patience, Trouble, error_message, service, trouble
@@ -14,7 +16,7 @@ from airflow_batch_jobs.batch.aws.clock import SystemClock, look_until
 from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.aws.trouble import is_doubtful
 from airflow_batch_jobs.batch.detail import JobDetail
-from airflow_batch_jobs.errors import AwsError, EndpointError, SubmitUnansweredError, ThrottledError
+from airflow_batch_jobs.errors import AwsError, SubmitUnansweredError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 #: How long a job is looked for after a doubtful answer, and a throttled request is sent again.
 PATIENCE_SECONDS = 60.0
+#: What AWS says of requests that may be sent again.
+_NOT_ACCEPTED = frozenset({Trouble.THROTTLED, Trouble.SKEWED, Trouble.REJECTED})
 #: How long a termination is tried while AWS is busy or away.
 TERMINATE_SECONDS = 45.0
 #: The most ids that TerminateJobs takes per call.
@@ -61,16 +65,16 @@ def send(
         batch.prepare("submit_job")  # what goes wrong before a client exists leaves no doubt about the request
         try:
             return batch.call("submit_job", job_id_of, **request.to_api())
-        except ThrottledError:
-            if clock.monotonic() >= give_up:
-                raise
         except AwsError as error:
             if is_doubtful(error):
                 return _look_for(clients, request, clock, error)
-            if is_rejected or trouble(error) is not Trouble.REJECTED:
+            kind = trouble(error)
+            if kind not in _NOT_ACCEPTED or clock.monotonic() >= give_up or (is_rejected and kind is Trouble.REJECTED):
                 raise
-            is_rejected = True
+            is_rejected = is_rejected or kind is Trouble.REJECTED
         clock.sleep(backoff.next_delay())
+        if kind is Trouble.THROTTLED and (job_id := _accepted_all_the_same(clients, request)):
+            return job_id
         before_repeat()
 
 
@@ -93,8 +97,15 @@ def find_by_name(clients: ClientFactory, queue: str, name: str) -> list[str]:
 
 
 def job_id_of(summary: Mapping[str, Any]) -> str:
-    """Return the id of a job from an entry of ListJobs or the answer of SubmitJob."""
-    return str(summary["jobId"])
+    """Return the id of a job from an entry of ListJobs or the answer of SubmitJob.
+
+    Raises:
+        ValueError: It has none.
+    """
+    job_id = summary["jobId"]
+    if not isinstance(job_id, str) or not job_id.strip():
+        raise ValueError(f"{job_id!r} is no job id")
+    return job_id
 
 
 def describe_jobs(clients: ClientFactory, job_ids: Iterable[str]) -> list[JobDetail]:
@@ -184,13 +195,25 @@ def terminate_together(batch: Service, job_ids: Sequence[str], reason: str) -> d
     return batch.call("terminate_jobs", read, jobs=list(job_ids), reason=reason)
 
 
+def _accepted_all_the_same(clients: ClientFactory, request: SubmitRequest) -> str | None:
+    """Return the id of the job of a request that was throttled; None if there is none, as AWS promises, or no answer.
+
+    Whoever throttles may stand between here and AWS, and speak like it.
+    """
+    with suppress(AwsError):
+        return next(iter(find_by_name(clients, request.job_queue, request.job_name)), None)
+    return None
+
+
 def _look_for(clients: ClientFactory, request: SubmitRequest, clock: Clock, doubt: AwsError) -> str:
     """Return the id of the job whose answer was lost, once it shows up."""
 
     def look() -> list[str]:
         try:
             return find_by_name(clients, request.job_queue, request.job_name)
-        except (EndpointError, ThrottledError):
+        except AwsError as error:
+            if not trouble(error).retry:
+                raise
             return []  # whatever lost the answer may not be over
 
     problem = error_message(doubt)

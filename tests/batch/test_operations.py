@@ -14,6 +14,7 @@ from airflow_batch_jobs.batch.operations import describe_jobs, find_by_name, sen
 from airflow_batch_jobs.batch.preflight import check_queue, check_request
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
+    ClockError,
     CredentialsError,
     EndpointError,
     QueueNotFoundError,
@@ -62,6 +63,55 @@ def test_a_job_whose_answer_was_lost_is_found(aws: LocalAws, align: str, clock: 
     job_id = send(aws.clients(), request_for(align), clock=clock)
     assert [job["jobId"] for job in aws.jobs()] == [job_id]
     assert aws.counts()["SubmitJob"] == 1
+
+
+def answering(aws: LocalAws, status: int, headers: dict[str, str], body: bytes) -> Any:
+    """Return a factory of clients whose first SubmitJob AWS accepts, and that get another answer to it."""
+    left = [{"status_code": status, "headers": headers, "body": body}]
+
+    def replace(response_dict: dict[str, Any], **_: Any) -> None:
+        response_dict.update(left.pop() if left else {})
+
+    def clients(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        client = aws.clients()(service, region_name=region_name, config=config)
+        client.meta.events.register("before-parse.batch.SubmitJob", replace)
+        return client
+
+    return clients
+
+
+PAGE = {"content-type": "text/html"}, b"<html>proxy</html>"
+OF_AWS = {"x-amzn-requestid": "1"}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        *((status, *PAGE) for status in (400, 401, 403, 404, 407, 413, 429)),
+        (403, {}, b'{"message": "Forbidden"}'),
+        (429, {**OF_AWS, "x-amzn-errortype": "TooManyRequestsException"}, b"{}"),
+        (503, {**OF_AWS, "x-amzn-errortype": "ThrottlingException"}, b"{}"),
+        (500, {**OF_AWS, "x-amzn-errortype": "AccessDeniedException"}, b"{}"),
+        *((200, OF_AWS, body) for body in (b'{"jobId": ""}', b'{"jobId": " "}', b'{"jobId": 5}', b'{"jobId": null}')),
+    ],
+)
+def test_a_job_that_aws_accepted_is_the_only_one(
+    aws: LocalAws, align: str, clock: ManualClock, status: int, headers: dict[str, str], body: bytes
+) -> None:
+    """Whatever the answer was: it is found by its name before the request is sent again or given up."""
+    job_id = send(answering(aws, status, headers, body), request_for(align), clock=clock)
+    assert [job["jobId"] for job in aws.jobs()] == [job_id]
+    assert aws.counts()["SubmitJob"] == 1
+
+
+def test_a_submit_by_a_clock_that_is_off_is_sent_again(aws: LocalAws, align: str, clock: ManualClock) -> None:
+    """AWS did not accept it, and the clock may be set by now; after a minute the clock is named."""
+    aws.fault("SubmitJob", "error", code="RequestTimeTooSkewed", status=403, times=2)
+    assert send(aws.clients(), request_for(align), clock=clock) == aws.jobs()[0]["jobId"]
+    aws.fault("SubmitJob", "error", code="RequestTimeTooSkewed", status=403)
+    with pytest.raises(ClockError, match="Set this machine's clock"):
+        send(aws.clients(), request_for(align), clock=clock)
+    assert len(aws.jobs()) == 1
 
 
 def test_a_job_that_is_not_listed_at_once_is_looked_for(frozen_aws: LocalAws) -> None:
