@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.aws import KeptClients, service, until_nothing_is_new
+from airflow_batch_jobs.batch.aws import KeptClients, service, until_nobody_leaves
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.identity import (
@@ -178,7 +178,7 @@ class OrphanSweep:
         """
         clients, tag, now = KeptClients.of(self.clients), legal_tag_value(self.deployment), self.clock.now()
         # A job whose next attempt begins goes back to RUNNABLE, behind the back of whoever lists the states in order.
-        ids = until_nothing_is_new(lambda: _active_ids(clients, self.job_queues))
+        ids = until_nobody_leaves(lambda: _active_ids(clients, self.job_queues))
         jobs = describe_jobs(clients, ids)
         return tuple(
             self._look(job, now) for job in jobs if job.status.is_active and job.tags.get(DEPLOYMENT_TAG) == tag

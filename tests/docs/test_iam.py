@@ -177,7 +177,10 @@ def test_a_call_that_does_not_name_its_operation_would_be_noticed(call: str) -> 
 def test_boto3_is_known_in_one_place() -> None:
     """What opens sessions beside it makes no calls."""
     loaded_by = {place.module for place, node in nodes() if place.name and {"boto3", "botocore"} & imported_by(node)}
-    assert loaded_by == {*SESSION_OPENERS, "batch/aws/calls", "batch/aws/clients", "batch/aws/trouble"}
+    assert loaded_by == {
+        *SESSION_OPENERS,
+        *(f"batch/aws/{each}" for each in ("botocore_config", "calls", "clients", "trouble")),
+    }
     assert not {place.partition(":")[0] for place in calls(nodes())} & loaded_by
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_batch_jobs.batch.aws.calls import Service, service, until_nothing_is_new
+from airflow_batch_jobs.batch.aws.calls import Service, service, until_nobody_leaves
 from airflow_batch_jobs.batch.aws.clients import ClientFactory, KeptClients, Patience, session_clients
 from airflow_batch_jobs.batch.aws.explanation import Caller, explain
 from airflow_batch_jobs.batch.aws.trouble import (
@@ -29,5 +29,5 @@ __all__ = [
     "service",
     "session_clients",
     "trouble",
-    "until_nothing_is_new",
+    "until_nobody_leaves",
 ]

@@ -32,8 +32,8 @@ Entry = TypeVar("Entry", bound="Hashable")
 
 #: A list with more pages than this has no end: something hands out a token with every page.
 _MOST_PAGES = 10_000
-#: How often, after the first time, a list is read that changes all the time.
-_MOST_ROUNDS = 3
+#: How often, after the first time, a list is read that always changes.
+_MOST_ROUNDS = 5
 
 
 def service(clients: ClientFactory, name: str, region: str | None = None, patience: Patience | None = None) -> Service:
@@ -123,7 +123,7 @@ class Service:
         """Return the entries of a list in an operation's answers, from all pages, each once.
 
         What is in the list throughout is returned, also when other entries leave it meanwhile: a list of more than one
-        page is read `until_nothing_is_new`.
+        page is read `until_nobody_leaves`.
 
         Args:
             operation: The client's method.
@@ -137,7 +137,7 @@ class Service:
         first = list(self._each_page(operation, field, read, request))
         if len(first) == 1:
             return list(dict.fromkeys(first[0]))
-        return until_nothing_is_new(lambda: self.one_pass(operation, field, read, **request), chain(*first))
+        return until_nobody_leaves(lambda: self.one_pass(operation, field, read, **request), chain(*first))
 
     def one_pass(
         self, operation: str, field: str, read: Callable[[dict[str, Any]], Entry], /, **request: Any
@@ -179,22 +179,23 @@ class Service:
             return str(self.clients.get(self.name, self.region, self.patience).meta.region_name)
 
 
-def until_nothing_is_new(look: Callable[[], Iterable[Entry]], seen: Iterable[Entry] | None = None) -> list[Entry]:
+def until_nobody_leaves(look: Callable[[], Iterable[Entry]], seen: Iterable[Entry] | None = None) -> list[Entry]:
     """Return what a list that changes contains, all rounds together, each entry once, those of earlier rounds first.
 
-    A token may stand for a position, so that an entry is passed over when one before it leaves the list; and one that
-    moves from list to list can be in none of them at the moment that it is read. Neither befalls an entry in two rounds
-    in a row, unless a page's worth of others leaves in between. So there are at least two rounds.
+    A token may stand for a position, so that an entry is passed over when one before it, which was read, leaves the
+    list. A round after which nobody has left has therefore missed nobody. One that moves from list to list can be in
+    none of them at the moment that it is read; so there are at least two rounds.
 
     Args:
-        look: Reads the whole list. Called until it has nothing new, or has been called `_MOST_ROUNDS` times.
+        look: Reads the whole list. Called until all are still there that it had the time before, and not without end.
         seen: What a first round has had; None if there was none.
     """
-    found = dict.fromkeys(look() if seen is None else seen)
+    latest = dict.fromkeys(look() if seen is None else seen)
+    found = dict(latest)
     for _ in range(_MOST_ROUNDS):
-        known = len(found)
-        found |= dict.fromkeys(look())
-        if len(found) == known:
+        before, latest = latest, dict.fromkeys(look())
+        found |= latest
+        if before.keys() <= latest.keys():
             break
     return list(found)
 
