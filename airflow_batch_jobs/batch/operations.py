@@ -31,6 +31,8 @@ PATIENCE_SECONDS = 60.0
 _NOT_ACCEPTED = frozenset({Trouble.THROTTLED, Trouble.SKEWED, Trouble.REJECTED})
 #: How long a termination is tried while AWS is busy or away.
 TERMINATE_SECONDS = 45.0
+#: The most characters that TerminateJob takes as a reason.
+REASON_LIMIT = 1024
 #: The most ids that TerminateJobs takes per call.
 MOST_TOGETHER = 50
 #: The most ids that DescribeJobs takes per call.

@@ -26,7 +26,7 @@ from airflow_batch_jobs.batch.identity import (
     legal_tag_value,
     owner_of,
 )
-from airflow_batch_jobs.batch.operations import describe_jobs, job_id_of
+from airflow_batch_jobs.batch.operations import REASON_LIMIT, describe_jobs, job_id_of
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch.blocking import terminate_all
 from airflow_batch_jobs.errors import NoDeploymentError
@@ -51,8 +51,6 @@ GONE = "gone"
 ENDED_STATES = frozenset({"success", "failed", "skipped", "removed", "upstream_failed", GONE})
 #: What `SweepReport.verdict` says, the most important first.
 _VERDICTS = ("not terminated", "terminated", "would be terminated", "cannot tell", "left")
-#: The most characters that TerminateJob takes as a reason.
-_REASON_LIMIT = 1024
 
 
 class Decision(Enum):
@@ -197,7 +195,7 @@ class OrphanSweep:
     def reasons(self, findings: Iterable[Finding]) -> dict[str, str]:
         """Return the statusReasons of the orphans that are to be terminated, by their ids."""
         orphans = [one for one in findings if one.decision is Decision.ORPHAN and not self.dry_run]
-        return {one.job.job_id: excerpt(f"Orphan of an Airflow task: {one.why}", _REASON_LIMIT) for one in orphans}
+        return {one.job.job_id: excerpt(f"Orphan of an Airflow task: {one.why}", REASON_LIMIT) for one in orphans}
 
     def report(self, findings: Iterable[Finding], errors: Mapping[str, Exception]) -> SweepReport:
         """Return what became of the jobs.

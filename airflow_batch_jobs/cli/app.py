@@ -99,7 +99,7 @@ def local(
     host: Annotated[
         str, typer.Option(help="The address to listen on. Whoever can reach it and has the key can run commands here.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port; 0 for any that is free.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 for any that is free.")] = 0,
     slots: Annotated[int, typer.Option(min=1, help="How many jobs run at once.")] = 4,
     definitions: Annotated[
         Path | None,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
+import signal
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from airflow_batch_jobs.batch.diagnosis import diagnose, in_words, summarize, why_waiting
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
 
 #: The exit codes, as `airflow-batch-jobs --help` explains them.
 FAILED, USAGE, NO_ANSWER = 1, 2, 3
+#: What shells add to the number of the signal that ended a program.
+_SIGNALLED = 128
 
 _USAGE_ERRORS = (ConfigurationError, DefinitionError, RequestError, NoDeploymentError)
 _NO_ANSWER_ERRORS = (
@@ -100,9 +105,20 @@ def note_standing(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> None:
 
 
 def say(text: str) -> None:
-    """Print a result on stdout, as it is."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    """Print a result on stdout, as it is.
+
+    Raises:
+        typer.Exit: Nobody reads it any more; or it cannot be written: then it is on stderr.
+    """
+    try:
+        _write(f"{text}\n")
+    except BrokenPipeError as error:
+        _give_up_stdout()
+        raise typer.Exit(_SIGNALLED + signal.SIGPIPE) from error
+    except OSError as error:
+        _give_up_stdout()
+        complain(f"stdout cannot be written ({error.strerror}). It would have been: {text}")
+        raise typer.Exit(NO_ANSWER) from error
 
 
 def say_line(stream: LogStream, event: LogEvent) -> None:
@@ -216,7 +232,9 @@ def _say_rows(headers: Sequence[str], rows: Sequence[tuple[Sequence[str], Sequen
         for fields, _ in rows:
             say("\t".join(" ".join(field.split()) for field in fields))
     elif rows:
-        table = Table(*headers)
+        # The first column has ids, which are to be copied: it takes what it needs of the terminal's width.
+        width = max(len(line) for _, (first, *_) in rows for line in first.plain.split("\n")[:1])
+        table = Table(Column(headers[0], min_width=width, overflow="fold"), *headers[1:])
         for _, cells in rows:
             table.add_row(*cells)
         console.print(table)
@@ -291,6 +309,24 @@ def _exit_code(error: BatchJobsError) -> int:
     if isinstance(error, _USAGE_ERRORS):
         return USAGE
     return NO_ANSWER if isinstance(error, _NO_ANSWER_ERRORS) else FAILED
+
+
+def _write(text: str) -> None:
+    """Write to stdout.
+
+    Raises:
+        OSError: It cannot be written, or is closed.
+    """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _give_up_stdout() -> None:
+    """Let the interpreter's last flush of stdout succeed: it would complain, and change the exit code."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stderr() -> Console:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from airflow_batch_jobs.batch.operations import REASON_LIMIT
 from airflow_batch_jobs.cli import console
 from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
 
@@ -26,6 +27,19 @@ _POLL_SECONDS = 2.0
 
 JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="An array's child is id:3, a node is id#1.")]
 JobIds = Annotated[list[str], typer.Argument(metavar="JOB_ID...", help="An array's child is id:3, a node is id#1.")]
+
+
+def _check_not_node(value: str) -> str:
+    job_id, is_node, _ = value.partition("#")
+    if is_node:
+        raise typer.BadParameter(f"a node cannot be stopped alone; its job is {job_id}")
+    return value
+
+
+def _check_reason(value: str) -> str:
+    if not 0 < len(value) <= REASON_LIMIT:
+        raise typer.BadParameter(f"it needs 1 to {REASON_LIMIT:,} characters")
+    return value
 
 
 def submit(
@@ -97,10 +111,10 @@ def status(job_ids: JobIds, region: Region = None, profile: Profile = None, endp
         details = BatchJob.describe_jobs(job_ids, clients=clients)
         console.say_statuses([(detail, _failed_parts(detail, clients)) for detail in details])
         known = {detail.job_id for detail in details}
-        for job_id in job_ids:
-            if job_id not in known:
-                raise JobNotFoundError(job_id)
-        if any(detail.status is JobStatus.FAILED for detail in details):
+        unknown = [job_id for job_id in dict.fromkeys(job_ids) if job_id not in known]
+        for job_id in unknown:
+            console.complain(str(JobNotFoundError(job_id)))
+        if unknown or any(detail.status is JobStatus.FAILED for detail in details):
             raise typer.Exit(console.FAILED)
 
 
@@ -142,8 +156,15 @@ def logs(
 
 
 def terminate(
-    job_id: JobId,
-    reason: Annotated[str, typer.Option(help="Kept with the job as its status reason.")] = "Terminated by hand",
+    job_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="JOB_ID", help="An array's child is id:3. A node ends with its job.", callback=_check_not_node
+        ),
+    ],
+    reason: Annotated[
+        str, typer.Option(help="Kept with the job as its status reason.", callback=_check_reason)
+    ] = "Terminated by hand",
     region: Region = None,
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
@@ -210,10 +231,15 @@ def _left_alone(job_id: str) -> Iterator[None]:
 
 
 def _parameters(given: Sequence[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     for each in given:
-        if "=" not in each:
+        name, has_value, value = each.partition("=")
+        if not name or not has_value:
             raise typer.BadParameter(f"{each!r} is not NAME=VALUE", param_hint="--parameter")
-    return dict(each.split("=", 1) for each in given)
+        if name in values:
+            raise typer.BadParameter(f"{name!r} has two values", param_hint="--parameter")
+        values[name] = value
+    return values
 
 
 def _failed_parts(detail: JobDetail, clients: ClientFactory) -> list[JobDetail]:

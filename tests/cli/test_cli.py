@@ -78,6 +78,19 @@ def test_status_is_a_table_on_a_terminal(
     assert "exit code 7" in shown
 
 
+def test_an_id_is_whole_in_a_narrow_terminal(
+    run: Callable[..., Any], aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there to be copied, and a child's number is its end; the rest of the table has what is left."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    [array] = aws.submit(aws.register("shell", ["sh", "-c", "exit 7"]), arrayProperties={"size": 2})
+    aws.wait_for_status(array)
+    shown = run("status", f"{array}:0", f"{array}:1").stdout
+
+    assert all(f"{array}:{index}" in shown for index in range(2))
+
+
 def test_a_wait_turns_a_spinner_on_a_terminal(
     run: Callable[..., Any], aws: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:

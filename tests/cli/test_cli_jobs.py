@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,11 +15,25 @@ from airflow_batch_jobs.cli import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from airflow_batch_jobs.local.server import LocalAws
 
     Run = Callable[..., Any]
+
+
+#: The command line as a process.
+COMMAND = (sys.executable, "-c", "from airflow_batch_jobs.cli import app; app()")
+
+
+def environment(aws: LocalAws) -> dict[str, str]:
+    """Return the environment of a process that works with a local AWS."""
+    return {
+        **os.environ,
+        "AWS_ENDPOINT_URL": aws.endpoint_url,
+        "AWS_DEFAULT_REGION": aws.region,
+        "AWS_ACCESS_KEY_ID": aws.access_key,
+        "AWS_SECRET_ACCESS_KEY": aws.secret_key,
+    }
 
 
 @pytest.fixture
@@ -63,6 +82,8 @@ def test_submit_follow_prints_the_lines_on_stdout_and_the_rest_on_stderr(run: Ru
         (("shell", "-q", "default"), 2, "has no revision"),
         (("shell:latest", "-q", "default"), 2, "'latest' is not a revision"),
         (("shell:1", "-q", "default", "-p", "script"), 2, "NAME=VALUE"),
+        (("shell:1", "-q", "default", "-p", "=true"), 2, "NAME=VALUE"),
+        (("shell:1", "-q", "default", "-p", "script=true", "-p", "script=false"), 2, "'script' has two values"),
         (("shell:1", "-q", "default"), 2, "Ref::script"),
         (("shell:9", "-q", "default", "-p", "script=true"), 1, "The newest ACTIVE one is 1"),
         (("shell:1", "-q", "nowhere", "-p", "script=true"), 1, "Existing queues: default"),
@@ -161,6 +182,52 @@ def test_status_names_the_child_that_failed(run: Run, aws: LocalAws, shell: str)
     aws.wait_for_status(job_id)
 
     assert "1 of 2 children failed (1)" in run("status", job_id).stdout
+
+
+def test_status_names_every_job_that_aws_does_not_know(run: Run, aws: LocalAws, shell: str) -> None:
+    """Each once, beside the others."""
+    [job_id] = aws.submit(shell, parameters={"script": "true"})
+    result = run("status", "one", job_id, "two", "one")
+
+    assert result.exit_code == 1
+    assert result.stdout.startswith(job_id)
+    first, second = result.stderr.splitlines()
+    assert "one" in first
+    assert "two" in second
+
+
+def test_a_result_that_cannot_be_written_is_on_stderr(aws: LocalAws, shell: str) -> None:
+    """The job is submitted: whoever has to do with it needs its id."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "submit", shell, "-q", "default", "-p", "script=true"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(aws),
+            check=False,
+        )
+    [job] = aws.jobs()
+
+    assert done.returncode == 3
+    assert done.stderr == (
+        f"error: stdout cannot be written (No space left on device). It would have been: {job['jobId']}\n"
+    )
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(aws: LocalAws, shell: str) -> None:
+    """As a signal does, by which a shell's own commands end."""
+    [job_id] = aws.submit(shell, parameters={"script": "seq 100000"})
+    aws.wait_for_status(job_id)
+    with subprocess.Popen(
+        [*COMMAND, "logs", job_id], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(aws)
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert not process.stderr.read()
+    assert process.returncode == 128 + signal.SIGPIPE
 
 
 def test_status_of_an_unknown_job_is_a_failure(run: Run) -> None:
@@ -280,6 +347,22 @@ def test_terminate_stops_a_job_and_keeps_the_reason(run: Run, aws: LocalAws, she
 
     assert result.exit_code == 0
     assert aws.wait_for_status(job_id)["statusReason"] == "wrong input"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("some-id#1",), "its job is some-id"),
+        (("some-id", "--reason", ""), "1 to 1,024 characters"),
+        (("some-id", "--reason", "x" * 1025), "1 to 1,024 characters"),
+    ],
+)
+def test_terminate_refuses_what_aws_does_not_do(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    """AWS takes a node's id, and nothing happens; no reason, or one that is too long, it refuses."""
+    result = run("terminate", *arguments)
+
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.replace("│", "").split())
 
 
 def test_terminate_leaves_a_job_that_has_ended(run: Run, aws: LocalAws, shell: str) -> None:
