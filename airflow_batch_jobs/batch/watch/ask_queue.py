@@ -36,6 +36,9 @@ class Asker(Protocol):
     def fail(self, error: BaseException) -> None:
         """Take note that there will be no more answers, because of this error or a bug that raised it."""
 
+    def no_answer(self, problem: str, service: str) -> None:
+        """Take note that a service does not answer for the moment, or, with an empty problem, that it does again."""
+
 
 @dataclass(eq=False, slots=True)
 class Question:
@@ -88,11 +91,11 @@ class AskQueue:
         """Return when the next question is due, in seconds; infinite if there is none."""
         return min(self._next_due(self._jobs), self._next_due(self._parts))
 
-    def take(self, now: float) -> list[Question]:
+    def take(self, now: float, most: int = MOST_IDS) -> list[Question]:
         """Take up to a hundred questions: the jobs that are due, then the parts, then what is due next."""
         taken: list[Question] = []
         for heap, until in ((self._jobs, now), (self._parts, now), (self._jobs, _EVER), (self._parts, _EVER)):
-            while len(taken) < MOST_IDS and self._next_due(heap) <= until:
+            while len(taken) < most and self._next_due(heap) <= until:
                 question = heapq.heappop(heap)[2]
                 del self._questions[question.job_id]
                 taken.append(question)

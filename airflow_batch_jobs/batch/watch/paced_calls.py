@@ -71,8 +71,12 @@ class Channel:
         if self._unanswered_since is None:
             self._unanswered_since = now
 
-    async def ask(self, work: Callable[[Service], Answer]) -> Answer:
+    async def ask(self, work: Callable[[Service], Answer], *, holds: bool = True) -> Answer:
         """Make the call that `spend` counted.
+
+        Args:
+            work: Makes it.
+            holds: Whether a failure holds back the calls after it; not if it is known to be this call's own.
 
         Raises:
             AwsError: The call failed; `trouble` tells what that means.
@@ -80,7 +84,8 @@ class Channel:
         try:
             answer = await self._calls.use(self._service, self._region, work)
         except AwsError as error:
-            self._failed(error)
+            if holds:
+                self._failed(error)
             raise
         except Exception:
             self._answered()

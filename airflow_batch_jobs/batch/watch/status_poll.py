@@ -1,24 +1,30 @@
 """StatusPoll: asks DescribeJobs on behalf of all followers, a hundred jobs per call.
 
-Whatever goes wrong for one job, in its entry of an answer or where the answer is taken, ends at most the wait for it.
+Whatever goes wrong for one job, in its entry of an answer or where the answer is taken, ends at most the wait for it. A
+call that fails again and again while others are answered is halved, until the job that is the reason is alone. While no
+call is answered at all, calls stay whole, so that an outage costs none more than it must.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.clock import SystemClock
+from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.operations import job_id_of
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.ask_queue import MOST_IDS, AskQueue
 from airflow_batch_jobs.batch.watch.aws_time import AwsTime
+from airflow_batch_jobs.batch.watch.paced_calls import PATIENCE_SECONDS
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
@@ -29,6 +35,12 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.paced_calls import Channel
 
 
+#: The longest delay between two questions about a job that fail although others are answered.
+_LONGEST_ALONE_SECONDS = 10.0
+#: How many parts of calls are asked at most, so that the time after an outage is not spent on small calls.
+_MOST_PIECES = 32
+
+
 class PartLister(Protocol):
     """What wants to know which children of an array failed."""
 
@@ -37,6 +49,28 @@ class PartLister(Protocol):
 
     def fail(self, error: Exception) -> None:
         """Take note that there will be no list, because of this error."""
+
+
+@dataclass(eq=False, slots=True)
+class _Call:
+    """What one call asks.
+
+    Attributes:
+        questions: The questions.
+        due: When it is to be made, in seconds.
+        is_piece: Whether it is a part of one that failed because of one of its jobs.
+        alone_since: Since when, in seconds, its one question has been asked by itself, since it fails although others
+            are answered; None if that is not so.
+        is_told: Whether who asks knows that.
+        delays: How long it then waits after each failure.
+    """
+
+    questions: list[Question]
+    due: float
+    is_piece: bool = False
+    alone_since: float | None = None
+    is_told: bool = False
+    delays: Backoff = field(default_factory=partial(Backoff, longest=_LONGEST_ALONE_SECONDS))
 
 
 class StatusPoll:
@@ -51,18 +85,32 @@ class StatusPoll:
         self._channel = channel
         self._queue = AskQueue()
         self._descriptions = Descriptions(time)
-        self._refused: deque[list[Question]] = deque()
+        self._pieces: list[_Call] = []
+        self._piece_is_next = False
+        self._probe_is_next = False
+        self._under_way: set[_Call] = set()
+        self._answers = 0
+        self._failures = 0
+        self._failed_at: dict[str, int] = {}
         self._listings: deque[tuple[str, PartLister]] = deque()
         self._alarm = Alarm()
 
     def ask(self, job_id: str, asker: Asker, due: float, *, is_part: bool = False) -> None:
         """Ask about a job, once, at `due` (in the loop's seconds) or earlier; the answer goes to the asker."""
+        for question in _about(job_id, self._pieces):
+            question.askers.add(asker)
+            return
         self._queue.ask(job_id, (asker,), due, is_part=is_part)
         self._alarm.ring()
 
     def forget(self, asker: Asker, job_ids: Iterable[str]) -> None:
         """Stop asking on behalf of an asker; it may still get the answers to calls in flight."""
         self._queue.forget(asker, job_ids)
+        for job_id in job_ids:
+            self._failed_at.pop(job_id, None)
+            for question in _about(job_id, (*self._pieces, *self._under_way)):
+                question.askers.discard(asker)
+        self._pieces = [piece for piece in self._pieces if any(question.askers for question in piece.questions)]
 
     def list_failed(self, array_id: str, lister: PartLister) -> None:
         """Find out which children of an array failed."""
@@ -85,39 +133,104 @@ class StatusPoll:
                     calls.create_task(self._describe(self._next(now), now))
 
     def _due_in(self) -> float:
-        if self._listings or self._refused:
+        if self._listings:
             return 0.0
-        return self._queue.due() - asyncio.get_running_loop().time()
+        return (
+            min(self._queue.due(), *(piece.due for piece in self._pieces), math.inf) - asyncio.get_running_loop().time()
+        )
 
-    def _next(self, now: float) -> list[Question]:
-        return self._refused.popleft() if self._refused else self._queue.take(now)
+    def _next(self, now: float) -> _Call:
+        """Take what is to be asked next: pieces and what is in the queue take turns."""
+        piece = min(self._pieces, key=lambda each: each.due, default=None)
+        self._piece_is_next = not self._piece_is_next
+        if piece is not None and piece.due <= now and (self._piece_is_next or self._queue.due() > now):
+            self._pieces.remove(piece)
+            return piece
+        # While nothing is answered, every other call is about one job: if that is answered, another job is the reason.
+        self._probe_is_next = self._failures > 1 and not self._probe_is_next
+        return _Call(self._queue.take(now, 1 if self._probe_is_next else MOST_IDS), now)
 
-    async def _describe(self, questions: list[Question], asked_at: float) -> None:
-        job_ids = [question.job_id for question in questions]
+    async def _describe(self, call: _Call, asked_at: float) -> None:
+        ask = partial(self._descriptions.ask, job_ids=[question.job_id for question in call.questions])
+        self._under_way.add(call)
         try:
-            details = await self._channel.ask(partial(self._descriptions.ask, job_ids=job_ids))
+            details = await self._channel.ask(ask, holds=not self._is_to_blame(call))
         except Exception as error:  # noqa: BLE001 - it may have to do with one of the jobs only
-            self._failed(questions, error, asked_at)
+            self._failed(call, error, asked_at)
         else:
-            for question in questions:
-                for asker in question.askers:
+            self._answered()
+            for question in call.questions:
+                self._failed_at.pop(question.job_id, None)
+                for asker in tuple(question.askers):
+                    if call.is_told:
+                        asker.no_answer("", self._channel.name)
                     _answer(asker, question.job_id, details.get(question.job_id), asked_at)
         finally:
+            self._under_way.discard(call)
             self._alarm.ring()
 
-    def _failed(self, questions: list[Question], error: Exception, asked_at: float) -> None:
+    def _is_to_blame(self, call: _Call) -> bool:
+        """Tell whether a call that fails would do so for a reason of its own: others have been answered meanwhile."""
+        return call.alone_since is not None and self._failed_beside_others(call.questions[0])
+
+    def _failed_beside_others(self, question: Question) -> bool:
+        return self._failed_at.get(question.job_id, self._answers) < self._answers
+
+    def _answered(self) -> None:
+        self._answers += 1
+        self._failures = 0
+
+    def _failed(self, call: _Call, error: Exception, asked_at: float) -> None:
         kind = trouble(error) if isinstance(error, AwsError) else Trouble.REFUSED
         if kind.retry:
-            for question in questions:
-                self._queue.ask(question.job_id, question.askers, asked_at, is_part=question.is_part)
-        elif kind.give_up:
-            _fail([*questions, *self._queue], error)
-        elif len(questions) > 1:
+            self._ask_again(call, error, asked_at)
+            return
+        self._answered()
+        if kind.give_up:
+            waiting = [question for piece in self._pieces for question in piece.questions]
+            _fail([*call.questions, *self._queue, *waiting], error)
+        elif len(call.questions) > 1:
             # One id that AWS objects to, or that we stumble over, must not end the rest.
-            middle = len(questions) // 2
-            self._refused.extend((questions[:middle], questions[middle:]))
+            self._halve(call.questions, asked_at)
         else:
-            _fail(questions, error)
+            _fail(call.questions, error)
+
+    def _ask_again(self, call: _Call, error: Exception, asked_at: float) -> None:
+        """Ask again what may be answered later; what has failed before, while others were answered, apart from them."""
+        self._failures += 1
+        questions = [question for question in call.questions if question.askers]  # the others have left meanwhile
+        suspects = [each for each in questions if self._failed_beside_others(each)]
+        self._failed_at.update((question.job_id, self._answers) for question in questions)
+        if len(questions) == 1 and (suspects or call.alone_since is not None):
+            self._leave_alone(replace(call, questions=questions), error)
+        elif suspects and sum(piece.alone_since is None for piece in self._pieces) < _MOST_PIECES:
+            self._halve(suspects, asked_at)
+            self._put_back([each for each in questions if each not in suspects], asked_at)
+        elif call.is_piece and questions:
+            self._pieces.append(replace(call, questions=questions, due=asked_at))
+        else:
+            self._put_back(questions, asked_at)
+
+    def _halve(self, questions: list[Question], due: float) -> None:
+        middle = (len(questions) + 1) // 2
+        halves = (questions[:middle], questions[middle:])
+        self._pieces += [_Call(half, due, is_piece=True) for half in halves if half]
+
+    def _put_back(self, questions: Iterable[Question], due: float) -> None:
+        for question in questions:
+            self._queue.ask(question.job_id, question.askers, due, is_part=question.is_part)
+
+    def _leave_alone(self, call: _Call, error: Exception) -> None:
+        """Ask about a job by itself from now on, more and more rarely, until that is answered."""
+        now = asyncio.get_running_loop().time()
+        since = now if call.alone_since is None else call.alone_since
+        is_told = call.is_told or now - since >= PATIENCE_SECONDS
+        if is_told and not call.is_told:
+            for asker in call.questions[0].askers:
+                problem = f"No answer from {self._channel.name} for {now - since:.0f} s, still asking. {error}"
+                asker.no_answer(problem, self._channel.name)
+        due = now + call.delays.next_delay()
+        self._pieces.append(replace(call, due=due, is_piece=True, alone_since=since, is_told=is_told))
 
     async def _list(self, array_id: str, lister: PartLister) -> None:
         try:
@@ -174,6 +287,10 @@ class Descriptions:
             except BaseException as error:  # noqa: BLE001 - the other ninety-nine can be read
                 return error
         return detail
+
+
+def _about(job_id: str, calls: Iterable[_Call]) -> list[Question]:
+    return [question for call in calls for question in call.questions if question.job_id == job_id]
 
 
 def _answer(asker: Asker, job_id: str, detail: JobDetail | BaseException | None, asked_at: float) -> None:
