@@ -82,6 +82,16 @@ def test_what_is_left_is_copied(aws: LocalAws) -> None:
     assert len(lines) == 40
 
 
+@pytest.mark.parametrize("cursor", [None, {"floor": "x"}, {"numbered": [1]}])
+def test_a_place_that_cannot_be_read_costs_lines_twice_of_its_own_stream(aws: LocalAws, cursor: Any) -> None:
+    """It is read from its beginning, with a line; the others go on from their places."""
+    outcome = outcome_of(aws, 2)
+    outcome.unread[0]["cursor"], outcome.unread[1]["cursor"] = cursor, {"floor": int(1000 * aws.now()) + 3_600_000}
+    [told, *lines] = copied(RestCopy(outcome, aws.clients(), KEY, ManualClock()))
+    assert told.startswith("Where the log copy left off cannot be read; lines may appear twice: ")
+    assert lines == [f"[0] line {number}" for number in range(1, 21)]
+
+
 def test_a_log_that_may_not_be_read_is_named_stream_by_stream(aws: LocalAws) -> None:
     """The first few with group, region and reason, then how many more there are; the task ends as its job did."""
     outcome = outcome_of(aws, 1)
