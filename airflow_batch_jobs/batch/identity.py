@@ -29,6 +29,8 @@ DETACHED = "true"
 #: What AWS accepts in the keys and values of tags: letters, digits and spaces of any script, and these characters.
 TAG_SIGNS = r"\w +\-=.:/@"
 TAG_VALUE_LIMIT = 256
+#: What neither of them may begin with, in any case of its letters.
+TAG_RESERVED = "aws:"
 
 _INSTANCE_DIGITS = 12
 _TEXT_LIMIT = NAME_LIMIT - _INSTANCE_DIGITS - RANDOM_DIGITS - len("--")
@@ -155,7 +157,8 @@ def owner_of(tags: Mapping[str, str], job_name: str, deployment: str) -> TaskKey
 
 def legal_tag_value(text: str) -> str:
     """Replace what AWS does not accept in a tag's value with `_`, and cut it to the length that AWS accepts."""
-    return re.sub(rf"[^{TAG_SIGNS}]", "_", text)[:TAG_VALUE_LIMIT]
+    legal = re.sub(rf"[^{TAG_SIGNS}]", "_", text)[:TAG_VALUE_LIMIT]
+    return legal.replace(":", "_", 1) if legal.lower().startswith(TAG_RESERVED) else legal
 
 
 def _instance_digest(key: TaskKey, deployment: str) -> str:

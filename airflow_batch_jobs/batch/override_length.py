@@ -7,7 +7,7 @@ ECS counts: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTas
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_batch_jobs.batch.placeholders import REF
@@ -27,14 +27,14 @@ class ContainerOverride:
         path: Where the override stands in the request: `containerOverrides`.
         command: The command, as the container gets it; None if that is the definition's own.
         given: The items of the command that the override itself brings.
-        parameters: The values of parameters that stand in the command, by name.
+        parameters: The parameters that stand in the command, name and value, once for each place.
         environment: The variables, as AWS writes them.
     """
 
     path: str
     command: Sequence[str] | None = None
     given: Sequence[str] = ()
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Sequence[tuple[str, str]] = ()
     environment: Sequence[Mapping[str, str]] = ()
 
     def length(self) -> int:
@@ -45,11 +45,11 @@ class ContainerOverride:
         return _length(sent) if sent else 0
 
     def parts(self) -> Iterator[_Part]:
-        """Yield the fields of the request that it comes from."""
+        """Yield what it comes from, with the field of the request; a parameter once for each place that it fills."""
         if self.given:
             longest = max(map(len, self.given))
             yield _Part(_length(list(self.given)), f"{self.path}.command", f" Its longest item has {longest:,}.")
-        for name, value in self.parameters.items():
+        for name, value in self.parameters:
             yield _Part(_length(value), f"parameters.{name}", "")
         if self.environment:
             name, longest = max(
@@ -77,11 +77,11 @@ def overridden(
         values: The parameters' values.
     """
     given = override.get("command")
-    used, own, items = {}, [], []
+    used, own, items = [], [], []
     for item in command if given is None else given:
         name = item.removeprefix(REF)
         if item.startswith(REF) and name in values:
-            used[name] = values[name]
+            used.append((name, values[name]))
             items.append(values[name])
         else:
             own.append(item)
@@ -118,11 +118,17 @@ def check_length(task: Iterable[ContainerOverride]) -> None:
     every = list(task)
     total = sum(one.length() for one in every)
     if total > MOST_CHARACTERS:
-        part = max((part for one in every for part in one.parts()), key=lambda part: part.length)
+        fields: dict[str, list[_Part]] = {}
+        for part in (part for one in every for part in one.parts()):
+            fields.setdefault(part.field, []).append(part)
+        lengths = {name: sum(part.length for part in parts) for name, parts in fields.items()}
+        largest = max(lengths, key=lengths.__getitem__)
+        [first, *more] = fields[largest]
+        hint = f" It fills {len(more) + 1} placeholders, each with {first.length:,}." if more else first.hint
         raise RequestError(
-            part.field,
-            f"makes the overrides too long: {part.length:,} of {total:,} characters, and ECS takes "
-            f"{MOST_CHARACTERS:,} for a task.{part.hint} Put the data in S3 and pass its location",
+            largest,
+            f"makes the overrides too long: {lengths[largest]:,} of {total:,} characters, and ECS takes "
+            f"{MOST_CHARACTERS:,} for a task.{hint} Put the data in S3 and pass its location",
         )
 
 

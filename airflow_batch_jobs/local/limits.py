@@ -119,8 +119,8 @@ def tag_problems(tags: Mapping[str, str]) -> Iterator[str]:
     """Yield what is wrong with a set of tags."""
     if len(tags) > MOST_TAGS:
         yield f"Number of tags cannot exceed {MOST_TAGS}"
-    if any(key.lower().startswith("aws:") for key in tags):
-        yield "Tag keys starting with 'aws:' are reserved"
+    if any(text.lower().startswith("aws:") for pair in tags.items() for text in pair):
+        yield "Tag keys and values starting with 'aws:' are reserved"
 
 
 def _submit_problems(request: Mapping[str, Any]) -> Iterator[str]:

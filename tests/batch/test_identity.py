@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.identity import (
+    TAG_RESERVED,
     TAG_SIGNS,
     TAG_VALUE_LIMIT,
     TaskIdentity,
@@ -103,7 +104,7 @@ def test_a_job_names_its_owner(key: TaskKey) -> None:
     assert owner_of(task_tags(identity), name, "here") == key
 
 
-TEXTS = st.text(max_size=300)
+TEXTS = st.text(max_size=300) | st.text(max_size=5).map("Aws:{}".format)
 KEYS = st.builds(TaskKey, TEXTS, TEXTS, TEXTS, st.integers(-1, 1_000_000))
 
 
@@ -116,6 +117,7 @@ def test_names_and_tags_are_legal_and_lead_to_their_owner_or_to_nobody(
     name, tags = new_job_name(identity.job_name_prefix(job_name)), task_tags(identity)
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", name)
     assert all(re.fullmatch(rf"[{TAG_SIGNS}]{{0,{TAG_VALUE_LIMIT}}}", value) for value in tags.values())
+    assert not any(value.lower().startswith(TAG_RESERVED) for value in tags.values())
     is_exact = (tags["airflow-dag-id"], tags["airflow-run-id"], tags["airflow-task-id"]) == (
         key.dag_id,
         key.run_id,

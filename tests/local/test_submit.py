@@ -120,6 +120,7 @@ def test_an_inactive_revision_runs_no_new_job(batch: Any, definition: str) -> No
         ({"tags": {"k" * 129: ""}}, "128"),
         ({"tags": {"k": "v" * 257}}, "256"),
         ({"tags": {"aws:x": ""}}, "reserved"),
+        ({"tags": {"x": "Aws:x"}}, "reserved"),
         ({"dependsOn": [{"jobId": "x"}] * 21}, "at most 20"),
         ({"dependsOn": [{"jobId": "nobody"}]}, "not found"),
         ({"dependsOn": [{"type": "SEQUENTIAL"}]}, "array"),

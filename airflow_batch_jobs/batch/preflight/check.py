@@ -59,26 +59,30 @@ def check_request(
             raise  # a role that may not be assumed submits nothing either
         note(f"The request is sent without checking its queue and definition. {error}")
         return request.job_definition
-    plan = Plan.of(definition, request.to_api())
-    check_plan(plan)
-    if not takes_propagate_tags(plan):
+    if not takes_propagate_tags(definition):
         request.leave_out("propagateTags")
         if request.options.get("propagateTags"):
             note("propagateTags is not sent: jobs on EKS have no ECS task to put tags on")
-    for look in (note_placeholders_inside, note_unused_parameters, note_older_fields):
-        look(plan, note)
+    plan = Plan.of(definition, request.to_api())
     note_foreign_resources(plan.request, home, note)
+    check_plan(plan, note)
     return str(definition.get("jobDefinitionArn", request.job_definition))
 
 
-def check_plan(plan: Plan) -> None:
+def check_plan(plan: Plan, note: Callable[[str], object] = lambda _: None) -> None:
     """Find what cannot be meant of a request, for the revision that it pins.
+
+    Args:
+        plan: What the request makes of the revision.
+        note: Told in one line each what may not be meant; before any error that it may be the reason of.
 
     Raises:
         RequestError: The request asks for what the revision, or its platform, does not have.
         ParameterError: A placeholder is not filled.
     """
     check_targets(plan.definition, plan.request)
+    for look in (note_placeholders_inside, note_unused_parameters, note_older_fields):
+        look(plan, note)
     check_placeholders(plan)
     check_resources(plan)
     check_tags(plan)

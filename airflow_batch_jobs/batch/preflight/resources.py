@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.fargate import MEMORY_MIB, is_on_fargate, total_size
+from airflow_batch_jobs.batch.fargate import MEMORY_MIB, Size, is_on_fargate, total_size, vcpus_as_text
 from airflow_batch_jobs.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_batch_jobs.batch.fargate import Size
     from airflow_batch_jobs.batch.preflight.plan import Plan, PlannedContainer
 
 #: The older field for each type of resource.
@@ -43,11 +43,19 @@ def note_older_fields(plan: Plan, note: Callable[[str], object]) -> None:
                 above = _required(container.override).get(kind)
                 where = f"{container.path}.resourceRequirements" if above else "the definition's resourceRequirements"
                 above = above or _required(container.defined).get(kind)
-                if asked is not None and above and above != str(asked):
+                if asked is not None and above and not _is_same(above, str(asked)):
                     note(
                         f"{container.path}.{field} has no effect: what counts is {kind} in {where}, which is {above}. "
                         f'If you mean {asked}, override resourceRequirements: {{"type": "{kind}", "value": "{asked}"}}'
                     )
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Tell whether two amounts are equal: as numbers, if they are some."""
+    try:
+        return Decimal(one) == Decimal(other)
+    except InvalidOperation:
+        return one == other
 
 
 def _check_types(container: PlannedContainer) -> None:
@@ -73,5 +81,9 @@ def _required(properties: Mapping[str, Any]) -> dict[str, str]:
 
 def _not_offered(size: Size) -> str:
     memory = MEMORY_MIB.get(size.vcpus)
-    range_of_memory = f" With {size.vcpus:g} vCPU it has {memory[0]} to {memory[-1]} MiB." if memory else ""
-    return f"Fargate does not offer {size}; the nearest that is enough is {size.nearest()}.{range_of_memory}"
+    range_of_memory = (
+        f" With {vcpus_as_text(size.vcpus)} vCPU it has {memory[0]} to {memory[-1]} MiB." if memory else ""
+    )
+    nearest = size.nearest()
+    offered = f"the nearest that is enough is {nearest}" if nearest else f"the most it has is {Size.largest()}"
+    return f"Fargate does not offer {size}; {offered}.{range_of_memory}"

@@ -25,7 +25,7 @@ _CONTAINER_LISTS = ("containers", "initContainers")
 
 
 def check_targets(definition: Mapping[str, Any], request: Mapping[str, Any]) -> None:
-    """Find any override of something that the revision does not have.
+    """Find what the revision does not have, and its kind of job does not take.
 
     Args:
         definition: The revision, as AWS describes it.
@@ -36,8 +36,15 @@ def check_targets(definition: Mapping[str, Any], request: Mapping[str, Any]) -> 
     """
     _check_kind(definition, request, "", "the job definition")
     if nodes := definition.get("nodeProperties"):
+        if request.get("arrayProperties"):
+            raise RequestError("arrayProperties", "are not taken for a multi-node job; submit one job for each element")
         _check_nodes(nodes, request.get("nodeOverrides") or NOTHING)
     else:
+        if definition.get("containerProperties") and "instanceType" in (request.get("containerOverrides") or NOTHING):
+            raise RequestError(
+                "containerOverrides.instanceType",
+                "is taken for multi-node jobs only; choose a queue whose compute environments have that type",
+            )
         _check_containers(definition, request, "")
 
 

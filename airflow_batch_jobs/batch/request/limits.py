@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.definition.reference import NAME_RULE, parse_reference, require_legal_name
 from airflow_batch_jobs.batch.excerpt import excerpt
-from airflow_batch_jobs.batch.identity import TAG_PREFIX, TAG_SIGNS, TAG_VALUE_LIMIT
+from airflow_batch_jobs.batch.identity import TAG_PREFIX, TAG_RESERVED, TAG_SIGNS, TAG_VALUE_LIMIT
 from airflow_batch_jobs.batch.override_length import check_overrides
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 MAX_PAYLOAD_BYTES = 30 * 1024
 MAX_TAGS = 50
@@ -46,6 +46,7 @@ def check_limits(request: Mapping[str, Any]) -> None:
     _check_names(request)
     _check_numbers(request)
     _check_tags(request.get("tags", {}))
+    _check_commands(request)
     _check_environment(request)
     _check_payload(request)
     check_overrides(request, request.get("parameters", {}))
@@ -94,8 +95,9 @@ def _check_tags(tags: Mapping[str, str]) -> None:
     for key, value in tags.items():
         if not 1 <= len(key) <= MAX_TAG_KEY:
             raise RequestError("tags", f"the key {key!r} has {len(key)} characters; AWS accepts 1 to {MAX_TAG_KEY}")
-        if key.lower().startswith("aws:"):
-            raise RequestError("tags", f"the key {key!r} begins with aws:, which AWS reserves")
+        for what, text in (("key", key), ("value", value)):
+            if text.lower().startswith(TAG_RESERVED):
+                raise RequestError("tags", f"the {what} {text!r} begins with {TAG_RESERVED}, which AWS reserves")
         if len(value) > TAG_VALUE_LIMIT:
             raise RequestError(
                 f"tags.{key}",
@@ -108,24 +110,31 @@ def _check_tags(tags: Mapping[str, str]) -> None:
                 )
 
 
+def _check_commands(request: Mapping[str, Any]) -> None:
+    for path, item in _items(request, {"command"}):
+        if item == "" and "eksPropertiesOverride" not in path:  # AWS says so of containers on ECS only
+            raise RequestError(path, "is empty, which AWS does not accept; leave the item out")
+
+
 def _check_environment(request: Mapping[str, Any]) -> None:
-    for path, name in _environment_names(request, ""):
+    for path, entry in _items(request, {"environment", "env"}):
+        name = entry.get("name", "")
         if name.upper().startswith("AWS_BATCH"):
-            raise RequestError(path, f"{name!r} begins with AWS_BATCH, which AWS reserves")
+            raise RequestError(f"{path}.name", f"{name!r} begins with AWS_BATCH, which AWS reserves")
 
 
-def _environment_names(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield where each environment variable stands, and its name, whatever the kind of override."""
+def _items(value: Any, names: Collection[str], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield where each item of the lists of these names stands, and the item, whatever the kind of override."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             where = f"{path}.{key}" if path else key
-            if key in {"environment", "env"} and isinstance(item, list):
-                yield from ((f"{where}[{index}].name", entry.get("name", "")) for index, entry in enumerate(item))
+            if key in names and isinstance(item, list):
+                yield from ((f"{where}[{index}]", entry) for index, entry in enumerate(item))
             else:
-                yield from _environment_names(item, where)
+                yield from _items(item, names, where)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _environment_names(item, f"{path}[{index}]")
+            yield from _items(item, names, f"{path}[{index}]")
 
 
 def _check_payload(request: Mapping[str, Any]) -> None:

@@ -22,17 +22,27 @@ from tests.local.documented import operation_model
 from tests.local.generated import of_shape
 
 #: What the local AWS says of a request that the checks should have found.
-FOUND = ("does not match", "Non matching", "can only be given", "Fargate", "at most one task", "range_end", "NumNodes")
+FOUND = (
+    "does not match",
+    "Non matching",
+    "can only be given",
+    "Fargate",
+    "at most one task",
+    "range_end",
+    "NumNodes",
+    "multi-node parallel",
+    "empty string",
+)
 
 TEXTS = st.one_of(
     st.sampled_from(["x", "Ref::word", "Ref::gone", "--a=Ref::word", "Ref::word/Ref::gone", "é" * 4100, "x" * 8000]),
-    st.text(max_size=5).filter(bool),
+    st.text(max_size=5),
 )
 COMMANDS = st.lists(TEXTS, max_size=3)
 ENVIRONMENTS = st.lists(st.fixed_dictionaries({"name": st.sampled_from("AB"), "value": TEXTS}), max_size=2)
 NEEDS = st.lists(
     st.one_of(
-        st.fixed_dictionaries({"type": st.just("VCPU"), "value": st.sampled_from(["0.25", "1", "2", "3", "8"])}),
+        st.fixed_dictionaries({"type": st.just("VCPU"), "value": st.sampled_from(["0.3", "0.7", "1", "2", "3", "8"])}),
         st.fixed_dictionaries({"type": st.just("MEMORY"), "value": st.sampled_from(["512", "2048", "8192", "16384"])}),
         st.just({"type": "GPU", "value": "1"}),
     ),
@@ -40,7 +50,9 @@ NEEDS = st.lists(
     unique_by=lambda need: need["type"],
 )
 OVERRIDE = {"command": COMMANDS, "environment": ENVIRONMENTS, "resourceRequirements": NEEDS}
-SINGLE = st.fixed_dictionaries({}, optional={**OVERRIDE, "memory": st.just(256), "vcpus": st.just(2)})
+SINGLE = st.fixed_dictionaries(
+    {}, optional={**OVERRIDE, "memory": st.just(256), "vcpus": st.just(2), "instanceType": st.just("m5.large")}
+)
 NAMED = st.fixed_dictionaries({"name": st.sampled_from(["main", "side", "other"])}, optional=OVERRIDE)
 TASKS = st.lists(st.fixed_dictionaries({"containers": st.lists(NAMED, max_size=2)}), max_size=2)
 IN_A_POD = st.lists(
@@ -117,7 +129,7 @@ def test_nothing_but_errors_of_this_package_is_raised(definition: Any, submit: d
     plan = None
     with suppress(BatchJobsError):
         plan = Plan.of(definition, {**submit, "jobDefinition": "a:1"})
-        check_plan(plan)
+        check_plan(plan, notes.append)
     assert plan is not None
     for look in (note_placeholders_inside, note_unused_parameters, note_older_fields):
         look(plan, notes.append)

@@ -254,6 +254,21 @@ def test_tags_are_not_propagated_on_eks(aws: LocalAws, asked: dict[str, Any], li
     assert len(notes) == lines
 
 
+@pytest.mark.parametrize("asked", [{}, {"propagateTags": True}])
+def test_tags_that_are_not_propagated_are_not_counted(aws: LocalAws, asked: dict[str, Any]) -> None:
+    """On EKS job and definition may have fifty each."""
+    aws.clients()("batch").register_job_definition(
+        jobDefinitionName="pod",
+        type="container",
+        eksProperties={"podProperties": {"containers": [{"image": "i", "name": "main"}]}},
+        tags={f"d{number}": "" for number in range(50)},
+    )
+    request = request_for("pod:1", options={"tags": {"j": ""}, **asked})
+    check_request(aws.clients(), request)
+    send(aws.clients(), request)
+    assert aws.counts()["SubmitJob"] == 1
+
+
 def test_tags_are_propagated_on_ecs(aws: LocalAws, align: str) -> None:
     """Unless they are not to be."""
     for asked in ({}, {"propagateTags": False}):

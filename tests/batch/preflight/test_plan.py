@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 
 from airflow_batch_jobs.batch.preflight.check import check_plan
-from airflow_batch_jobs.batch.preflight.placeholders import note_placeholders_inside, note_unused_parameters
 from airflow_batch_jobs.batch.preflight.plan import Plan
-from airflow_batch_jobs.batch.preflight.resources import note_older_fields
-from airflow_batch_jobs.errors import ParameterError, RequestError
+from airflow_batch_jobs.errors import BatchJobsError, ParameterError, RequestError
 from tests.batch.conftest import request_for
 from tests.batch.preflight.conftest import FINE, ON_FARGATE, SIZES, Batch, check, nodes, pod, task
 
@@ -33,10 +31,8 @@ def refusal(batch: Batch, kind: str, **fields: Any) -> str:
 
 def notes(batch: Batch, kind: str, **fields: Any) -> list[str]:
     """Return what is told of a request that is not refused."""
-    check(batch, kind, **fields)
-    plan, said = batch.plan(request_for(f"{kind}:1", **fields)), list[str]()
-    for look in (note_placeholders_inside, note_unused_parameters, note_older_fields):
-        look(plan, said.append)
+    said: list[str] = []
+    check_plan(batch.plan(request_for(f"{kind}:1", **fields)), said.append)
     return said
 
 
@@ -70,6 +66,27 @@ def notes(batch: Batch, kind: str, **fields: Any) -> list[str]:
                 "parameters": {"word": HALF + "yyy"},
             },
             "parameters.word: makes the overrides too long: 4,205 of",
+        ),
+        (
+            "plain",
+            {
+                "container_overrides": {
+                    "command": ["Ref::word"] * 4,
+                    "environment": [{"name": "A", "value": "x" * 4000}],
+                },
+                "parameters": {"word": "x" * 1500},
+            },
+            "6,008 of 10,065 characters, and ECS takes 8,192 for a task. It fills 4 placeholders, each with 1,502.",
+        ),
+        (
+            "pair",
+            {
+                "options": task(
+                    {"name": "side", "command": ["Ref::word"], "environment": [{"name": "A", "value": "x" * 4000}]}
+                ),
+                "parameters": {"word": "x" * 2500},
+            },
+            "parameters.word: makes the overrides too long: 5,004 of",
         ),
         (
             "mesh",
@@ -217,6 +234,23 @@ def test_a_parameter_that_nothing_uses_is_told(batch: Batch, kind: str, paramete
     assert told in line
 
 
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"container_overrides": {"command": ["Ref::sample"]}}, "'sample' is missing"),
+        ({"container_overrides": {"command": ["Ref::word"], "environment": LONG}}, "too long"),
+    ],
+)
+def test_what_may_not_be_meant_is_told_before_an_error(batch: Batch, fields: dict[str, Any], error: str) -> None:
+    """It is mostly the reason: the parameter that is missing is misspelt."""
+    said: list[str] = []
+    plan = batch.plan(request_for("plain:1", parameters={"sampel": "1"}, **fields))
+    with pytest.raises(BatchJobsError, match=error):
+        check_plan(plan, said.append)
+    [line] = said
+    assert line.startswith("Nothing in plain:1 uses 'sampel'")
+
+
 def test_a_parameter_of_a_command_that_is_replaced_is_used(batch: Batch) -> None:
     """The revision has a use for it, and a typed definition always gives it."""
     assert notes(batch, "plain", container_overrides={"command": ["true"]}, parameters={"word": "x"}) == []
@@ -256,7 +290,11 @@ def test_an_older_field_without_effect_on_nodes_is_told(batch: Batch) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "override"),
-    [("legacy", {"memory": 8192, "vcpus": 2}), ("plain", {"memory": 2048, "vcpus": 1})],
+    [
+        ("legacy", {"memory": 8192, "vcpus": 2}),
+        ("plain", {"memory": 2048, "vcpus": 1}),
+        ("plain", {"vcpus": 2, "resourceRequirements": needs("2.0")}),
+    ],
 )
 def test_an_older_field_with_an_effect_is_not_told(batch: Batch, kind: str, override: dict[str, Any]) -> None:
     """Nor one that asks for what there is."""
@@ -284,7 +322,12 @@ def test_an_older_field_with_an_effect_is_not_told(batch: Batch, kind: str, over
         (
             "fargate",
             {"container_overrides": {"resourceRequirements": needs("64", "999999")}},
-            "the nearest that is enough is 32 vCPU with 249856 MiB",
+            "Fargate does not offer 64 vCPU with 999999 MiB; the most it has is 32 vCPU with 249856 MiB.",
+        ),
+        (
+            "fargate",
+            {"container_overrides": {"resourceRequirements": needs("33", "512")}},
+            "Fargate does not offer 33 vCPU with 512 MiB; the most it has is 32 vCPU",
         ),
         (
             "halves",
@@ -313,6 +356,15 @@ def test_what_fargate_does_not_offer_is_refused(batch: Batch, kind: str, fields:
     [
         ("fargate", {"container_overrides": {"resourceRequirements": needs("0.25", "512")}}),
         ("halves", {"options": task({"name": "main", "resourceRequirements": needs(memory_mib="1024")})}),
+        (
+            "halves",
+            {
+                "options": task(
+                    {"name": "main", "resourceRequirements": needs("0.7", "4096")},
+                    {"name": "side", "resourceRequirements": needs("0.3", "4096")},
+                )
+            },
+        ),
         ("plain", {"container_overrides": {"resourceRequirements": needs("3", "9000")}}),
         ("mesh", {"options": nodes("0:", containerOverrides={"resourceRequirements": needs("3", "9000")})}),
     ],
@@ -374,12 +426,19 @@ def test_a_size_that_cannot_be_told_is_not_judged() -> None:
             "nodePropertyOverrides[0].ecsPropertiesOverride: overrides nothing: the range 0: of nodes has container",
         ),
         ("mesh", {"options": nodes("1:2", **task({"name": "third"}))}, "containers[0].name: no container is called"),
+        ("mesh", {"options": {"arrayProperties": {"size": 2}}}, "arrayProperties: are not taken for a multi-node job"),
+        (
+            "plain",
+            {"container_overrides": {"instanceType": "m5.large"}},
+            "containerOverrides.instanceType: is taken for multi-node jobs only",
+        ),
+        ("fargate", {"container_overrides": {"instanceType": "m5.large"}}, "instanceType: is taken for multi-node"),
     ],
 )
 def test_an_override_of_what_is_not_there_is_refused(
     batch: Batch, kind: str, fields: dict[str, Any], message: str
 ) -> None:
-    """With what there is."""
+    """With what there is; and so is what only another kind of job takes."""
     assert message in refusal(batch, kind, **fields)
 
 
@@ -393,7 +452,8 @@ def test_an_override_of_what_is_not_there_is_refused(
         ("mesh", {"options": nodes(":", count=9)}),
         ("closed", {"options": nodes("0")}),
         ("closed", {"options": nodes("1:")}),
-        ("plain", {"options": {"ecsPropertiesOverride": {}, "nodeOverrides": {}}}),
+        ("mesh", {"options": nodes("0:", containerOverrides={"instanceType": "m5.large"})}),
+        ("plain", {"options": {"ecsPropertiesOverride": {}, "nodeOverrides": {}, "arrayProperties": {"size": 2}}}),
     ],
 )
 def test_an_override_of_what_is_there_passes(batch: Batch, kind: str, fields: dict[str, Any]) -> None:
@@ -417,6 +477,16 @@ def test_more_tags_than_a_task_can_have_are_refused(batch: Batch) -> None:
     message = refusal(batch, "tagged", options={"tags": more})
     assert "SubmitJob tags: there are 51 to propagate: 21 of the job, 30 more of its definition" in message
     check(batch, "tagged", options={"tags": more, "propagateTags": False})
+
+
+@pytest.mark.parametrize("key", ["aws:cloudformation:stack-name", "AWS:x"])
+def test_tags_of_awss_own_do_not_count(key: str) -> None:
+    """Those that CloudFormation puts on a definition, say."""
+    tags = {f"d{number}": "" for number in range(50)}
+    definition = {"containerProperties": {"image": "i"}, "propagateTags": True, "tags": {**tags, key: "x"}}
+    check_plan(Plan.of(definition, {"jobDefinition": "a:1"}))
+    with pytest.raises(RequestError, match="there are 51"):
+        check_plan(Plan.of(definition, {"jobDefinition": "a:1", "tags": {"j": ""}}))
 
 
 def test_a_number_of_nodes_beyond_all_measure_is_left_to_aws(batch: Batch) -> None:

@@ -139,6 +139,7 @@ def test_a_valid_request_passes() -> None:
         ({"shareIdentifier": "a b"}, "shareIdentifier: 'a b' is not 1 to 255 letters and digits"),
         ({"nodeOverrides": {"numNodes": 0}}, "nodeOverrides.numNodes: is 0; AWS accepts at least 1"),
         ({"tags": {"aws:x": "1"}}, "tags: the key 'aws:x' begins with aws:"),
+        ({"tags": {"x": "AWS:1"}}, "tags: the value 'AWS:1' begins with aws:"),
         ({"tags": {"": "1"}}, "tags: the key '' has 0 characters; AWS accepts 1 to 128"),
         ({"tags": {"k" * 129: "1"}}, "has 129 characters; AWS accepts 1 to 128"),
         ({"tags": {"k": "v" * 257}}, "tags.k: has 257 characters; AWS accepts at most 256"),
@@ -148,6 +149,10 @@ def test_a_valid_request_passes() -> None:
             "tags: there are 51, 7 of them Airflow's; AWS accepts at most 50",
         ),
         ({"tags": {"airflow-dag-id": "mine"}}, "tags: the key 'airflow-dag-id' is Airflow's"),
+        (
+            {"ecsPropertiesOverride": {"taskProperties": [{"containers": [{"command": ["run", ""]}]}]}},
+            "ecsPropertiesOverride.taskProperties[0].containers[0].command[1]: is empty, which AWS does not accept",
+        ),
     ],
 )
 def test_a_limit_is_named_with_the_field_and_the_value(options: dict[str, Any], message: str) -> None:
