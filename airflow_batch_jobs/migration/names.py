@@ -28,11 +28,13 @@ class Binding(NamedTuple):
         node: The statement or target that binds it.
         imported: The full name of what is imported; empty if it is not an import.
         value: What is assigned, if that is one expression.
+        is_shared: Whether a `global` or `nonlocal` statement there says that the name is another scope's.
     """
 
     node: cst.CSTNode
     imported: str = ""
     value: cst.BaseExpression | None = None
+    is_shared: bool = False
 
 
 class Names:
@@ -56,7 +58,11 @@ class Names:
         for statement in self.of(cst.Global):
             scope = self._scope(statement)
             self._global |= {(scope, each.name.value) for each in statement.names}
+        self._nonlocal = [
+            (self._scope(statement), each.name.value) for statement in self.of(cst.Nonlocal) for each in statement.names
+        ]
         self._bind_all()
+        self._move_nonlocal()
 
     def of(self, kind: type[_Node]) -> Sequence[_Node]:
         """Return all nodes of a kind in the order of the file; only code, not layout, and nothing of imports."""
@@ -138,6 +144,17 @@ class Names:
         place = self._module if (scope, name) in self._global else scope
         self._bindings.setdefault((place, name), []).append(binding)
 
+    def _move_nonlocal(self) -> None:
+        """Give what `nonlocal` names to the function around that has the name."""
+        for scope, name in self._nonlocal:
+            found, owner = self._bindings.pop((scope, name), []), self._scope(scope)
+            while owner is not self._module and (
+                isinstance(owner, cst.ClassDef) or (owner, name) not in self._bindings
+            ):
+                owner = self._scope(owner)
+            if found:
+                self._bindings.setdefault((owner, name), []).extend(found)
+
     def _bind_target(self, target: cst.CSTNode | None, scope: cst.CSTNode, binding: Binding) -> None:
         if isinstance(target, (cst.Tuple, cst.List)):
             for element in target.elements:
@@ -178,7 +195,9 @@ class Names:
             full_name, name = f"{module}{alias.evaluated_name}", alias.evaluated_alias
             if name is None and not module:  # `import a.b` binds a
                 full_name = full_name.partition(".")[0]
-            self._bind(name or full_name.rpartition(".")[2], scope, Binding(node, full_name))
+            name = name or full_name.rpartition(".")[2]
+            is_shared = (scope, name) in self._global or (scope, name) in self._nonlocal
+            self._bind(name, scope, Binding(node, full_name, is_shared=is_shared))
 
     def _bind_assigned(self, node: Any) -> None:
         scope = self._scope(node)

@@ -119,7 +119,7 @@ class ProviderUses:
         bindings = self._names.bindings(place, first)
         found = sorted({f"{each.imported}{dot}{rest}" for each in bindings if each.imported})
         known = [each for each in found if each in COUNTERPARTS]
-        is_mixed = len(known) < len(found) or not all(each.imported for each in bindings)
+        is_mixed = len(known) < len(found) or not all(each.imported and not each.is_shared for each in bindings)
         return known or found, is_mixed or len({COUNTERPARTS[each].name for each in known}) > 1
 
     def in_quotes(self, node: cst.SimpleString) -> dict[str, Sequence[str]]:
@@ -156,7 +156,10 @@ class ProviderUses:
         name, parent = COUNTERPARTS[full_names[0]].name, self._names.parent(node)
         why = f"another {name} is defined in this file" if name in self._taken else ""
         if is_mixed:
-            why = f"{dotted(node)} may be something else here"
+            first = dotted(node).partition(".")[0]
+            is_shared = any(each.is_shared for each in self._names.bindings(node, first))
+            why = f"{first} is imported as a global or nonlocal name; import it at the top of the file"
+            why = why if is_shared else f"{dotted(node)} may be something else here"
         if chain := self._chain(node):
             self._call(node, full_names, chain, why)
         elif self._is_annotation(node) and not why:

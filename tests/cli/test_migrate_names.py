@@ -100,6 +100,33 @@ def test_a_name_that_may_be_something_else_is_left(rewrite: Rewrite, code: str) 
 @pytest.mark.parametrize(
     "code",
     [
+        f"def load():\n    global BatchOperator\n    {IMPORT}load()\nBatchOperator(task_id='t')\n",
+        f"def load():\n    global Op\n    {IMPORT.rstrip()} as Op\nload()\nOp(task_id='t')\n",
+        (
+            "def load():\n    global batch\n    from airflow.providers.amazon.aws.operators import batch\n"
+            "load()\nbatch.BatchOperator(task_id='t')\n"
+        ),
+        (
+            f"def f():\n    BatchOperator = None\n    def load():\n        nonlocal BatchOperator\n        {IMPORT}"
+            "    load()\n    BatchOperator(task_id='t')\n"
+        ),
+        (
+            f"def f():\n    {IMPORT}    def g():\n        nonlocal BatchOperator\n        BatchOperator = Mine\n"
+            "    g()\n    BatchOperator(task_id='t')\n"
+        ),
+    ],
+)
+def test_a_name_that_a_function_gives_to_another_scope_is_left(rewrite: Rewrite, code: str) -> None:
+    """What `global` and `nonlocal` name stays, with the import and the call, and the file still runs."""
+    after = rewrite(code)
+
+    assert len(marked(after)) == 1
+    assert [line for line in after.splitlines() if MARK not in line] == code.splitlines()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
         "def f(BatchOperator):\n    return BatchOperator(job_definition='a')\n",
         "def f(*BatchOperator):\n    return BatchOperator(job_definition='a')\n",
         "[BatchOperator(job_definition='a') for BatchOperator in x]\n",
