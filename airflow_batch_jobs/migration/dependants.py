@@ -47,12 +47,21 @@ class Dependants:
     def _look_for_other_classes(self) -> None:
         """Look for classes that have the name of one of the provider's, and come from where nothing is known of."""
         for call in self._names.of(cst.Call):
-            name = dotted(call.func)
-            if name.rpartition(".")[2] in CLASSES and {"job_definition", "job_queue"} & values_of(call).keys():
-                full_names, _ = self._uses.full_names(call, name)
-                for each in full_names:
-                    if each not in COUNTERPARTS:
-                        self._notes.remark(f"{name} is {each}, which was not looked into; its calls stay")
+            name = dotted(call.func).removesuffix(".partial")
+            if {"job_definition", "job_queue"} & values_of(call).keys():
+                self._look_at_other_class(call, name)
+        for defined in self._names.of(cst.ClassDef):
+            for base in defined.bases:
+                self._look_at_other_class(defined, dotted(base.value))
+
+    def _look_at_other_class(self, place: cst.CSTNode, name: str) -> None:
+        if name.rpartition(".")[2] not in CLASSES:
+            return
+        full_names, _ = self._uses.full_names(place, name)
+        for each in full_names:
+            if each not in COUNTERPARTS:
+                finding = f"{name} is {each}, which was not looked into: if that is the provider's, import ours"
+                self._uses.stay(place, finding)
 
     def _look_at_default_args(self) -> None:
         used = {COUNTERPARTS[names[0]].name: COUNTERPARTS[names[0]] for names in self._uses.renamed.values()}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _EXPANSIONS = frozenset({"expand", "expand_kwargs"})
 #: Methods that Airflow calls.
 _METHODS = frozenset({"execute", "poke"})
+_IN_TEXTS = CLASSES | {module.rpartition(".")[2] for module in MODULES}
 _ALL_NAMES = MODULES | COUNTERPARTS.keys() | OURS.keys()
 
 
@@ -91,7 +92,7 @@ class ProviderUses:
             if name.value in looked_up and names.is_read(name):
                 self._look_up(name)
         for text in names.of(cst.SimpleString):
-            if any(each in text.value for each in CLASSES) and not isinstance(names.parent(text), cst.Expr):
+            if any(each in text.value for each in _IN_TEXTS) and not isinstance(names.parent(text), cst.Expr):
                 self._look_at_text(text)
         self._look_at_imports()
         self._decide_annotations()
@@ -126,6 +127,11 @@ class ProviderUses:
         """Return the names in a quoted annotation that stand for one of the classes, with their full names."""
         found = ((name, *self.full_names(node, name)) for name in DOTTED.findall(node.value))
         return {name: names for name, names, is_mixed in found if not is_mixed and names and names[0] in COUNTERPARTS}
+
+    def stay(self, node: cst.CSTNode, finding: str) -> None:
+        """Say what is to be done about a use that is none of a name that is known."""
+        self.stayed += 1
+        self._notes.add(node, finding)
 
     def _leave(self, node: cst.CSTNode, full_names: Sequence[str], why: str) -> None:
         """Say that a use stays, and why."""
@@ -242,14 +248,32 @@ class ProviderUses:
         if self._is_annotation(node):
             self._annotations += [(node, full_names) for full_names in self.in_quotes(node).values()]
             return
-        text = text_of(node) or ""
+        text = self._module_in(node) or text_of(node) or ""
         if full_names := self.in_quotes(node).get(text):
             is_exported = "__all__" in self._assigned(node)
             why = "it is in __all__; check who imports it from here" if is_exported else "a text that names it"
             self._leave(node, full_names, why)
         elif DOTTED.fullmatch(text) and any(f"{text}.".startswith(f"{each}.") for each in COUNTERPARTS):
-            self.stayed += 1
-            self._notes.add(node, "this text names a class of the provider's; ours are in airflow_batch_jobs")
+            self.stay(node, "this text names a class of the provider's; ours are in airflow_batch_jobs")
+        elif text in MODULES and self._name_behind(node) in {"", *CLASSES}:
+            self.stay(node, "this text names a module of the provider's; our classes are in airflow_batch_jobs")
+
+    def _module_in(self, node: cst.SimpleString) -> str:
+        """Return the module that `import_module(".batch", "airflow…")` names; empty for any other text."""
+        argument = self._names.parent(node)
+        call = self._names.parent(argument)
+        if not isinstance(argument, cst.Arg) or not isinstance(call, cst.Call):
+            return ""
+        given = values_of(call, ("name", "package"))
+        name, package = text_of(node) or "", text_of(given.get("package")) or ""
+        is_relative = last_name(call.func) == "import_module" and given.get("name") is node and name.startswith(".")
+        return f"{package}{name}" if is_relative else ""
+
+    def _name_behind(self, node: cst.SimpleString) -> str:
+        """Return what is taken from the result of the call that a text is an argument of; empty if nothing is."""
+        call = self._names.parent(self._names.parent(node))
+        behind = self._names.parent(call)
+        return behind.attr.value if isinstance(behind, cst.Attribute) and behind.value is call else ""
 
     def _assigned(self, node: cst.CSTNode) -> Iterator[str]:
         """Yield the names that a node is assigned or added to."""

@@ -233,14 +233,47 @@ def test_an_unused_import_in_a_file_of_dags_is_no_work(dag_file: Path) -> None:
     assert SENSOR_IMPORT in dag_file.read_text()
 
 
-def test_a_class_of_this_name_from_elsewhere_is_mentioned(dag_file: Path) -> None:
-    """It may be a subclass or a re-export, which is not followed."""
-    code = "from .operators import BatchOperator\nBatchOperator(task_id='t', job_definition='a')\n"
-    dag_file.write_text(code)
-    result = run(dag_file, "--write")
+@pytest.mark.parametrize(
+    ("imported", "name"),
+    [
+        ("from .operators import BatchOperator", "BatchOperator"),
+        ("import common", "common.BatchOperator"),
+    ],
+)
+@pytest.mark.parametrize(
+    "use", ["{}(task_id='t', job_definition='a')", "{}.partial(job_queue='q')", "class Mine({}): ..."]
+)
+def test_a_class_of_this_name_from_elsewhere_is_left(rewrite: Rewrite, imported: str, name: str, use: str) -> None:
+    """Another file of the same run may have had the provider's class for this one, and has it no longer."""
+    full_name = {"BatchOperator": ".operators.BatchOperator"}.get(name, name)
+    finding = f"{name} is {full_name}, which was not looked into: if that is the provider's, import ours"
 
-    assert (result.exit_code, dag_file.read_text()) == (0, code)
-    assert "BatchOperator is .operators.BatchOperator, which was not looked into; its calls stay" in result.stderr
+    assert rewrite(f"{imported}\n{use.format(name)}\n") == f"{imported}\n{MARK}{finding}\n{use.format(name)}\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"importlib.import_module('{MODULE}').BatchOperator(job_definition='a')\n",
+        f"batch = importlib.import_module('{MODULE}')\nbatch.BatchOperator(job_definition='a')\n",
+        f"NAME = '{MODULE}'\ngetattr(import_module(NAME), 'BatchOperator')(job_definition='a')\n",
+        f"__import__('{MODULE}', fromlist=['x']).BatchOperator(job_definition='a')\n",
+        "import_module('.batch', 'airflow.providers.amazon.aws.operators').BatchOperator()\n",
+        "import_module('.batch', package='airflow.providers.amazon.aws.operators').BatchOperator()\n",
+    ],
+)
+def test_a_module_that_is_imported_by_a_text_is_named(rewrite: Rewrite, code: str) -> None:
+    """What is taken from it stays, and a person is told."""
+    after = rewrite(code)
+
+    assert marked(after) == ["this text names a module of the provider's; our classes are in airflow_batch_jobs"]
+    assert [line for line in after.splitlines() if MARK not in line] == code.splitlines()
+
+
+def test_another_class_of_the_module_may_be_imported_by_a_text(rewrite: Rewrite) -> None:
+    """It has no counterpart here."""
+    code = f"import_module('{MODULE}').BatchCreateComputeEnvironmentOperator()\n"
+    assert rewrite(code) == code
 
 
 @pytest.mark.parametrize(
