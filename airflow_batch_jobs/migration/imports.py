@@ -45,10 +45,12 @@ class Imports:
         self._uses = uses
         self._step = module.default_indent
         statements = (each for line in module.body if isinstance(line, cst.SimpleStatementLine) for each in line.body)
-        self._at_top = [each for each in statements if isinstance(each, cst.ImportFrom)]
+        self._at_top = [each for each in statements if isinstance(each, (cst.Import, cst.ImportFrom))]
         #: The names of our classes that the module imports anyway, and those that it has imported so far.
         self._ours = {name for each in self._at_top for name in _our_names(each)}
         self._so_far: set[str] = set()
+        #: Those that are imported further up than they were.
+        self._moved_up: set[str] = set()
         self._may_go = True
 
     def rewrite(self, node: cst.Import | cst.ImportFrom, *, may_go: bool) -> Replaced:
@@ -61,8 +63,9 @@ class Imports:
         self._may_go = may_go
         replaced = self._names(node) if isinstance(node, cst.ImportFrom) else self._modules(node)
         if node in self._at_top:
-            for each in (replaced.kept, replaced.added):
-                self._so_far.update(_our_names(each) if isinstance(each, cst.ImportFrom) else ())
+            now = {name for each in (replaced.kept, replaced.added) for name in _our_names(each)}
+            self._so_far |= now
+            self._moved_up |= now.difference(_our_names(node))
         return replaced
 
     def _names(self, node: cst.ImportFrom) -> Replaced:
@@ -71,6 +74,9 @@ class Imports:
         gone: dict[cst.ImportAlias, cst.ImportAlias | None] = {}
         added: dict[str, cst.ImportAlias] = {}
         for alias in node.names:
+            if self._may_go and node in self._at_top and not self._moved_up.isdisjoint(_our_names(node, alias)):
+                gone[alias] = None
+                continue
             keep, ours = self._imported(f"{module_of(node)}.{alias.evaluated_name}", alias)
             if ours is not None and _name(ours) in added:
                 ours = None
@@ -165,9 +171,11 @@ def _comments(dropped: Sequence[Item]) -> tuple[list[cst.EmptyLine], cst.Trailin
     return lines[:-1] if end else lines, end
 
 
-def _our_names(node: cst.ImportFrom) -> Iterator[str]:
-    """Yield the names of our classes that an import imports under these names."""
-    for alias in () if isinstance(node.names, cst.ImportStar) else node.names:
+def _our_names(node: cst.CSTNode | None, *aliases: cst.ImportAlias) -> Iterator[str]:
+    """Yield the names of our classes that an import imports under these names; only those given, if any are."""
+    if not isinstance(node, cst.ImportFrom) or isinstance(node.names, cst.ImportStar):
+        return
+    for alias in aliases or node.names:
         if alias.asname is None and f"{module_of(node)}.{alias.evaluated_name}" in OURS:
             yield alias.evaluated_name
 

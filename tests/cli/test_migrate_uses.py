@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_batch_jobs.migration import MARK
-from tests.cli.migrating import IMPORT, OUR_SENSOR, OURS, SENSOR_IMPORT, SENSORS, call, marked
+from tests.cli.migrating import IMPORT, MODULE, OUR_SENSOR, OURS, SENSOR_IMPORT, SENSORS, call, marked
 
 if TYPE_CHECKING:
     from tests.cli.migrating import Rewrite
@@ -99,6 +99,37 @@ def test_a_file_may_go_on_with_both(rewrite: Rewrite) -> None:
 def test_imports_of_all_kinds(rewrite: Rewrite, before: str, after: str) -> None:
     """Aliases, modules, imports in functions, beside what stays the provider's."""
     assert rewrite(before) == after
+
+
+@pytest.mark.parametrize(
+    ("below", "rest"),
+    [
+        (OURS, ""),
+        (OURS.replace("airflow_batch_jobs", "airflow_batch_jobs.operators"), ""),
+        (OURS.replace("BatchJobOperator", "BatchJobOperator, BatchJobSensor"), OUR_SENSOR),
+        (OURS.replace("\n", "  # ours\n"), OURS.replace("\n", "  # ours\n")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("imported", "name"),
+    [
+        (IMPORT, "BatchOperator"),
+        (f"import {MODULE} as b\n", "b.BatchOperator"),
+        (f"from {MODULE.removesuffix('.batch')} import batch\n", "batch.BatchOperator"),
+    ],
+)
+def test_our_import_further_down_goes(rewrite: Rewrite, imported: str, name: str, below: str, rest: str) -> None:
+    """Ours is needed where the provider's stood, and not again; a comment keeps its line."""
+    use = f"{name}(task_id='t')\n"
+    assert rewrite(f"{imported}{use}{below}") == f"{OURS}BatchJobOperator(task_id='t')\n{rest}"
+
+
+def test_what_a_person_mended_leaves_one_import(rewrite: Rewrite) -> None:
+    """The first run imports both classes; the second one, after the use that was left is mended, only ours."""
+    first = rewrite(f"{IMPORT}BatchOperator(task_id='a')\nBatchOperator(**x)\n")
+    mended = "".join(each for each in first.splitlines(keepends=True) if MARK not in each).replace("**x", "task_id='b'")
+
+    assert rewrite(mended) == f"{OURS}BatchJobOperator(task_id='a')\nBatchJobOperator(task_id='b')\n"
 
 
 @pytest.mark.parametrize(
