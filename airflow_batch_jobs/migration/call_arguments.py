@@ -67,7 +67,7 @@ class CallArguments:
         if not moved:
             return
         made = cst.Arg(keyword=cst.Name(into), equal=_NO_SPACE, value=self._dictionary(moved, keys))
-        gathered = Item(made, moved[0].before, moved[0].comment if len(moved) == 1 else None)
+        gathered = Item(made, moved[0].before, None if self._needs_lines(moved) else moved[0].comment)
         self._list.items = [
             gathered if item is moved[0] else item for item in self._list.items if item not in moved[1:]
         ]
@@ -79,19 +79,32 @@ class CallArguments:
             args[-1] = args[-1].with_changes(whitespace_after_arg=closing)
         return self._call.with_changes(args=args, whitespace_before_args=before)
 
+    @staticmethod
+    def _needs_lines(moved: Sequence[Item]) -> bool:
+        """Whether a dictionary of these arguments must have lines of their own for them."""
+        if len(moved) == 1:
+            return bool(moved[0].inner())
+        are_on_lines = any(isinstance(each.before, cst.ParenthesizedWhitespace) for each in moved[1:])
+        return are_on_lines or any(each.comment or each.inner() for each in moved)
+
     def _dictionary(self, moved: Sequence[Item], keys: Mapping[str, str]) -> cst.Dict:
-        is_on_one_line = not any(isinstance(each.before, cst.ParenthesizedWhitespace) for each in moved[1:])
-        if len(moved) == 1 or (is_on_one_line and not any(each.comment for each in moved)):
+        if not self._needs_lines(moved):
             return cst.Dict([cst.DictElement(_text(keys[_name(item)]), item.node.value) for item in moved])
         base = self._list.indent
         elements = []
         for index, item in enumerate(moved):
             following = moved[index + 1] if index + 1 < len(moved) else None
+            behind = [cst.TrailingWhitespace(cst.SimpleWhitespace("  "), each) for each in item.inner()]
+            behind += [item.comment] if item.comment else []
+            deeper = cst.SimpleWhitespace(base + self._list.step)
             after = cst.ParenthesizedWhitespace(
-                first_line=item.comment or cst.TrailingWhitespace(),
-                empty_lines=self._deeper_lines(following.before) if following else (),
+                first_line=behind[0] if behind else cst.TrailingWhitespace(),
+                empty_lines=[
+                    *(cst.EmptyLine(whitespace=deeper, comment=each.comment) for each in behind[1:]),
+                    *(self._deeper_lines(following.before) if following else ()),
+                ],
                 indent=True,
-                last_line=cst.SimpleWhitespace(base + self._list.step if following else base),
+                last_line=deeper if following else cst.SimpleWhitespace(base),
             )
             value = item.node.value.visit(_Deeper(self._list.step))
             assert isinstance(value, cst.BaseExpression)  # noqa: S101 - what the transformer leaves it

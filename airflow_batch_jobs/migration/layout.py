@@ -38,9 +38,23 @@ class Item:
         if isinstance(self.before, cst.ParenthesizedWhitespace):
             lines += self.before.empty_lines
             whitespace, is_in_block = self.before.last_line, self.before.indent
+        lines += [cst.EmptyLine(is_in_block, whitespace, each) for each in self.inner(whole=True)]
         if self.comment is not None:
             lines.append(cst.EmptyLine(is_in_block, whitespace, self.comment.comment))
         return lines
+
+    def inner(self, *, whole: bool = False) -> list[cst.Comment]:
+        """Return the comments between the item's parts and before its comma; if it is an argument, not its value's.
+
+        Args:
+            whole: Whether those of the value are meant as well.
+        """
+        node = self.node
+        names = (
+            [node.equal, *([node.value] if whole else [])] if isinstance(node, cst.Arg) else [node.name, node.asname]
+        )
+        before_comma = [node.comma.whitespace_before] if isinstance(node.comma, cst.Comma) else []
+        return [comment for part in (*names, *before_comma) if part is not None for comment in _comments(part)]
 
 
 class Items:
@@ -98,12 +112,15 @@ class Items:
         for index, item in enumerate(self.items):
             is_last = index + 1 == len(self.items)
             after = _joined(item.comment, self.closing if is_last else self.items[index + 1].before, self.indent)
-            if is_last and not self._has_comma:
+            if is_last and not self._has_comma and not item.inner():
                 nodes.append(item.node.with_changes(comma=cst.MaybeSentinel.DEFAULT))
                 closing = after
             else:
                 nodes.append(_with_comma(item.node, after))
-        return self.items[0].before if self.items else self._opening, nodes, closing
+        if not self.items:
+            comment, _ = _split(self._opening)
+            return _joined(comment, self.closing, self.indent), nodes, closing
+        return self.items[0].before, nodes, closing
 
 
 def _with_comma(node: Any, after: Whitespace) -> Any:
@@ -112,6 +129,15 @@ def _with_comma(node: Any, after: Whitespace) -> Any:
     if isinstance(node, cst.Arg):  # it was the last one
         node = node.with_changes(whitespace_after_arg=cst.SimpleWhitespace(""))
     return node.with_changes(comma=cst.Comma(whitespace_after=after))
+
+
+def _comments(node: cst.CSTNode | cst.MaybeSentinel) -> list[cst.Comment]:
+    """Return all comments in a node, in order."""
+    if isinstance(node, cst.MaybeSentinel):
+        return []
+    if isinstance(node, cst.Comment):
+        return [node]
+    return [comment for child in node.children for comment in _comments(child)]
 
 
 def _split(after: Whitespace) -> tuple[cst.TrailingWhitespace | None, Whitespace]:

@@ -8,8 +8,10 @@ from textwrap import dedent, indent
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from airflow_batch_jobs.migration import MARK
+from airflow_batch_jobs.migration import MARK, migrate
 from tests.cli.migrating import IMPORT, MODULE, OURS, airflow
 
 if TYPE_CHECKING:
@@ -187,6 +189,39 @@ def test_no_comment_is_lost(rewrite: Rewrite, first: str, comma: str, *, hanging
         assert len(re.findall(rf"{comment}$", after, re.MULTILINE)) == 1, comment
 
 
+INNER = {
+    "task_id": '"t"',
+    "tags": "(\n    # inner tags\n    x)",
+    "array_properties": "{\n    # inner array_properties\n}",
+    "node_overrides": "{  # inner node_overrides\n    'a': 1}",
+    "status_retries": "(  # inner status_retries\n    3)",
+    "retry_strategy": "y  # inner retry_strategy\n",
+    "max_retries": "4200  # inner max_retries\n",
+    "job_name": "# inner job_name\n'j'",
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    names=st.lists(st.sampled_from(sorted(INNER)), unique=True, min_size=1),
+    is_comma_first=st.booleans(),
+    has_comma=st.booleans(),
+)
+def test_a_comment_is_kept_wherever_it_stands(names: list[str], *, is_comma_first: bool, has_comma: bool) -> None:
+    """Before a comma, inside what is dropped or empty, and where no argument is left."""
+    end, between = (", ", "") if is_comma_first else ("", ", ")
+    arguments = "".join(
+        f"{end if number else ''}{name}={INNER[name]}{between if number < len(names) - 1 else ''}  # behind {name}\n"
+        for number, name in enumerate(names)
+    )
+    code = f"{IMPORT}BatchOperator(  # bracket\n{arguments}{',' if has_comma else ''}  # last\n)\n"
+    after = migrate(code.encode()).after
+    compile(after, "dag.py", "exec")
+
+    for comment in re.findall("#.*", code):
+        assert len(re.findall(rf"{comment}$", after, re.MULTILINE)) == 1, comment
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -217,6 +252,15 @@ def test_no_comment_is_lost(rewrite: Rewrite, first: str, comma: str, *, hanging
         "nodeOverrides": y,
     })\n""",
         ),
+        (
+            "BatchOperator(\n    tags=x  # a\n    , task_id='t'  # b\n    , array_properties=y  # c\n)\n",
+            """BatchJobOperator(
+    submit_options={
+        "tags": x,  # a
+        "arrayProperties": y,  # c
+    }, task_id='t'  # b\n    ,\n)\n""",
+        ),
+        ("BatchOperator(\n    tags={\n        # none\n    },\n)\n", "BatchJobOperator(\n    # none\n)\n"),
         (
             "BatchOperator(task_id='t', tags={  # a\n    'b': 'c'})\n",
             "BatchJobOperator(task_id='t', submit_options={\"tags\": {  # a\n    'b': 'c'}})\n",
