@@ -46,7 +46,8 @@ def migrate(
     alone is left to you: in a comment that begins with `# TODO(airflow-batch-jobs)`, and on stderr with the line in the
     rewritten file. Run it again, with --pin or without, as often as you like. Never runs a DAG, and asks AWS nothing.
 
-    Passes over hidden folders, virtual environments, caches, `build`, `dist` and `node_modules`, unless you name them.
+    Passes over hidden files and folders, virtual environments, caches, `build`, `dist` and `node_modules`, unless you
+    name them.
 
         airflow-batch-jobs migrate dags/nightly.py
         airflow-batch-jobs migrate dags/ --pin align-reads=7 --write

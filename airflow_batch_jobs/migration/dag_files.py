@@ -19,7 +19,7 @@ class DagFiles:
     """The files below given paths, each once, also where links lead to it twice or in a circle.
 
     Attributes:
-        passed_over: The folders that were not looked into.
+        passed_over: The folders and hidden files that were not looked into.
         errors: What could not be looked into, and why.
     """
 
@@ -44,7 +44,9 @@ class DagFiles:
             nobodys = {name for name in folders if _is_nobodys(place / name)}
             self.passed_over += [place / name for name in sorted(nobodys)]
             folders[:] = sorted(set(folders) - nobodys)
-            yield from (place / name for name in sorted(names) if name.endswith(".py"))
+            files = [place / name for name in sorted(names) if name.endswith(".py")]
+            self.passed_over += [each for each in files if _is_hidden(each)]
+            yield from (each for each in files if not _is_hidden(each))
 
     def _is_new(self, path: Path) -> bool:
         """Whether a file or folder is met for the first time, by whatever name."""
@@ -54,5 +56,10 @@ class DagFiles:
         return is_new
 
 
+def _is_hidden(path: Path) -> bool:
+    """Whether it is an editor's or a system's, such as `.#dag.py` and `._dag.py`."""
+    return path.name.startswith(".")
+
+
 def _is_nobodys(folder: Path) -> bool:
-    return folder.name.startswith(".") or folder.name in _NOBODYS or os.path.lexists(folder / _ENVIRONMENT)
+    return _is_hidden(folder) or folder.name in _NOBODYS or os.path.lexists(folder / _ENVIRONMENT)

@@ -12,6 +12,7 @@ import os
 import re
 import tokenize
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -95,8 +96,8 @@ class Migration:
 
     def findings(self) -> list[Finding]:
         """Return what is left for a person; also what an earlier migration left, as long as its comment is there."""
-        lines = enumerate(_lines(self.after), start=1)
-        return [Finding(n, line.partition(MARK)[2].rstrip()) for n, line in lines if line.lstrip().startswith(MARK)]
+        lines = _lines_of_python(self.after)
+        return [Finding(n, lines[n - 1].partition(MARK)[2].rstrip()) for n in sorted(_marked(self.after))]
 
     def diff(self, name: str) -> bytes:
         """Return a unified diff, as `patch -p0` reads it, in the encoding of the file.
@@ -198,13 +199,33 @@ def _lines(text: str) -> list[str]:
     return io.StringIO(text, newline="\n").readlines()
 
 
+def _lines_of_python(text: str) -> list[str]:
+    """Return the lines with their ends. Splits wherever Python does, also at carriage returns."""
+    return io.StringIO(text, newline="").readlines()
+
+
+def _marked(code: str) -> set[int]:
+    """Return the numbers of the lines, from 1, that are a comment of ours; a text may have such lines as well."""
+    if MARK not in code:
+        return set()
+    lines = _lines_of_python(code)
+    marked = {number for number, line in enumerate(lines, start=1) if line.lstrip().startswith(MARK)}
+    comments: set[int] = set()
+    with suppress(SyntaxError, tokenize.TokenError):  # it may be no Python file
+        for token in tokenize.generate_tokens(io.StringIO(code, newline=None).readline):
+            if token.type == tokenize.COMMENT:
+                comments.add(token.start[0])
+    return marked & comments
+
+
 def _without_repeats(code: str) -> str:
     """Return code without comments of ours that an earlier migration has left at the same place."""
     kept: list[str] = []
     seen: set[str] = set()
-    for line in _lines(code):
+    marked = _marked(code)
+    for number, line in enumerate(_lines_of_python(code), start=1):
         text = line.strip()
-        if text.startswith(MARK):
+        if number in marked:
             if text in seen:
                 continue
             seen.add(text)

@@ -194,6 +194,42 @@ def test_folders_that_are_nobodys_are_passed_over(tmp_path: Path) -> None:
     assert "in 1 file: 1 can be rewritten" in run(tmp_path / "build").stderr
 
 
+def test_hidden_files_are_passed_over_unless_they_are_named(tmp_path: Path) -> None:
+    """Those of an editor's lock and of macOS are no Python, and not looked into."""
+    (tmp_path / ".#dag.py").symlink_to("me@host.1:2")
+    (tmp_path / "._dag.py").write_bytes(b"\0\5\26\7\0\377")
+    (tmp_path / ".dag.py").write_text(call())
+    (tmp_path / "dag.py").write_text(call())
+    result = run(tmp_path, "--write")
+
+    assert result.exit_code == 0
+    assert [(tmp_path / name).read_text() for name in ("dag.py", ".dag.py")] == [our_call(), call()]
+    assert {*result.stderr.splitlines()[-1][13:].split(", ")} == {
+        str(tmp_path / name) for name in (".#dag.py", "._dag.py", ".dag.py")
+    }
+    assert "in 1 file: 1 rewritten" in run(tmp_path / ".dag.py", "--write").stderr
+
+
+def test_a_text_with_lines_like_our_comments_stays(dag_file: Path) -> None:
+    """Only what is a comment is a comment of ours: nothing of a text is left out, and nothing of it is listed."""
+    text = f'x = """\n{MARK}y\n{MARK}y\n"""\n'
+    dag_file.write_text(call(job_definition='"a"') + text)
+    result = run(dag_file, "--write")
+
+    assert dag_file.read_text().endswith(text)
+    assert "1 comment in" in result.stderr
+
+
+def test_old_line_ends_hide_no_comment(dag_file: Path) -> None:
+    """In a file with the line ends of the old Mac, what is left is listed with its line."""
+    dag_file.write_bytes(call(job_definition='"a"').replace("\n", "\r").encode())
+    results = [run(dag_file, "--write"), run(dag_file, "--check")]
+
+    assert [each.exit_code for each in results] == [1, 1]
+    assert all(f"{dag_file}:2: pin the revision" in each.stderr for each in results)
+    assert dag_file.read_bytes().count(b"\n") == 0
+
+
 def test_links_are_followed_once(tmp_path: Path) -> None:
     """A link to a folder above does not end, and a file that has two names is rewritten under one."""
     (tmp_path / "dags").mkdir()
