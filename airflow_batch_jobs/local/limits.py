@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
+#: What the service model says of EksMetadata.namespace, besides the two words that it must not be.
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SHARE = re.compile(r"[0-9A-Za-z]{1,255}\*?")
 #: What the service model says that the conditions of evaluateOnExit are made of.
 _CONDITIONS = {
@@ -137,6 +139,17 @@ def environment_problems(variables: Iterable[Mapping[str, Any]]) -> Iterator[str
     for variable in variables:
         if variable.get("name", "").startswith("AWS_BATCH"):
             yield f"Environment variable {variable['name']} uses the reserved prefix AWS_BATCH"
+
+
+def namespace_problems(pod: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the namespace of a pod, or of an override of it."""
+    namespace = pod.get("metadata", {}).get("namespace")
+    if namespace is None:
+        return
+    if not _NAMESPACE.fullmatch(namespace):
+        yield f"namespace {namespace} should have 1 to 63 characters and match ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+    elif namespace == "default" or namespace.startswith("kube"):
+        yield f"namespace {namespace} is reserved: it can't be default, and can't start with kube"
 
 
 def stop_problems(job_ids: Iterable[str], reason: str) -> Iterator[str]:

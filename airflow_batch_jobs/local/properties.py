@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.fargate import is_on_fargate
-from airflow_batch_jobs.local.limits import environment_problems
+from airflow_batch_jobs.local.limits import environment_problems, namespace_problems
 from airflow_batch_jobs.local.node_ranges import range_problems
 from airflow_batch_jobs.local.resources import resource_problems, total_problems
 from airflow_batch_jobs.local.shapes import container_name, pod_container_name
@@ -23,6 +23,9 @@ _NOT_ON_FARGATE = ("privileged", "ulimits")
 _ONLY_ON_FARGATE = ("networkConfiguration", "fargatePlatformConfiguration")
 _LINUX_NOT_ON_FARGATE = ("devices", "sharedMemorySize", "tmpfs", "maxSwap", "swappiness")
 _FARGATE_LOG_DRIVERS = frozenset({"awslogs", "splunk", "awsfirelens"})
+#: What the service model says of Windows: it can't be set for its containers.
+_NOT_ON_WINDOWS = ("linuxParameters", "privileged", "user", "ulimits", "readonlyRootFilesystem")
+_MOST_USER_ID = 2_147_483_647
 _VALUES = {
     "ipcMode": {"host", "task", "none"},
     "pidMode": {"host", "task"},
@@ -30,6 +33,14 @@ _VALUES = {
     "dnsPolicy": {"Default", "ClusterFirst", "ClusterFirstWithHostNet"},
     "condition": {"START", "COMPLETE", "SUCCESS"},
     "cpuArchitecture": {"X86_64", "ARM64"},
+    "networkMode": {"host"},
+    "operatingSystemFamily": {
+        "LINUX",
+        "WINDOWS_SERVER_2019_CORE",
+        "WINDOWS_SERVER_2019_FULL",
+        "WINDOWS_SERVER_2022_CORE",
+        "WINDOWS_SERVER_2022_FULL",
+    },
 }
 
 
@@ -53,7 +64,10 @@ def _of_container(request: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_task(request: Mapping[str, Any]) -> Iterator[str]:
-    yield from _task_problems(request["ecsProperties"], on_fargate=is_on_fargate(request))
+    properties = request["ecsProperties"]
+    yield from _task_problems(properties, on_fargate=is_on_fargate(request))
+    if "MANAGED_INSTANCES" not in request.get("platformCapabilities", []):
+        yield from _network_mode_problems(properties)
 
 
 def _of_pod(request: Mapping[str, Any]) -> Iterator[str]:
@@ -82,6 +96,7 @@ def _single_problems(container: Mapping[str, Any], *, on_fargate: bool) -> Itera
     yield from _container_problems(container, on_fargate=on_fargate)
     yield from total_problems([container], on_fargate=on_fargate)
     yield from _platform_problems(container, on_fargate=on_fargate)
+    yield from _windows_problems(container, [container])
 
 
 def _container_problems(container: Mapping[str, Any], *, on_fargate: bool) -> Iterator[str]:
@@ -115,7 +130,7 @@ def _platform_problems(properties: Mapping[str, Any], *, on_fargate: bool) -> It
     if not _LEAST_EPHEMERAL_GIB <= storage_gib <= _MOST_EPHEMERAL_GIB:
         yield f"ephemeralStorage must be between {_LEAST_EPHEMERAL_GIB} and {_MOST_EPHEMERAL_GIB} GiB"
     yield from _value_problems(properties, "ipcMode", "pidMode")
-    yield from _value_problems(properties.get("runtimePlatform", {}), "cpuArchitecture")
+    yield from _value_problems(properties.get("runtimePlatform", {}), "cpuArchitecture", "operatingSystemFamily")
     if on_fargate:
         if not properties.get("executionRoleArn"):
             yield "executionRoleArn must be provided for jobs that run on Fargate resources"
@@ -146,6 +161,32 @@ def _task_problems(properties: Mapping[str, Any], *, on_fargate: bool) -> Iterat
     if on_fargate:  # On EC2 AWS does not document which container of a task has to name its sizes.
         yield from total_problems(containers, on_fargate=True)
     yield from _platform_problems(task, on_fargate=on_fargate)
+    yield from _value_problems(task, "networkMode")
+    yield from _windows_problems(task, containers)
+
+
+def _network_mode_problems(properties: Mapping[str, Any]) -> Iterator[str]:
+    if any("networkMode" in task for task in properties["taskProperties"]):
+        yield "networkMode is for jobs on Amazon ECS Managed Instances only"
+
+
+def _windows_problems(properties: Mapping[str, Any], containers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what a task may not have on Windows.
+
+    Args:
+        properties: What is said of the whole task.
+        containers: Its containers.
+    """
+    platform = properties.get("runtimePlatform", {})
+    if not platform.get("operatingSystemFamily", "").startswith("WINDOWS_"):
+        return
+    if platform.get("cpuArchitecture", "X86_64") != "X86_64":
+        yield "cpuArchitecture must be X86_64 for Windows containers"
+    for key in _NOT_ON_WINDOWS:
+        if any(container.get(key) for container in containers):
+            yield f"{key} can't be set for Windows containers"
+    if any("efsVolumeConfiguration" in volume for volume in properties.get("volumes", [])):
+        yield "efsVolumeConfiguration can't be set for Windows containers"
 
 
 def _timeout_problems(container: Mapping[str, Any], *, on_fargate: bool) -> Iterator[str]:
@@ -193,6 +234,24 @@ def _pod_problems(pod: Mapping[str, Any]) -> Iterator[str]:
         yield from environment_problems(container.get("env", []))
         yield from _value_problems(container, "imagePullPolicy")
     yield from _value_problems(pod, "dnsPolicy")
+    yield from namespace_problems(pod)
+    for properties in (pod, *containers, *init_containers):
+        yield from _security_problems(properties.get("securityContext", {}))
+    volumes = {volume["name"] for volume in pod.get("volumes", [])}
+    for container in (*containers, *init_containers):
+        for mount in container.get("volumeMounts", []):
+            if mount.get("name") not in volumes:
+                yield f"volumeMount {mount.get('name', '')} does not match a volume of the pod"
+
+
+def _security_problems(context: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the securityContext of a pod or of one of its containers."""
+    for key in ("runAsUser", "runAsGroup"):
+        if not 0 <= context.get(key, 0) <= _MOST_USER_ID:
+            yield f"{key} must be between 0 and {_MOST_USER_ID}"
+    profile = context.get("seccompProfile")
+    if profile and (profile["type"] == "Localhost") != bool(profile.get("localhostProfile")):
+        yield "seccompProfile needs localhostProfile if its type is Localhost, and takes it for no other type"
 
 
 def _node_problems(nodes: Mapping[str, Any]) -> Iterator[str]:
@@ -205,6 +264,7 @@ def _node_problems(nodes: Mapping[str, Any]) -> Iterator[str]:
             yield from _single_problems(group["container"], on_fargate=False)
         elif given == ["ecsProperties"]:
             yield from _task_problems(group["ecsProperties"], on_fargate=False)
+            yield from _network_mode_problems(group["ecsProperties"])
         elif "eksProperties" in given:
             yield "Node properties can't be specified for Amazon EKS based job definitions"
         else:

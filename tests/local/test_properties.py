@@ -26,6 +26,8 @@ def sizes(vcpus: str, memory_mib: str, *more: dict[str, str]) -> list[dict[str, 
 FINE: dict[str, Any] = {"image": "i", "command": ["true"], "resourceRequirements": sizes("1", "128")}
 ON_FARGATE: dict[str, Any] = {"image": "i", "executionRoleArn": ROLE, "resourceRequirements": sizes("0.25", "512")}
 
+WINDOWS = {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}
+
 
 def one(**more: Any) -> dict[str, Any]:
     """Return containerProperties for EC2."""
@@ -85,6 +87,17 @@ ACCEPTED = {
     ),
     "a pod": pod({}),
     "a pod of ten": pod(*({"name": f"c{number}"} for number in range(10))),
+    "a pod in a namespace, with a volume and a profile": pod(
+        {"volumeMounts": [{"name": "v", "mountPath": "/v"}], "securityContext": {"runAsUser": 2**31 - 1}},
+        metadata={"namespace": "a" * 63},
+        volumes=[{"name": "v", "emptyDir": {}}],
+        securityContext={"seccompProfile": {"type": "Localhost", "localhostProfile": "p.json"}},
+    ),
+    "a task in the network of its host": {
+        "platformCapabilities": ["MANAGED_INSTANCES"],
+        **task({}, networkMode="host"),
+    },
+    "a container of Windows": fargate(runtimePlatform=WINDOWS),
     "nodes": nodes("0:"),
     "nodes within others": nodes("0:10", "4:5", count=11),
     "nodes of a task": group(**task({"name": "a"})),
@@ -175,6 +188,35 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (pod({"imagePullPolicy": "Sometimes"}), "imagePullPolicy Sometimes"),
     (pod({}, dnsPolicy="None"), "dnsPolicy None"),
     (pod(*({"name": f"c{number}"} for number in range(11))), "at most 10"),
+    *((pod({}, metadata={"namespace": name}), "namespace") for name in ("", "UPPER", "-a", "a-", "a_b", "a" * 64)),
+    *((pod({}, metadata={"namespace": name}), "is reserved") for name in ("default", "kube-system", "kube")),
+    *((pod({"securityContext": {key: -1}}), f"{key} must be") for key in ("runAsUser", "runAsGroup")),
+    *((pod({}, securityContext={key: 2**31}), f"{key} must be") for key in ("runAsUser", "runAsGroup")),
+    (pod({"securityContext": {"seccompProfile": {"type": "Localhost"}}}), "needs localhostProfile"),
+    (
+        pod({}, securityContext={"seccompProfile": {"type": "Unconfined", "localhostProfile": "p"}}),
+        "needs localhostProfile",
+    ),
+    (pod({"volumeMounts": [{"name": "v", "mountPath": "/v"}]}), "volumeMount v"),
+    (task({"name": "a"}, networkMode="host"), "Managed Instances only"),
+    (
+        {
+            "platformCapabilities": ["FARGATE"],
+            **task({"resourceRequirements": sizes("1", "2048")}, executionRoleArn=ROLE, networkMode="host"),
+        },
+        "Managed",
+    ),
+    ({"platformCapabilities": ["MANAGED_INSTANCES"], **task({}, networkMode="bridge")}, "networkMode bridge"),
+    (group(**task({}, networkMode="host")), "Managed Instances only"),
+    (fargate(runtimePlatform={"operatingSystemFamily": "BEOS"}), "operatingSystemFamily BEOS"),
+    (fargate(runtimePlatform={**WINDOWS, "cpuArchitecture": "ARM64"}), "X86_64 for Windows"),
+    (fargate(runtimePlatform=WINDOWS, user="root"), "user can't be set for Windows"),
+    (fargate(runtimePlatform=WINDOWS, readonlyRootFilesystem=True), "readonlyRootFilesystem can't"),
+    (fargate(runtimePlatform=WINDOWS, linuxParameters={"initProcessEnabled": True}), "linuxParameters can't"),
+    (
+        fargate(runtimePlatform=WINDOWS, volumes=[{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}]),
+        "efsVolumeConfiguration can't",
+    ),
     ({"platformCapabilities": ["EC2"], **pod({})}, "platformCapabilities must not"),
     ({"propagateTags": True, **pod({})}, "propagateTags must not"),
     (nodes("0:", main=2), "mainNode 2"),
