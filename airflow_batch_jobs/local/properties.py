@@ -255,6 +255,11 @@ def _security_problems(context: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _node_problems(nodes: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with nodeProperties.
+
+    Refuses eksProperties, as the service model's text of RegisterJobDefinition does. Its NodeRangeProperty and the user
+    guide have them: multi-node jobs on Amazon EKS are not played here.
+    """
     yield from range_problems(nodes)
     types: set[str | None] = set()
     for group in nodes["nodeRangeProperties"]:
