@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.containers import NOTHING
 from airflow_batch_jobs.batch.identity import TAG_RESERVED
+from airflow_batch_jobs.batch.members import NOTHING
 from airflow_batch_jobs.batch.request.limits import MAX_TAGS
 from airflow_batch_jobs.errors import RequestError
 
