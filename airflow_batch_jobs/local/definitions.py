@@ -90,9 +90,9 @@ class Definitions:
 
     def find(self, reference: str) -> Definition | None:
         """Return the revision named by an ARN or `name:revision`; without a revision, the newest ACTIVE one."""
-        name, _, revision = reference.removeprefix(self._account.arn("job-definition/")).partition(":")
+        name, colon, revision = reference.removeprefix(self._account.arn("job-definition/")).partition(":")
         revisions = self._revisions.get(name, [])
-        if not revision:
+        if not colon:
             return next((one for one in reversed(revisions) if one.is_active), None)
         number = whole_number(revision) or 0
         return revisions[number - 1] if 1 <= number <= len(revisions) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ _MOST_PAGE_BYTES = 1024 * 1024
 _MOST_STREAMS = 50
 #: Later than any timestamp, in milliseconds.
 _FOREVER = 1 << 62
+#: What `_page_token` writes.
+_PAGE_TOKEN = re.compile("[fb]/(?:0|[0-9]{1,19}(?:/[0-9]{1,19}){3})")
 #: 2024-01-01: events before this cannot be read newest first.
 _NEWEST_FIRST_SINCE = 1_704_067_200_000
 
@@ -243,11 +246,7 @@ def _page_token(direction: str, position: Position | None) -> str:
 
 
 def _read_page_token(token: str) -> tuple[bool, Position | None]:
-    direction, *numbers = token.split("/")
-    try:
-        position = Position(*map(int, numbers)) if len(numbers) > 1 else None
-    except (ValueError, TypeError) as error:
-        raise invalid_parameter("The specified nextToken is invalid.") from error
-    if direction not in {"f", "b"}:
+    if not _PAGE_TOKEN.fullmatch(token):
         raise invalid_parameter("The specified nextToken is invalid.")
-    return direction == "f", position
+    direction, *numbers = token.split("/")
+    return direction == "f", Position(*map(int, numbers)) if len(numbers) > 1 else None

@@ -382,7 +382,7 @@ def test_a_token_of_get_log_events_must_be_one(frozen_logs: Any, stream_of: Call
     """Anything else is an invalid parameter."""
     name = stream_of(running=1, lines=1)
     invalid = frozen_logs.exceptions.InvalidParameterException
-    for token in ("nonsense", "f/x/y", "g/1/2/3/4"):
+    for token in ("nonsense", "f/x/y", "g/1/2/3/4", "f", "f/", "b/x", "f/1", "f/-1/2/3/4", "f/1/2/3/4/5", "f/1/2/3/ 4"):
         with pytest.raises(invalid, match="nextToken"):
             frozen_logs.get_log_events(logGroupName=GROUP, logStreamName=name, nextToken=token)
 

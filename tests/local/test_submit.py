@@ -108,6 +108,7 @@ def test_an_inactive_revision_runs_no_new_job(batch: Any, definition: str) -> No
         ({"jobQueue": "nobody"}, "JobQueue nobody not found"),
         ({"jobDefinition": "nobody"}, "does not exist"),
         ({"jobDefinition": "align:2"}, "does not exist"),
+        ({"jobDefinition": "align:"}, "does not exist"),
         ({"arrayProperties": {"size": 1}}, "between 2 and 10000"),
         ({"arrayProperties": {"size": 10_001}}, "between 2 and 10000"),
         ({"timeout": {"attemptDurationSeconds": 59}}, "at least 60"),
