@@ -177,8 +177,16 @@ def read_span(started: Any, stopped: Any) -> tuple[datetime | None, datetime | N
 
 
 def most_telling(results: Sequence[ContainerResult]) -> ContainerResult:
-    """Return the result that explains how a set of containers ended: the one that failed by itself, or the first."""
-    return min(results, key=_silence, default=ContainerResult())
+    """Return the result that explains how a set of containers ended: the one that failed by itself, or the first.
+
+    Where those that are essential never ran, or were only stopped, one that is not can be why.
+    """
+    first = min(results, key=_silence, default=ContainerResult())
+    never_ran = first.exit_code is None and not first.log_stream_name
+    if first.reason or not (never_ran or first.exit_code in _STOPPED_BY_ECS):
+        return first
+    others = (one for one in results if (one.reason and one.exit_code is None) or (one.failed and never_ran))
+    return min(others, key=_silence, default=first)
 
 
 def _silence(result: ContainerResult) -> tuple[bool, int]:

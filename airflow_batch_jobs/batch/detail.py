@@ -217,6 +217,10 @@ class JobDetail:
             return f"child {self.array_index}"
         return "" if self.node_index is None else f"node {self.node_index}"
 
+    def telling_container(self) -> str:
+        """Return the name of the container that `exit_code` and `reason` are of; empty for the only one of a job."""
+        return most_telling(_last_ends(self.results, self.attempts)).name
+
     def part_ids(self) -> tuple[str, ...]:
         """Return the ids of an array's children or of a multi-node job's nodes; empty for any other job."""
         if self.kind is JobKind.ARRAY_PARENT:

@@ -22,7 +22,6 @@ from airflow_batch_jobs.batch.aws_messages import (
     Outlook,
     meaning_of,
 )
-from airflow_batch_jobs.batch.containers import most_telling
 from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.status import JobStatus
@@ -45,6 +44,8 @@ SILENT_DWELL_SECONDS = 1800.0
 _REASON_LENGTH = 300
 #: Of texts that are longer still, only the two ends are looked at.
 _LONGEST_SHOWN = 4_096
+#: Of two texts that are read together, each is cut to this many characters.
+_LONGEST_READ = 2_000
 #: No job takes five years: one of its times is wrong.
 _LONGEST_SECONDS = 5 * 365 * 86_400.0
 _PARTS_NAMED = 5
@@ -186,6 +187,12 @@ _ESSENTIAL_EXITED = Meaning(
 _FAILED_BY_ITSELF = Meaning(
     Cause.EXIT_CODE, Outlook.UNCLEAR, "{container} failed by itself", "Read the end of its log."
 )
+_CHILD_FAILED = Meaning(
+    Cause.UNKNOWN,
+    Outlook.UNCLEAR,
+    "At least one of its children failed",
+    "List them by `arrayJobId` with status FAILED to see why.",
+)
 _UNKNOWN = Meaning(
     Cause.UNKNOWN,
     Outlook.UNCLEAR,
@@ -229,7 +236,7 @@ def _by_child(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | Non
         return None
     many = f"{count} of {_count(max(detail.array_size or 0, count), 'child', 'children')} failed"
     if not failed:
-        return Diagnosis(Cause.UNKNOWN, f"{many}.", "List them by `arrayJobId` with status FAILED to see why.")
+        return Diagnosis(Cause.UNKNOWN, f"{many}.", _CHILD_FAILED.remedy)
     ordered = sorted(failed, key=lambda child: child.array_index or 0)
     named = ", ".join(str(child.array_index) for child in ordered[:_PARTS_NAMED])
     more = ", …" if count > min(len(ordered), _PARTS_NAMED) else ""
@@ -254,9 +261,14 @@ def _first_cause(failed: Iterable[JobDetail]) -> tuple[JobDetail, Diagnosis]:
 
 
 def _by_reason(detail: JobDetail) -> Diagnosis | None:
-    """Read what AWS says about the container, or about the task if no container was created."""
-    names = _names(detail)
-    meaning = meaning_of(REASONS, detail.reason, names) or meaning_of(REASONS, _status_reason(detail), names)
+    """Read what AWS says about the container, or about the task if no container was created.
+
+    The first is read together with the second: of a pod it is often one word, `CreateContainerConfigError`, and what
+    went wrong is in the other.
+    """
+    names, reason, status_reason = _names(detail), detail.reason, _status_reason(detail)
+    together = f"{excerpt(reason, _LONGEST_READ)}: {excerpt(status_reason, _LONGEST_READ)}" if reason else ""
+    meaning = meaning_of(REASONS, together, names) or meaning_of(REASONS, status_reason, names)
     return _tell(detail, meaning) if meaning else None
 
 
@@ -279,8 +291,11 @@ def _other_exit(code: int) -> Meaning:
 
 def _by_status_reason(detail: JobDetail) -> Diagnosis:
     """Fall back to AWS's own words."""
-    if _status_reason(detail).lower().startswith(("essential container", "essentialcontainer")):
+    reason = _status_reason(detail).lower()
+    if reason.startswith(("essential container", "essentialcontainer")):
         return _tell(detail, _ESSENTIAL_EXITED)
+    if reason.startswith("array child job failed"):
+        return _tell(detail, _CHILD_FAILED)
     return _tell(detail, _UNKNOWN, _facts(detail) or "AWS gives no reason")
 
 
@@ -311,7 +326,7 @@ def _facts(detail: JobDetail) -> str:
 
 def _figures(detail: JobDetail) -> Mapping[str, str]:
     """Return the values for a meaning's placeholders; empty where they are not known."""
-    name = most_telling(detail.results or (detail.attempts[-1].containers if detail.attempts else ())).name
+    name = detail.telling_container()
     which = f"container {_one_line(name)}" if name and len(detail.containers) > 1 else "the container"
     known = defaultdict(str, container=which)
     spec = next((spec for spec in detail.containers if spec.name == name), None)

@@ -209,6 +209,54 @@ def test_names_do_not_steer_a_diagnosis(name: str) -> None:
     assert diagnose(entries.read(entry)).cause is Cause.IMAGE_PULL
 
 
+@given(data=st.data())
+def test_a_name_that_is_a_word_of_awss_changes_no_diagnosis(data: st.DataObject) -> None:
+    """Of a job, a container or an image: the cause is the same, or at most unknown, and never another."""
+    text, cause, _ = data.draw(st.sampled_from(REPORTS))
+    words = {part for word in text.split() for part in (word, word.strip("\"'`\\.,:;()[]"), *re.findall(r"\w+", word))}
+    name = data.draw(st.sampled_from(sorted(filter(None, words))))
+    entries = Entries()
+    single = entries.failed(None, text, statusReason=NOT_STARTED, jobName=name)
+    single["container"]["image"] = data.draw(st.sampled_from([name, f"{name}:latest", f"{name}@sha256:0a"]))
+    several = entries.multi_container({name: {"reason": text}, "other": {}}, status="FAILED", statusReason=NOT_STARTED)
+    for entry in (single, several):
+        assert diagnose(entries.read(entry)).cause in {cause, Cause.UNKNOWN}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_of_awss_is_never_hidden(code: str) -> None:
+    """Whatever is called like it."""
+    text, cause, outlook = CODES[code]
+    entry = Entries().failed(None, text, statusReason=NOT_STARTED, jobName=code)
+    if cause not in {None, Cause.ESSENTIAL_EXITED}:
+        for image in (code, f"{code}:1", text):
+            entry["container"] |= {"image": image, "name": code}
+            told = diagnose(Entries().read(entry))
+            assert (told.cause, told.outlook) == (cause, outlook)
+
+
+@pytest.mark.parametrize(
+    ("reason", "status_reason", "cause"),
+    [
+        ("CreateContainerConfigError", 'secret "token" not found', Cause.SECRETS),
+        ("CreateContainerConfigError", "container has runAsNonRoot and image will run as root", Cause.CANNOT_START),
+        ("StartError", f'{START}exec: "algin": executable file not found in $PATH: unknown', Cause.COMMAND_NOT_FOUND),
+        ("ContainerCannotRun", f'{START}exec: "/align": permission denied: unknown', Cause.NOT_EXECUTABLE),
+        ("ImagePullBackOff", 'Back-off pulling image "x/y:1": ErrImagePull: x/y:1: not found', Cause.IMAGE_NOT_FOUND),
+        ("ErrImagePull", "toomanyrequests: Rate exceeded", Cause.IMAGE_RATE_LIMIT),
+        ("ContainerStatusUnknown", "Pod ephemeral local storage usage exceeds the limit 1Gi", Cause.DISK_FULL),
+        ("ContainerStatusUnknown", "Evicted: The node was low on resource: memory.", Cause.HOST_LOST),
+        ("Error", "UnexpectedAdmissionError: Allocate failed, which is unexpected", Cause.RESOURCE_SETUP),
+        ("Error", "", Cause.COMMAND_NOT_FOUND),
+    ],
+)
+def test_a_reason_of_one_word_is_read_with_the_detail_beside_it(reason: str, status_reason: str, cause: Cause) -> None:
+    """A pod's container has Kubernetes' reason, and the job the message; the exit code of either is made up."""
+    entries = Entries()
+    told = diagnose(entries.read(entries.eks(127, reason, statusReason=status_reason)))
+    assert told.cause is cause
+
+
 def test_the_last_attempts_reason_counts_where_the_job_has_none(entries: Entries) -> None:
     """It is shown and understood; while a job waits for its next attempt, it is not why."""
     attempts = [entries.attempt(1), {**entries.attempt(2), "statusReason": "Host EC2 (instance i-0a) terminated."}]

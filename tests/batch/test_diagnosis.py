@@ -179,6 +179,59 @@ def test_the_container_that_failed_is_named(entries: Entries) -> None:
     assert diagnosis.summary.startswith("Container main failed by itself (exit code 4")
 
 
+@pytest.mark.parametrize(
+    ("main", "sidecar", "status_reason", "cause"),
+    [
+        ({}, {"reason": PULL + "docker.io/x/sidecar:1: not found"}, EXITED, Cause.IMAGE_NOT_FOUND),
+        (
+            {"exitCode": 137},
+            {"reason": "CannotPullContainerError: manifest unknown"},
+            NOT_STARTED,
+            Cause.IMAGE_NOT_FOUND,
+        ),
+        ({}, {"exitCode": 3}, NOT_STARTED, Cause.CANNOT_START),
+        ({}, {"exitCode": 3}, "", Cause.EXIT_CODE),
+    ],
+)
+def test_a_container_that_is_not_essential_can_be_why_the_others_never_ran(
+    entries: Entries, main: dict[str, Any], sidecar: dict[str, Any], status_reason: str, cause: Cause
+) -> None:
+    """It is named, with its image; in the entry itself or in its last attempt alone."""
+    results = {"main": main, "sidecar": {"essential": False, **sidecar}}
+    entry = entries.multi_container(results, status="FAILED", statusReason=status_reason)
+    for _ in range(2):
+        detail = entries.read(entry)
+        diagnosis = diagnose(detail)
+        assert diagnosis.cause is cause
+        assert detail.telling_container() == "sidecar"
+        assert "container main" not in str(diagnosis).lower()
+        for container in entry["ecsProperties"]["taskProperties"][0]["containers"]:
+            for key in ("exitCode", "reason"):
+                container.pop(key, None)
+
+
+@pytest.mark.parametrize(
+    ("main", "exit_code"),
+    [({"exitCode": 0}, 0), ({"exitCode": 4}, 4), ({"logStreamName": "main/1"}, None)],
+)
+def test_a_container_that_is_essential_speaks_for_itself(
+    entries: Entries, main: dict[str, Any], exit_code: int | None
+) -> None:
+    """When it ended, or runs: the end of one that is not does not end the job."""
+    results = {"main": main, "sidecar": {"essential": False, "exitCode": 3, "reason": "OutOfMemoryError: x"}}
+    detail = entries.read(entries.multi_container(results))
+    assert detail.telling_container() == "main"
+    assert (detail.exit_code, detail.reason) == (exit_code, "")
+
+
+def test_an_array_of_which_nothing_but_its_end_is_known_says_where_to_look(entries: Entries) -> None:
+    """AWS may leave its counts empty."""
+    parent = entries.array({}, status="FAILED", statusReason="Array Child Job failed")
+    diagnosis = diagnose(entries.read(parent | {"arrayProperties": {"size": 3, "statusSummary": {}}}))
+    assert diagnosis.summary == "At least one of its children failed (Array Child Job failed)."
+    assert "arrayJobId" in diagnosis.remedy
+
+
 def test_the_children_that_failed_are_counted_and_the_first_explained(entries: Entries) -> None:
     """An array says how many children failed, which came first, and why."""
     parent = entries.read(entries.array({"FAILED": 7, "SUCCEEDED": 3}, status="FAILED"))

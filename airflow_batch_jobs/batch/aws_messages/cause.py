@@ -63,7 +63,7 @@ class Cause(Enum):
     LOG_SETUP = "log setup"
     #: The task's network, volumes or registry login could not be set up.
     RESOURCE_SETUP = "resource setup"
-    #: ECS refused to run what was asked for.
+    #: ECS, or the cluster, refused to run what was asked for.
     REQUEST_REFUSED = "request refused"
     #: Something went wrong inside AWS.
     AWS_ERROR = "aws error"

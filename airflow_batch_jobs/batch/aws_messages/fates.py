@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow_batch_jobs.batch.aws_messages.cause import Cause, Outlook
+from airflow_batch_jobs.batch.aws_messages.pod import DISRUPTED
 from airflow_batch_jobs.batch.aws_messages.sign import sign
 
 #: Signs in the statusReason of what was done to the job: they explain whatever its containers say.
@@ -30,8 +31,7 @@ FATES = (
         Outlook.PASSES,
         r"\AHost EC2\b.*\b(?:terminated|stopped)|\A(?:Your )?Spot task was interrupted|\ASpotInterruption(?:Error)?\b"
         r"|\A(?:TerminationNotice|InfrastructureHealth)\b|\AECS is performing maintenance"
-        r"|\AInstance deregistration forced|\A(?:NodeLost|NodeShutdown|Evicted|Preempted|Preempting)\b"
-        r"|\APod was terminated in response to imminent node shutdown",
+        rf"|\AInstance deregistration forced|{DISRUPTED}",
         "The host went away under the job",
         "Nothing is wrong with the job: run it again, and let AWS do so by itself with a `retryStrategy` whose "
         "`evaluateOnExit` retries on status reason `Host EC2*`, or use on-demand capacity.",
@@ -42,5 +42,12 @@ FATES = (
         r"\A(?:UserInitiated\b|Task stopped by user)",
         "Its task was stopped in ECS, past AWS Batch",
         "Submit it again if the work is still wanted; CloudTrail has who called StopTask.",
+    ),
+    sign(
+        Cause.TERMINATED,
+        Outlook.LASTS,
+        r"\AJobQueue\b.{0,300}\bdeleted\b",
+        "Its queue was deleted, and the job with it",
+        "Submit it to a queue that exists.",
     ),
 )

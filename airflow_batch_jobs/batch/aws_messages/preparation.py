@@ -11,11 +11,18 @@ _LOG = r"logging driver|logger args|log group|log stream|CreateLogStream"
 _SECRETS = (
     r"retrieve (?:the )?secrets?|pull secrets from|secrets? (?:data )?from|fetch(?:ing)? secret|asm fetching|get secret"
     r"|invalid (?:ssm )?parameters|Secrets Manager|Systems Manager|SSM Parameter|did not contain json key"
-    r"|\AResourceNotFoundException"
 )
 _INTERFACE = r"network interface|\bENI\b"
 _REGISTRY_LOGIN = r"registry auth|ecr auth"
 _PASSING = rf"{NETWORK}|{THROTTLED}"
+_REFUSED = (
+    r"access ?denied|not authorized|unauthorized|ResourceNotFound|ParameterNotFound|not found|does not exist"
+    r"|json key|invalid|unknown|missing|must specify|marked for deletion|status code: 40[03]"
+)
+_ROLE = r"(?:unable to|could not|cannot) assume the role|AssumeRole"
+_ENVIRONMENT_FILES = r"\benv(?:ironment)? ?files?\b|environment variable files?"
+_VOLUME = r"\bEFS\b|efs-utils|mount\.nfs|VolumeDriver|Cannot(?:Create|Inspect)Volume\w*|creating volume|S3 Files volume"
+_POD_VOLUME = r"(?:Mount|Attach)Volume\.|Unable to attach or mount volumes|FailedMount|FailedAttachVolume"
 
 LOG_AND_SECRETS = (
     sign(
@@ -29,10 +36,18 @@ LOG_AND_SECRETS = (
     sign(
         Cause.LOG_SETUP,
         Outlook.LASTS,
-        _LOG,
+        then(_LOG, _REFUSED),
         "The log of {container} could not be set up, so it never started",
         "Create the log group that `logConfiguration` names and allow the execution role logs:CreateLogStream and "
         "logs:PutLogEvents.",
+    ),
+    sign(
+        Cause.LOG_SETUP,
+        Outlook.UNCLEAR,
+        _LOG,
+        "AWS does not say why the log of {container} could not be set up, so it never started",
+        "Check that the log group that `logConfiguration` names exists, that the execution role may write to it, and "
+        "that the subnet reaches CloudWatch Logs; if all is right, run it again.",
     ),
     sign(
         Cause.SECRETS,
@@ -45,10 +60,37 @@ LOG_AND_SECRETS = (
     sign(
         Cause.SECRETS,
         Outlook.LASTS,
-        _SECRETS,
+        rf"\AResourceNotFoundException|{then(_SECRETS, _REFUSED)}",
         "A secret of {container} could not be read, so it never started",
         "Check that the secret exists in the job's region, and that the execution role may read it "
         "(secretsmanager:GetSecretValue, ssm:GetParameters, kms:Decrypt).",
+    ),
+    sign(
+        Cause.SECRETS,
+        Outlook.UNCLEAR,
+        _SECRETS,
+        "AWS does not say why a secret of {container} could not be read, so it never started",
+        "Check that the secret exists, that the execution role may read it, and that the subnet reaches Secrets "
+        "Manager, Systems Manager and KMS; if all is right, run it again.",
+    ),
+)
+
+VOLUMES = (
+    sign(
+        Cause.RESOURCE_SETUP,
+        Outlook.PASSES,
+        # The region comes from the metadata of the instance, which may not answer while it boots.
+        then(_VOLUME, rf"connection reset|deadline ?exceeded|context canceled|error retrieving region|{THROTTLED}"),
+        "A file system was not ready to be mounted, so it never started",
+        "Run it again.",
+    ),
+    sign(
+        Cause.RESOURCE_SETUP,
+        Outlook.UNCLEAR,
+        rf"{_VOLUME}|{_POD_VOLUME}",
+        "A volume or file system of the job could not be set up, so it never started",
+        "Check that it and the directory in it exist, that its security group lets the job in (port 2049), and that "
+        "the subnet has a mount target; if they are new, run it again.",
     ),
 )
 
@@ -76,8 +118,15 @@ PREPARATION = (
     ),
     sign(
         Cause.RESOURCE_SETUP,
+        Outlook.PASSES,
+        then(_ROLE, _PASSING),
+        "STS could not be reached for a role of the job, so it never started",
+        "Run it again; if it goes on, give the subnet a route to STS.",
+    ),
+    sign(
+        Cause.RESOURCE_SETUP,
         Outlook.LASTS,
-        r"unable to assume the role|could not assume the role|AssumeRole",
+        _ROLE,
         "ECS cannot use a role of the job, so it never started",
         "Check that the execution role and the job role exist and trust ecs-tasks.amazonaws.com.",
     ),
@@ -98,25 +147,17 @@ PREPARATION = (
     ),
     sign(
         Cause.RESOURCE_SETUP,
+        Outlook.PASSES,
+        then(_ENVIRONMENT_FILES, _PASSING),
+        "S3 could not be reached for an environment file, so it never started",
+        "Run it again; if it goes on, give the subnet a route to S3: a NAT gateway, a public IP, or a VPC endpoint.",
+    ),
+    sign(
+        Cause.RESOURCE_SETUP,
         Outlook.LASTS,
-        r"\benv(?:ironment)? ?files?\b|environment variable files?",
+        _ENVIRONMENT_FILES,
         "An environment file could not be read, so it never started",
         "Check that it exists, that the execution role may read it (s3:GetObject), and that the subnet reaches S3.",
-    ),
-    sign(
-        Cause.RESOURCE_SETUP,
-        Outlook.PASSES,
-        then(r"\bEFS\b|mount\.nfs", r"connection reset|too many requests|rate exceeded"),
-        "A file system was not ready to be mounted, so it never started",
-        "Run it again.",
-    ),
-    sign(
-        Cause.RESOURCE_SETUP,
-        Outlook.UNCLEAR,
-        r"\bEFS\b|mount\.nfs|Cannot(?:Create|Inspect)Volume\w*|creating volume|S3 Files volume",
-        "A volume or file system of the job could not be set up, so it never started",
-        "Check that it and the directory in it exist, that its security group lets the job in (port 2049), and that "
-        "the subnet has a mount target; if they are new, run it again.",
     ),
     sign(
         Cause.RESOURCE_SETUP,

@@ -82,7 +82,9 @@ PULL = (
     sign(
         Cause.IMAGE_NOT_FOUND,
         Outlook.LASTS,
-        rf"InvalidImageName|{then(_PULL, 'invalid reference|must be lowercase')}",
+        # The first is also ECS's, as an "InternalError" of the agent of Fargate.
+        r"failed to normalize image reference|parse image (?:reference|name)|InvalidImageName|"
+        + then(_PULL, r"invalid reference|must be lowercase"),
         "The image's name{image} is not one that can be",
         "Register a revision of the definition that names an image as `registry/name:tag`.",
     ),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from airflow_batch_jobs.batch.aws_messages.cause import Cause, Outlook
-from airflow_batch_jobs.batch.aws_messages.preparation import LOG_AND_SECRETS, PREPARATION
+from airflow_batch_jobs.batch.aws_messages.pod import DISK_FULL as POD_DISK_FULL
+from airflow_batch_jobs.batch.aws_messages.pod import NOT_TAKEN, POD
+from airflow_batch_jobs.batch.aws_messages.preparation import LOG_AND_SECRETS, PREPARATION, VOLUMES
 from airflow_batch_jobs.batch.aws_messages.pull import PULL
 from airflow_batch_jobs.batch.aws_messages.sign import sign
 from airflow_batch_jobs.batch.aws_messages.start import START
@@ -27,15 +29,15 @@ _RESOURCES = (
     sign(
         Cause.RESOURCE_SETUP,
         Outlook.PASSES,
-        r"pod ?sandbox",  # Kubernetes', whatever goes wrong in it: its image is the cluster's, not the job's
+        # Kubernetes', whatever goes wrong in it: the image of a sandbox is the cluster's, not the job's.
+        r"pod ?sandbox|failed to sync \w{1,40} cache|\bobject \S{1,600} not registered|cni plugin not initialized",
         "Its node could not set up its pod, so it never started",
         "Run it again, so that it gets another node; if it goes on, look at the cluster's add-ons and its nodes' role.",
     ),
     sign(
         Cause.DISK_FULL,
         Outlook.UNCLEAR,
-        r"no space left on device|disk quota exceeded|thin pool has \d+ free data blocks"
-        r"|low on resource: ephemeral-storage|ephemeral local storage usage exceeds",
+        rf"no space left on device|disk quota exceeded|thin pool has \d+ free data blocks|{POD_DISK_FULL}",
         "The disk was full",
         "Give the job more disk (`ephemeralStorage` on Fargate, a larger volume in the launch template on EC2) or a "
         "smaller image.",
@@ -59,14 +61,23 @@ _PLACE = (
         Cause.CAPACITY,
         Outlook.PASSES,
         r"Capacity is unavailable at this time|\ARESOURCE:|\d nodes are available|No Container Instances were found"
-        r"|reached the limit on the number of|(?-i:OutOf(?:cpu|memory|pods|ephemeral-storage))\b",
+        r"|reached the limit on the number of|Node didn.t have enough resource"
+        r"|(?-i:OutOf(?:cpu|memory|pods|ephemeral-storage))\b",
         "There was no room for it at that time",
         "Run it again later; if that happens often, allow more instance types and zones, or ask for a higher quota.",
     ),
     sign(
         Cause.MISCONFIGURATION,
         Outlook.LASTS,
-        r"not compatible with the selected compute strategy|\AATTRIBUTE\b",
+        r"\AATTRIBUTE\b",
+        "No host of the queue's compute environments has an attribute that its definition needs",
+        "Use an AMI and an ECS agent that have what the reason names (a log driver, file systems, roles, an "
+        "architecture), or take it out of the definition.",
+    ),
+    sign(
+        Cause.MISCONFIGURATION,
+        Outlook.LASTS,
+        r"not compatible with the selected compute strategy",
         "Its definition does not fit the queue's compute environments",
         "Submit it to a queue of the platform (EC2 or Fargate) that its definition is for.",
     ),
@@ -97,7 +108,7 @@ _UNEXPLAINED = (
     sign(
         Cause.CANNOT_START,
         Outlook.PASSES,
-        r"\AAGENT\Z",
+        r"\AAGENT(?:\Z|: )",
         "The ECS agent of its host did not answer, so it never started",
         "Run it again, and let AWS do so by itself with a `retryStrategy` whose `evaluateOnExit` retries on reason "
         "`AGENT`.",
@@ -112,4 +123,16 @@ _UNEXPLAINED = (
 )
 
 #: Signs in the reason of a container, or in the statusReason if no container was created.
-REASONS = (*_RESOURCES, *PULL, *_END, *LOG_AND_SECRETS, *START, *PREPARATION, *_PLACE, *_UNEXPLAINED)
+REASONS = (
+    *_RESOURCES,
+    *PULL,
+    *_END,
+    *LOG_AND_SECRETS,
+    *POD,
+    *VOLUMES,
+    *START,
+    *PREPARATION,
+    *_PLACE,
+    *NOT_TAKEN,
+    *_UNEXPLAINED,
+)

@@ -27,8 +27,13 @@ _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 _MARKS = _QUOTES + "\\.,:;()[]{}<>"
 #: A container's command, which may be a whole sentence: `exec: \"run.sh --all\"`.
 _COMMAND = re.compile(r'exec: \\*"[^"]*"')
-#: Words of AWS's that have a slash, as paths have.
-_OWN_WORDS = ("i/o", "net/http", "/sys/fs/cgroup")
+#: Words of AWS's that have a slash, as paths have: `i/o`, `0/6` nodes.
+_OWN_WORDS = re.compile(r"i/o|net/http|/sys/fs/cgroup|[0-9]+/[0-9]+\Z")
+#: An image with its tag or digest: no word of AWS's reads like it.
+_IMAGE = re.compile(r"[a-z0-9][a-z0-9._-]*(?=[:@])(?::\w[\w.-]*)?(?:@\w+:\w+)?")
+#: Where AWS writes a name without quotes: behind one of these words, and at the end of a clause or before one of those.
+_BEFORE_A_NAME = frozenset({"for", "image", "repository", "ref", "reference", "container"})
+_BEHIND_A_NAME = frozenset({"not", "was", "exceeded", "is", "does"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +92,26 @@ def then(first: str, later: str) -> str:
 
 
 def _without_names(text: str, names: Collection[str]) -> str:
-    """Hide the words of a text that a user chose: paths, images, URLs, ARNs, commands, and single words in quotes."""
+    """Hide the words of a text that a user chose: paths, images, URLs, ARNs, commands, and single words in quotes.
+
+    A name is one only where AWS writes names: a job may be called as one of AWS's own words is.
+    """
     words = _COMMAND.sub(f'exec: "{_HIDDEN}"', text).split()
-    return " ".join(_hidden(word, names) for word in words)
+    around = zip(["", *words], words, [*words[1:], ""], strict=False)
+    return " ".join(_hidden(word, names, before.lower(), behind.lower()) for before, word, behind in around)
 
 
-def _hidden(word: str, names: Collection[str]) -> str:
+def _hidden(word: str, names: Collection[str], before: str, behind: str) -> str:
     core = word.strip(_MARKS)
     is_quoted = word.lstrip("\\")[:1] in _QUOTES and word.rstrip("\\.,:;()")[-1:] in _QUOTES
-    is_path = "/" in core and not core.startswith(_OWN_WORDS)
-    if core and (is_quoted or is_path or core in names or core.startswith(("arn:", "sha256:"))):
+    is_path = "/" in core and not _OWN_WORDS.match(core)
+    is_name = core in names and (_IMAGE.fullmatch(core) or _is_at_a_name(word, before, behind))
+    if core and (is_quoted or is_path or is_name or core.startswith(("arn:", "sha256:"))):
         return word.replace(core, _HIDDEN)
     return word
+
+
+def _is_at_a_name(word: str, before: str, behind: str) -> bool:
+    """Tell whether a word stands where AWS writes names."""
+    ends = not behind or word[-1] in _MARKS or behind in _BEHIND_A_NAME
+    return (before in _BEFORE_A_NAME and ends) or (before in {"no", "the"} and behind == "image")

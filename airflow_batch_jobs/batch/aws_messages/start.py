@@ -47,10 +47,26 @@ START = (
     ),
     sign(
         Cause.CANNOT_START,
+        Outlook.PASSES,
+        r"(?:DockerTimeout|ContainerRuntimeTimeout|Cgroup|ContainerNetworking|TaskStoppedBeforePullBegin)Error"
+        r"|CannotGetDocker\w*|transition to (?:created|started|running)\b|"
+        + then(
+            _START,
+            r"context canceled|deadline ?exceeded|timed out|temporarily unavailable|cannot allocate memory"
+            r"|ttrpc|transport is closing|connection (?:refused|reset)|docker daemon running|deviceResume|resource busy"
+            r"|already in use|already allocated|signal: killed|\bEOF\b|no such container|text file busy"
+            r"|failed to create endpoint|container networking",
+        ),
+        "The host could not start {container} at that time",
+        "Run it again, so that it gets another host; if that happens often, use a faster disk or fewer jobs a host.",
+    ),
+    sign(
+        Cause.CANNOT_START,
         Outlook.LASTS,
         then(
             _START,
-            r"nvidia-container-cli|libnvidia|libcuda|device driver|custom device|device information|unknown device",
+            r"nvidia-container-cli|libnvidia|libcuda|device driver|custom device|device information|unknown device"
+            r"|unknown (?:or invalid )?runtime",
         ),
         "The host lacks a device, or its driver, that {container} needs",
         "Use instances and an AMI that have it (for GPUs an ECS GPU-optimized one), or take the device out of the "
@@ -66,7 +82,7 @@ START = (
     sign(
         Cause.CANNOT_START,
         Outlook.LASTS,
-        then(_START, r"\bmounting\b|failed to mount|bind source path|invalid mount|invalid volume|mount\.nfs"),
+        then(_START, r"\bmounting\b|failed to mount|bind source path|invalid mount|invalid volume|duplicate mount"),
         "A mount of {container} failed",
         "Check `mountPoints` and `volumes`: the source has to be on the host, and a directory if the target is one.",
     ),
@@ -78,25 +94,21 @@ START = (
         "Name another `user` in the definition, or add it to the image.",
     ),
     sign(
-        Cause.SECRETS,
+        Cause.CANNOT_START,
         Outlook.LASTS,
-        then(r"CreateContainerConfigError", r"\bsecret\b"),
-        "A secret of {container} does not exist in its namespace, so it never started",
-        "Create it in the cluster, or correct the name and the key in the definition.",
+        then(_START, r"argument list too long"),
+        "The command and the environment of {container} are longer than its host takes",
+        "Hand over long values in a file, such as on S3.",
     ),
     sign(
         Cause.CANNOT_START,
-        Outlook.PASSES,
-        r"(?:DockerTimeout|ContainerRuntimeTimeout|Cgroup|ContainerNetworking|TaskStoppedBeforePullBegin)Error"
-        r"|CannotGetDocker\w*|transition to (?:created|started|running)\b|"
-        + then(
+        Outlook.LASTS,
+        then(
             _START,
-            r"context canceled|deadline ?exceeded|timed out|temporarily unavailable|cannot allocate memory"
-            r"|ttrpc|transport is closing|connection (?:refused|reset)|docker daemon running|deviceResume|resource busy"
-            r"|already in use|already allocated|signal: killed|\bEOF\b|no such container|text file busy",
+            r"minimum memory (?:limit|reservation) allowed|setting rlimit|range of CPUs is from|invalid capabilit",
         ),
-        "The host could not start {container} at that time",
-        "Run it again, so that it gets another host; if that happens often, use a faster disk or fewer jobs a host.",
+        "The host does not take a limit, or a capability, of {container}",
+        "Change in the definition what the reason names: its memory, vCPUs, `ulimits` or `linuxParameters`.",
     ),
     sign(
         Cause.CANNOT_START,
