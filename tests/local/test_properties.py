@@ -81,6 +81,13 @@ ACCEPTED = {
             executionRoleArn=ROLE,
         ),
     },
+    "a task of ten that have 1 vCPU": {
+        "platformCapabilities": ["FARGATE"],
+        **task(
+            *({"name": f"c{number}", "resourceRequirements": sizes("0.1", "512")} for number in range(10)),
+            executionRoleArn=ROLE,
+        ),
+    },
     "a task whose containers name no sizes": task({"name": "a", "resourceRequirements": []}),
     "a container after another": task(
         {"name": "a", "essential": False}, {"name": "b", "dependsOn": [{"containerName": "a", "condition": "SUCCESS"}]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,9 @@ from airflow_batch_jobs.batch.preflight.plan import Plan
 from airflow_batch_jobs.errors import BatchJobsError, ParameterError, RequestError
 from tests.batch.conftest import request_for
 from tests.batch.preflight.conftest import FINE, ON_FARGATE, SIZES, Batch, check, nodes, pod, task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LONG = [{"name": "SHORT", "value": "y"}, {"name": "PAYLOAD", "value": "x" * 9000}]
 HALF = "x" * 4200
@@ -356,15 +359,6 @@ def test_what_fargate_does_not_offer_is_refused(batch: Batch, kind: str, fields:
     [
         ("fargate", {"container_overrides": {"resourceRequirements": needs("0.25", "512")}}),
         ("halves", {"options": task({"name": "main", "resourceRequirements": needs(memory_mib="1024")})}),
-        (
-            "halves",
-            {
-                "options": task(
-                    {"name": "main", "resourceRequirements": needs("0.7", "4096")},
-                    {"name": "side", "resourceRequirements": needs("0.3", "4096")},
-                )
-            },
-        ),
         ("plain", {"container_overrides": {"resourceRequirements": needs("3", "9000")}}),
         ("mesh", {"options": nodes("0:", containerOverrides={"resourceRequirements": needs("3", "9000")})}),
     ],
@@ -372,6 +366,18 @@ def test_what_fargate_does_not_offer_is_refused(batch: Batch, kind: str, fields:
 def test_what_is_offered_passes(batch: Batch, kind: str, fields: dict[str, Any]) -> None:
     """The sizes of Fargate are those of a whole task; EC2 has others."""
     check(batch, kind, **fields)
+
+
+@pytest.mark.parametrize("shares", [("0.4", "0.3", "0.2", "0.1"), ("0.1", "0.2", "0.3", "0.4"), ["0.1"] * 10])
+def test_what_containers_have_together_is_counted_in_decimals(shares: Sequence[str]) -> None:
+    """In whatever order."""
+    containers = [
+        {"name": f"c{number}", "image": "i", "resourceRequirements": needs(share, "512")}
+        for number, share in enumerate(shares)
+    ]
+    definition = {**ON_FARGATE, "ecsProperties": {"taskProperties": [{"containers": containers}]}}
+    override = task({"name": "c0", "resourceRequirements": needs(shares[0])})
+    check_plan(Plan.of(definition, {"jobDefinition": "a:1", **override}))
 
 
 def test_a_size_that_cannot_be_told_is_not_judged() -> None:
