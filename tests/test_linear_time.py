@@ -275,6 +275,7 @@ def test_every_call_of_re_is_found() -> None:
         assert not imported, f"{name}: import re, and call its functions by its name"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("use", uses(), ids=str)
 def test_a_pattern_takes_linear_time(use: Use) -> None:
     """Whatever of its own characters and words a text is made of, again and again."""

@@ -303,6 +303,7 @@ def test_a_class_of_ones_own_takes_jobs_up_as_well(aws: LocalAws) -> None:
     assert Alignment.from_id("1", clients=aws.clients()).job_id == "1"
 
 
+@pytest.mark.long
 def test_following_a_log_leaves_the_callers_session_as_it_is(aws: LocalAws) -> None:
     """A session that assumes a role does so once."""
     opened: list[int] = []

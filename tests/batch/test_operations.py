@@ -259,6 +259,7 @@ def test_a_job_is_terminated_with_a_reason(aws: LocalAws) -> None:
     assert (entry["status"], entry["statusReason"]) == ("FAILED", "not needed")
 
 
+@pytest.mark.long
 def test_what_is_called_is_also_understood_elsewhere() -> None:
     """moto, as a second opinion, knows the queue, the revision and the job's name in the same way."""
     from moto import mock_aws

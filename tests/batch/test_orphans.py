@@ -302,6 +302,7 @@ def test_an_orphan_that_cannot_be_terminated_does_not_keep_the_others(world: Wor
     assert any(": not terminated: d.t[" in line and "batch:TerminateJob" in line for _, line in report.lines())
 
 
+@pytest.mark.long
 def test_orphans_are_terminated_at_the_rate_that_aws_allows(world: World) -> None:
     """What is throttled is tried again, beside the others."""
     jobs = [world.job(replace(TASK, key=replace(OWNER, map_index=index))) for index in range(10)]

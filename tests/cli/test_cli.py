@@ -91,6 +91,7 @@ def test_an_id_is_whole_in_a_narrow_terminal(
     assert all(f"{array}:{index}" in shown for index in range(2))
 
 
+@pytest.mark.long
 def test_a_wait_turns_a_spinner_on_a_terminal(
     run: Callable[..., Any], aws: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_wait_turns_a_spinner_on_a_terminal(
     assert result.stdout == f"{aws.jobs()[0]['jobId']}\n"
 
 
+@pytest.mark.long
 def test_orphans_are_a_table_on_a_terminal(
     run: Callable[..., Any], aws: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:

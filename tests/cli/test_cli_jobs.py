@@ -52,12 +52,14 @@ def test_submit_prints_the_id_and_nothing_else(run: Run, aws: LocalAws, shell: s
     assert job["jobDefinition"].endswith("shell:1")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("script", "exit_code"), [("true", 0), ("exit 3", 1)])
 def test_submit_wait_exits_as_the_job_ends(run: Run, shell: str, script: str, exit_code: int) -> None:
     """With --wait the exit code says whether the job has succeeded."""
     assert run("submit", shell, "-q", "default", "-p", f"script={script}", "--wait").exit_code == exit_code
 
 
+@pytest.mark.long
 def test_submit_wait_says_why_the_job_failed(run: Run, shell: str) -> None:
     """The diagnosis is one line on stderr."""
     result = run("submit", shell, "-q", "default", "-p", "script=exit 3", "--wait")
@@ -66,6 +68,7 @@ def test_submit_wait_says_why_the_job_failed(run: Run, shell: str) -> None:
     assert "Traceback" not in result.output
 
 
+@pytest.mark.long
 def test_submit_follow_prints_the_lines_on_stdout_and_the_rest_on_stderr(run: Run, shell: str) -> None:
     """With --follow stdout is the job's log, complete and in order."""
     result = run("submit", shell, "-q", "default", "-p", "script=for i in 1 2 3; do echo line $i; done", "--follow")
@@ -250,6 +253,7 @@ def test_logs_labels_the_lines_of_several_streams(run: Run, aws: LocalAws, shell
     assert [line for line in lines if line.endswith("hi")] == ["[attempt 1] hi", "[attempt 2] hi"]
 
 
+@pytest.mark.long
 def test_logs_follow_ends_with_the_job(run: Run, aws: LocalAws, shell: str) -> None:
     """Followed lines come as they are written, until the job's end, whatever that is."""
     [job_id] = aws.submit(shell, parameters={"script": "echo one; sleep 1; echo two; exit 1"})

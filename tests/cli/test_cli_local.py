@@ -54,6 +54,7 @@ def running(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Po
         process.stdout.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_it_exports_is_all_that_the_other_commands_need(number: signal.Signals) -> None:
     """A job of a registered folder runs by the printed variables alone, and a signal ends both without a trace."""

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,6 +140,7 @@ def comments_of(code: str) -> list[str]:
     return sorted(each.string for each in tokens if each.type == tokenize.COMMENT and MARK not in each.string)
 
 
+@pytest.mark.long
 @settings(max_examples=100, deadline=None)
 @given(code=modules())
 def test_a_generated_file_is_rewritten_once_and_runs(code: str) -> None:

@@ -83,6 +83,7 @@ def test_messages_are_quoted_as_they_are() -> None:
     assert [each for each in quoted if not any(each in text for text in said)] == []
 
 
+@pytest.mark.long
 def test_airflows_own_parameters_are_known(tmp_path: Path) -> None:
     """A parameter of Airflow's is not one that nobody knows."""
     code = """

@@ -106,6 +106,7 @@ def test_a_dag_is_rewritten_with_its_comments_and_its_layout(rewrite: Rewrite) -
     assert rewrite(BEFORE) == AFTER
 
 
+@pytest.mark.long
 def test_a_rewritten_dag_is_parsed_with_our_operator(rewrite: Rewrite, dag_file: Path, tmp_path: Path) -> None:
     """The rewritten file imports, and its tasks are ours with everything that was said of them."""
     rewrite(BEFORE)

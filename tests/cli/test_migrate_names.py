@@ -60,6 +60,7 @@ def test_a_name_imported_in_two_branches_is_one_class(rewrite: Rewrite, branches
     )
 
 
+@pytest.mark.long
 def test_the_answer_is_the_same_in_every_process() -> None:
     """Also of a file that imports a name in two branches, and where one use of it is left."""
     code = TWO_BRANCHES[0].format(IMPORT.rstrip(), f"from {CONTRIB} import AWSBatchOperator as BatchOperator")

@@ -92,6 +92,7 @@ def test_every_path_leads_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_name_is_defined(page: Path) -> None:
     """In the package, in its tests, or by somebody else who is named here."""

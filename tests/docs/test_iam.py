@@ -262,6 +262,7 @@ def test_who_only_watches_calls_what_its_policy_allows(aws: LocalAws) -> None:
     assert seen_by(aws) == allowed(WATCH_ONLY)
 
 
+@pytest.mark.long
 def test_a_job_by_hand_calls_nothing_beyond_its_policy(aws: LocalAws) -> None:
     """On the wire: submit, follow, cancel and terminate."""
     from airflow_batch_jobs.batch.definition import JobDefinition

@@ -66,12 +66,14 @@ def sensor(**arguments: Any) -> BatchJobSensor:
         return BatchJobSensor(task_id="t", job_id="j", execution_timeout=timedelta(seconds=SECONDS), **arguments)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [operator, sensor])
 def test_a_job_that_succeeded_in_time_is_a_success_however_long_its_log_is(event: dict[str, Any], make: Any) -> None:
     """`execution_timeout` is for the job; the copy of its log has an end of its own."""
     assert end(make(), event)[-4:] == ["line 1", "line 2", "line 3", "SUCCEEDED"]
 
 
+@pytest.mark.long
 def test_a_job_that_failed_in_time_is_a_failure_with_its_reason(event: dict[str, Any]) -> None:
     """Not a timeout; a sensor may skip it."""
     event["job"]["status"] = "FAILED"
@@ -81,6 +83,7 @@ def test_a_job_that_failed_in_time_is_a_failure_with_its_reason(event: dict[str,
         end(sensor(soft_fail=True), event)
 
 
+@pytest.mark.long
 def test_a_job_whose_time_ran_out_is_a_timeout_when_its_log_is_copied(event: dict[str, Any]) -> None:
     """The error is the one that says which job ran for too long."""
     event |= {"job": {**event["job"], "status": "FAILED"}, "timed_out": True}

@@ -79,6 +79,7 @@ def test_the_jobs_of_source_survey_hand_files_to_a_report(tmp_path: Path) -> Non
     assert [row.split()[0] for row in rows] == ["json", "html", "all"]
 
 
+@pytest.mark.long
 def test_submit_then_wait_waits_in_the_sensor(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
     """The submitting task leaves its job to the sensor, which ends with it and copies its log."""
     run = run_example("submit_then_wait")
@@ -91,6 +92,7 @@ def test_submit_then_wait_waits_in_the_sensor(run_example: Callable[..., Any], a
     assert "second 3 of 3" in run.output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("revision", "counted"), [(1, "classes"), (2, "documented")])
 def test_decided_at_run_time_runs_the_revision_asked_for(
     run_example: Callable[..., Any], airflow_aws: LocalAws, revision: int, counted: str
@@ -104,6 +106,7 @@ def test_decided_at_run_time_runs_the_revision_asked_for(
     assert lines_of(airflow_aws, job["job_id"])[1].endswith(counted)
 
 
+@pytest.mark.long
 def test_job_without_a_class_passes_its_parameters(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
     """A definition by name and revision gets its parameters from a mapping, templates rendered."""
     run = run_example("job_without_a_class", {"package": "http"})
@@ -112,6 +115,7 @@ def test_job_without_a_class_passes_its_parameters(run_example: Callable[..., An
     assert lines_of(airflow_aws, run.xcom("survey"))[0] == "Surveying http: 5 modules"
 
 
+@pytest.mark.long
 def test_retried_job_succeeds_with_the_second_job(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
     """The first job fails in both attempts, the retry's job succeeds in its second one."""
     run = run_example("retried_job")
@@ -124,6 +128,7 @@ def test_retried_job_succeeds_with_the_second_job(run_example: Callable[..., Any
     assert run.xcom("load") == second["jobId"]
 
 
+@pytest.mark.long
 def test_long_job_counts_as_far_as_it_is_told(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
     """Left alone, the job ends well; the demo's test shows how it is stopped."""
     run = run_example("long_job", {"seconds": 1})

@@ -28,6 +28,7 @@ def loaded(first: str, module: str) -> set[str]:
     return set(json.loads(result.stdout.splitlines()[-1]))
 
 
+@pytest.mark.long
 def test_a_trigger_loads_neither_boto3_nor_the_amazon_provider() -> None:
     """The event loop of a triggerer would stand still for seconds; both are loaded in threads."""
     found = loaded("airflow.sdk.execution_time.task_runner", "airflow_batch_jobs.triggers")
@@ -35,6 +36,7 @@ def test_a_trigger_loads_neither_boto3_nor_the_amazon_provider() -> None:
     assert not [name for name in found if name.startswith(("boto", "airflow.providers"))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", ["operators", "sensors", "decorators", "sweep"])
 def test_a_dag_file_loads_nothing_of_a_task_at_work(module: str) -> None:
     """Nor boto3, nor the Amazon provider."""
@@ -43,6 +45,7 @@ def test_a_dag_file_loads_nothing_of_a_task_at_work(module: str) -> None:
     assert not [name for name in found if name.startswith(("boto", "airflow.providers", "airflow.sdk.execution_time"))]
 
 
+@pytest.mark.long
 def test_the_plugin_loads_links_alone() -> None:
     """Every component of Airflow imports it."""
     found = loaded("airflow.plugins_manager", "airflow_batch_jobs.plugin")

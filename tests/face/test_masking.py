@@ -34,6 +34,7 @@ def load(airflow_aws: LocalAws) -> LocalAws:
     return airflow_aws
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("decorated", [True, False])
 def test_what_looks_secret_is_shown_nowhere(run_dag: RunDag, load: LocalAws, *, decorated: bool) -> None:
     """Parameters by their own names, environment values by the names beside them; the rest is shown."""

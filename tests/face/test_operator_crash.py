@@ -141,6 +141,7 @@ def test_a_retry_has_all_its_times_again(long: LocalAws) -> None:
     assert not is_terminated(long)
 
 
+@pytest.mark.long
 def test_a_clear_ends_the_job_of_a_wait_that_is_to_go_on(long: LocalAws) -> None:
     """As of any other deferred task."""
     attempts = Attempts()

@@ -152,6 +152,7 @@ def test_the_log_says_why_there_could_be_no_new_job(align: LocalAws) -> None:
     assert line.startswith("A new job could not be submitted any more: align:1: parameter 'sample'")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_clear_ends_the_job_before_it_fails(align: LocalAws, name: str) -> None:
     """Nobody wants it any more."""

@@ -43,6 +43,7 @@ def sent(aws: LocalAws) -> list[dict[str, Any]]:
     return [request.parameters for request in aws.requests("SubmitJob")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_job_runs_and_its_task_returns_its_id(run_dag: RunDag, greet: LocalAws, *, deferrable: bool) -> None:
     """Deferred or on the worker, one job is submitted, waited for and reported."""
@@ -126,6 +127,7 @@ def test_upstream_data_is_never_rendered(run_dag: RunDag, greet: LocalAws) -> No
     assert [request["parameters"]["who"] for request in sent(greet)] == [evil] * 3
 
 
+@pytest.mark.long
 def test_a_mapped_task_is_one_job_each(run_dag: RunDag, greet: LocalAws) -> None:
     """Parameters, plain definitions and decorated functions can be mapped, each to its own job."""
     with DAG("mapped", schedule=None) as dag:
@@ -168,6 +170,7 @@ def test_a_native_dag_does_not_turn_text_into_numbers(run_dag: RunDag, greet: Lo
     assert sent(greet)[0]["parameters"]["who"] == "20260131"
 
 
+@pytest.mark.long
 def test_a_decorated_function_decides_and_the_ui_shows_what(run_dag: RunDag, greet: LocalAws) -> None:
     """The rendered fields show the request that the function made, also after the wait."""
     with DAG("decorated", schedule=None) as dag:
@@ -315,6 +318,7 @@ def test_a_role_that_may_only_submit_can_submit(run_dag: RunDag, greet: LocalAws
     assert len(sent(greet)) == 1
 
 
+@pytest.mark.long
 def test_a_failed_job_fails_its_task_with_the_reason(run_dag: RunDag, airflow_aws: LocalAws) -> None:
     """Exit code and reason are in the error, and the XCom has them too."""
     airflow_aws.register("broken", ["sh", "-c", "exit 7"])
@@ -372,6 +376,7 @@ def test_a_sensors_timeout_leaves_the_job_alone(run_dag: RunDag, airflow_aws: Lo
     assert airflow_aws.job(job_id)["status"] == "RUNNING"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_execution_timeout_terminates_the_job(run_dag: RunDag, airflow_aws: LocalAws, *, deferrable: bool) -> None:
     """An operator's job does not outlive its task's time."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     RunDag = Callable[[DAG], FinishedRun]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("terminate_on_kill", [True, False])
 def test_a_job_whose_answer_comes_too_late_is_terminated(
     run_dag: RunDag, airflow_aws: LocalAws, *, terminate_on_kill: bool

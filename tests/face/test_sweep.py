@@ -169,6 +169,7 @@ def test_a_single_queue_may_come_as_a_template(run_dag: RunDag, cloud: LocalAws)
     assert run.xcom("sweep") == [job_id]
 
 
+@pytest.mark.long
 def test_a_job_that_may_outlive_its_task_is_tagged(run_dag: RunDag, cloud: LocalAws) -> None:
     """With `wait=False` or `terminate_on_kill=False`, and only then."""
     cloud.script(definition="job", running=0.01)

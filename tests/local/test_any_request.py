@@ -125,6 +125,7 @@ def _code(service: str, response: http.client.HTTPResponse, body: bytes) -> str:
     return response.headers.get("x-amzn-errortype") or str(json.loads(body).get("__type", ""))
 
 
+@pytest.mark.long
 @given(st.lists(calls(), min_size=1, max_size=30), st.sampled_from([0, 1, 3, 20]))
 @settings(max_examples=200, deadline=None)
 def test_any_request_is_answered_and_disturbs_nobody(made: list[Call], seconds: int) -> None:

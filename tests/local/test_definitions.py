@@ -57,6 +57,7 @@ def test_revisions_count_up_and_only_their_status_changes(batch: Any) -> None:
     ]
 
 
+@pytest.mark.long
 def test_revisions_are_as_moto_has_them(batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second opinion: moto answers the same calls alike. It knows no `name:revision` in DescribeJobDefinitions."""
     import boto3

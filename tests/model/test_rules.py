@@ -217,6 +217,7 @@ def _violation(rule: str, invariant: str, name: str) -> Violation:
     return violation
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ALL)
 def test_the_rules_keep_all_invariants(name: str) -> None:
     """Whatever happens in whatever order, the invariants hold; after the sweep, where that is needed."""

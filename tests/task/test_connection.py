@@ -81,6 +81,7 @@ def test_nothing_is_looked_up_before_a_client_is_wanted(monkeypatch: pytest.Monk
     assert isinstance(AwsConnection().clients(), KeptClients)
 
 
+@pytest.mark.long
 def test_a_client_is_as_the_hook_makes_it(aws: LocalAws, connect: Callable[..., None]) -> None:
     """Endpoints by service, certificates, and the three configurations merged."""
     from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
@@ -214,6 +215,7 @@ def test_a_connection_that_was_there_is_waited_for(
     assert (aws.counts()["DescribeJobs"], host.requests()) == (2, [])
 
 
+@pytest.mark.long
 def test_a_watcher_waits_for_the_api_server_as_long_as_it_takes(
     frozen_aws: LocalAws, host: LocalAws, api_server: ApiServer
 ) -> None:

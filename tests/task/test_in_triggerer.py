@@ -160,6 +160,7 @@ def test_under_dag_test_a_cancellation_is_the_users(aws: LocalAws, api_server: A
     assert not api_server.asked
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_one_run", [True, False])
 def test_the_jobs_of_many_stopped_tasks_are_terminated_in_time(
     aws: LocalAws, api_server: ApiServer, *, is_one_run: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ def test_every_text_has_a_name() -> None:
     assert set(named_values(request)) == {("MODE", "fast"), ("name", "MODE"), ("value", "fast"), ("key", "text")}
 
 
+@pytest.mark.long
 @given(before=st.dictionaries(TEXTS, JSON), after=JSON)
 def test_a_name_is_found_among_anything(before: dict[str, Any], after: Any) -> None:
     """As a key, and as AWS writes it."""

@@ -246,6 +246,7 @@ def test_streams_that_are_not_complete_are_named(aws: LocalAws) -> None:
     assert told[-1].startswith("3 more log streams of the job are not complete")
 
 
+@pytest.mark.long
 def test_an_event_is_small_however_much_of_a_log_is_left(aws: LocalAws) -> None:
     """Streams for whose cursors there is no space are named; those of the others fit, and lines may come twice."""
     aws.script(definition="job", running=20, lines={"count": 800, "rate": 50.0})

@@ -325,6 +325,7 @@ ANSWER = st.dictionaries(
 BODY = st.binary(max_size=20) | (JSON | ANSWER).map(lambda answer: json.dumps(answer).encode())
 
 
+@pytest.mark.long
 @settings(deadline=None, database=None, max_examples=300)
 @given(status=st.sampled_from([200, 200, 200, 204, 302, 400, 403, 404, 429]), body=BODY, data=st.data())
 def test_whatever_answers_a_call_is_read_or_is_an_error_of_ours(status: int, body: bytes, data: st.DataObject) -> None:

@@ -112,6 +112,7 @@ def test_the_keys_that_fit_are_shared_and_the_rest_comes_again() -> None:
     assert LogCursor.from_dict(cursors["r:g:many"].to_dict()).is_partial
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2))
 def test_a_restart_from_partial_cursors_loses_nothing(seed: int) -> None:
     """Lines that were late at the moment of the restart come too; some of the others come twice."""

@@ -43,6 +43,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 pytestmark = pytest.mark.usefixtures("quick")
 
 
+@pytest.mark.long
 def test_lines_are_followed_as_they_come(aws: LocalAws, tmp_path: Path) -> None:
     """The first line arrives while the job runs: only then the job goes on to its last."""
     gate = tmp_path / "gate"

@@ -57,6 +57,7 @@ def mixed_world(seed: int) -> LogWorld:
     return world
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_every_readable_event_is_handed_out_exactly_once(seed: int) -> None:
     """Late batches that overtake, stalls, a flood, a clock that is ahead: nothing is lost, nothing comes twice."""
@@ -128,6 +129,7 @@ def test_silent_streams_are_fresh_beside_a_flood() -> None:
     assert sum(map(len, copy.got.values())) > 0.95 * 400 * 85
 
 
+@pytest.mark.long
 def test_memory_is_bounded_for_a_flood_and_for_a_stream_nobody_consumes() -> None:
     """What is queued, and what has to be remembered, stay within a few thousand lines."""
     world = LogWorld(page_size=10_000)

@@ -57,6 +57,7 @@ def churning_world(chance: random.Random) -> tuple[LogWorld, dict[str, tuple[flo
     return world, lives
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 def test_jobs_that_come_and_go_lose_and_double_no_line(seed: int) -> None:
     """Two hundred of them in four minutes, each followed from its beginning until its log has settled."""
@@ -97,6 +98,7 @@ def bursting_world(chance: random.Random) -> LogWorld:
     return world
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_streams_that_fall_silent_lose_and_double_no_line(seed: int) -> None:
     """However late their lines are, and whatever came meanwhile; most are there at once, the others within minutes."""

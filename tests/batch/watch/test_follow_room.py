@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,7 @@ def test_the_room_is_never_overfilled_and_has_a_place_for_who_is_quiet(
     assert room.used == 0
 
 
+@pytest.mark.long
 def test_the_cost_of_an_event_is_what_it_takes_up() -> None:
     """Within a fifth, its key and its place in the queue included, for short and long lines of any alphabet."""
     for text in ("INFO step 12 of 77 done", "x" * 2_000, "ü✓" * 100):
@@ -100,6 +102,7 @@ def test_floods_fill_the_room_and_no_more() -> None:
     assert copy.budget.room.used == 0
 
 
+@pytest.mark.long
 def test_quiet_streams_are_fresh_beside_hundreds_of_floods() -> None:
     """Theirs are the smallest queues, and there is room for their lines."""
     world = LogWorld(page_size=10_000)

@@ -69,6 +69,7 @@ async def stop(watcher: JobWatcher, job_id: str, **how: Any) -> float:
     return loop.time() - began
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("faults", "most_calls"),
     [

@@ -243,6 +243,7 @@ MEMBERS = (
 )  # fmt: skip
 
 
+@pytest.mark.long
 @given(odd=st.dictionaries(st.sampled_from(MEMBERS), ANYTHING, min_size=1, max_size=3), entry=ANYTHING)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_odd_entry_of_an_answer_ends_at_most_the_wait_for_its_job(
@@ -261,6 +262,7 @@ def test_an_odd_entry_of_an_answer_ends_at_most_the_wait_for_its_job(
     assert all(map(is_whole, follow_beside(frozen_aws, ids[0], ids[1:], change)))
 
 
+@pytest.mark.long
 @given(events=st.lists(ANYTHING | st.fixed_dictionaries({}, optional={
     "timestamp": ANYTHING, "message": ANYTHING, "eventId": ANYTHING, "ingestionTime": ANYTHING,
     "logStreamName": ANYTHING,

@@ -167,6 +167,7 @@ def test_pages_without_end_starve_no_other_job(frozen_aws: LocalAws, answer: Ans
     assert ages[-1] < 60
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ahead_seconds", [-600, 600, 1_800])
 def test_a_clock_that_is_wrong_by_minutes_costs_no_line_and_no_minute(
     frozen_aws: LocalAws, ahead_seconds: float

@@ -81,6 +81,7 @@ def most_within_a_second(times: list[float]) -> int:
     return max(sum(at <= other < at + 1 for other in times) for at in times)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("seconds", "fault"), [*FAULTS, pytest.param(60, {"kind": "omit", "share": 0.5}, id="half of the ids missing")]
 )
@@ -102,6 +103,7 @@ def test_detection_recovers_within_two_polls(frozen_aws: LocalAws, seconds: floa
     assert len(meanwhile) < OPTIONS.status_calls_per_second * seconds / 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("seconds", "fault"), FAULTS)
 def test_every_line_comes_once_and_soon_again(frozen_aws: LocalAws, seconds: float, fault: dict[str, Any]) -> None:
     """When CloudWatch alone fails, what was written meanwhile comes after it, and lines are live again soon."""

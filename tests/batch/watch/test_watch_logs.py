@@ -49,6 +49,7 @@ def test_late_and_overtaking_lines_all_come(frozen_aws: LocalAws) -> None:
     assert sorted(lines_of(run(main()))) == sorted(numbered(400))
 
 
+@pytest.mark.long
 def test_ten_thousand_lines_are_complete_with_what_a_worker_reads_on(frozen_aws: LocalAws) -> None:
     """What the line budget lets through and what is handed over as unread are the whole log, in order, once."""
     [job_id] = submitted(frozen_aws, running=12, lines={"count": 10_000, "rate": 1_000.0})
@@ -92,6 +93,7 @@ def test_a_millisecond_is_not_divided_between_triggerer_and_worker(frozen_aws: L
     assert [event.text() for event in sorted(events, key=lambda event: event.time)] == numbered(10_000)
 
 
+@pytest.mark.long
 def test_a_worker_with_a_larger_budget_copies_all_itself(frozen_aws: LocalAws) -> None:
     """With a worker's lines per second nothing is left unread."""
     [job_id] = submitted(frozen_aws, running=12, lines={"count": 10_000, "rate": 1_000.0})

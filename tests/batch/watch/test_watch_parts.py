@@ -6,6 +6,8 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import Ended
 from tests.batch.virtual import VirtualAws, consume, follow_to_end, lines_by_label, lines_of, run
@@ -69,6 +71,7 @@ def test_a_large_array_costs_a_bounded_number_of_calls(frozen_aws: LocalAws) -> 
     assert len(lines_by_label(updates)) == 1_500
 
 
+@pytest.mark.long
 def test_every_running_child_of_a_large_array_has_its_turn(frozen_aws: LocalAws) -> None:
     """None waits for the end of others before its log is shown."""
     frozen_aws.script(definition="talk", running=7_200)

@@ -82,6 +82,7 @@ def without_collector() -> Iterator[None]:
     gc.enable()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("without_collector")
 def test_no_step_holds_the_event_loop(aws: LocalAws) -> None:
     """200 jobs, and one that floods: no step takes the loop longer than 50 ms."""
@@ -152,6 +153,7 @@ def test_a_thread_hands_over_what_the_work_returns_and_raises() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.long
 def test_a_thread_that_the_system_refuses_ends_no_wait(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried again, as AWS is when it does not answer."""
     start, refused = threading.Thread.start, list[str]()
