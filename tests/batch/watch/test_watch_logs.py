@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.logs import LogCursor, read_on
-from airflow_batch_jobs.batch.logs.cursors import CURSORS_BYTES
+from airflow_batch_jobs.batch.logs.cursors import CURSORS_BYTES, UNREAD_BYTES
 from airflow_batch_jobs.batch.watch import Ended, LogLines, Problem, StatusChange
 from tests.batch.virtual import VirtualAws, consume, follow_to_end, lines_by_label, lines_of, run, run_beside
 from tests.batch.watch.scripted import assert_complete, numbered, submitted, talking
@@ -72,6 +72,20 @@ def test_ten_thousand_lines_are_complete_with_what_a_worker_reads_on(frozen_aws:
     assert 1_000 < len(copied) < 9_000
     assert copied + rest == numbered(10_000)
     assert seconds < 12
+
+
+def test_what_a_flood_leaves_to_a_worker_fits_into_its_event(frozen_aws: LocalAws) -> None:
+    """With the names of the stream: it would be left out otherwise, and all of its lines with it."""
+    [job_id] = submitted(frozen_aws, running=3, lines={"count": 40_000, "rate": 20_000.0})
+
+    async def main() -> list[Update]:
+        return await follow_to_end(VirtualAws(frozen_aws).watcher(log_lines_per_second=2_000).follow(job_id))
+
+    end = run(main())[-1]
+    assert isinstance(end, Ended)
+    [(stream, cursor)] = end.unread.values()
+    size = len(json.dumps({**stream.to_dict(), "cursor": cursor.to_dict()}))
+    assert UNREAD_BYTES - 500 < size <= UNREAD_BYTES
 
 
 def test_a_millisecond_is_not_divided_between_triggerer_and_worker(frozen_aws: LocalAws) -> None:
