@@ -32,6 +32,8 @@ _MOST_BODY_BYTES = 1024 * 1024
 #: What is read of a request without a valid access key, before it is refused.
 _MOST_UNKNOWN_BYTES = 64 * 1024
 _TOO_LARGE = ServiceError("RequestEntityTooLargeException", f"The body has more than {_MOST_BODY_BYTES} bytes.", 413)
+#: Turns of the event loop in which a connection that has just been accepted comes to be among those that are known.
+_ACCEPT_TURNS = 3
 _METHODS = ["GET", "POST", "PUT", "DELETE"]
 
 
@@ -78,6 +80,10 @@ class Server:
 
     async def close(self) -> None:
         """End every connection and every job's processes. Does not wait for requests in progress."""
+        # A connection that has been accepted as its server closes is lost by asyncio, and never closed.
+        asyncio.get_running_loop().remove_reader(self._socket)
+        for _ in range(_ACCEPT_TURNS):
+            await asyncio.sleep(0)
         for server in self._uvicorn.servers:
             server.close()
         for connection in list(self._uvicorn.server_state.connections):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_batch_jobs.local import LocalAws, LocalControl, start_process
+from airflow_batch_jobs.local.app import Server
+from airflow_batch_jobs.local.endpoint import Endpoint, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,3 +97,27 @@ def test_a_client_of_another_process_needs_no_server() -> None:
     program = "import sys, airflow_batch_jobs.local.control; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout.decode().split()
     assert not {"boto3", "starlette", "uvicorn", "airflow"} & set(loaded)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_connection_that_comes_as_it_ends_is_closed(turns: int) -> None:
+    """At whichever turn of the event loop: what has been accepted is reset, and nothing is left open."""
+
+    async def come_and_end() -> bytes:
+        server = Server(Endpoint(Settings()), "127.0.0.1", 0)
+        await server.start()
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await server.close()
+            return await asyncio.to_thread(received, client)
+
+    assert asyncio.run(come_and_end()) == b""
+
+
+def received(client: socket.socket) -> bytes:
+    """Return what a connection brings before its end, which may be a reset."""
+    try:
+        return client.recv(1)
+    except ConnectionResetError:
+        return b""
