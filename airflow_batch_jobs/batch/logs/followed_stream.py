@@ -27,7 +27,9 @@ _FURTHEST_MS = 15 * 60_000
 #: About how many bytes a line takes up, as long as no line of the stream is known; and how fast that adapts.
 _LINE_BYTES = 600
 _ADAPTATION = 1 / 16
+#: The longest wait before a stream is asked for again that was not there, or not answered; and after its job's end.
 _LONGEST_WAIT_SECONDS = 30.0
+_LONGEST_LAST_WAIT_SECONDS = 2.0
 #: A stream is stale once as many of its lines were read again, without a new one, as it has, or this many.
 _LEAST_REREAD = 3
 #: Lines that a stale stream writes next are found at once if they are readable within this time.
@@ -83,6 +85,10 @@ class FollowedStream:
         queued_bytes: How many bytes the lines take up that are fetched and not handed out.
         is_settled: Whether its job has ended and nothing more is to come.
         problem: Why it cannot be read; empty if it can.
+        is_refused: Whether that is CloudWatch's own word.
+        unanswered_since: Since when, in seconds, calls about it have failed although others are answered; None if they
+            do not. Then it is asked for by itself.
+        doubts: How many calls in a row have failed that asked for it.
         doubt: Why it may have more lines than were found, in one sentence; empty if nothing speaks for that.
         asked_again_at: When to ask for it again, in seconds, after it could not be read.
     """
@@ -108,6 +114,9 @@ class FollowedStream:
         self.queued_bytes = 0
         self.is_settled = False
         self.problem = ""
+        self.is_refused = False
+        self.unanswered_since: float | None = None
+        self.doubts = 0
         self.doubt = ""
         self.asked_again_at = float("-inf")
         self._owner = owner
@@ -132,6 +141,11 @@ class FollowedStream:
         self._scanned_at: float | None = None
         self._open_at = float("-inf")
         self._ended_at: float | None = None
+
+    @property
+    def owner(self) -> StreamOwner:
+        """What it is followed for."""
+        return self._owner
 
     # What is fetched
 
@@ -257,7 +271,7 @@ class FollowedStream:
         """Take note that CloudWatch has the stream and lets it be read."""
         self.is_known = True
         self.problem = ""
-        self._misses = 0
+        self.doubts = self._misses = 0
 
     def missed(self, now: Moment, doubt: str = "") -> None:
         """Take note that CloudWatch does not have the stream yet; it is asked for again less and less often.
@@ -268,15 +282,31 @@ class FollowedStream:
         """
         self.is_known = False
         self.doubt = doubt
-        self._misses += 1
         if self._scanned_at is None:
             self._scanned_at = now.seconds
-        longest = 2.0 if self.has_ended else _LONGEST_WAIT_SECONDS
-        self.asked_again_at = now.seconds + min(longest, 2.0**self._misses)
+        self._ask_again_later(now)
 
-    def blind(self, problem: str, until: float) -> None:
-        """Take note that the stream cannot be read, and tell the owner."""
-        self.problem = problem
+    def unanswered(self, now: Moment) -> None:
+        """Take note that a call about it failed although others are answered; it is asked for less and less often."""
+        if self.unanswered_since is None:
+            self.unanswered_since = now.seconds
+        self._ask_again_later(now)
+
+    def _ask_again_later(self, now: Moment) -> None:
+        self._misses += 1
+        self.doubts += 1
+        longest = _LONGEST_LAST_WAIT_SECONDS if self.has_ended else _LONGEST_WAIT_SECONDS
+        self.asked_again_at = now.seconds + min(longest, 2.0 ** min(self._misses, 10))
+
+    def blind(self, problem: str, until: float, *, is_refused: bool = True) -> None:
+        """Take note that the stream cannot be read, and tell the owner.
+
+        Args:
+            problem: Why.
+            until: Until when it is left alone, in seconds.
+            is_refused: Whether CloudWatch says so, so that nobody else with this role could read it.
+        """
+        self.problem, self.is_refused = problem, is_refused
         self.asked_again_at = until
         self._owner.cannot_read(problem)
 
@@ -372,7 +402,7 @@ class FollowedStream:
             self.start(now, is_full=is_full)
         for ask in (self.latest_if_stale, self.is_due, self.mark):
             ask(now)
-        for name in ("wants_rounds", "lines_per_second", "has_ended", "is_refusing", "queued", "ungranted"):
+        for name in ("owner", "wants_rounds", "lines_per_second", "has_ended", "is_refusing", "queued", "ungranted"):
             getattr(self, name)
 
     def fail(self, error: Exception) -> None:

@@ -5,7 +5,9 @@ The algorithm behind the guarantee of `logs.reading`, without IO: the caller pas
 - *Rounds*: the streams of a log group are sorted by the time that each is to be read from, and grouped into calls of
   100, each with the oldest start of its streams. So silent and stalled streams share calls, where an old start costs
   nothing, and are kept apart from busy ones, whose lines would be read again and again. Streams that CloudWatch may not
-  have yet are asked for in rounds of their own: one that does not exist makes a whole call fail.
+  have yet are asked for in rounds of their own: one that does not exist makes a whole call fail, which is then halved.
+- *Poison*: so is a call that is not answered, again and again, while others are. A stream that is the reason all by
+  itself is asked for by itself from then on, more and more rarely.
 - *Full scans*: every minute a round reads from each stream's floor, and only then does the floor rise. Of a silent
   stream it does so more and more rarely.
 - *Stale streams*: lines that were read again and again without a new one are left out of further rounds, by calls of
@@ -18,6 +20,8 @@ The algorithm behind the guarantee of `logs.reading`, without IO: the caller pas
 from __future__ import annotations
 
 from collections import deque
+from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
@@ -40,6 +44,8 @@ _LEAST_LIMIT = 4_000
 _DENIED_SECONDS = 300.0
 #: How long a group or a region may fail before it counts as one that does not answer.
 _SILENT_SECONDS = 30.0
+#: How many parts of scans without an answer a round may have, so that an outage does not leave small calls behind.
+_MOST_PIECES = 32
 #: How often to check whether a lagging stream has room again.
 _LAG_SECONDS = 0.25
 
@@ -85,7 +91,7 @@ class LogFollower:
         group.streams[followed] = None
         group.wake(now)
         if group.problem:
-            followed.blind(group.problem, group.denied_until)
+            followed.blind(group.problem, group.denied_until, is_refused=group.is_refused)
         return followed
 
     def end(self, stream: FollowedStream, stopped_ms: int, now: Moment) -> None:
@@ -133,7 +139,7 @@ class LogFollower:
     def due_in(self, region: str, now: Moment) -> float:
         """Return the seconds until there is something to ask in a region."""
         mine = self._region(region)
-        if mine.ready or mine.doubtful:
+        if mine.has_scan():
             return 0.0
         due = min((each.due() for group in mine.groups.values() for each in group.rounds), default=float("inf"))
         return max(0.0, min(due - now.seconds, _LAG_SECONDS if mine.paused else float("inf")))
@@ -141,16 +147,19 @@ class LogFollower:
     def next_scan(self, region: str, now: Moment) -> Scan | None:
         """Return the scan whose next page is to be asked for; None if there is nothing to ask yet.
 
-        Every scan returned has to be passed back to `feed`, `retry`, `missing`, `refused` or `denied`.
+        What becomes of its call has to be told by `feed`, `unanswered`, `missing`, `forgotten`, `refused` or `denied`.
         """
         mine = self._region(region)
         for group in mine.groups.values():
             for each in group.rounds:
                 if each.due() <= now.seconds:
-                    (mine.ready if each.of_known else mine.doubtful).extend(each.begin(now))
+                    for new in each.begin(now):
+                        mine.add(new, is_doubtful=not each.of_known)
         self._resume(mine, now)
         while (scan := mine.pop()) and scan.group.denied_until > now.seconds:
             self._leave(scan, now)
+        if scan is not None:
+            scan.consider_probe(mine.answers)
         return scan
 
     # What the answer means
@@ -172,6 +181,8 @@ class LogFollower:
 
     def feed(self, scan: Scan, page: LogPage, now: Moment) -> None:
         """Take in a page."""
+        if self._was_probe(scan):
+            return
         self.accept(scan, page.events, now)
         self._answered(scan)
         scan.group.problem = ""
@@ -197,17 +208,32 @@ class LogFollower:
             scan.token = page.token
             self._go_on(scan)
 
-    def retry(self, scan: Scan, now: Moment | None = None, *, stale_token: bool = False) -> None:
+    def unanswered(self, scan: Scan, problem: str, now: Moment) -> None:
+        """Take note that there was no answer to a call; ask again, for fewer streams at once if others are answered."""
+        region = self._region_of(scan)
+        for silent in (scan.group, region):
+            silent.failing_since = now.seconds if silent.failing_since is None else silent.failing_since
+        is_own = scan.fails_beside_others(region.answers)
+        if len(scan.streams) == 1 and (is_own or scan.is_apart):
+            stream = scan.streams[0]
+            stream.unanswered(now)
+            if self._is_silent(stream.unanswered_since, now):
+                stream.owner.cannot_read(problem)
+            scan.group.wake(now)
+            self._leave(scan, now)
+        elif len(scan.streams) > 1 and is_own and scan.round.pieces < _MOST_PIECES:
+            scan.round.pieces += 1
+            self._split(scan)
+        else:
+            self.retry(scan)
+
+    def retry(self, scan: Scan, *, stale_token: bool = False) -> None:
         """Ask for the same page again, or, if CloudWatch has forgotten it, for the first one.
 
         Args:
             scan: The scan.
-            now: The time, if there was no answer at all.
             stale_token: Whether CloudWatch has forgotten the page.
         """
-        if now is not None:
-            for silent in (scan.group, self._region_of(scan)):
-                silent.failing_since = now.seconds if silent.failing_since is None else silent.failing_since
         if stale_token and scan.is_alone:
             self._pause(scan.streams[0], None)
         elif stale_token:
@@ -215,10 +241,12 @@ class LogFollower:
             scan.restarts += 1
             self._go_on(scan)
         else:
-            self._region_of(scan).ready.appendleft(scan)
+            self._go_on(scan)
 
     def forgotten(self, scan: Scan, now: Moment) -> None:
         """Take note that CloudWatch has forgotten the next page: begin again, or, if that was of no use, leave it."""
+        if self._was_probe(scan):
+            return
         self._answered(scan)
         if scan.is_alone or scan.may_restart:
             self.retry(scan, stale_token=True)
@@ -228,19 +256,32 @@ class LogFollower:
 
     def missing(self, scan: Scan, now: Moment, *, whole_group: bool = False) -> None:
         """Take note that a stream of a scan, or its whole group, does not exist yet."""
+        if not whole_group and self._was_probe(scan):
+            return
         self._answered(scan)
         if len(scan.streams) > 1 and not whole_group:
             self._split(scan)
             return
-        for stream in scan.streams:
-            stream.is_lagging = False
-            stream.missed(now, "CloudWatch Logs has no such log group." if whole_group else "")
+        others = self._region_of(scan).take_doubtful(scan.group) if whole_group else []
+        for each in (scan, *others):
+            for stream in each.streams:
+                stream.is_lagging = False
+                stream.missed(now, "CloudWatch Logs has no such log group." if whole_group else "")
+            self._settle(each, now)
+            self._close(each, now)
         scan.group.wake(now)
-        self._settle(scan, now)
-        self._close(scan, now)
 
-    def refused(self, scan: Scan, problem: str, now: Moment) -> None:
-        """Take note that CloudWatch refuses a call because of what it asks for: of several streams, one."""
+    def refused(self, scan: Scan, problem: str, now: Moment, *, is_ours: bool = False) -> None:
+        """Take note that a call cannot be made because of what it asks for: of several streams, one.
+
+        Args:
+            scan: The scan.
+            problem: Why not.
+            now: The time.
+            is_ours: Whether not CloudWatch says so, but something here went wrong.
+        """
+        if self._was_probe(scan):
+            return
         self._answered(scan)
         if scan.is_closed:  # its last step failed, for another reason than what it asked for
             return
@@ -249,29 +290,55 @@ class LogFollower:
             return
         for stream in scan.streams:
             stream.is_lagging = False
-            stream.blind(problem, now.seconds + _DENIED_SECONDS)
+            stream.blind(problem, now.seconds + _DENIED_SECONDS, is_refused=not is_ours)
         self._close(scan, now)
 
-    def denied(self, scan: Scan, problem: str, now: Moment) -> None:
-        """Take note that the group may not be read."""
+    def denied(self, scan: Scan, problem: str, now: Moment, *, is_ours: bool = False) -> None:
+        """Take note that the group may not be read.
+
+        Args:
+            scan: A scan of it.
+            problem: Why not.
+            now: The time.
+            is_ours: Whether not CloudWatch says so, but there are no credentials, or none that hold.
+        """
         self._answered(scan)
         group = scan.group
         group.problem, group.denied_until = problem, now.seconds + _DENIED_SECONDS
+        group.is_refused = not is_ours
         for stream in group.streams:
-            stream.blind(problem, group.denied_until)
+            stream.blind(problem, group.denied_until, is_refused=group.is_refused)
         self._leave(scan, now)
 
     def why_unreadable(self, stream: FollowedStream, now: Moment) -> str:
-        """Say in one sentence why a stream cannot be read at the moment; empty if it can."""
-        if stream.problem:
+        """Say in one sentence why nobody can read a stream at the moment; empty if it may be of use to try."""
+        if stream.problem and stream.is_refused:
             return "CloudWatch Logs does not let it be read."
-        for each in (self._group_of(stream), self._region(stream.stream.region)):
-            if each.failing_since is not None and now.seconds - each.failing_since > _SILENT_SECONDS:
-                return "CloudWatch Logs does not answer."
+        group, region = self._group_of(stream), self._region(stream.stream.region)
+        if any(
+            self._is_silent(each, now) for each in (stream.unanswered_since, group.failing_since, region.failing_since)
+        ):
+            return "CloudWatch Logs does not answer."
         return ""
 
+    def _is_silent(self, since: float | None, now: Moment) -> bool:
+        return since is not None and now.seconds - since > _SILENT_SECONDS
+
     def _answered(self, scan: Scan) -> None:
-        scan.group.failing_since = self._region_of(scan).failing_since = None
+        region = self._region_of(scan)
+        scan.group.failing_since = region.failing_since = None
+        scan.failures = 0
+        region.answers += 1
+        for stream in scan.streams:
+            stream.unanswered_since = None
+
+    def _was_probe(self, scan: Scan) -> bool:
+        """Tell whether an answer was asked for only to see whether there is one; then the scan goes on."""
+        if not scan.is_probe:
+            return False
+        self._region_of(scan).answers += 1
+        self._go_on(scan)
+        return True
 
     def _feed_alone(self, scan: Scan, page: LogPage, now: Moment) -> None:
         stream = scan.streams[0]
@@ -315,6 +382,7 @@ class LogFollower:
             stream.is_lagging = stream.is_new_to_lag = True
             self._pause(stream, None)
         if lagging:
+            scan.round.release(lagging)
             scan.streams = [stream for stream in live if not stream.is_lagging]
         return bool(lagging)
 
@@ -374,12 +442,15 @@ class LogFollower:
 
     def _split(self, scan: Scan) -> None:
         scan.round.open += 1
-        self._region_of(scan).doubtful.extend(scan.halves())
+        for stream in scan.streams:
+            stream.doubts += 1
+        for half in scan.halves():
+            self._region_of(scan).add(half, is_doubtful=True)
 
     def _close(self, scan: Scan, now: Moment) -> None:
         scan.is_closed = True
         if not scan.is_alone:
-            scan.round.close(now)
+            scan.round.close(scan, now)
 
     def _region(self, name: str) -> _Region:
         return self._regions.setdefault(name, _Region())
@@ -407,7 +478,7 @@ class _Region:
     Attributes:
         groups: The log groups, by name.
         ready: The scans whose next page can be asked for; pages of different scans take turns.
-        doubtful: Those that may fail because a stream does not exist, and so get every other call at most.
+        answers: How many calls have been answered.
         paused: The lagging streams that are not being asked for at the moment, each with the scan to continue.
         failing_since: Since when, in seconds, every call has failed; None if the last one did not.
     """
@@ -415,10 +486,30 @@ class _Region:
     def __init__(self) -> None:
         self.groups: dict[str, LogGroup] = {}
         self.ready: deque[Scan] = deque()
-        self.doubtful: deque[Scan] = deque()
+        self.answers = 0
         self.paused: dict[FollowedStream, Scan | None] = {}
         self.failing_since: float | None = None
+        self._doubtful: list[tuple[int, int, Scan]] = []
+        self._numbers = count()
         self._doubtful_next = False
+
+    def add(self, scan: Scan, *, is_doubtful: bool) -> None:
+        """Let a scan be asked for; those that may fail because of one of their streams get every other call at most."""
+        if is_doubtful:
+            heappush(self._doubtful, (scan.rank, next(self._numbers), scan))
+        else:
+            self.ready.append(scan)
+
+    def has_scan(self) -> bool:
+        """Tell whether there is a scan to be asked for."""
+        return bool(self.ready or self._doubtful)
+
+    def take_doubtful(self, group: LogGroup) -> list[Scan]:
+        """Take the scans of a group that may fail because of one of their streams."""
+        taken = [scan for _, _, scan in self._doubtful if scan.group is group]
+        self._doubtful = [entry for entry in self._doubtful if entry[2].group is not group]
+        heapify(self._doubtful)
+        return taken
 
     def has_lone_scan(self) -> bool:
         """Tell whether a lagging stream is about to be read."""
@@ -427,5 +518,6 @@ class _Region:
     def pop(self) -> Scan | None:
         """Take the next scan."""
         self._doubtful_next = not self._doubtful_next
-        first, second = (self.doubtful, self.ready) if self._doubtful_next else (self.ready, self.doubtful)
-        return (first or second).popleft() if first or second else None
+        if self._doubtful and (self._doubtful_next or not self.ready):
+            return heappop(self._doubtful)[2]
+        return self.ready.popleft() if self.ready else None

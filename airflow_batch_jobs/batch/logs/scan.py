@@ -29,6 +29,8 @@ _REREAD_LINES = 2_000
 #: for ever (boto3#4258).
 _MOST_FRUITLESS = 25
 _MOST_RESTARTS = 3
+#: Streams that were not there so often, or more often, take turns.
+_MOST_DOUBTS = 16
 #: A scan of so many pages with new lines goes on without the streams that have had most of them: they are read alone.
 _MOST_PAGES = 10
 
@@ -53,6 +55,9 @@ class Scan:
         is_endless: Whether its pages lead nowhere although there is a token for another one.
         is_closed: Whether its round has taken note of its end.
         restarts: How often CloudWatch has forgotten its next page.
+        rank: Of the scans that may fail because of one of their streams, those with a lower rank go first.
+        failures: How many calls in a row were not answered.
+        is_probe: Whether the next call only finds out whether there is an answer to one of its streams.
     """
 
     round: Round
@@ -70,6 +75,10 @@ class Scan:
     is_endless: bool = False
     is_closed: bool = False
     restarts: int = 0
+    rank: int = 0
+    failures: int = 0
+    is_probe: bool = False
+    _answers: int = 0
     _total: int = 0
     _pages: int = 0
     _fruitless: int = 0
@@ -91,6 +100,9 @@ class Scan:
             self.began = now
             self.marks = {stream: stream.mark(now) for stream in self.streams}
         names = list(dict.fromkeys(stream.stream.stream for stream in self.streams))
+        if self.is_probe:
+            name = names[self.failures // 2 % len(names)]
+            return {"logGroupName": self.group.name, "logStreamNames": [name], "startTime": self.start, "limit": 1}
         request = {"logGroupName": self.group.name, "logStreamNames": names, "startTime": self.start}
         optional = {"limit": self.limit or self.group.room.page_lines, "nextToken": self.token}
         return {**request, **{name: value for name, value in optional.items() if value is not None}}
@@ -107,6 +119,26 @@ class Scan:
         else:
             self._fruitless += 1
         self.is_endless = page.token is not None and self._fruitless >= _MOST_FRUITLESS
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it is of a stream that is asked for by itself, since calls about it fail."""
+        return len(self.streams) == 1 and self.streams[0].unanswered_since is not None
+
+    def fails_beside_others(self, answers: int) -> bool:
+        """Take note of a call without an answer; tell whether others were answered since the failure before.
+
+        Args:
+            answers: How many calls have been answered so far.
+        """
+        is_own = self.failures > 0 and answers > self._answers
+        self.failures, self._answers = self.failures + 1, answers
+        return is_own
+
+    def consider_probe(self, answers: int) -> None:
+        """Let every other call be a probe while none is answered; it takes two failures to begin with."""
+        is_silent = len(self.streams) > 1 and answers == self._answers
+        self.is_probe = is_silent and self.failures > 1 and self.failures % 2 == 0
 
     @property
     def may_restart(self) -> bool:
@@ -135,30 +167,41 @@ class Scan:
     def halves(self) -> tuple[Scan, Scan]:
         """Return two scans of half the streams each, for a call that fails because of one of many streams."""
         middle = len(self.streams) // 2
-        first, second = self.streams[:middle], self.streams[middle:]
-        return Scan(self.round, first, self.start), Scan(self.round, second, self.start)
+        first, second = (
+            Scan(
+                self.round, some, self.start, rank=self.rank + 1, failures=min(1, self.failures), _answers=self._answers
+            )
+            for some in (self.streams[:middle], self.streams[middle:])
+        )
+        return first, second
 
 
 @dataclass(eq=False, slots=True)
 class Round:
     """The rounds of a group's streams: of those that CloudWatch is known to have, or of those it may not have yet.
 
+    A round of the former begins once the one before is complete. One of the latter does not wait, and leaves out what
+    is still being asked for: it may take minutes to find out which of many streams do not exist.
+
     Attributes:
         group: The group.
         of_known: Whether it is for the known streams.
         open: How many of the round's scans are not complete.
+        pieces: How many of them are parts of scans that were not answered.
     """
 
     group: LogGroup
     of_known: bool
     open: int = 0
+    pieces: int = 0
+    _asked: dict[FollowedStream, None] = field(default_factory=dict)
     _began: float = float("-inf")
     _due: float = float("-inf")
     _full_scan_due: float = float("-inf")
 
     def due(self) -> float:
-        """Return when the next round begins, in seconds; never while one is open."""
-        return float("inf") if self.open else max(self._due, self.group.denied_until)
+        """Return when the next round begins, in seconds; never while one of known streams is open."""
+        return float("inf") if self.open and self.of_known else max(self._due, self.group.denied_until)
 
     def wake(self, now: float, spacing: float = _ROUND_SECONDS) -> None:
         """Let the next round begin as soon as it may: there is news."""
@@ -166,7 +209,11 @@ class Round:
 
     def begin(self, now: Moment) -> Iterable[Scan]:
         """Begin a round and return its scans; none if no stream is to be read."""
-        mine = [stream for stream in self.group.streams if stream.is_known is self.of_known and stream.wants_rounds]
+        mine = [
+            stream
+            for stream in self.group.streams
+            if stream.is_known is self.of_known and stream.wants_rounds and stream not in self._asked
+        ]
         members = [stream for stream in mine if stream.asked_again_at <= now.seconds]
         if not members:
             self._due = min((stream.asked_again_at for stream in mine), default=float("inf"))
@@ -174,34 +221,70 @@ class Round:
         is_full = now.seconds >= self._full_scan_due
         if is_full:
             self._full_scan_due = now.seconds + FULL_SCAN_SECONDS
-        scans = list(self._scans(members, now, is_full=is_full))
+        if self.of_known:
+            scans = list(self._scans(members, now, is_full=is_full))
+        else:
+            scans = list(self._doubtful_scans(members, now, is_full=is_full))
+            self._asked.update(dict.fromkeys(members))
+            left = (stream for stream in mine if stream not in self._asked)
+            self._due = min((stream.asked_again_at for stream in left), default=float("inf"))
         self._began = now.seconds
-        self.open = len(scans)
+        self.open += len(scans)
         return scans
 
-    def close(self, now: Moment) -> None:
+    def release(self, streams: Iterable[FollowedStream]) -> None:
+        """Take note that streams are not being asked for any more."""
+        for stream in streams:
+            self._asked.pop(stream, None)
+
+    def close(self, scan: Scan, now: Moment) -> None:
         """Take note of the end of one of the round's scans."""
+        self.release(scan.streams)
         self.open -= 1
-        if self.open:
+        if not self.open:
+            self.pieces = 0
+        elif self.of_known:
             return
-        self._due = self._began + _ROUND_SECONDS
         ending = (
             stream
             for stream in self.group.streams
             if stream.has_ended and stream.wants_rounds and stream.asked_again_at <= now.seconds
         )
         settled = min((self.group.settles_at(stream, now.seconds) for stream in ending), default=float("inf"))
-        self._due = self._began + min(_ROUND_SECONDS, max(_LAST_ROUND_SECONDS, settled - self._began))
+        spacing = min(_ROUND_SECONDS, max(_LAST_ROUND_SECONDS, settled - self._began))
+        if self.of_known:
+            self._due = self._began + spacing
+        else:
+            self.wake(now.seconds, spacing)
 
     def _is_last(self, stream: FollowedStream, now: Moment) -> bool:
         """Tell whether a scan that begins now is a stream's last one, unless it finds something new."""
         return stream.has_ended and now.seconds >= self.group.settles_at(stream, now.seconds)
+
+    def _doubtful_scans(self, members: Iterable[FollowedStream], now: Moment, *, is_full: bool) -> Iterator[Scan]:
+        """Group streams that may not exist into calls of such as are equally likely to, the likeliest first.
+
+        The more often a stream was not there, and the more of its job's are asked for with it, the later it comes: a
+        thousand streams that a job has named in vain hold up no other job's, and no more than a few of its own.
+        """
+        ranked: dict[int, list[FollowedStream]] = {}
+        seen: Counter[int] = Counter()
+        for stream in sorted(members, key=_doubts):
+            ranked.setdefault(min(stream.doubts, _MOST_DOUBTS) + seen[id(stream.owner)].bit_length(), []).append(stream)
+            seen[id(stream.owner)] += 1
+        for rank, streams in ranked.items():
+            for scan in self._scans(streams, now, is_full=is_full):
+                scan.rank = rank
+                yield scan
 
     def _scans(self, members: Iterable[FollowedStream], now: Moment, *, is_full: bool) -> Iterator[Scan]:
         """Group streams into calls; stale ones are kept away from calls that would read their lines once more."""
         wanted: list[tuple[int, FollowedStream]] = []
         stale: list[tuple[int, FollowedStream]] = []
         for stream in members:
+            if stream.unanswered_since is not None:
+                yield Scan(self, [stream], stream.start(now, is_full=is_full))
+                continue
             is_whole = self._is_last(stream, now) or (is_full and stream.is_due(now))
             latest = None if is_whole else stream.latest_if_stale(now)
             if latest is None:
@@ -244,6 +327,7 @@ class LogGroup:
         streams: The streams, as the keys.
         denied_until: Until when, in seconds, it is left alone because it may not be read.
         problem: Why it may not be read; empty if it may.
+        is_refused: Whether that is CloudWatch's own word.
         failing_since: Since when, in seconds, every call has failed; None if the last one did not.
         lateness: How late its events are.
         rounds: The rounds of its streams, those of known streams first.
@@ -256,6 +340,7 @@ class LogGroup:
         self.streams: dict[FollowedStream, None] = {}
         self.denied_until = float("-inf")
         self.problem = ""
+        self.is_refused = False
         self.failing_since: float | None = None
         self.lateness = Lateness()
         self.rounds = (Round(self, of_known=True), Round(self, of_known=False))
@@ -275,6 +360,10 @@ class LogGroup:
         """The same, but a little sooner: a follower is waiting for the last lines of a job."""
         for each in self.rounds:
             each.wake(now.seconds, _LAST_ROUND_SECONDS)
+
+
+def _doubts(stream: FollowedStream) -> int:
+    return stream.doubts
 
 
 def _start(wanted: tuple[int, FollowedStream]) -> int:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.aws import trouble
+from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.logs.page import fetch_page, is_group_missing, is_missing, is_stale_token
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.errors import AwsError
@@ -88,13 +88,13 @@ class LogCopy:
     async def _read(self, channel: Channel, scan: Scan, request: Mapping[str, Any]) -> None:
         try:
             try:
-                page = await channel.ask(partial(fetch_page, request=request))
+                page = await channel.ask(partial(fetch_page, request=request), holds=not scan.is_apart)
             except AwsError as error:
                 self._failed(scan, error)
             else:
                 await self._feed(scan, page)
         except Exception as error:  # noqa: BLE001 - it may have to do with one of the streams only
-            self._logs.refused(scan, _unreadable(scan, error), self._moment())
+            self._logs.refused(scan, _unreadable(scan, error), self._moment(), is_ours=True)
         finally:
             self._alarm.ring()
 
@@ -109,13 +109,13 @@ class LogCopy:
     def _failed(self, scan: Scan, error: AwsError) -> None:
         now, kind = self._moment(), trouble(error)
         if kind.retry:
-            self._logs.retry(scan, now)
+            self._logs.unanswered(scan, _unreadable(scan, error), now)
         elif is_missing(error):
             self._logs.missing(scan, now, whole_group=is_group_missing(error))
         elif scan.token and is_stale_token(error):
             self._logs.forgotten(scan, now)
         elif kind.give_up:
-            self._logs.denied(scan, _unreadable(scan, error), now)
+            self._logs.denied(scan, _unreadable(scan, error), now, is_ours=kind is not Trouble.DENIED)
         else:
             self._logs.refused(scan, _unreadable(scan, error), now)
 

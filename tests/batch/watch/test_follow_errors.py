@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from airflow_batch_jobs.batch.logs.page import LogPage
 from tests.batch.logs.log_world import (
     REGION,
     Copy,
     LogWorld,
+    Owner,
     moment,
     steady,
 )
@@ -25,6 +28,51 @@ def test_missing_streams_are_found_out_and_the_others_read() -> None:
     assert all(copy.got[name] for name in names if name not in world.exists_from)
     copy.run_until(130)
     assert [copy.lost(name) for name in names if copy.lost(name)] == []
+
+
+class Job(Owner):
+    """A job with streams of its own."""
+
+
+@pytest.mark.parametrize("missing", [0, 100, 2_000])
+@pytest.mark.parametrize("own", [1, 10])
+@pytest.mark.parametrize("exists_from", [0.0, 25.0])
+def test_streams_that_do_not_exist_hold_up_no_other_job(missing: int, own: int, exists_from: float) -> None:
+    """Neither a job that comes later, nor one whose own streams take a while to appear; at the same rate of calls."""
+    world = LogWorld()
+    names = [f"own{number}" for number in range(own)]
+    for name in names:
+        world.write(name, steady(1, 10, 90))
+        world.exists_from[name] = exists_from
+    copy = Copy(world)
+    copy.follow(*(f"missing{number}" for number in range(missing)))
+    copy.run_until(10)
+    copy.owner = Job()
+    copy.follow(*names)
+    copy.run_until(100)
+    first = {name: copy.got_at[f"{name}/0"] for name in names}
+    assert max(first.values()) < (18 if exists_from == 0 else 45)
+    assert [name for name in names if copy.lost(name) or copy.doubled(name)] == []
+    late = [copy.got_at[event.event_id] - event.at for name in names for event in world.events[name][40:]]
+    assert max(late) < 10
+    assert len(copy.requests) <= 100 * 4 + 5
+
+
+def test_new_jobs_are_not_held_up_by_many_whose_streams_are_missing() -> None:
+    """Five hundred jobs have one stream each that is not there; another job comes every few seconds."""
+    world = LogWorld()
+    copy = Copy(world)
+    for number in range(500):
+        copy.owner = Job()
+        copy.follow(f"missing{number}")
+    for number in range(10):
+        copy.run_until(10 * (number + 1))
+        world.write(f"new{number}", steady(1, copy.now, copy.now + 60))
+        copy.owner = Job()
+        copy.follow(f"new{number}")
+    copy.run_until(200)
+    for number in range(10):
+        assert copy.got_at[f"new{number}/0"] < 10 * (number + 1) + 8
 
 
 def test_a_stream_that_never_comes_settles_all_the_same() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from airflow_batch_jobs.batch.operations import describe_jobs
 from airflow_batch_jobs.batch.watch import Ended, NoAnswer
 from tests.batch.virtual import VirtualAws, consume, run
 from tests.batch.watch.scripted import assert_complete, talking
@@ -135,3 +136,66 @@ def test_an_outage_breaks_no_call_into_pieces(frozen_aws: LocalAws) -> None:
     recovered = calls.between(320, 330)
     assert {job_id for names in recovered for job_id in names} == set(ids)
     assert sum(len(names) < 50 for names in recovered) <= 4
+
+
+@pytest.mark.parametrize(("error", "begin"), [*zip(PASSING, [0, 20, 0], strict=True)])
+def test_a_stream_whose_calls_fail_costs_the_others_nothing(
+    frozen_aws: LocalAws, error: Exception, begin: float
+) -> None:
+    """All lines of the others come, and their ends in time; its own job ends by the usual deadline, and says why."""
+    ids = talking(frozen_aws, 60)
+    bad: set[str] = set()
+
+    def fails(names: Collection[str]) -> Exception | None:
+        return error if bad.intersection(names) and asyncio.get_running_loop().time() >= begin else None
+
+    calls = Calls(frozen_aws, "filter_log_events", fails)
+
+    async def main() -> list[list[Update]]:
+        virtual = VirtualAws(frozen_aws)
+        frozen_aws.advance(10)  # until AWS tells the streams
+        bad.update(stream.stream for stream in describe_jobs(frozen_aws.clients(), [ids[7]])[0].log_streams())
+        return await follow_all(virtual, calls, ids, 330)
+
+    updates = run(main())
+    assert bad
+    for job_id, each in zip(ids, updates, strict=True):
+        end = each[-1]
+        assert isinstance(end, Ended)
+        if job_id == ids[7]:
+            assert [*end.incomplete.values()] == ["CloudWatch Logs does not answer."]
+        else:
+            assert_complete(each)
+            assert not end.incomplete
+            assert not end.unread
+
+
+@pytest.mark.parametrize("operation", FIELDS)
+@pytest.mark.parametrize("error", [answered("403", 403), answered("407", 407), answered("RequestTimeTooSkewed", 403)])
+def test_a_proxys_word_or_a_wrong_clock_costs_seconds(frozen_aws: LocalAws, operation: str, error: Exception) -> None:
+    """Neither ends a wait, nor is a log left alone for it."""
+    ids = talking(frozen_aws, 3)
+
+    def fails(_names: Collection[str]) -> Exception | None:
+        return error if 20 <= asyncio.get_running_loop().time() < 22 else None
+
+    async def main() -> list[list[Update]]:
+        return await follow_all(VirtualAws(frozen_aws), Calls(frozen_aws, operation, fails), ids, 70)
+
+    for each in run(main()):
+        assert_complete(each)
+
+
+def test_a_log_for_which_there_are_no_credentials_here_is_left_to_the_worker(frozen_aws: LocalAws) -> None:
+    """CloudWatch has not denied it: others' credentials may hold."""
+    [job_id] = talking(frozen_aws)
+    calls = Calls(frozen_aws, "filter_log_events", lambda _: answered("UnrecognizedClientException", 403))
+
+    async def main() -> list[list[Update]]:
+        return await follow_all(VirtualAws(frozen_aws), calls, [job_id], 300)
+
+    [updates] = run(main())
+    end = updates[-1]
+    assert isinstance(end, Ended)
+    assert len(end.unread) == 1
+    assert not end.incomplete
