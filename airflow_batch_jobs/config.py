@@ -83,7 +83,8 @@ class Settings:
         """Return the ones that the watcher needs."""
         from airflow_batch_jobs.batch.watch import WatchOptions
 
-        return WatchOptions(**{each.name: getattr(self, each.name) for each in fields(WatchOptions)})
+        names = {each.name for each in fields(WatchOptions)} & {each.name for each in _FIELDS}
+        return WatchOptions(**{name: getattr(self, name) for name in names})
 
 
 #: The types of numbers.

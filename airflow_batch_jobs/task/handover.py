@@ -5,14 +5,12 @@ They cross as the trigger's kwargs and as its event: stored formats, which outli
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Diagnosis
-from airflow_batch_jobs.batch.logs.cursors import UNREAD_BYTES
 from airflow_batch_jobs.batch.numbers import positive, shown
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.storable import storable, within
@@ -20,7 +18,9 @@ from airflow_batch_jobs.batch.storable import storable, within
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: What the parts of an event may take up in bytes of JSON, besides `UNREAD_BYTES`; in all it stays below 48 KiB.
+#: What the parts of an event may take up in bytes of JSON; in all it stays below 48 KiB. The waits of a triggerer keep
+#: to the first of these, and say what they leave out.
+UNREAD_BYTES = 24 * 1024
 _JOB_BYTES = 15_872
 _SUMMARY_BYTES = 800
 _WHY_BYTES = 2_784
@@ -132,7 +132,7 @@ class Outcome:
             "summary": within(self.summary, _SUMMARY_BYTES),
             "diagnosis": None if self.error else within(self.diagnosis, _WHY_BYTES),
             "error": within(self.error, _WHY_BYTES),
-            "unread": _that_fit(storable(self.unread)),
+            "unread": within(self.unread, UNREAD_BYTES) or [],
             "timed_out": self.timed_out,
             "rendered": within(self.rendered, _RENDERED_BYTES),
         }
@@ -173,16 +173,6 @@ class Outcome:
         """
         if self.failed:
             raise errors.JobFailedError(self.job, Diagnosis.from_dict(self.diagnosis or {}))
-
-
-def _that_fit(unread: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the entries of which there is space for."""
-    kept, size = [], 0
-    for entry in unread:
-        size += len(json.dumps(entry))
-        if size <= UNREAD_BYTES:
-            kept.append(entry)
-    return kept
 
 
 def _to_json(value: Any) -> Any:

@@ -7,6 +7,7 @@ import secrets
 from collections import deque
 from contextlib import asynccontextmanager
 from contextvars import Context
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -15,6 +16,7 @@ from airflow_batch_jobs.batch.watch.line_budget import LineBudget
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import NoDeploymentError
 from airflow_batch_jobs.task import log
+from airflow_batch_jobs.task.handover import UNREAD_BYTES
 from airflow_batch_jobs.task.heap import freeze_after
 from airflow_batch_jobs.task.orphan_watch import OrphanWatch
 from airflow_batch_jobs.task.task_states import TaskStates
@@ -121,7 +123,7 @@ class Triggerer:
         rate = settings.log_lines_per_second
         watcher = JobWatcher(
             connection.clients(freeze_after),
-            settings.watch_options(),
+            replace(settings.watch_options(), unread_bytes=UNREAD_BYTES),
             budget=self._budgets.setdefault(rate, LineBudget(rate)),
             on_size=_freeze_at,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, summarize, why_waiting
-from airflow_batch_jobs.batch.logs.cursors import UNREAD_BYTES
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import Ended, LogLines, NoAnswer, Problem, StatusChange
 from airflow_batch_jobs.task import log, stop
@@ -195,14 +193,15 @@ class JobWait:
 
     def _end(self, end: Ended) -> Outcome:
         self.ended = True
-        unread, left_out = _unread(end)
-        _tell_incomplete({**end.incomplete, **left_out})
+        _tell_incomplete(end.incomplete)
+        if any(cursor.is_partial for _, cursor in end.unread.values()):
+            log.note("What is left of the log is read from further back; lines may appear twice.")
         failed = end.detail.status is JobStatus.FAILED
         return Outcome(
             job=end.detail.to_xcom(self._follower.log_streams()),
             summary=summarize(end.detail),
             diagnosis=diagnose(end.detail, end.parts).to_dict() if failed else None,
-            unread=unread,
+            unread=[{**stream.to_dict(), "cursor": cursor.to_dict()} for stream, cursor in end.unread.values()],
             timed_out=self._timed_out,
         )
 
@@ -246,23 +245,6 @@ class JobWait:
         if worry is not None and (worry.cause, detail.status_reason) != self._worry:
             self._worry = worry.cause, detail.status_reason
             log.problem(f"Job {detail.job_id}: {worry}")
-
-
-def _unread(end: Ended) -> tuple[list[dict[str, Any]], dict[LogStream, str]]:
-    """Return what is left of a log for a worker, as `Outcome` has it, and the streams for which it has no space."""
-    unread: list[dict[str, Any]] = []
-    left_out: dict[LogStream, str] = {}
-    size = 0
-    for stream, cursor in end.unread.values():
-        entry = {**stream.to_dict(), "cursor": cursor.to_dict()}
-        size += len(json.dumps(entry))
-        if size > UNREAD_BYTES:
-            left_out[stream] = "Too many log streams of the job have lines left."
-        else:
-            unread.append(entry)
-    if any(entry["cursor"].get("partial") for entry in unread):
-        log.note("What is left of the log is read from further back; lines may appear twice.")
-    return unread, left_out
 
 
 def _tell_incomplete(incomplete: Mapping[LogStream, str]) -> None:

@@ -69,7 +69,7 @@ class VirtualAws:
         self._ahead = ahead_seconds
         self._start = aws.now() - asyncio.get_running_loop().time()
 
-    def watcher(self, clients: Any = None, **options: float) -> JobWatcher:
+    def watcher(self, clients: Any = None, **options: Any) -> JobWatcher:
         """Make a watcher of this AWS."""
         return JobWatcher(clients or self.aws.clients(), WatchOptions(**options), clock=self, run=self.call)
 

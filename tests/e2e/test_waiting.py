@@ -89,13 +89,12 @@ def test_a_job_that_fails_says_why(runs: dict[str, Run]) -> None:
     assert run.job()["exit_code"] == 3
 
 
-def test_ten_thousand_lines_arrive_complete_and_in_order(runs: dict[str, Run]) -> None:
-    """On a worker nothing is lost, nor duplicated without a word: of a flood more is handed out than a cursor holds."""
+def test_ten_thousand_lines_arrive_complete_in_order_and_once(runs: dict[str, Run]) -> None:
+    """On a worker nothing is lost or duplicated; tests/e2e/test_flood.py has twice as many lines for a triggerer."""
     run = runs["flood on a worker"]
     assert run.wait_for_end(seconds=240) == "success"
     lines = [line for line in run.lines() if line.startswith("line ")]
-    assert list(dict.fromkeys(lines)) == [f"line {number}" for number in range(1, 10_001)]
-    assert len(lines) == 10_000 or "lines may appear twice" in run.text()
+    assert lines == [f"line {number}" for number in range(1, 10_001)]
 
 
 def test_a_job_is_waited_for_on_a_worker_by_the_same_code(runs: dict[str, Run]) -> None:

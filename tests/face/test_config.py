@@ -88,8 +88,10 @@ def test_no_number_is_accepted_that_a_sum_could_overflow_with(
 
 
 def test_a_watcher_gets_its_options_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of them."""
-    for number, each in enumerate(fields(WatchOptions), start=1):
-        monkeypatch.setenv(f"AIRFLOW__BATCH_JOBS__{each.name.upper()}", str(number))
+    """Each of them; how much of a log may be left over depends on where the watcher works."""
+    names = [each.name for each in fields(WatchOptions) if each.name != "unread_bytes"]
+    for number, name in enumerate(names, start=1):
+        monkeypatch.setenv(f"AIRFLOW__BATCH_JOBS__{name.upper()}", str(number))
     options = Settings.read().watch_options()
-    assert [getattr(options, each.name) for each in fields(options)] == list(range(1, len(fields(options)) + 1))
+    assert [getattr(options, name) for name in names] == list(range(1, len(names) + 1))
+    assert options.unread_bytes is None

@@ -8,6 +8,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.task.connection import AwsConnection
+from airflow_batch_jobs.task.handover import UNREAD_BYTES
 from airflow_batch_jobs.task.triggerer import Triggerer, WriteRate
 
 if TYPE_CHECKING:
@@ -38,6 +39,15 @@ def test_a_watcher_is_shared_until_it_ends_with_its_last_follower(
         assert Triggerer.here().watcher(here)._budget is first._budget
 
     asyncio.run(main())
+
+
+def test_what_is_left_of_a_log_has_to_fit_into_an_event() -> None:
+    """Only here: on a worker it stays in the process."""
+
+    async def main() -> int | None:
+        return Triggerer.here().watcher(AwsConnection()).options.unread_bytes
+
+    assert asyncio.run(main()) == UNREAD_BYTES
 
 
 def test_watchers_that_have_ended_are_forgotten(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from airflow_batch_jobs.task.handover import Outcome, WaitPlan
+from airflow_batch_jobs.task.handover import UNREAD_BYTES, Outcome, WaitPlan
 from airflow_batch_jobs.task.wait import ASK_AGAIN_SECONDS, MOST_NAMED, JobWait, WaitListener
 from tests.batch.virtual import VirtualAws, run, run_beside
 
@@ -253,7 +253,7 @@ def test_an_event_is_small_however_much_of_a_log_is_left(aws: LocalAws) -> None:
     [job_id] = aws.submit("job:1", arrayProperties={"size": 200})
 
     async def main() -> Outcome:
-        watcher = VirtualAws(aws).watcher(log_lines_per_second=20)
+        watcher = VirtualAws(aws).watcher(log_lines_per_second=20, unread_bytes=UNREAD_BYTES)
         async with JobWait(WaitPlan(job_id=job_id), watcher) as wait:
             return await wait.outcome()
 

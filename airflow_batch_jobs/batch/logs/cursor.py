@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-#: A cursor remembers at most this many events of a stream.
+#: Where a cursor has a limit, it remembers at most this many events of a stream.
 MOST_KEYS = 4_000
 #: More keys than this are stored as one text, which takes less than half of the space and loses the last bits of each.
 LIST_KEYS = 100

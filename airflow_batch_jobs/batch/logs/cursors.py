@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.logs.cursor import LIST_KEYS, MOST_KEYS, LogCursor
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
 #: An XCom of a job's cursors stays under 48 KiB with this, and what else is in it.
 CURSORS_BYTES = 44 * 1024
-#: The cursors of the streams that an ended job leaves to a worker, in the event of a trigger.
-UNREAD_BYTES = 24 * 1024
 #: Stands for all streams that have no cursor of their own; a stream's key has colons.
 OTHERS_KEY = "*"
 #: JSON of a cursor without its keys, of a key in a list, and of a packed key.
 _ENTRY_BYTES, _LISTED_BYTES, _PACKED_BYTES = 150, 18, 8
+#: What joins a stream's names, its cursor and the next entry in JSON, with something to spare.
+_SEPARATORS_BYTES = 100
+#: If more streams than this have lines left, there is no space to say which lines of each were handed out.
+_MOST_WITH_KEYS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,26 @@ def fit(streams: Mapping[str, FollowedStream], most_bytes: int) -> dict[str, Log
         most = share // _LISTED_BYTES
         if most > LIST_KEYS:
             most = max(LIST_KEYS, min(MOST_KEYS, share // _PACKED_BYTES))
-        cursor = cursors[key] = streams[key].cursor(most, keeps_floor=True)
+        cursor = cursors[key] = streams[key].cursor(most)
         left -= len(cursor.keys) * (_PACKED_BYTES if len(cursor.keys) > LIST_KEYS else _LISTED_BYTES)
     return cursors
+
+
+def unread(streams: Mapping[str, FollowedStream], most_bytes: int | None) -> dict[str, LogCursor]:
+    """Return where to read on in the streams that an ended job leaves.
+
+    Args:
+        streams: The streams, by key.
+        most_bytes: What their names and cursors may take up as JSON; no limit if None. Streams of which not even the
+            names fit are left out.
+    """
+    if most_bytes is None:
+        return {key: stream.cursor() for key, stream in streams.items()}
+    names = {key: _SEPARATORS_BYTES + len(json.dumps(each.stream.to_dict())) for key, each in streams.items()}
+    left = most_bytes - sum(names.values()) if len(streams) <= _MOST_WITH_KEYS else 0
+    cursors = fit(streams, left)
+    sizes = accumulate(names[key] + len(json.dumps(cursors[key].to_dict())) for key in streams)
+    return {key: cursors[key] for key, size in zip(streams, sizes, strict=True) if size <= most_bytes}
 
 
 def bounded(

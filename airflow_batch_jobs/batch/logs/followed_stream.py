@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, EventKeys, LogCursor
+from airflow_batch_jobs.batch.logs.cursor import EventKeys, LogCursor
 from airflow_batch_jobs.batch.logs.event import Numbering
 from airflow_batch_jobs.batch.logs.room import cost_of
 
@@ -425,25 +425,23 @@ class FollowedStream:
         """The timestamp (ms) below which nothing is left to be handed out."""
         return min(self.floor, self._oldest_queued(self.floor))
 
-    def cursor(self, most_keys: int = MOST_KEYS, *, keeps_floor: bool = False) -> LogCursor:
+    def cursor(self, most_keys: int | None = None) -> LogCursor:
         """Return how far the stream was handed out.
 
         Args:
-            most_keys: How many keys it may have. With more, the floor rises to the oldest key kept.
-            keeps_floor: Whether it rises no further than to where late events are still to be expected, judging by the
-                latest that there have been: then events of which the key is missing come again.
+            most_keys: How many keys it may have; all if None. If there are more, the floor rises to the oldest key
+                kept, but no further than to where late events are still to be expected, judging by the latest that
+                there have been: then events of which the key is missing come again.
         """
         if self._is_done:
             return LogCursor(self._latest + 1, self.newest, numbered=self._numbering.last)
         queued = {key for _, key in self._queue}
         oldest = self._oldest_queued(self._latest + 1)
-        complete_from, keys = self._keys.newest(most_keys, without=queued)
-        floor = min(max(self.floor, complete_from), oldest)
-        if keeps_floor:
-            floor = min(floor, max(self.floor, self._quiet_below))
-            kept, is_partial = tuple(keys[:most_keys]), complete_from > floor or len(keys) > most_keys
-            return LogCursor(floor, self.newest, kept, self._numbering.last, is_partial)
-        return LogCursor(floor, self.newest, tuple(keys), self._numbering.last)
+        most = len(self._keys) if most_keys is None else most_keys
+        complete_from, keys = self._keys.newest(most, without=queued)
+        floor = min(max(self.floor, min(complete_from, self._quiet_below)), oldest)
+        is_partial = complete_from > floor or len(keys) > most
+        return LogCursor(floor, self.newest, tuple(keys[:most]), self._numbering.last, is_partial)
 
     @property
     def _is_done(self) -> bool:

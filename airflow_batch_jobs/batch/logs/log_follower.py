@@ -24,12 +24,13 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
+from airflow_batch_jobs.batch.logs.cursors import unread
 from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
 from airflow_batch_jobs.batch.logs.room import Room, cost_of
 from airflow_batch_jobs.batch.logs.scan import FULL_SCAN_SECONDS, LogGroup, Scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs.cursor import LogCursor
@@ -58,16 +59,24 @@ class LogFollower:
         lookback_seconds: How late an event may come.
         lines_per_second: The line budget, which decides how much is worth queuing.
         room: Where the lines wait; its own if None.
+        unread_bytes: What `unread` may take up as JSON, of a job; no limit if None.
     """
 
     def __init__(
-        self, *, settle_seconds: float, lookback_seconds: float, lines_per_second: float, room: Room | None = None
+        self,
+        *,
+        settle_seconds: float,
+        lookback_seconds: float,
+        lines_per_second: float,
+        room: Room | None = None,
+        unread_bytes: int | None = None,
     ) -> None:
         self._settle_seconds = settle_seconds
         self._lookback_seconds = lookback_seconds
         self._lookback_ms = int(lookback_seconds * 1000)
         self._most_lines = int(max(_LEAST_LIMIT, QUEUE_SECONDS * lines_per_second))
         self._room = room or Room()
+        self._unread_bytes = unread_bytes
         self._regions: dict[str, _Region] = {}
 
     # Streams
@@ -110,6 +119,10 @@ class LogFollower:
         if not group.streams:
             region.groups.pop(stream.stream.group, None)
         stream.leave()
+
+    def unread(self, streams: Mapping[str, FollowedStream]) -> dict[str, LogCursor]:
+        """Return, by their keys, where to read on in the streams that an ended job leaves, see `cursors.unread`."""
+        return unread(streams, self._unread_bytes)
 
     def expel_broken(self, now: Moment) -> None:
         """Stop following the streams that raise when asked how they are: a step for all has failed because of one."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs import start_of
 from airflow_batch_jobs.batch.logs.cursor import LogCursor
-from airflow_batch_jobs.batch.logs.cursors import OTHERS_KEY, UNREAD_BYTES, Others, bounded, fit
+from airflow_batch_jobs.batch.logs.cursors import OTHERS_KEY, Others, bounded
 from airflow_batch_jobs.batch.logs.log_follower import QUEUE_SECONDS
 from airflow_batch_jobs.batch.watch.updates import LogLines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
@@ -25,10 +24,7 @@ if TYPE_CHECKING:
 _MOST_LINES = 50
 #: How long after a job's end was seen its last lines are looked for, at most.
 LAST_LINES_SECONDS = 240.0
-#: If more streams than this have lines left, there is no space to say which lines of each were handed out.
-_MOST_WITH_KEYS = 100
-#: What joins a stream's names, its cursor and the next entry in JSON, with something to spare.
-_SEPARATORS_BYTES = 100
+_NO_SPACE = "Too many log streams of the job have lines left."
 
 Place = TypeVar("Place", LogCursor, Others)
 #: Any timestamp (ms) of a log is below this.
@@ -205,15 +201,10 @@ class FollowedLogs:
     def _rest(self, now: Moment) -> Rest:
         why = {key: self._logs.why_unreadable(stream, now) for key, stream in self._live.items()}
         left = {key: stream for key, stream in self._live.items() if not why[key]}
+        cursors = self._logs.unread(left)
+        why |= {key: _NO_SPACE for key in left if key not in cursors}
         incomplete = {self._streams[key]: reason for key, reason in {**self._doubts, **why}.items() if reason}
-        cursors = fit(left, UNREAD_BYTES - self._bytes_of_names(left))
-        return Rest({key: (self._streams[key], cursors[key]) for key in left}, incomplete)
-
-    def _bytes_of_names(self, keys: Collection[str]) -> int:
-        """Return what the names of streams take up in JSON, beside their cursors; of many, all that there is."""
-        if len(keys) > _MOST_WITH_KEYS:
-            return UNREAD_BYTES
-        return sum(_SEPARATORS_BYTES + len(json.dumps(self._streams[key].to_dict())) for key in keys)
+        return Rest({key: (self._streams[key], cursor) for key, cursor in cursors.items()}, incomplete)
 
     def streams(self) -> tuple[LogStream, ...]:
         """Return all streams followed so far."""

@@ -46,6 +46,8 @@ class WatchOptions:
         log_lines_per_second: The most log lines, for all watchers that share a budget together.
         log_settle_seconds: How long, at least, late events are looked for after a job's end.
         log_lookback_seconds: How late an event may come.
+        unread_bytes: What `Ended.unread` may take up as JSON, with the names of the streams; no limit if None. What
+            does not fit is read again from further back, so that lines come twice.
     """
 
     status_calls_per_second: float = 10
@@ -53,6 +55,7 @@ class WatchOptions:
     log_lines_per_second: float = 400
     log_settle_seconds: float = 5
     log_lookback_seconds: float = 120
+    unread_bytes: int | None = None
 
     def __post_init__(self) -> None:
         """Check each number by its name.
@@ -61,9 +64,8 @@ class WatchOptions:
             ValueError: One is not above 0; the two spans may be 0.
         """
         for each in fields(self):
-            positive(
-                getattr(self, each.name), each.name, or_zero=each.name in {"log_settle_seconds", "log_lookback_seconds"}
-            )
+            if (given := getattr(self, each.name)) is not None or each.default is not None:
+                positive(given, each.name, or_zero=each.name in {"log_settle_seconds", "log_lookback_seconds"})
 
 
 class WatchLoop:
@@ -101,6 +103,7 @@ class WatchLoop:
             lookback_seconds=options.log_lookback_seconds,
             lines_per_second=budget.lines_per_second,
             room=budget.room,
+            unread_bytes=options.unread_bytes,
         )
         open_channel = partial(self._open_log_channel, calls_per_second=options.log_calls_per_second)
         self._log_copy = LogCopy(self._logs, open_channel, self._moment)

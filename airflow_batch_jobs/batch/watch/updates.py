@@ -66,8 +66,8 @@ class Ended:
             those that failed, at most 100.
         unread: By the stream's key, the streams that have more lines than the line budget lets through soon, and where
             to read on with `logs.read_on`.
-        incomplete: The streams that CloudWatch does not show to their end, and why, in one sentence: reading on at once
-            would be of no use.
+        incomplete: The streams that are neither handed out nor in `unread` to their end, and why, in one sentence: what
+            CloudWatch does not show, so that reading on at once would be of no use, and what `unread` has no space for.
     """
 
     detail: JobDetail

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.logs import LogCursor, read_on
-from airflow_batch_jobs.batch.logs.cursors import CURSORS_BYTES, UNREAD_BYTES
+from airflow_batch_jobs.batch.logs.cursors import CURSORS_BYTES
 from airflow_batch_jobs.batch.watch import Ended, LogLines, Problem, StatusChange
 from tests.batch.virtual import VirtualAws, consume, follow_to_end, lines_by_label, lines_of, run, run_beside
 from tests.batch.watch.scripted import assert_complete, numbered, submitted, talking
@@ -18,6 +18,10 @@ from tests.batch.watch.scripted import assert_complete, numbered, submitted, tal
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
+
+
+#: What a triggerer's event has space for.
+UNREAD_BYTES = 24 * 1024
 
 
 def test_lines_are_fresh_while_the_job_runs(frozen_aws: LocalAws) -> None:
@@ -79,13 +83,31 @@ def test_what_a_flood_leaves_to_a_worker_fits_into_its_event(frozen_aws: LocalAw
     [job_id] = submitted(frozen_aws, running=3, lines={"count": 40_000, "rate": 20_000.0})
 
     async def main() -> list[Update]:
-        return await follow_to_end(VirtualAws(frozen_aws).watcher(log_lines_per_second=2_000).follow(job_id))
+        watcher = VirtualAws(frozen_aws).watcher(log_lines_per_second=2_000, unread_bytes=UNREAD_BYTES)
+        return await follow_to_end(watcher.follow(job_id))
 
     end = run(main())[-1]
     assert isinstance(end, Ended)
     [(stream, cursor)] = end.unread.values()
     size = len(json.dumps({**stream.to_dict(), "cursor": cursor.to_dict()}))
     assert UNREAD_BYTES - 500 < size <= UNREAD_BYTES
+
+
+def test_what_a_flood_leaves_is_exact_where_it_needs_not_fit_into_an_event(frozen_aws: LocalAws) -> None:
+    """However many lines were handed out within the look-back, none of them comes again."""
+    [job_id] = submitted(frozen_aws, running=3, lines={"count": 40_000, "rate": 20_000.0})
+
+    async def main() -> list[Update]:
+        return await follow_to_end(VirtualAws(frozen_aws).watcher(log_lines_per_second=2_000).follow(job_id))
+
+    updates = run(main())
+    end = updates[-1]
+    assert isinstance(end, Ended)
+    [(stream, cursor)] = end.unread.values()
+    assert len(cursor.keys) > UNREAD_BYTES // 8
+    copied, stored = lines_of(updates), LogCursor.from_dict(cursor.to_dict())
+    rest = [event.text() for event in read_on(frozen_aws.clients(), stream, stored, settle_seconds=0)]
+    assert copied + rest == numbered(40_000)
 
 
 def test_a_millisecond_is_not_divided_between_triggerer_and_worker(frozen_aws: LocalAws) -> None:
