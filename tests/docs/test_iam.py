@@ -26,12 +26,15 @@ from airflow_batch_jobs.batch.orphans import OrphanSweep
 from airflow_batch_jobs.batch.watch import Ended, JobWatcher, WatchOptions
 from tests.clocks import FrozenClock
 from tests.docs.source import ROOT, Place, nodes, nodes_of
+from tests.local.documented import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_batch_jobs.local.server import LocalAws
 
+#: What is a call to AWS is read from botocore, so it has to know all of them.
+pytestmark = needs("batch", "TerminateJobs")
 POLICIES = ROOT / "docs" / "iam"
 #: Who may need a call, by the function that makes it.
 AIRFLOW, WATCH_ONLY, SWEEP, BY_HAND, REGISTER = (
@@ -47,6 +50,7 @@ ROLES = {
     "batch/orphans:detach": {AIRFLOW},
     "batch/definition_files:register_folder": {REGISTER},
     "batch/logs/page:fetch_page": {AIRFLOW, WATCH_ONLY, BY_HAND},
+    "batch/logs/page:knows_start_from_head": {AIRFLOW, WATCH_ONLY, BY_HAND},
     "batch/operations:describe_jobs": {AIRFLOW, SWEEP, BY_HAND},
     "batch/operations:find_by_name": {AIRFLOW, BY_HAND},
     "batch/operations:send": {AIRFLOW, BY_HAND},

@@ -1,9 +1,14 @@
-"""What botocore's service models say of an answer: its shape, and the errors of its operation."""
+"""What the installed botocore's service models say: an answer's shape, an operation's errors, what is known at all.
+
+The tests run with the oldest botocore that the package accepts as well, see tests/deploy/matrix.py.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,6 +17,8 @@ if TYPE_CHECKING:
 
 #: The model asks for it, and AWS leaves it out before a job has started.
 _MAY_BE_ABSENT = {"startedAt"}
+#: What the oldest botocore that the package accepts does not know yet: of a summary in ListJobs.
+_LATER = {"isCancelled", "isTerminated"}
 _SCALARS = {"string": str, "boolean": bool, "integer": int, "long": int}
 
 
@@ -19,7 +26,7 @@ def differences(value: Any, shape: Any, where: str) -> Iterator[str]:
     """Yield what in a value is not as its shape in the service's model."""
     kind = shape.type_name
     if kind == "structure":
-        for name in value.keys() - shape.members.keys():
+        for name in value.keys() - shape.members.keys() - _LATER:
             yield f"{where}: the model has no {name}"
         for name in set(shape.required_members) - value.keys() - _MAY_BE_ABSENT:
             yield f"{where}: {name} is missing"
@@ -53,3 +60,34 @@ def documented_errors(service: str, operation: str) -> set[str]:
         for error in operation_model(service, operation).error_shapes
     }
     return own | {"SerializationException", "ValidationError"}
+
+
+def knows(service: str, operation: str, member: str = "") -> bool:
+    """Tell whether the installed botocore knows an operation, and a member or a value of what is sent or answered."""
+    from botocore.model import OperationNotFoundError
+
+    try:
+        model = operation_model(service, operation)
+    except OperationNotFoundError:
+        return False
+    return not member or member in {*_members(model.input_shape), *_members(model.output_shape)}
+
+
+def needs(service: str, operation: str, member: str = "") -> pytest.MarkDecorator:
+    """Skip a test where the installed botocore does not know something, see `knows`."""
+    is_known = knows(service, operation, member)
+    return pytest.mark.skipif(not is_known, reason=f"this botocore does not know {operation} {member}".rstrip())
+
+
+def _members(shape: Any, above: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield the names of all members of a shape, however deep, and the values that they may have."""
+    if shape is None or shape.name in above:
+        return
+    above |= {shape.name}
+    yield from shape.metadata.get("enum", ())
+    if shape.type_name == "structure":
+        for name, member in shape.members.items():
+            yield name
+            yield from _members(member, above)
+    elif shape.type_name in {"list", "map"}:
+        yield from _members(shape.member if shape.type_name == "list" else shape.value, above)

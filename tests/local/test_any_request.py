@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_batch_jobs.local import LocalAws
 from airflow_batch_jobs.local.endpoint import Endpoint, Settings
-from tests.local.documented import differences, documented_errors, operation_model
+from tests.local.documented import differences, documented_errors, needs, operation_model
 from tests.local.generated import DEFINITIONS, VALID, Call, calls
 
 STATUSES = ["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
@@ -144,7 +144,7 @@ def test_a_line_break_in_a_path_is_as_any_other_character() -> None:
         world.check(Call("batch", "ListTagsForResource", {"resourceArn": "arn:\n"}))
 
 
-@pytest.mark.parametrize(("service", "operation"), VALID)
+@pytest.mark.parametrize(("service", "operation"), [pytest.param(*each, marks=needs(*each)) for each in VALID])
 def test_the_valid_requests_are_valid(service: str, operation: str) -> None:
     """Otherwise the mutated ones would be refused for another reason than their mutation; tokens are made up."""
     with LocalAws(step_seconds=1.0, is_frozen=True) as aws, World(aws) as world:

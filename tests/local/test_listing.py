@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.local.pages import page_of
+from tests.local.documented import needs
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local import LocalAws
@@ -84,6 +85,12 @@ def test_a_summary_has_what_a_detail_has(frozen_aws: LocalAws, frozen_batch: Any
     assert {key: summary[key] for key in shared} == {key: detail[key] for key in shared}
     assert summary["container"] == {"exitCode": 0}
     assert not summary.keys() & {"isCancelled", "isTerminated"}
+
+
+@needs("batch", "ListJobs", "isTerminated")
+def test_a_summary_tells_that_a_job_was_stopped(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """As a detail does; of other jobs it says nothing."""
+    frozen_aws.register("align")
     [job_id] = frozen_aws.submit("align:1", jobName="ended")
     frozen_batch.terminate_job(jobId=job_id, reason="no longer wanted")
     [summary] = frozen_batch.list_jobs(jobQueue="default", filters=[{"name": "JOB_NAME", "values": ["ended"]}])[

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.local.filter_pattern import FilterPattern
+from tests.local.documented import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +122,7 @@ def test_events_of_several_streams_come_in_one_order(
     assert {len(event["eventId"]) for event in events} == {56}
 
 
+@needs("logs", "FilterLogEvents", "startFromHead")
 def test_the_newest_events_can_come_first(
     frozen_aws: LocalAws, frozen_logs: Any, stream_of: Callable[..., str]
 ) -> None:

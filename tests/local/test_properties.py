@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.node_ranges import NodeRange, narrowest
 from airflow_batch_jobs.local.node_ranges import range_problems
+from tests.local.documented import needs
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local import LocalAws
@@ -143,7 +144,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (one(fargatePlatformConfiguration={"platformVersion": "LATEST"}), "fargatePlatformConfiguration must not"),
     (one(linuxParameters={"swappiness": 101}), "swappiness"),
     (one(ephemeralStorage={"sizeInGiB": 20}), "between 21 and 200"),
-    ({"platformCapabilities": ["MANAGED_INSTANCES"], **one()}, "ecsProperties"),
     (fargate(executionRoleArn=""), "executionRoleArn"),
     (fargate(resourceRequirements=[], vcpus=1, memory=2048), "vcpus is not applicable for Fargate"),
     (
@@ -278,6 +278,14 @@ def test_a_definition_has_at_most_24_kib(batch: Any) -> None:
     """As its JSON is sent."""
     with pytest.raises(batch.exceptions.ClientException, match="size must be less than 24 KiB, got 25 KiB"):
         batch.register_job_definition(jobDefinitionName="d", type="container", **one(command=["x" * 24_500]))
+
+
+@needs("batch", "RegisterJobDefinition", "MANAGED_INSTANCES")
+def test_a_definition_for_managed_instances_needs_ecs_properties(batch: Any) -> None:
+    """The one platform that takes no containerProperties."""
+    managed: dict[str, Any] = {"platformCapabilities": ["MANAGED_INSTANCES"], **one()}
+    with pytest.raises(batch.exceptions.ClientException, match="ecsProperties"):
+        batch.register_job_definition(jobDefinitionName="d", type="container", **managed)
 
 
 def test_a_definition_is_told_with_the_members_that_it_always_has(batch: Any) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.local.documented import needs
+
 if TYPE_CHECKING:
     from airflow_batch_jobs.local import LocalAws
 
@@ -120,17 +122,23 @@ def test_an_unknown_job_counts_as_stopped(frozen_aws: LocalAws, frozen_batch: An
 
 
 def test_stopping_needs_an_id_and_a_reason(batch: Any) -> None:
-    """Of each of the four operations, whether the job is known or not."""
+    """Of either operation, whether the job is known or not."""
     for stop in (batch.terminate_job, batch.cancel_job):
         for job_id, reason in (("", "r"), ("nobody", "")):
             with pytest.raises(batch.exceptions.ClientException, match="must"):
                 stop(jobId=job_id, reason=reason)
+
+
+@needs("batch", "TerminateJobs")
+def test_stopping_several_needs_an_id_of_each_and_a_reason(batch: Any) -> None:
+    """Of either operation, whether the jobs are known or not."""
     for stop in (batch.terminate_jobs, batch.cancel_jobs):
         for ids, reason in ((["nobody", ""], "r"), (["nobody"], "")):
             with pytest.raises(batch.exceptions.ClientException, match="must"):
                 stop(jobs=ids, reason=reason)
 
 
+@needs("batch", "TerminateJobs")
 def test_several_jobs_are_stopped_in_one_call(frozen_aws: LocalAws, frozen_batch: Any, job_in: Any) -> None:
     """TerminateJobs and CancelJobs take fifty ids, and unknown ones count as done."""
     running, waiting = job_in("RUNNING"), job_in("SUBMITTED")

@@ -51,6 +51,16 @@ def fetch_page(logs: Service, request: Mapping[str, Any]) -> LogPage:
     return logs.call("filter_log_events", _read_page, **request)
 
 
+def knows_start_from_head(logs: Service) -> bool:
+    """Tell whether botocore can ask for the newest events first, as it can since 1.43.33. Makes the client, if need be.
+
+    Raises:
+        AwsError: No client can be made.
+    """
+    model = logs.prepare("filter_log_events").meta.service_model.operation_model("FilterLogEvents")
+    return "startFromHead" in model.input_shape.members
+
+
 def is_missing(error: AwsError) -> bool:
     """Tell whether CloudWatch does not know the group or the stream, which means that nothing was written yet."""
     return error.code == "ResourceNotFoundException"

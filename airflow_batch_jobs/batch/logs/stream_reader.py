@@ -10,7 +10,7 @@ from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.cursor import EventKeys
 from airflow_batch_jobs.batch.logs.event import LogEvent, Numbering
-from airflow_batch_jobs.batch.logs.page import LogPage, fetch_page, is_missing, is_stale_token
+from airflow_batch_jobs.batch.logs.page import LogPage, fetch_page, is_missing, is_stale_token, knows_start_from_head
 from airflow_batch_jobs.errors import AwsError, EndpointError
 
 if TYPE_CHECKING:
@@ -147,19 +147,18 @@ class StreamReader:
         Args:
             rest: What was found and is already too much.
             steps: The steps that find more.
-            at_most_counted: How many lines may be read only to be counted; a longer log is read from its end.
+            at_most_counted: How many lines may be read only to be counted; a longer log is read from its end, where
+                botocore can ask for that.
         """
-        tail, count = deque(rest, maxlen=TAIL_LINES), len(rest)
-        if count <= at_most_counted:
-            for events in steps:
-                tail.extend(events)
-                count += len(events)
-                yield ()
-                if count > at_most_counted:
-                    break
-        goes_on = count > at_most_counted
+        tail, count, left = deque(rest, maxlen=TAIL_LINES), len(rest), iter(steps)
+        while not (goes_on := count > at_most_counted and knows_start_from_head(self._logs)):
+            if (events := next(left, None)) is None:
+                break
+            tail.extend(events)
+            count += len(events)
+            yield ()
         last = (yield from self._tail(TAIL_LINES)) if goes_on else tuple(tail)
-        left_out = min(count, at_most_counted) - len(last)
+        left_out = (at_most_counted if goes_on else count) - len(last)
         if left_out > 0 or goes_on:
             how_many = f"More than {left_out:,}" if goes_on else f"{left_out:,}"
             message = f"… {how_many} lines are left out here. The whole log is in CloudWatch: {self.stream.where}"

@@ -19,6 +19,7 @@ from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, EventKeys, LogCursor
 from airflow_batch_jobs.batch.logs.event import LONGEST_TEXT, LogEvent, Numbering
 from airflow_batch_jobs.errors import AccessDeniedError, EndpointError, RequestRefusedError
 from tests.clocks import FrozenClock
+from tests.local.documented import needs
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
@@ -315,12 +316,28 @@ def test_of_a_log_that_is_too_long_the_last_lines_follow_a_note(frozen_aws: Loca
     assert lines[5_001:] == [f"line {number}" for number in range(7_001, 8_001)]
 
 
+@needs("logs", "FilterLogEvents", "startFromHead")
 def test_a_log_without_measure_is_not_read_to_be_counted(frozen_aws: LocalAws) -> None:
     """When counting would take longer than reading did, the last lines are read from the log's end."""
     stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 30_000, "rate": 1_000.0})
     clock = FrozenClock(frozen_aws)
     lines = [e.text() for e in read_on(frozen_aws.clients(), stream, LogCursor(0, 0), max_lines=5_000, clock=clock)]
     assert lines[5_000].startswith("… More than 4,000 lines are left out here.")
+    assert lines[5_001:] == [f"line {number}" for number in range(29_001, 30_001)]
+
+
+def test_a_botocore_that_cannot_begin_at_the_end_counts_on(frozen_aws: LocalAws) -> None:
+    """Before 1.43.33 it does not know FilterLogEvents' startFromHead, so the last lines are found by reading all."""
+    stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 30_000, "rate": 1_000.0})
+    make, clock = frozen_aws.clients(), FrozenClock(frozen_aws)
+
+    def older(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        client = make(service, region_name=region_name, config=config)
+        client.meta.service_model.operation_model("FilterLogEvents").input_shape.members.pop("startFromHead", None)
+        return client
+
+    lines = [e.text() for e in read_on(older, stream, LogCursor(0, 0), max_lines=5_000, clock=clock)]
+    assert lines[5_000].startswith("… 24,000 lines are left out here.")
     assert lines[5_001:] == [f"line {number}" for number in range(29_001, 30_001)]
 
 

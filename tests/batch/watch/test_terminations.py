@@ -16,6 +16,7 @@ from airflow_batch_jobs.batch.watch.terminations import CALLS_AT_ONCE
 from airflow_batch_jobs.errors import AccessDeniedError, ThrottledError
 from tests.batch.virtual import VirtualAws, run
 from tests.batch.watch.scripted import submitted
+from tests.local.documented import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: How long a trigger lives on after its task was stopped.
 LIFE_SECONDS = 45.0
+#: Tests of what is done with TerminateJobs; without it, see the last ones.
+TOGETHER = needs("batch", "TerminateJobs")
 
 
 def running(aws: LocalAws, count: int) -> list[str]:
@@ -73,11 +76,11 @@ async def stop(watcher: JobWatcher, job_id: str, **how: Any) -> float:
 @pytest.mark.parametrize(
     ("faults", "most_calls"),
     [
-        pytest.param([("TerminateJob*", "throttle", 25.0)], 40, id="both share the rate"),
+        pytest.param([("TerminateJob*", "throttle", 25.0)], 40, id="both share the rate", marks=TOGETHER),
         pytest.param([("TerminateJob", "throttle", 25.0), ("TerminateJobs", "denied", None)], 1_300, id="denied"),
         pytest.param([("TerminateJob", "throttle", 25.0), ("TerminateJobs", "not_json", None)], 1_300, id="a proxy"),
         pytest.param([("TerminateJob", "throttle", 25.0), ("TerminateJobs", "throttle", None)], 1_300, id="throttled"),
-        pytest.param([("TerminateJob", "throttle", None)], 1_300, id="only the other one works"),
+        pytest.param([("TerminateJob", "throttle", None)], 1_300, id="only the other one works", marks=TOGETHER),
     ],
 )
 def test_a_thousand_jobs_of_two_triggerers_are_terminated_in_time(
@@ -137,6 +140,7 @@ def test_what_can_wait_lets_stops_pass(frozen_aws: LocalAws) -> None:
     }
 
 
+@TOGETHER
 def test_jobs_that_terminate_jobs_does_not_end_are_tried_alone(frozen_aws: LocalAws) -> None:
     """TerminateJob says what is wrong with each; what was throttled, or is not mentioned, is terminated in the end."""
     ids = running(frozen_aws, 60)
@@ -167,6 +171,7 @@ def test_jobs_that_terminate_jobs_does_not_end_are_tried_alone(frozen_aws: Local
     assert left(frozen_aws) == 1
 
 
+@TOGETHER
 @pytest.mark.parametrize(
     "error",
     [
