@@ -5,8 +5,7 @@ between the oldest and the newest are left to `poe pythons`. A supported Python 
 has no case here. All else comes in the versions that the tests themselves run with, since what the newest release of
 anything brings is not the subject.
 
-Once more it is installed with the oldest Airflow that it accepts, and with the oldest of whatever else it names, as far
-as that Airflow takes them.
+Once more it is installed with the oldest of all that it names, Airflow among it.
 """
 
 from __future__ import annotations
@@ -16,40 +15,36 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 import zipfile
 from configparser import ConfigParser
 from dataclasses import dataclass
 from email import message_from_bytes
-from importlib.metadata import distributions, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 
 from airflow_batch_jobs.cli import app
 from airflow_batch_jobs.config import OPTIONS
 from airflow_batch_jobs.provider import get_provider_info
+from tests.deploy.environments import NAME, ROOT, SUPPORTED, THIS, here, install, oldest, pythons, resolve, uv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from email.message import Message
 
-ROOT = Path(__file__).parents[2]
-NAME = "airflow-batch-jobs"
-SUPPORTED = ("3.11", "3.12", "3.13")
-THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
-#: The Python that runs the tests, with the oldest Airflow that the wheel accepts.
-OLDEST = f"{THIS} with the oldest Airflow"
+#: The Python that runs the tests, with the oldest of all that the wheel names.
+OLDEST = f"{THIS} with the oldest of all"
 OLDEST_AIRFLOW = "3.3.0"
 MOST_WHEEL_BYTES = 500_000
 #: What work in a checkout leaves behind, and no build may pick up.
 LEFTOVERS = (
     ".coverage",
+    ".matrix/oldest/versions.txt",
     ".venv/bin/python",
     "airflow_batch_jobs/__pycache__/cli.cpython-311.pyc",
     "dags/__pycache__/long_job.cpython-311.pyc",
@@ -98,38 +93,7 @@ COMMANDS = {
 }
 
 
-def pythons() -> dict[str, str]:
-    """Find the supported Pythons of this machine: on the PATH, or installed by pyenv or uv."""
-    home = Path.home()
-    pyenv = Path(os.environ.get("PYENV_ROOT", home / ".pyenv"))
-    uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR", home / ".local/share/uv/python"))
-    found = {}
-    for each in SUPPORTED:
-        program = f"python{each}"
-        installed = [
-            shutil.which(program),
-            *sorted(pyenv.glob(f"versions/{each}.*/bin/{program}")),
-            *sorted(uv.glob(f"cpython-{each}.*/bin/{program}")),
-        ]
-        if program := next((str(path) for path in installed if path and runs(path)), ""):
-            found[each] = program
-    return found | {THIS: sys.executable}
-
-
-def runs(python: str | Path) -> bool:
-    """Say whether a program starts: a pyenv shim of a version that is not chosen does not."""
-    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
-
-
-PYTHONS = pythons()
-_MIDDLE = list(PYTHONS)[1:-1]
-
-
-def uv(*arguments: str | Path, cwd: Path) -> None:
-    """Run uv as in an empty folder: without this checkout's environment."""
-    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
-    result = subprocess.run(["uv", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
+_MIDDLE = list(pythons())[1:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +203,7 @@ class Environment:
     scope="module",
     params=[
         pytest.param(each, marks=pytest.mark.pythons if each in _MIDDLE else pytest.mark.e2e)
-        for each in [*PYTHONS, OLDEST]
+        for each in [*pythons(), OLDEST]
     ],
 )
 def environment(
@@ -248,19 +212,10 @@ def environment(
     """An environment with the wheel and what it needs, and nothing else."""
     folder = tmp_path_factory.mktemp("environment")
     is_oldest = request.param == OLDEST
-    named = built.requirements() if is_oldest else {}
-    (folder / "wanted.txt").write_text("\n".join([str(built.wheel), *map(str, named.values())]))
-    # uv keeps a version that its output names already, unless something that it has to install forbids it.
-    here = {canonicalize_name(each.name): each.version for each in distributions()}
-    kept = [f"{name}=={number}\n" for name, number in here.items() if name not in {NAME, *named}]
-    (folder / "versions.txt").write_text("".join(kept))
-
-    uv("venv", "--python", PYTHONS[THIS if is_oldest else request.param], "venv", cwd=folder)
-    target = ("--python", folder / "venv/bin/python")
-    resolution = "--resolution=lowest-direct" if is_oldest else "--resolution=highest"
-    uv("pip", "compile", *target, resolution, "wanted.txt", "--output-file", "versions.txt", cwd=folder)
-    uv("pip", "install", *target, "--requirements", "versions.txt", cwd=folder)
-    uv("pip", "check", *target, cwd=folder)
+    python = pythons()[THIS if is_oldest else request.param]
+    # All else comes in the versions that the tests run with, see above.
+    versions = resolve(folder, python, [str(built.wheel)], constraints=oldest() if is_oldest else (), kept=here())
+    install(folder, python, versions)
     yield Environment(folder, airflow=OLDEST_AIRFLOW if is_oldest else version("apache-airflow"))
     shutil.rmtree(folder)
 
@@ -271,6 +226,11 @@ def answers(environment: Environment) -> dict[str, Any]:
     said = environment.answer("python", "-c", ASK, given=json.dumps(COMMANDS)).splitlines()[-1]
     found: dict[str, Any] = json.loads(said)
     return found
+
+
+def _one_line(metadata: Message) -> str:
+    """Return the README of a wheel's metadata without its line breaks."""
+    return " ".join(str(metadata.get_payload()).split())
 
 
 def test_the_wheel_holds_the_package_and_the_example_dags_and_nothing_else(built: Built) -> None:
@@ -307,14 +267,15 @@ def test_the_sdist_builds_the_same_wheel(built: Built) -> None:
 
 
 def test_the_supported_pythons_are_stated_alike(built: Built) -> None:
-    """As what pip demands, as classifiers, and in the README."""
+    """What was run stands in the classifiers and in the README; pip takes whatever Python comes after that as well."""
     metadata = built.metadata()
     demanded = SpecifierSet(metadata["Requires-Python"])
-    assert [each for each in (f"3.{minor}" for minor in range(30)) if demanded.contains(f"{each}.1")] == [*SUPPORTED]
+    accepted = [each for each in (f"3.{minor}" for minor in range(30)) if demanded.contains(f"{each}.1")]
+    assert (accepted[: len(SUPPORTED)], accepted[-1]) == ([*SUPPORTED], "3.29")
     prefix = "Programming Language :: Python :: "
     stated = [each.removeprefix(prefix) for each in metadata.get_all("Classifier", []) if each.startswith(prefix)]
     assert stated == [*SUPPORTED]
-    assert f"Python {SUPPORTED[0]} to {SUPPORTED[-1]}" in str(metadata.get_payload())
+    assert f"Python {SUPPORTED[0]} or newer; it was run on {SUPPORTED[0]} to {SUPPORTED[-1]}" in _one_line(metadata)
 
 
 def test_it_needs_airflow_3_3_and_takes_no_airflow_4(built: Built) -> None:
@@ -326,7 +287,7 @@ def test_it_needs_airflow_3_3_and_takes_no_airflow_4(built: Built) -> None:
         "3.99.0": True,
         "4.0.0": False,
     }
-    assert "Airflow 3.3 or newer" in str(built.metadata().get_payload())
+    assert "Airflow 3.3 or newer" in _one_line(built.metadata())
 
 
 def test_every_module_and_example_dag_loads(environment: Environment, answers: dict[str, Any], built: Built) -> None:
