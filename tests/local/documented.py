@@ -5,13 +5,15 @@ The tests run with the oldest botocore that the package accepts as well, see tes
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.validate import ParamValidator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from botocore.model import OperationModel
 
@@ -77,6 +79,15 @@ def needs(service: str, operation: str, member: str = "") -> pytest.MarkDecorato
     """Skip a test where the installed botocore does not know something, see `knows`."""
     is_known = knows(service, operation, member)
     return pytest.mark.skipif(not is_known, reason=f"this botocore does not know {operation} {member}".rstrip())
+
+
+def needs_members(service: str, operation: str, parameters: Mapping[str, Any]) -> pytest.MarkDecorator:
+    """Skip a test where the installed botocore does not know a member of a request, and so would not send it."""
+    shape = operation_model(service, operation).input_shape
+    assert shape is not None
+    found = ParamValidator().validate(parameters, shape)
+    unknown = re.findall(r'Unknown parameter in [^:]*: "(\w+)"', found.generate_report())
+    return pytest.mark.skipif(bool(unknown), reason=f"this botocore does not know {operation} {', '.join(unknown)}")
 
 
 def _members(shape: Any, above: frozenset[str] = frozenset()) -> Iterator[str]:

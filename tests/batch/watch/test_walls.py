@@ -34,6 +34,7 @@ from airflow_batch_jobs.batch.watch.followed_logs import FollowedLogs
 from airflow_batch_jobs.batch.watch.followed_parts import FollowedParts
 from airflow_batch_jobs.errors import BatchJobsError, EndpointError
 from tests.batch.virtual import VirtualAws, follow_to_end, lines_of, run
+from tests.local.documented import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -410,7 +411,8 @@ def test_what_would_end_a_process_or_a_task_ends_no_wait(frozen_aws: LocalAws, p
 
 STOPPING = (
     ("batch", False),
-    *((name, is_read) for name in ("terminate_job", "terminate_jobs") for is_read in (False, True)),
+    *(("terminate_job", is_read) for is_read in (False, True)),
+    *(pytest.param("terminate_jobs", is_read, marks=needs("batch", "TerminateJobs")) for is_read in (False, True)),
 )
 
 
