@@ -1,8 +1,7 @@
-"""The tests in other environments than the checkout's own; prints a table.
+"""The tests in other environments than the checkout's own.
 
-Run `uv run poe matrix`: it makes the environments below `.matrix/`, one after the other, and runs the quick lane in
-each. `--lane e2e` and `--lane chaos` run those instead, `--only oldest` leaves out the other environments, and whatever
-else is given goes to pytest.
+Makes the environments below `.matrix/`, one after the other, runs the quick lane in each, and ends with a table of what
+ran where. Whatever else is given goes to pytest.
 """
 
 from __future__ import annotations
@@ -15,20 +14,23 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.deploy.environments import ROOT, THIS, here, install, oldest, project, pythons, resolve, uv
+from tests.deploy.environments import ROOT, SUPPORTED, THIS, here, install, oldest, project, pythons, resolve, uv
+from tests.e2e.stores import redis_server
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
 FOLDER = ROOT / ".matrix"
 #: Of `pip install` with MWAA's own constraints, what the package and its tests take.
 MWAA_PINS = ROOT / "tests/deploy/mwaa-3.3.1.txt"
 #: The task of pyproject.toml behind each lane, and where its tests are, if not everywhere.
-LANES = {"quick": ("fast",), "e2e": ("slow", "tests/e2e"), "chaos": ("chaos",)}
+LANES = {"quick": ("short",), "e2e": ("slow", "tests/e2e"), "chaos": ("chaos",)}
 SHOWN = {"Airflow": "apache-airflow", "Amazon provider": "apache-airflow-providers-amazon", "botocore": "botocore"}
+TITLES = ("environment", "Python", *SHOWN, "ran", "on", "passed", "failed", "skipped", "minutes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,16 @@ class Row:
 
 
 ROWS = {
-    "oldest": Row("the lower bounds of all that we name", constraints=tuple(oldest())),
+    "oldest": Row("the lower bounds of all that we name", python=SUPPORTED[0], constraints=tuple(oldest())),
     "mwaa": Row(
         "MWAA's image of 3.3.1",
         python="3.12",
         constraints=tuple(line for line in MWAA_PINS.read_text().splitlines() if not line.startswith("#")),
     ),
-    "newest": Row("the newest releases", is_newest=True),
+    "newest": Row("the newest releases", python=SUPPORTED[-1], is_newest=True),
     "next": Row(
         "the newest pre-release",
+        python=SUPPORTED[-1],
         # uv takes a pre-release only of what is asked for like this.
         wanted=("apache-airflow>=3.4.0b0", "apache-airflow-core>=3.4.0b0", "apache-airflow-task-sdk>=1.4.0b0"),
         is_newest=True,
@@ -88,21 +91,21 @@ class Ran:
     """What a lane came to.
 
     Attributes:
+        is_good: Whether there were tests, and none failed.
         counts: How many tests ended in which way: `passed`, `failed`, `skipped`, `error`, …; none if pytest broke off.
-        failures: The lines about those that did not pass.
         seconds: How long it took.
         output: What pytest wrote.
     """
 
+    is_good: bool
     counts: dict[str, int]
-    failures: tuple[str, ...]
     seconds: float
     output: Path
 
-    @property
-    def is_good(self) -> bool:
-        """Whether there were tests, and none failed."""
-        return "passed" in self.counts and not self.failures
+    def told(self) -> str:
+        """Return pytest's lines about what failed; its last lines where it came to none."""
+        lines = self.output.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join([line for line in lines if re.match(r"(FAILED|ERROR) tests/", line)] or lines[-20:])
 
 
 def make(name: str) -> Path:
@@ -124,26 +127,35 @@ def run(name: str, lane: str, more: Sequence[str] = ()) -> Ran:
     Args:
         name: Which environment.
         lane: Which tests.
-        more: Arguments for pytest.
+        more: Arguments for pytest. Files and folders among them take the place of the lane's own.
     """
     task, *where = LANES[lane]
     program, *arguments = shlex.split(project()["tool"]["poe"]["tasks"][task]["cmd"])
+    is_narrowed = any((ROOT / each.partition("::")[0]).exists() for each in more)
     folder, began = FOLDER / name, time.monotonic()
     output, scripts = folder / f"{lane}.txt", folder / "venv/bin"
-    environment = os.environ | {"PATH": f"{scripts}:{os.environ['PATH']}", "CHAOS_TABLE": str(folder / "chaos.md")}
+    # Redis comes as a wheel, which an environment with another Python may lack.
+    path = os.pathsep.join([str(scripts), *_folder_of(redis_server()), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "CHAOS_TABLE": str(folder / "chaos.md")}
     for each in ("PYTHONPATH", "VIRTUAL_ENV"):
         environment.pop(each, None)
     with output.open("w") as written:
-        command = [str(scripts / program), *arguments, *where, *more]
-        subprocess.run(command, cwd=ROOT, env=environment, stdout=written, stderr=subprocess.STDOUT, check=False)
-    lines = output.read_text(errors="replace").splitlines()
-    counted = re.findall(r"(\d+) ([a-z]+)", lines[-1].partition(" in ")[0]) if lines else []
+        command = [str(scripts / program), *arguments, *(() if is_narrowed else where), *more]
+        ended = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=written, stderr=subprocess.STDOUT, check=False
+        )
+    lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
+    counted = re.findall(r"(\d+) ([a-z]+)", lines[-1].rpartition(" in ")[0]) if lines else []
     return Ran(
-        counts={way: int(count) for count, way in counted},
-        failures=tuple(line for line in lines if re.match(r"(FAILED|ERROR) tests/", line)),
+        is_good=ended.returncode == 0,
+        counts={way.removesuffix("s") if way == "errors" else way: int(count) for count, way in counted},
         seconds=time.monotonic() - began,
         output=output,
     )
+
+
+def _folder_of(program: str | None) -> list[str]:
+    return [str(Path(program).parent)] if program else []
 
 
 def versions(name: str) -> list[str]:
@@ -152,27 +164,37 @@ def versions(name: str) -> list[str]:
     return [chosen[package] for package in SHOWN.values()]
 
 
+def row(cells: Iterable[object]) -> str:
+    """Return a row of a Markdown table."""
+    return f"| {' | '.join(map(str, cells))} |"
+
+
 def main() -> int:
     """Run what is asked for, and print a table; 1 if anything failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="poe matrix", description=__doc__, allow_abbrev=False)
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), help="environments (default: all)")
-    parser.add_argument("--lane", nargs="+", choices=LANES, default=["quick"], help="tests (default: quick)")
+    parser.add_argument("--no-quick", dest="quick", action="store_false", help="leave out the quick lane")
+    parser.add_argument("--e2e", action="store_true", help="also the tests of a real Airflow, 20 minutes in each")
+    parser.add_argument("--chaos", action="store_true", help="also all cases of the chaos table, 25 minutes in each")
     given, more = parser.parse_known_args()
+    lanes = [lane for lane in LANES if getattr(given, lane)]
     failed: list[Ran] = []
-    titles = ["environment", "Python", *SHOWN, "lane", "passed", "failed", "skipped", "minutes"]
-    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}", flush=True)
+    table = [row(TITLES), "|---" * len(TITLES) + "|"]
     for name in given.only:
+        print(f"{name}: making it", file=sys.stderr, flush=True)
         python = make(name)
         release = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout.split()[1]
-        for lane in given.lane:
+        for lane in lanes:
+            print(f"{name}: {lane}, see {(FOLDER / name / lane).relative_to(ROOT)}.txt", file=sys.stderr, flush=True)
             ran = run(name, lane, more)
-            counts = [ran.counts.get("passed", 0), len(ran.failures), ran.counts.get("skipped", 0)]
-            cells = [ROWS[name].title, release, *versions(name), lane, *counts, round(ran.seconds / 60)]
-            print(f"| {' | '.join(map(str, cells))} |", flush=True)
+            counts = (ran.counts.get("passed", 0), ran.counts.get("failed", 0) + ran.counts.get("error", 0))
+            cells = (ROWS[name].title, release, *versions(name), shlex.join([lane, *more]), f"{datetime.now(UTC):%F}")
+            table.append(row([*cells, *counts, ran.counts.get("skipped", 0), round(ran.seconds / 60)]))
             if not ran.is_good:
                 failed.append(ran)
+    print(*table, sep="\n")
     for ran in failed:
-        print(f"\n{ran.output.relative_to(ROOT)}:", *ran.failures, sep="\n")
+        print(f"\n{ran.output.relative_to(ROOT)}:\n{ran.told()}")
     return 1 if failed else 0
 
 
