@@ -22,6 +22,8 @@ class Record:
         max_tries: The `max_tries` of the attempt that sent it.
         sent_at: When it was sent, ISO 8601 UTC.
         job_id: None until AWS has answered.
+        forgotten_before: The attempt that found nothing recorded: active jobs of the attempts before it are an older
+            run's, unless they are of this generation. 0 where no attempt before the first record is known.
     """
 
     job_name: str
@@ -32,6 +34,7 @@ class Record:
     max_tries: int
     sent_at: str
     job_id: str | None = None
+    forgotten_before: int = 0
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Record:
@@ -44,7 +47,13 @@ class Record:
 
 
 class RecordStore(Protocol):
-    """Keeps a task instance's record across its attempts."""
+    """Keeps a task instance's record across its attempts.
+
+    Attributes:
+        forgets: Whether a clear discards the record.
+    """
+
+    forgets: bool
 
     def read(self) -> Record | None:
         """Return the record; None if there is none, or if this attempt has been replaced."""

@@ -7,8 +7,10 @@ generation, a user's clear begins a new one. The rules, in the order of `Submiss
    list the jobs whose names begin with the task instance's prefix and read their tags. A job of this generation that
    succeeded is the result; an active one that was submitted for the same request is adopted, as is one of whatever
    request if this attempt's own is refused. All other active jobs of this generation, and of the older one that the
-   record names, are terminated first and their ends awaited. Jobs of other deployments, and of generations that no
-   record names, are left alone.
+   record names, are terminated first and their ends awaited. So are those of earlier attempts where nothing was
+   recorded before this one, since a clear may have discarded the record; what such a clear may have left just now is
+   waited for, until 60 s after this attempt began. Jobs of other deployments, and of generations that no record names,
+   are left alone.
 2. Check, record, then send. The record goes into the store before the request goes out, and the id after; so does the
    id of an adopted job. The write is the fence: if the store refuses it, another attempt has taken over and this one
    must not act any more. If the store is out of order, the job is submitted only if AWS can be asked which jobs exist.
@@ -17,7 +19,7 @@ generation, a user's clear begins a new one. The rules, in the order of `Submiss
 
 What this cannot prevent is left to the sweep, see `orphans`: a second job from a process that pauses between its last
 check and the send, and a job that was sent while the store was out of order and whose task instance was cleared before
-the next attempt.
+the next attempt, if the store had a record of an earlier one.
 """
 
 from __future__ import annotations
@@ -129,6 +131,8 @@ class Submission:
     _prefix: str = field(init=False)
     _is_recorded: bool = field(default=False, init=False)
     _is_sent: bool = field(default=False, init=False)
+    _forgotten_before: int = field(default=0, init=False)
+    _begun: float = field(default=0.0, init=False)
 
     def __post_init__(self, job_name: str | None) -> None:
         self._prefix = self.identity.job_name_prefix(job_name)
@@ -144,8 +148,13 @@ class Submission:
             AwsError: AWS refused.
             Exception: The `refusal`.
         """
+        self._begun = self.clock.monotonic()
         record = self.store.read()
         is_first = record is None and self.identity.try_number == 1
+        if record is not None:
+            self._forgotten_before = record.forgotten_before
+        elif not is_first:
+            self._forgotten_before = self.identity.try_number
         return (None if is_first else self._look(record)) or self._send(record)
 
     def unfinished(self) -> list[Submitted]:
@@ -170,7 +179,7 @@ class Submission:
         if self.refusal is not None:
             raise self.refusal
         definition, digest = self.check(self.request), self.request.digest()
-        record = self._record(digest, self.request.job_name, self.request.job_queue, self.clock.now())
+        record = self._own_record(digest)
         reach("before-record", self.identity.key.run_id)
         try:
             record = self._lease(record)
@@ -200,7 +209,12 @@ class Submission:
             max_tries=self.identity.max_tries,
             sent_at=sent_at.isoformat(),
             job_id=job_id,
+            forgotten_before=self._forgotten_before,
         )
+
+    def _own_record(self, digest: str) -> Record:
+        """Return the record of a request that has not been sent yet."""
+        return self._record(digest, self.request.job_name, self.request.job_queue, self.clock.now())
 
     def _write(self, record: Record) -> None:
         self.store.write(record)
@@ -249,14 +263,13 @@ class Submission:
             for job in jobs
             if job is not taken
             and job.status.is_active
-            and job.tags.get(GENERATION_TAG) in generations | older
+            and (job.tags.get(GENERATION_TAG) in generations | older or self._is_forgotten(job))
             and not self._is_newer(job)
         ]
         if unwanted:
-            if record is not None:
-                # The record as it was read: if this attempt paused since then, it may have been replaced, and these
-                # jobs may be another attempt's.
-                self.store.write(record)
+            # The record as it was read: if this attempt paused since then, it may have been replaced, and these jobs
+            # may be another attempt's.
+            self.store.write(record or self._own_record(asked or ""))
             self._end(unwanted)
             # What was active may have succeeded meanwhile, and what was to be adopted may have ended.
             taken = _best(describe_jobs(self.clients, [job.job_id for job in own]), is_same=is_same)
@@ -270,8 +283,13 @@ class Submission:
         return own
 
     def _is_newer(self, job: JobDetail) -> bool:
-        number = job.tags.get(TRY_NUMBER_TAG, "")
-        return number.isdecimal() and int(number) > self.identity.try_number
+        attempt = _attempt(job)
+        return attempt is not None and attempt > self.identity.try_number
+
+    def _is_forgotten(self, job: JobDetail) -> bool:
+        """Tell whether a job is of an attempt that nothing was recorded of: a run before a clear."""
+        attempt = _attempt(job)
+        return attempt is not None and attempt < self._forgotten_before
 
     def _digest(self) -> str | None:
         """Return the request's digest; None if it would be refused: then it is not a reason to leave what runs."""
@@ -296,10 +314,17 @@ class Submission:
     def _jobs(self, record: Record | None) -> list[JobDetail]:
         """Return the jobs of this task instance and deployment: the record's first, then the newest first.
 
-        AWS may not know yet what has just been sent: the job of a recorded send is looked for until 60 s after it.
+        AWS may not know yet what has just been sent: the job of a recorded send is looked for until 60 s after it; that
+        of the last attempt, if a clear may have discarded its record, until 60 s after this one began.
         """
         if record is None:
-            return list(self._listed(None))
+            last = self.identity.try_number - 1
+            return look_until(
+                lambda: list(self._listed(None)),
+                lambda found: not (last and self.store.forgets) or any(_attempt(job) == last for job in found),
+                self.clock,
+                UNKNOWN_GRACE_SECONDS - (self.clock.monotonic() - self._begun),
+            )
         return look_until(
             lambda: list(self._listed(record)),
             lambda found: any(job.job_id == record.job_id or job.job_name == record.job_name for job in found),
@@ -357,6 +382,12 @@ def _best(own: list[JobDetail], *, is_same: bool) -> JobDetail | None:
     succeeded = (job for job in own if job.status is JobStatus.SUCCEEDED)
     at_work = (job for job in own if is_same and job.status.is_active and not job.is_terminated)
     return next(succeeded, None) or next(at_work, None)
+
+
+def _attempt(job: JobDetail) -> int | None:
+    """Return the attempt that submitted a job; None if its tags do not tell."""
+    number = job.tags.get(TRY_NUMBER_TAG, "")
+    return int(number) if number.isdecimal() else None
 
 
 def _grace_end(record: Record) -> datetime:

@@ -17,7 +17,7 @@ from airflow_batch_jobs.batch.storable import storable
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from airflow_batch_jobs.task import execution_timeout
 from airflow_batch_jobs.task.handover import WaitPlan
-from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, answered
+from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, IS_AIRFLOW_3_4, answered
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import TaskStateStoreAccessor
@@ -35,7 +35,12 @@ class TaskStateRecords:
     """Reads and writes a task instance's record.
 
     Cannot tell a missing record from one that a replaced attempt may not read: Airflow answers None in both cases.
+
+    Attributes:
+        forgets: Whether a clear discards the record, as from Airflow 3.4 on, unless whoever clears wants to keep it.
     """
+
+    forgets = IS_AIRFLOW_3_4
 
     def __init__(self, store: TaskStateStoreAccessor) -> None:
         self._store = store

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext, suppress
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,11 +24,13 @@ from airflow_batch_jobs.batch.orphans import GONE
 from airflow_batch_jobs.batch.storable import storable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from airflow_batch_jobs.batch.identity import TaskKey
 
+#: Whether this is Airflow 3.4 or newer. Told by a message that came with it, since a pre-release's number is lower.
+IS_AIRFLOW_3_4 = hasattr(comms, "SetExecutionTimeout")
 #: How long one question to the API server may take before it counts as unanswered. A triggerer's first question takes
 #: some seconds, since its supervisor loads the API then.
 ANSWER_SECONDS = 20.0
@@ -48,6 +51,9 @@ class UnansweredError(Exception):
 
 class TaskInstance:
     """A task instance that this process's supervisor can be asked and told about.
+
+    From Airflow 3.4 on, what a trigger asks is asked as its own attempt, which is refused (403) once that attempt is
+    replaced. What it has to know even then is asked by the task instance's name, as nobody's.
 
     Args:
         key: Its name.
@@ -70,10 +76,10 @@ class TaskInstance:
         Raises:
             UnansweredError: No answer within `ANSWER_SECONDS`.
         """
-        return await answered(XCom.aget_one(key=name, **self._arguments()))
+        return await answered(_as_nobody(XCom.aget_one(key=name, **self._arguments())))
 
     async def set_xcom(self, name: str, value: Any) -> None:
-        """Write an XCom of the task instance, without what cannot be stored.
+        """Write an XCom of the task instance, without what cannot be stored; a trigger of a replaced attempt may not.
 
         Raises:
             UnansweredError: No answer within `ANSWER_SECONDS`; the XCom may have been written nevertheless.
@@ -86,11 +92,16 @@ class TaskInstance:
         Raises:
             UnansweredError: No answer within `ANSWER_SECONDS`; the XCom may have been deleted nevertheless.
         """
-        await answered(_ask(DeleteXCom(key=name, **self._arguments())))
+        await answered(_as_nobody(_ask(DeleteXCom(key=name, **self._arguments()))))
 
     def _arguments(self) -> dict[str, Any]:
         key = self.key
         return {"dag_id": key.dag_id, "run_id": key.run_id, "task_id": key.task_id, "map_index": key.map_index}
+
+
+async def _as_nobody(question: Coroutine[Any, Any, Answer]) -> Answer:
+    """Ask a question in an empty context: Airflow keeps in the context whose trigger asks."""
+    return await asyncio.get_running_loop().create_task(question, context=Context())
 
 
 async def answered(question: Awaitable[Answer], seconds: float = ANSWER_SECONDS) -> Answer:

@@ -11,7 +11,7 @@ import pytest
 from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, task_tags
 from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.batch.request import SubmitRequest
-from airflow_batch_jobs.batch.submission import Submission, Submitted
+from airflow_batch_jobs.batch.submission import REPLACED, Submission, Submitted
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from tests.clocks import FrozenClock
 
@@ -39,6 +39,7 @@ class Store:
     """A task state store in memory, with the failures of the real one."""
 
     def __init__(self) -> None:
+        self.forgets = False
         self.record: Record | None = None
         self.writes: list[Record] = []
         self.refuses: list[BaseException | None] = []
@@ -334,13 +335,95 @@ def test_a_clear_of_a_success_runs_again(world: World) -> None:
 
 def test_jobs_of_other_deployments_and_unknown_generations_are_left_alone(world: World) -> None:
     """Somebody else's job with the same name is not ours to stop or to take."""
+    first = world.submit(FIRST)
     tags = task_tags(replace(FIRST, deployment="there"))
     unknown = {**task_tags(FIRST), "airflow-generation": "somebody"}
     for index, each in enumerate((tags, unknown)):
         world.aws.submit("job:1", jobName=f"{FIRST.job_name_prefix()}-{index:06}", tags=each)
-    submitted = world.submit(RETRY)
+    assert world.submit(RETRY).job_id == first.job_id
     assert len(world.active) == 3
-    assert submitted.found is None
+
+
+def forget(world: World) -> None:
+    """Have a clear discard the record, as Airflow 3.4 does."""
+    world.store.record, world.store.forgets = None, True
+
+
+@pytest.mark.parametrize("traceparent", ["trace-1", "trace-2"])
+def test_a_clear_that_discards_the_record_ends_the_old_job(world: World, traceparent: str) -> None:
+    """Whether the trace changes, or is the run's own and does not."""
+    first = world.submit(FIRST)
+    forget(world)
+    second = world.submit(replace(CLEARED, traceparent=traceparent))
+    assert world.active == [second.job_id]
+    assert world.aws.job(first.job_id)["statusReason"] == REPLACED
+
+
+def test_without_a_record_an_own_job_is_adopted_and_those_of_earlier_runs_are_ended(world: World) -> None:
+    """The store may have been out of order when the own one was sent."""
+    world.submit(FIRST)
+    own = world.submission(CLEARED).request
+    job_id = world.aws.submit("job:1", jobName=own.job_name, tags=own.tags)[0]
+    forget(world)
+    assert world.submit(replace(CLEARED, try_number=3)).job_id == job_id
+    assert world.active == [job_id]
+
+
+@pytest.mark.parametrize("attempt", ["2", "3", "", "x", "-1"])
+def test_without_a_record_the_job_of_no_earlier_attempt_is_left_alone(world: World, attempt: str) -> None:
+    """Nor one of which it cannot be told."""
+    tags = {**task_tags(FIRST), "airflow-generation": "somebody", "airflow-try-number": attempt}
+    other = world.aws.submit("job:1", jobName=f"{FIRST.job_name_prefix()}-abcdef", tags=tags)[0]
+    assert world.submit(CLEARED).found is None
+    assert other in world.active
+
+
+def test_that_the_record_was_discarded_is_remembered_before_a_job_is_ended(world: World) -> None:
+    """An attempt that dies between the two leaves that job to the next one."""
+    first = world.submit(FIRST)
+    forget(world)
+    world.aws.fault("TerminateJob*", "denied", times=1)
+    with pytest.raises(Exception, match="TerminateJob"):
+        world.submit(CLEARED)
+    assert world.active == [first.job_id]
+    assert world.store.record is not None
+    again = world.submit(replace(CLEARED, try_number=3))
+    assert world.active == [again.job_id]
+    assert world.store.record.forgotten_before == 2
+
+
+def test_a_replaced_attempt_without_a_record_ends_no_job(world: World) -> None:
+    """Airflow shows it no record, and refuses its writes."""
+    first = world.submit(FIRST)
+    forget(world)
+    world.store.refuses = [StaleAttemptError()]
+    with pytest.raises(StaleAttemptError):
+        world.submit(CLEARED)
+    assert world.active == [first.job_id]
+
+
+def test_what_a_clear_that_discards_the_record_has_left_just_now_is_waited_for(world: World) -> None:
+    """AWS may list the last attempt's job only after the new attempt began."""
+    world.aws.fault("ListJobs", "lag", seconds=40)
+    world.submit(FIRST)
+    forget(world)
+    second = world.submit(CLEARED)
+    assert world.active == [second.job_id]
+
+
+@pytest.mark.parametrize(("forgets", "seconds"), [(True, 60), (False, 0)])
+def test_what_no_record_tells_of_is_waited_for_where_clears_discard_records(
+    world: World, *, forgets: bool, seconds: int
+) -> None:
+    """Where they do not, nothing was sent; where they do, an attempt whose job is listed has left no other."""
+    world.store.forgets = forgets
+    began = world.aws.now()
+    world.submit(RETRY)
+    assert seconds <= world.aws.now() - began < seconds + 5
+    world.store.record = None
+    began = world.aws.now()
+    world.submit(replace(CLEARED, try_number=3))
+    assert world.aws.now() - began < 5
 
 
 def test_a_terminated_job_is_not_adopted(world: World) -> None:

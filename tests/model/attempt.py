@@ -51,12 +51,13 @@ def _may_pause(worker: Worker, setting: Setting) -> bool:
 
 
 def _read(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
-    seen = world.record if world.is_current(worker) else None
+    seen = world.record if world.may_write(worker) else None
     is_first = seen is None and worker.attempt == 1
+    since = seen.since if seen else worker.attempt * (not is_first)
     if is_first or not setting.rules.look_first:
-        place = worker._replace(place="write" if setting.rules.record_first else "send", seen=seen)
+        place = worker._replace(place="write" if setting.rules.record_first else "send", seen=seen, since=since)
     else:
-        place = worker._replace(place="look", seen=seen)
+        place = worker._replace(place="look", seen=seen, since=since)
     yield Step("reads the record" if seen else "reads no record", world.with_worker(worker, place))
 
 
@@ -65,6 +66,8 @@ def _look(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
     if waits_for_minute(world, worker, setting):
         return
     listed = [index for index, job in enumerate(world.jobs) if job.is_listed]
+    if _waits_for_forgotten(world, worker, setting):
+        return
     likeliest = sorted(listed, key=lambda index: (seen is not None and index == seen.job, index), reverse=True)
     own = [index for index in likeliest if world.jobs[index].generation == worker.generation]
     told = seen if seen and seen.generation == worker.generation else None
@@ -91,6 +94,8 @@ def _is_unwanted(job: Job, worker: Worker, setting: Setting) -> bool:
         return True
     if worker.seen is not None and job.generation == worker.seen.generation:
         return setting.rules.end_older
+    if job.name < worker.since and not job.is_others:
+        return setting.rules.end_forgotten
     return not setting.rules.leave_unknown
 
 
@@ -104,6 +109,15 @@ def waits_for_minute(world: World, worker: Worker, setting: Setting) -> bool:
     return not any(job.name == seen.name and job.is_listed for job in world.jobs)
 
 
+def _waits_for_forgotten(world: World, worker: Worker, setting: Setting) -> bool:
+    """Tell whether an attempt that read no record still looks for what the one before it may have sent just now."""
+    if worker.seen is not None or not (setting.scenario.forgets and setting.rules.grace_forgotten):
+        return False
+    sending = {each.attempt for each in world.workers if each.place in ("check", "send") and not each.is_paused}
+    unlisted = {job.name for job in world.jobs if not job.is_listed}
+    return any(name < worker.since for name in sending | unlisted)
+
+
 def _before_send(worker: Worker, setting: Setting) -> Worker:
     recorded = worker.is_unrecorded or not setting.rules.record_first
     return worker._replace(place="send" if recorded else "write", unwanted=())
@@ -111,12 +125,16 @@ def _before_send(worker: Worker, setting: Setting) -> Worker:
 
 def _fence(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
     """Write the record as it was read: what it says of the older generation is still needed."""
-    del setting
-    if world.is_current(worker):
-        after = world._replace(record=worker.seen)
+    if world.may_write(worker):
+        after = world._replace(record=worker.seen or _record(worker, setting))
         yield Step("may still write its record", after.with_worker(worker, worker._replace(place="end")))
     else:
         yield Step("is refused by the store, and ends", world.with_worker(worker, None))
+
+
+def _record(worker: Worker, setting: Setting) -> Record:
+    since = worker.since if setting.rules.remember_forgotten else 0
+    return Record(worker.attempt, worker.generation, worker.request, since=since)
 
 
 def _end(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
@@ -138,9 +156,9 @@ def _await(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
 
 def _write(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
     rules = setting.rules
-    record = Record(worker.attempt, worker.generation, worker.request)
+    record = _record(worker, setting)
     checked = world.with_worker(worker, worker._replace(place="check", is_late=False))
-    if world.is_current(worker):
+    if world.may_write(worker):
         after = checked._replace(record=record, minute_over=world.minute_over - {worker.attempt})
         yield Step("writes its record", after)
     elif rules.fence:
@@ -151,7 +169,7 @@ def _write(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
         place = worker._replace(place="look", is_late=False, is_unrecorded=True)
         after = world.with_worker(worker, place).spend("outages")
         yield Step("gets no answer from the store", after, is_due=False)
-        if world.is_current(worker):
+        if world.may_write(worker):
             yield Step("gets no answer from the store, which wrote", after._replace(record=record), is_due=False)
 
 
@@ -168,7 +186,8 @@ def _send(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
     )
     index = len(world.jobs)
     sent = world._replace(jobs=(*world.jobs, job))
-    if any(each.run == worker.run and each.status == "succeeded" for each in world.jobs):
+    is_asked_for = worker.run == world.task.run or not setting.scenario.forgets
+    if is_asked_for and any(each.run == worker.run and each.status == "succeeded" for each in world.jobs):
         sent = sent._replace(broken="I4")
     yield Step(
         f"sends job {index}",
@@ -198,9 +217,9 @@ def _lookup(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
 
 def _write_id(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
     rules = setting.rules
-    record = Record(world.jobs[worker.job].name, worker.generation, worker.request, worker.job)
+    record = _record(worker, setting)._replace(name=world.jobs[worker.job].name, job=worker.job)
     done = world.with_worker(worker, worker._replace(place="push"))
-    if world.is_current(worker):
+    if world.may_write(worker):
         yield Step("writes the id", done._replace(record=record))
     elif not rules.stale_leaves_its_job:
         after = world.terminate(worker.job).with_worker(worker, None)

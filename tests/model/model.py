@@ -164,7 +164,9 @@ def _airflow_steps(world: World, setting: Setting) -> Iterator[Step]:
         reset = task._replace(state="reset", attempt=task.attempt + 1, job=NO_JOB, result="")
         name = f"Airflow resets the task, which is {task.state}, after a scheduler's death"
         yield Step(name, world._replace(task=reset).spend("resets"), is_due=False)
-    if task.state in ("cleared", "reset", "restarting", "up_for_retry"):
+    if task.state in ("cleared", "reset", "up_for_retry") or (
+        task.state == "restarting" and not (setting.scenario.forgets and _is_at_work(world, task.attempt - 1))
+    ):
         yield Step("Airflow queues the task", world._replace(task=task._replace(state="queued")))
     elif task.state == "queued":
         rules = setting.rules
@@ -189,6 +191,10 @@ def _airflow_steps(world: World, setting: Setting) -> Iterator[Step]:
         if world.left.crashes:
             after = world._replace(task=_after_failure(task)).spend("crashes")
             yield Step(f"attempt {task.attempt} is killed when it resumes", after, is_due=False)
+
+
+def _is_at_work(world: World, attempt: int) -> bool:
+    return any(worker.attempt == attempt and not worker.is_paused for worker in world.workers)
 
 
 def _resume(world: World, setting: Setting) -> Step:
@@ -219,18 +225,20 @@ def _after_failure(task: TaskInstance) -> TaskInstance:
 def _user_steps(world: World, setting: Setting) -> Iterator[Step]:
     task, scenario = world.task, setting.scenario
     is_running = task.state in ("running", "resuming")
-    # A clear of a running task changes the carrier alone, so one without a carrier cannot be told from a retry.
-    may_clear = task.state in _CLEARED_STATES or (is_running and scenario.carrier_known)
+    # Where a clear of a running task changes the carrier alone, one without a carrier cannot be told from a retry.
+    may_clear = task.state in _CLEARED_STATES or (is_running and (scenario.carrier_known or scenario.forgets))
     if world.left.clears and may_clear:
         # The attempt that a retry waits for has not begun, so it is the one that the clear begins.
         last = task.attempt - (task.state == "up_for_retry")
         cleared = task._replace(attempt=last + 1, run=task.run + 1, job=NO_JOB, result="", state="restarting")
-        if not is_running:
+        if not is_running or scenario.forgets:
             retries = 0 if scenario.retries_lowered else scenario.retries
-            cleared = cleared._replace(state="cleared", max_tries=last + retries)
+            cleared = cleared._replace(max_tries=last + retries)
+        if not is_running:
+            cleared = cleared._replace(state="cleared")
         if scenario.carrier_known:
             cleared = cleared._replace(carrier=task.carrier + 1)
-        after = world._replace(task=cleared).spend("clears")
+        after = world._replace(task=cleared, record=None if scenario.forgets else world.record).spend("clears")
         yield Step(f"a user clears the task, which is {task.state}", after, is_due=False)
     if world.left.marks and task.state not in FINAL_STATES:
         after = world._replace(task=task._replace(state="failed", job=NO_JOB, result="")).spend("marks")

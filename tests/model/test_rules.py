@@ -36,6 +36,43 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "a clear and a crash": (Scenario(Disturbances(clears=1, crashes=1), listings_lag=True), 6_100),
     "a clear beside another deployment": (Scenario(Disturbances(clears=1, crashes=1), neighbour=True), 3_800),
     "two clears": (Scenario(Disturbances(clears=2), listings_lag=True), 33_000),
+    "a clear that discards the record": (Scenario(Disturbances(clears=1), forgets=True, listings_lag=True), 650),
+    "a clear that discards the record, and a crash": (
+        Scenario(Disturbances(clears=1, crashes=1), forgets=True, listings_lag=True),
+        4_700,
+    ),
+    "a clear that discards the record, of a trace that does not change, and a crash": (
+        Scenario(Disturbances(clears=1, crashes=1), forgets=True, carrier_known=False, listings_lag=True),
+        4_700,
+    ),
+    "a clear that discards the record, and a pause": (
+        Scenario(Disturbances(clears=1, pauses=1), forgets=True, carrier_known=False),
+        19_000,
+    ),
+    "two clears that discard the record": (
+        Scenario(Disturbances(clears=2), forgets=True, carrier_known=False, listings_lag=True),
+        10_000,
+    ),
+    "a clear that discards the record, of a worker that waits": (
+        Scenario(Disturbances(clears=1, crashes=1), forgets=True, waits_on_worker=True),
+        1_500,
+    ),
+    "a clear that discards the record, and a stalled triggerer": (
+        Scenario(Disturbances(clears=1, stalls=1), forgets=True, carrier_known=False),
+        1_900,
+    ),
+    "a clear that discards the record, and a scheduler's death": (
+        Scenario(Disturbances(clears=1, resets=1), forgets=True, carrier_known=False),
+        10_000,
+    ),
+    "a clear that discards the record, beside another deployment": (
+        Scenario(Disturbances(clears=1, crashes=1), forgets=True, neighbour=True),
+        2_900,
+    ),
+    "a clear that discards the record of what asks for something else, and a pause": (
+        Scenario(Disturbances(clears=1, pauses=1), forgets=True, request_changes=True),
+        21_000,
+    ),
     "a user's stop": (Scenario(Disturbances(marks=1)), 41),
     "a stalled triggerer": (Scenario(Disturbances(stalls=1)), 36),
     "a stalled triggerer and a user's stop": (Scenario(Disturbances(stalls=1, marks=1)), 130),
@@ -187,6 +224,10 @@ BROKEN = [
     ("end_older", "I1", "a clear"),
     ("end_older", "I5", "a clear"),
     ("look_after_end", "I4", "a retry that asks for something else"),
+    ("end_forgotten", "I1", "a clear that discards the record"),
+    ("end_forgotten", "I5", "a clear that discards the record"),
+    ("grace_forgotten", "I1", "a clear that discards the record"),
+    ("remember_forgotten", "I1", "a clear that discards the record, and a crash"),
     ("leave_unknown", "I2", "a clear beside another deployment"),
     ("stale_leaves_its_job", "I2", "a pause"),
     ("fence_before_end", "I2", "a pause of a retry that asks for something else"),

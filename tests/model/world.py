@@ -75,7 +75,13 @@ class Rules:
     end_older: bool = True
     #: 6. What was to be terminated may have succeeded meanwhile, so it looks again when that has ended.
     look_after_end: bool = True
-    #: 6. A job of a generation that is neither the own nor the record's is left alone.
+    #: 6. Where nothing was recorded before an attempt began, jobs of the attempts before it are terminated as well.
+    end_forgotten: bool = True
+    #: 6. Where a clear discards the record, an empty listing counts only a minute after the attempt after it began.
+    grace_forgotten: bool = True
+    #: 6. That nothing was recorded is recorded, for the attempts after one that dies before it has ended those jobs.
+    remember_forgotten: bool = True
+    #: 6. Any other job of a generation that is neither the own nor the record's is left alone.
     leave_unknown: bool = True
     #: 7. An attempt whose id is refused leaves the job that it sent.
     stale_leaves_its_job: bool = True
@@ -146,6 +152,7 @@ class Record(NamedTuple):
     generation: Generation
     request: int
     job: int = NO_JOB
+    since: int = 0  # the attempt that found nothing recorded; 0 for none
 
 
 class XCom(NamedTuple):
@@ -189,6 +196,7 @@ class Worker(NamedTuple):
     request: int
     place: Place = "read"
     seen: Record | None = None
+    since: int = 0  # its record's
     job: int = NO_JOB
     unwanted: tuple[int, ...] = ()  # the jobs that it is to end
     is_paused: bool = False
@@ -230,8 +238,12 @@ class World(NamedTuple):
     broken: str = ""  # the invariant that this step broke
 
     def is_current(self, worker: Worker) -> bool:
-        """Whether the store takes the writes of an attempt; it does also after a user marked the task."""
+        """Whether an attempt is the newest of its task; it is also after a user marked the task."""
         return worker.attempt == self.task.attempt
+
+    def may_write(self, worker: Worker) -> bool:
+        """Whether the store takes an attempt's writes; that of a task that was cleared while it ran may go on."""
+        return self.is_current(worker) or (self.task.state == "restarting" and worker.attempt == self.task.attempt - 1)
 
     def is_wanted(self, worker: Worker) -> bool:
         """Whether an attempt's heartbeats are accepted."""
@@ -296,8 +308,10 @@ class Scenario:
         retries_lowered: Whether they are 0 since the DAG's last change, which a clear takes up.
         waits_on_worker: Whether the wait is the worker's and not a triggerer's.
         listings_lag: Whether AWS may list and describe a job only later within its first minute.
-        carrier_known: Whether the task instance has a trace; without, only `max_tries` tells a clear, and a clear of a
-            running task cannot be told.
+        carrier_known: Whether the task instance has a trace that changes on a clear; without, only `max_tries` tells
+            one, and a clear of a running task cannot be told.
+        forgets: Whether a clear discards the record and whatever is cleared gets another `max_tries`, as from Airflow
+            3.4 on.
         request_changes: Whether a retry asks for something else than the first attempt.
         neighbour: Whether another deployment has a job of the same name prefix.
         pauses_before_send: Whether a process may also pause between its last check and the send.
@@ -311,6 +325,7 @@ class Scenario:
     waits_on_worker: bool = False
     listings_lag: bool = False
     carrier_known: bool = True
+    forgets: bool = False
     request_changes: bool = False
     neighbour: bool = False
     pauses_before_send: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextvars import ContextVar
 from typing import Any
 
 from airflow.sdk.exceptions import ErrorType
@@ -25,6 +26,9 @@ from airflow.sdk.execution_time.comms import (
     XComResult,
 )
 
+#: Whose trigger asks, as Airflow 3.4 keeps it; None for nobody's.
+ASKS_AS: ContextVar[str | None] = ContextVar("asks_as", default=None)
+
 
 class ApiServer:
     """Answers what a process asks through its supervisor.
@@ -34,7 +38,8 @@ class ApiServer:
         xcoms: The XComs of every task instance.
         connections: The connections, as JSON, by their ids.
         is_without_database: Whether its database is away: it knows no connections then, and counts no runs.
-        is_replaced: Whether the attempt that asks has been replaced, and may not read its record.
+        is_replaced: Whether the attempt that asks has been replaced: it may not read its record, and its trigger
+            nothing at all.
         seconds: How long an answer takes.
         is_serial: Whether it answers one question after the other, as a supervisor does.
         failures: How many questions from now on end in an error.
@@ -81,6 +86,8 @@ class ApiServer:
         return self._answer(message)
 
     def _answer(self, message: Any) -> Any:
+        if self.is_replaced and ASKS_AS.get() and isinstance(message, (GetXCom, SetXCom, DeleteXCom)):
+            return ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 403})
         match message:
             case GetTaskStates():
                 return TaskStatesResult(task_states=dict.fromkeys(message.run_ids or (), self.states))

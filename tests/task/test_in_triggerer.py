@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from contextvars import copy_context
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from airflow_batch_jobs.task.saved_log import CURSOR_XCOM
 from airflow_batch_jobs.task.triggerer import Triggerer
 from airflow_batch_jobs.triggers import BatchJobTrigger
 from tests.batch.virtual import VirtualAws, run
+from tests.task.api_server import ASKS_AS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,6 +143,24 @@ def test_the_job_of_an_attempt_that_was_replaced_is_terminated(aws: LocalAws, ap
     newer = {"job_id": "another", "try_number": 2}
     job_id, _, _ = cancelled(aws, "user", happen=lambda: api_server.xcoms.update({JOB_XCOM: newer}))
     assert aws.job(job_id)["statusReason"] == "Airflow task stopped by a user: now deferred"
+
+
+@pytest.mark.parametrize(("another", "ends"), [("another", True), (None, False)])
+def test_a_trigger_of_a_replaced_attempt_learns_of_it(
+    aws: LocalAws, api_server: ApiServer, *, another: str | None, ends: bool
+) -> None:
+    """Airflow 3.4 refuses what it asks as itself, and the new attempt may wait for the same job."""
+
+    def happen() -> None:
+        api_server.is_replaced = True
+        newer = another or aws.jobs()[0]["jobId"]
+        api_server.xcoms[JOB_XCOM] = {"job_id": newer, "try_number": 2}
+
+    as_trigger = copy_context()
+    as_trigger.run(ASKS_AS.set, "attempt 1")
+    job_id, lines, _ = as_trigger.run(cancelled, aws, "user", happen=happen)
+    assert bool(aws.job(job_id)["isTerminated"]) is ends
+    assert not [line for line in lines if "does not say" in line]
 
 
 def test_without_an_answer_the_job_is_left_and_the_log_says_so(aws: LocalAws, api_server: ApiServer) -> None:
