@@ -222,7 +222,7 @@ class JobTask:
         # A task that got SIGTERM meanwhile waits here, where the signal is handled.
         if self.deferrable and not self._killed:
             self._defer(context, plan)
-        return self._wait_here(context["ti"], plan)
+        return self._wait_here(context, plan)
 
     def _defer(self, context: Context, plan: WaitPlan) -> None:
         """Have a trigger wait. If it crashes it is gone with all that it knew, so the plan is kept.
@@ -236,6 +236,7 @@ class JobTask:
         from airflow_batch_jobs.errors import RecordUnavailableError
         from airflow_batch_jobs.task import log
         from airflow_batch_jobs.task.record import TaskStateWaits
+        from airflow_batch_jobs.task.submitting import key_of
         from airflow_batch_jobs.triggers import BatchJobTrigger
 
         ti = context["ti"]
@@ -248,6 +249,7 @@ class JobTask:
             finish_in_triggerer=self._may_finish_in_triggerer(),
             try_number=ti.try_number,
             max_tries=ti.max_tries,
+            loop_index=key_of(context).loop_index,
             **self._connection.to_dict(),
         )
         raise TaskDeferred(trigger=trigger, method_name="execute_complete")
@@ -271,16 +273,18 @@ class JobTask:
         )
         return wanted and not has_more_to_do
 
-    def _wait_here(self, ti: Any, plan: WaitPlan) -> Outcome:
-        from airflow_batch_jobs.batch.identity import TaskKey
+    def _wait_here(self, context: Context, plan: WaitPlan) -> Outcome:
         from airflow_batch_jobs.task.on_worker import WorkerWait
         from airflow_batch_jobs.task.stop import retry_left
+        from airflow_batch_jobs.task.submitting import key_of, region_of
 
+        ti: Any = context["ti"]
         self._waiting = WorkerWait(
             plan,
             self._connection,
-            TaskKey.of(ti),
+            key_of(context),
             retry_left=retry_left(ti),
+            region=region_of(context),
             recorded_as=ti.id if self._is_recorded else None,
         )
         if self._killed:
@@ -300,9 +304,9 @@ class JobTask:
             AirflowTaskTerminated: A user has stopped the task meanwhile.
             BaseException: The deadline has passed, see `_time_is_up`.
         """
-        from airflow_batch_jobs.batch.identity import TaskKey
         from airflow_batch_jobs.task import log
         from airflow_batch_jobs.task.log_rest import MOST_SECONDS, RestCopy
+        from airflow_batch_jobs.task.submitting import key_of, region_of
         from airflow_batch_jobs.task.supervisor import extend_execution_timeout
 
         ti = context["ti"]
@@ -311,7 +315,7 @@ class JobTask:
         execution_timeout.disarm()  # it is for the job, which has ended
         if self.execution_timeout is not None:
             extend_execution_timeout(MOST_SECONDS)
-        self._waiting = copy = RestCopy(outcome, self._connection.clients(), TaskKey.of(ti))
+        self._waiting = copy = RestCopy(outcome, self._connection.clients(), key_of(context), region=region_of(context))
         if self._killed:
             copy.kill()
         copy.run()

@@ -166,7 +166,7 @@ class BatchJobOperator(JobTask, BaseOperator):
                     return submitted.job_id
                 outcome = self._wait_for_job(context, self._plan(submitted.job_id, submitted.submitted_at))
         except AirflowTaskTimeout:
-            if (ended := self._end_late(ti, submission)) is None:
+            if (ended := self._end_late(context, submission)) is None:
                 raise
             outcome = ended
         return self._conclude(context, outcome)
@@ -291,7 +291,7 @@ class BatchJobOperator(JobTask, BaseOperator):
 
         return AirflowTaskTimeout(f"Batch job {job_id} ran longer than the task's execution_timeout")
 
-    def _end_late(self, ti: Any, submission: Submission) -> Outcome | None:
+    def _end_late(self, context: Context, submission: Submission) -> Outcome | None:
         """End a job whose task's time ran out before the wait for it began, unless a retry is left that will adopt it.
 
         Returns:
@@ -301,7 +301,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         from airflow_batch_jobs.task import log
         from airflow_batch_jobs.task.stop import retry_left
 
-        if retry_left(ti) or not self.terminate_on_kill:
+        if retry_left(context["ti"]) or not self.terminate_on_kill:
             return None
         try:
             jobs = submission.unfinished()
@@ -312,7 +312,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         for job in jobs:
             self._is_recorded = job.is_recorded
             plan = self._plan(job.job_id, job.submitted_at)
-            outcome = self._wait_here(ti, replace(plan, deadline=datetime.now(tz=UTC)))
+            outcome = self._wait_here(context, replace(plan, deadline=datetime.now(tz=UTC)))
         return outcome
 
     def _job_waited_for(self, ti: Any) -> str | None:

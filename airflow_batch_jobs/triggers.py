@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.batch.storable import storable, storable_text
-from airflow_batch_jobs.task import crash
+from airflow_batch_jobs.task import crash, stop
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.handover import WaitPlan
 from airflow_batch_jobs.task.in_triggerer import TriggererWait, shortest_deferral_seconds, undisturbed
@@ -43,6 +43,7 @@ class BatchJobTrigger(BaseTrigger):
         finish_in_triggerer: Whether to end the task here when the job has succeeded and all of its log is copied.
         try_number: The attempt that deferred to this trigger.
         max_tries: The task instance's `max_tries`, which tells a retry from a clear.
+        loop_index: The pass of the loop that the task is in; None outside of loops.
         aws_conn_id: The Airflow connection.
         region_name: The region; None for the connection's.
         verify: See `AwsConnection`.
@@ -54,13 +55,14 @@ class BatchJobTrigger(BaseTrigger):
             triggerer, with all that wait in it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of a stored format
         self,
         job_id: str,
         *,
         finish_in_triggerer: bool = False,
         try_number: int = 1,
         max_tries: int = 0,
+        loop_index: int | None = None,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -76,6 +78,7 @@ class BatchJobTrigger(BaseTrigger):
         self.finish_in_triggerer = finish_in_triggerer
         self.try_number = try_number
         self.max_tries = max_tries
+        self.loop_index = loop_index
         self._wait: TriggererWait | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -85,6 +88,7 @@ class BatchJobTrigger(BaseTrigger):
             "finish_in_triggerer": self.finish_in_triggerer,
             "try_number": self.try_number,
             "max_tries": self.max_tries,
+            "loop_index": self.loop_index,
             **self.connection.to_dict(),
         }
         return "airflow_batch_jobs.triggers.BatchJobTrigger", kwargs
@@ -128,7 +132,7 @@ class BatchJobTrigger(BaseTrigger):
         try:
             await work
         except asyncio.CancelledError as cancelled:
-            if cancelled.args:
+            if stop.is_users(cancelled):
                 await undisturbed(self.on_kill())
             raise
 
@@ -146,7 +150,7 @@ class BatchJobTrigger(BaseTrigger):
         return TriggererWait(
             self.plan,
             self.connection,
-            None if self.task_instance is None else TaskKey.of(self.task_instance),
+            None if self.task_instance is None else TaskKey.of(self.task_instance, self.loop_index),
             try_number=self.try_number,
             max_tries=self.max_tries,
             may_finish=self.finish_in_triggerer,

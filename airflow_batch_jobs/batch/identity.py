@@ -19,6 +19,8 @@ DAG_TAG = "airflow-dag-id"
 RUN_TAG = "airflow-run-id"
 TASK_TAG = "airflow-task-id"
 MAP_INDEX_TAG = "airflow-map-index"
+#: On jobs of tasks in a loop alone.
+LOOP_INDEX_TAG = "airflow-loop-index"
 TRY_NUMBER_TAG = "airflow-try-number"
 GENERATION_TAG = "airflow-generation"
 DEPLOYMENT_TAG = "airflow-deployment"
@@ -54,21 +56,30 @@ class TaskKey:
         run_id: The DAG run.
         task_id: The task.
         map_index: The index in a mapped task; -1 in any other.
+        loop_index: The pass of the loop that the task is in, from 0; None outside of loops. Passes of one task have all
+            else in common.
     """
 
     dag_id: str
     run_id: str
     task_id: str
     map_index: int = -1
+    loop_index: int | None = None
 
     def __str__(self) -> str:
         mapped = "" if self.map_index < 0 else f"[{self.map_index}]"
-        return f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}"
+        looped = "" if self.loop_index is None else f", pass {self.loop_index},"
+        return f"{self.dag_id}.{self.task_id}{mapped}{looped} of run {self.run_id}"
 
     @classmethod
-    def of(cls, ti: HasTaskKey) -> TaskKey:
-        """Take the name from anything that has it."""
-        return cls(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+    def of(cls, ti: HasTaskKey, loop_index: int | None = None) -> TaskKey:
+        """Take the name from anything that has it.
+
+        Args:
+            ti: What has it, but for the pass of a loop.
+            loop_index: The pass.
+        """
+        return cls(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index, loop_index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,8 @@ class TaskIdentity:
         max_tries: How many retries are allowed; changes when a user clears the task instance.
         traceparent: That of the task instance's trace; changes on a clear, not on a retry. None if unknown.
         deployment: The name of this Airflow among those that share an AWS account.
+        region_id: Where Airflow keeps the pass of a loop; changes when a clear makes the pass anew, not on a retry.
+            None outside of loops.
     """
 
     key: TaskKey
@@ -89,11 +102,13 @@ class TaskIdentity:
     max_tries: int = 0
     traceparent: str | None = None
     deployment: str = ""
+    region_id: str | None = None
 
     @property
     def generation(self) -> str:
         """The same for all attempts at one wanted run of the task instance; different after a clear."""
-        return _digest(16, *_instance(self.key, self.deployment), self.traceparent or "", self.max_tries)
+        region = () if self.region_id is None else (self.region_id,)
+        return _digest(16, *_instance(self.key, self.deployment), self.traceparent or "", self.max_tries, *region)
 
     def job_name_prefix(self, job_name: str | None = None) -> str:
         """Return how the names of all jobs of this task instance begin: `<dag>-<task>-<hash>`.
@@ -131,6 +146,8 @@ def task_tags(identity: TaskIdentity, *, is_detached: bool = False) -> dict[str,
         GENERATION_TAG: identity.generation,
         DEPLOYMENT_TAG: identity.deployment,
     }
+    if identity.key.loop_index is not None:
+        values[LOOP_INDEX_TAG] = str(identity.key.loop_index)
     if is_detached:
         values[DETACHED_TAG] = DETACHED
     return {key: legal_tag_value(value) for key, value in values.items()}
@@ -148,10 +165,16 @@ def owner_of(tags: Mapping[str, str], job_name: str, deployment: str) -> TaskKey
         deployment: The deployment that the job has to belong to.
     """
     named = re.fullmatch(rf".*-([0-9a-f]{{{_INSTANCE_DIGITS}}})-[0-9a-f]{{{RANDOM_DIGITS}}}", job_name)
-    map_index = tags.get(MAP_INDEX_TAG, "")
-    if named is None or not re.fullmatch(r"-1|[0-9]+", map_index):
+    map_index, loop_index = tags.get(MAP_INDEX_TAG, ""), tags.get(LOOP_INDEX_TAG)
+    if named is None or not re.fullmatch(r"-1|[0-9]+", map_index) or not re.fullmatch(r"[0-9]+", loop_index or "0"):
         return None
-    owner = TaskKey(tags.get(DAG_TAG, ""), tags.get(RUN_TAG, ""), tags.get(TASK_TAG, ""), int(map_index))
+    owner = TaskKey(
+        tags.get(DAG_TAG, ""),
+        tags.get(RUN_TAG, ""),
+        tags.get(TASK_TAG, ""),
+        int(map_index),
+        None if loop_index is None else int(loop_index),
+    )
     return owner if _instance_digest(owner, deployment) == named[1] else None
 
 
@@ -166,8 +189,9 @@ def _instance_digest(key: TaskKey, deployment: str) -> str:
     return _digest(_INSTANCE_DIGITS, *_instance(key, deployment))
 
 
-def _instance(key: TaskKey, deployment: str) -> tuple[str, str, str, str, int]:
-    return deployment, key.dag_id, key.run_id, key.task_id, key.map_index
+def _instance(key: TaskKey, deployment: str) -> tuple[str | int, ...]:
+    looped = () if key.loop_index is None else (key.loop_index,)
+    return deployment, key.dag_id, key.run_id, key.task_id, key.map_index, *looped
 
 
 def _digest(digits: int, *parts: str | int) -> str:

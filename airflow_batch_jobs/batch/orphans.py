@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 600.0
 #: In place of a state: Airflow was asked, and knows no such task instance.
 GONE = "gone"
+#: In place of a state: Airflow was asked, and tells only that it is none that ends a task.
+UNFINISHED = "not final"
 #: The states that a task instance leaves only when it is cleared, which begins a generation that adopts no job of this
 #: one. None is not among them: a task that was reset has no state, and will adopt its job.
 ENDED_STATES = frozenset({"success", "failed", "skipped", "removed", "upstream_failed", GONE})

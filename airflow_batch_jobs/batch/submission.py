@@ -10,7 +10,8 @@ generation, a user's clear begins a new one. The rules, in the order of `Submiss
    record names, are terminated first and their ends awaited. So are those of earlier attempts where nothing was
    recorded before this one, since a clear may have discarded the record; what such a clear may have left just now is
    waited for, until 60 s after this attempt began. Jobs of other deployments, and of generations that no record names,
-   are left alone.
+   are left alone. In a loop the first attempt looks as well, and all other generations of its pass are older ones: a
+   clear may make a pass anew, with first attempts and an empty store.
 2. Check, record, then send. The record goes into the store before the request goes out, and the id after; so does the
    id of an adopted job. The write is the fence: if the store refuses it, another attempt has taken over and this one
    must not act any more. If the store is out of order, the job is submitted only if AWS can be asked which jobs exist.
@@ -150,7 +151,7 @@ class Submission:
         """
         self._begun = self.clock.monotonic()
         record = self.store.read()
-        is_first = record is None and self.identity.try_number == 1
+        is_first = record is None and self.identity.try_number == 1 and not self._is_looped
         if record is not None:
             self._forgotten_before = record.forgotten_before
         elif not is_first:
@@ -261,10 +262,7 @@ class Submission:
         unwanted = [
             job
             for job in jobs
-            if job is not taken
-            and job.status.is_active
-            and (job.tags.get(GENERATION_TAG) in generations | older or self._is_forgotten(job))
-            and not self._is_newer(job)
+            if job is not taken and job.status.is_active and self._is_unwanted(job, generations, older)
         ]
         if unwanted:
             # The record as it was read: if this attempt paused since then, it may have been replaced, and these jobs
@@ -281,6 +279,17 @@ class Submission:
         if self.identity.traceparent is None and record is not None and record.max_tries == self.identity.max_tries:
             own.add(record.generation)
         return own
+
+    @property
+    def _is_looped(self) -> bool:
+        return self.identity.key.loop_index is not None
+
+    def _is_unwanted(self, job: JobDetail, own: set[str], older: set[str]) -> bool:
+        """Tell whether an active job that is not adopted has to end before another one starts."""
+        generation = job.tags.get(GENERATION_TAG)
+        if self._is_looped and generation not in own:
+            return True  # whatever its attempt: each time a pass is made anew, its attempts are counted anew
+        return (generation in own | older or self._is_forgotten(job)) and not self._is_newer(job)
 
     def _is_newer(self, job: JobDetail) -> bool:
         attempt = _attempt(job)

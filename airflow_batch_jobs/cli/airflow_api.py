@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.orphans import GONE
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.identity import TaskKey
 
+#: The statuses by which Airflow says that it cannot tell: a task in a loop is asked for without its pass.
+_CANNOT_TELL = frozenset({400, 409})
 #: How long one answer may take.
 ANSWER_SECONDS = 30.0
 
@@ -61,24 +65,62 @@ class AirflowApi:
         A list would leave out what the user may not see, and that must not look as if it were gone.
 
         Returns:
-            The states as Airflow writes them, None, or `GONE`; without those that the user may not see.
+            The states as Airflow writes them, None, or `GONE`; without those that the user may not see, or that Airflow
+            cannot tell.
 
         Raises:
             AirflowUnansweredError: Airflow refuses, or does not answer.
         """
-        from airflow_client.client.exceptions import ForbiddenException, NotFoundException
+        from airflow_client.client.exceptions import ApiException, ForbiddenException, NotFoundException
 
         states: dict[TaskKey, str | None] = {}
         for owner in owners:
             with self._told():
                 try:
-                    states[owner] = self._state(owner)
+                    if owner.loop_index is None:
+                        states[owner] = self._state(owner)
+                    else:
+                        states |= self._state_of_pass(owner)
                 except ForbiddenException:
                     continue
                 except NotFoundException as error:
                     self._require_named(owner, error.body)
                     states[owner] = GONE
+                except ApiException as error:
+                    if error.status not in _CANNOT_TELL:
+                        raise
         return states
+
+    def _state_of_pass(self, owner: TaskKey) -> dict[TaskKey, str | None]:
+        """Return the state of a pass of a loop; nothing if the list does not have it, since that is no proof.
+
+        The client may be older than loops, so the answer is read as it came.
+        """
+        found = [
+            None if each["state"] is None else str(each["state"])
+            for each in self._instances(owner)
+            if (each["task_id"], each["map_index"]) == (owner.task_id, owner.map_index)
+            and (each.get("loop_iteration") or {}).get("iteration") == owner.loop_index
+        ]
+        return {owner: found[0]} if len(found) == 1 else {}
+
+    def _instances(self, owner: TaskKey) -> Iterator[dict[str, Any]]:
+        """Yield the instances of a task in a run."""
+        from airflow_client.client.exceptions import ApiException
+
+        seen = 0
+        while True:
+            answer = self._api.get_task_instances_without_preload_content(
+                owner.dag_id, owner.run_id, task_id=owner.task_id, offset=seen, _request_timeout=ANSWER_SECONDS
+            )
+            if answer.status != HTTPStatus.OK:
+                text = answer.data.decode(errors="replace")
+                raise ApiException.from_response(http_resp=answer, body=text, data=None)
+            found = json.loads(answer.data)
+            yield from found["task_instances"]
+            seen += len(found["task_instances"])
+            if not found["task_instances"] or seen >= found["total_entries"]:
+                return
 
     def _state(self, owner: TaskKey) -> str | None:
         # This also finds an instance that is not mapped; the other call takes a mapped task's for one that is not.
@@ -93,7 +135,8 @@ class AirflowApi:
         Raises:
             AirflowUnansweredError: It does not name it.
         """
-        if any(f"`{name}`" not in str(said) for name in (owner.dag_id, owner.run_id, owner.task_id)):
+        names = (owner.dag_id, owner.run_id, *([owner.task_id] if owner.loop_index is None else []))
+        if any(f"`{name}`" not in str(said) for name in names):
             raise AirflowUnansweredError(
                 f"{self._url} answers 404 without saying that {owner} does not exist. Give the address of Airflow's "
                 "API server, without /api/v2."
@@ -106,6 +149,6 @@ class AirflowApi:
 
         try:
             yield
-        except (OpenApiException, HTTPError, ValueError) as error:
+        except (OpenApiException, HTTPError, ValueError, LookupError, TypeError, AttributeError) as error:
             said = f"{error.status} {error.reason}" if isinstance(error, ApiException) else repr(error)
             raise AirflowUnansweredError(f"Airflow at {self._url} gave no states of tasks: {said}") from error

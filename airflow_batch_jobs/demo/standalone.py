@@ -264,7 +264,7 @@ class RestApi:
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str, map_index: int = -1) -> Any:
         """Return an XCom's value; None if there is none."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
-        found = self._find(path, {"map_index": map_index, "deserialize": False})
+        found = self.find(path, {"map_index": map_index, "deserialize": False})
         return None if found is None else found["value"]
 
     def log(
@@ -275,10 +275,10 @@ class RestApi:
         Empty for an attempt that has not begun.
         """
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
-        found = self._find(path, {"map_index": map_index, "full_content": True}) or {"content": []}
+        found = self.find(path, {"map_index": map_index, "full_content": True}) or {"content": []}
         return [each if isinstance(each, dict) else {"event": each} for each in found["content"]]
 
-    def _find(self, path: str, parameters: Mapping[str, Any]) -> Any:
+    def find(self, path: str, parameters: Mapping[str, Any]) -> Any:
         """Ask for something that may not exist; return None if it does not."""
         try:
             return self.request("GET", path, params=parameters)

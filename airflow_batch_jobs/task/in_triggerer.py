@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow.sdk.configuration import conf
@@ -84,7 +85,7 @@ class TriggererWait:
         and marks it failed.
         """
         begun = asyncio.get_running_loop().time()
-        if self._saved_log is not None:
+        if self._saved_log is not None and self._task is not None and not self._task.is_looped:
             self._triggerer.ask_ahead(self._saved_log.ask_ahead)
         async with self._wait:
             try:
@@ -92,10 +93,11 @@ class TriggererWait:
                 if self._task is not None and not self._can_finish(outcome):
                     early = begun + shortest_deferral_seconds() - asyncio.get_running_loop().time()
                     await asyncio.sleep(max(0.0, early))
+                await self._forget_pass()
             except asyncio.CancelledError as cancelled:
-                # Airflow gives the reason only to what it calls a user action; without one the triggerer is shutting
-                # down.
-                if cancelled.args:
+                if stop.is_reassigned(cancelled):
+                    self._leave_to_another("deferred")
+                elif stop.is_users(cancelled):
                     await undisturbed(self._stop_if_wanted())
                     await self._until_lines_are_read()
                 raise
@@ -147,6 +149,13 @@ class TriggererWait:
                 else:
                     await self._saved_log.save(self._wait.cursors(), left=True)
 
+    async def _forget_pass(self) -> None:
+        """In a loop, forget how far the log is copied before the task goes on: later that is refused."""
+        if self._saved_log is not None and self._wait.ended and self._task is not None and self._task.is_looped:
+            with suppress(UnansweredError):
+                await self._saved_log.forget()
+            self._saved_log = None
+
     def _can_finish(self, outcome: Outcome) -> bool:
         return (
             self._may_finish
@@ -160,10 +169,10 @@ class TriggererWait:
         """Find out whether a user wants the job gone; then terminate it and copy its last lines."""
         state, verdict = await self._verdict()
         if verdict is not stop.Verdict.TERMINATE or not self.plan.terminate_on_kill:
-            self._is_settled = True
-            self._saved_log = None  # it belongs to another attempt or triggerer now
-            log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
+            self._leave_to_another(state)
             return
+        if self._task is not None and self._task.is_looped:
+            self._saved_log = None  # what a pass's trigger saves is refused once the task is not deferred any more
         # A wait that has not begun yet can stop its job all the same, but then there is no log to wait for.
         try:
             async with asyncio.timeout(TERMINATE_SECONDS + 1):
@@ -174,6 +183,11 @@ class TriggererWait:
         if self._wait.is_open and not self._wait.ended:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wait.outcome(), LAST_LINES_SECONDS)
+
+    def _leave_to_another(self, state: str | None) -> None:
+        self._is_settled = True
+        self._saved_log = None  # it belongs to another attempt or triggerer now
+        log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
 
     async def _until_lines_are_read(self) -> None:
         """Wait until what was written is in the task log.
@@ -195,6 +209,8 @@ class TriggererWait:
             state, stored = await answered(self._ask(self._task), STATE_SECONDS)
         except UnansweredError:  # the wait asks again
             return False
+        if self._task.is_looped:
+            return state != stop.REPLACED  # the state may be another pass's
         return state == "deferred" and not stop.is_newer(stored, self._attempt["try_number"])
 
     async def _verdict(self) -> tuple[str | None, stop.Verdict]:
@@ -220,12 +236,27 @@ class TriggererWait:
             await asyncio.sleep(1)
 
     async def _ask(self, task: TaskInstance) -> tuple[str | None, Any]:
-        """Ask for the task instance's state and, if it is deferred, for its `batch_job` XCom."""
+        """Ask for the task instance's state and, if it is deferred, for its `batch_job` XCom.
+
+        Of a pass of a loop the XCom tells whether its attempt is replaced; if not, the state is the latest pass's.
+        """
+        if task.is_looped:
+            return await self._ask_of_pass(task)
         state = await self._triggerer.states.of(task.key)
         if state != "deferred":
             return state, None
         async with self._triggerer.urgent_questions:
             return state, await task.get_xcom(JOB_XCOM)
+
+    async def _ask_of_pass(self, task: TaskInstance) -> tuple[str | None, Any]:
+        try:
+            async with self._triggerer.urgent_questions:
+                stored = await task.get_xcom(JOB_XCOM)
+        except UnansweredError as error:
+            if error.is_replaced:
+                return stop.REPLACED, None
+            raise
+        return await self._triggerer.states.of(replace(task.key, loop_index=None)), stored
 
 
 async def undisturbed(work: Coroutine[Any, Any, None]) -> None:

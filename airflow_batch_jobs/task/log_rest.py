@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws.clock import Clock
     from airflow_batch_jobs.batch.identity import TaskKey
     from airflow_batch_jobs.task.handover import Outcome
+    from airflow_batch_jobs.task.supervisor import Region
 
 #: How long the copy may take, with the call and the lines that it is at when its time is up.
 MOST_SECONDS = WHOLE_SECONDS + 120.0
@@ -42,12 +43,21 @@ class RestCopy:
         clients: Makes the `logs` clients.
         key: The task instance.
         clock: The machine's own if None.
+        region: Where Airflow keeps the pass of a loop, see `TaskInstance`.
     """
 
-    def __init__(self, outcome: Outcome, clients: ClientFactory, key: TaskKey, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        outcome: Outcome,
+        clients: ClientFactory,
+        key: TaskKey,
+        clock: Clock | None = None,
+        *,
+        region: Region | None = None,
+    ) -> None:
         self._outcome = outcome
         self._clients = clients
-        self._task = TaskInstance(key)
+        self._task = TaskInstance(key, region)
         self._clock = clock
         self._is_killed = False
         self._is_copying = False

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.identity import TaskKey
     from airflow_batch_jobs.task.connection import AwsConnection
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
+    from airflow_batch_jobs.task.supervisor import Region
 
 #: How long to wait for the API server to tell the task's state after SIGTERM.
 STATE_SECONDS = 1.0
@@ -41,14 +42,22 @@ class WorkerWait:
         key: The task instance.
         retry_left: Whether Airflow will try the task again if this attempt fails.
         recorded_as: The id under which this attempt has written the record of its submit; None if it has not.
+        region: Where Airflow keeps the pass of a loop, see `TaskInstance`.
     """
 
     def __init__(
-        self, plan: WaitPlan, connection: AwsConnection, key: TaskKey, *, retry_left: bool, recorded_as: Any = None
+        self,
+        plan: WaitPlan,
+        connection: AwsConnection,
+        key: TaskKey,
+        *,
+        retry_left: bool,
+        recorded_as: Any = None,
+        region: Region | None = None,
     ) -> None:
         self.plan = plan
         self._connection = connection
-        self._task = TaskInstance(key)
+        self._task = TaskInstance(key, region)
         self._retry_left = retry_left
         self._recorded_as = recorded_as
         self._is_killed = False

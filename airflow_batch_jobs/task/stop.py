@@ -8,14 +8,21 @@ attempts, after a clear or the death of its scheduler: the next attempt ends the
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.orphans import ENDED_STATES
 
+if TYPE_CHECKING:
+    import asyncio
+
 #: The states of a task that a user stopped while it ran on a worker: `restarting` is a clear.
 STOPPED_STATES = ENDED_STATES | {"restarting"}
+
+#: In place of a state: the attempt of the trigger that asks is replaced, or gone.
+REPLACED = "replaced"
 
 #: The statusReasons of jobs that are terminated without a user having stopped their task.
 TIME_IS_UP = "The Airflow task's execution_timeout has passed"
@@ -35,6 +42,21 @@ class Verdict(Enum):
     ASK_AGAIN = "ask again"
 
 
+def is_users(cancelled: asyncio.CancelledError) -> bool:
+    """Tell whether Airflow calls the cancellation of a trigger a user's action.
+
+    It gives no reason where the triggerer is shutting down, and from Airflow 3.4 on another one where a second
+    triggerer has taken over.
+    """
+    return bool(cancelled.args) and not is_reassigned(cancelled)
+
+
+def is_reassigned(cancelled: asyncio.CancelledError) -> bool:
+    """Tell whether a trigger is cancelled since another triggerer has it now; Airflow 3.3 does not say so."""
+    runner = sys.modules.get("airflow.jobs.triggerer_job_runner")
+    return bool(cancelled.args) and cancelled.args[0] == getattr(runner, "_REASSIGNED_CANCEL_MSG", None)
+
+
 def in_triggerer(state: str | None, stored: Any, job_id: str, try_number: int) -> Verdict:
     """Decide for a trigger that was cancelled by what Airflow calls a user action.
 
@@ -49,7 +71,7 @@ def in_triggerer(state: str | None, stored: Any, job_id: str, try_number: int) -
         try_number: The trigger's attempt. It never falls, unlike `max_tries`, which a clear lowers if `retries` was
             lowered before.
     """
-    if state in ENDED_STATES:
+    if state in ENDED_STATES or state == REPLACED:
         return Verdict.TERMINATE
     if state == "deferred":
         if not isinstance(stored, Mapping) or stored.get("job_id") == job_id:

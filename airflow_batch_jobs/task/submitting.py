@@ -13,6 +13,7 @@ from airflow_batch_jobs.batch.submission import Submission
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.record import TaskStateRecords
+from airflow_batch_jobs.task.supervisor import Region
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,14 +24,29 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.submission import Submitted
 
 
-def identity_of(ti: Any) -> TaskIdentity:
+def key_of(context: Context) -> TaskKey:
+    """Return the name of a task instance on its worker; Airflow 3.3 knows no loops."""
+    loop: Any = context.get("loop")
+    return TaskKey.of(context["ti"], None if loop is None else loop.index)
+
+
+def region_of(context: Context) -> Region | None:
+    """Return where Airflow keeps a pass of a loop; None outside of loops."""
+    ti: Any = context["ti"]
+    return None if key_of(context).loop_index is None else Region(str(ti.region_id), ti.region_index)
+
+
+def identity_of(context: Context) -> TaskIdentity:
     """Return the identity of a task instance's job: whose it is."""
+    ti: Any = context["ti"]
+    key, region = key_of(context), region_of(context)
     return TaskIdentity(
-        TaskKey.of(ti),
+        key,
         try_number=ti.try_number,
         max_tries=ti.max_tries,
         traceparent=(ti.context_carrier or {}).get("traceparent"),
         deployment=Settings.read().deployment,
+        region_id=None if region is None else region.region_id,
     )
 
 
@@ -56,7 +72,7 @@ def submission_for(
     """
     return Submission(
         clients=clients,
-        identity=identity_of(context["ti"]),
+        identity=identity_of(context),
         request=request,
         store=TaskStateRecords(context["task_state_store"]),
         note=log.note,

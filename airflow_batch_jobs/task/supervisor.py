@@ -5,22 +5,32 @@ All of it goes through the supervisor of the process. Nothing here touches Airfl
 Airflow answers a question about states with what it finds: it leaves out a DAG, a run or a task instance that does not
 exist, and answers None for one that has no state. It names the instances of a mapped task `<task>_<index>`, so no
 question is about two tasks whose instances could have the same name.
+
+Of a task in a loop it tells the latest pass alone, and not which one that is. A worker may ask besides which task
+instances of a run are final; a triggerer has no such question. What cannot be told is left out of the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import nullcontext, suppress
-from contextvars import Context
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextvars import Context, copy_context
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.sdk.execution_time import comms, task_runner
-from airflow.sdk.execution_time.comms import DeleteXCom, ErrorResponse, GetTaskStates, TaskStatesResult
+from airflow.sdk.execution_time.comms import (
+    DeleteXCom,
+    ErrorResponse,
+    GetTaskBreadcrumbs,
+    GetTaskStates,
+    TaskStatesResult,
+)
 from airflow.sdk.execution_time.xcom import XCom
 
-from airflow_batch_jobs.batch.orphans import GONE
+from airflow_batch_jobs.batch.orphans import GONE, UNFINISHED
 from airflow_batch_jobs.batch.storable import storable
 
 if TYPE_CHECKING:
@@ -36,6 +46,10 @@ IS_AIRFLOW_3_4 = hasattr(comms, "SetExecutionTimeout")
 ANSWER_SECONDS = 20.0
 #: In place of a state: the API server was asked, and did not answer.
 UNANSWERED = "unknown"
+#: The statuses by which the API server says that it cannot tell: a task in a loop is asked for without its pass.
+_CANNOT_TELL = frozenset({400, 409})
+#: That by which it says that the trigger that asks is one of an attempt that is replaced, or gone.
+_REPLACED = 403
 #: The most runs, or tasks, in one question. They are written into the question's URL.
 _NAMES_A_QUESTION = 20
 
@@ -43,32 +57,60 @@ Answer = TypeVar("Answer")
 
 
 class UnansweredError(Exception):
-    """The API server did not answer, or answered with an error. Its text is the repr of the cause."""
+    """The API server did not answer, or answered with an error. Its text is the repr of the cause.
+
+    Attributes:
+        is_replaced: Whether it answered that the attempt of the trigger that asks is replaced, or gone.
+    """
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(repr(cause))
+        self.is_replaced = _status(cause) == _REPLACED
+
+
+class Region(NamedTuple):
+    """Where Airflow keeps a pass of a loop, or an instance of a mapped task.
+
+    Attributes:
+        region_id: The execution of the loop or of the mapping.
+        region_index: The pass, or the map index.
+    """
+
+    region_id: str
+    region_index: int
 
 
 class TaskInstance:
     """A task instance that this process's supervisor can be asked and told about.
 
     From Airflow 3.4 on, what a trigger asks is asked as its own attempt, which is refused (403) once that attempt is
-    replaced. What it has to know even then is asked by the task instance's name, as nobody's.
+    replaced. What it has to know even then is asked by the task instance's name, as nobody's. A pass of a loop has no
+    such name: of its XComs only its own trigger may ask, in the context in which this object is made.
 
     Args:
         key: Its name.
+        region: On a worker in a loop, where Airflow keeps the pass.
     """
 
-    def __init__(self, key: TaskKey) -> None:
+    def __init__(self, key: TaskKey, region: Region | None = None) -> None:
         self.key = key
+        self._region = region
+        self._context = Context() if key.loop_index is None else copy_context()
+
+    @property
+    def is_looped(self) -> bool:
+        """Whether it is a pass of a loop."""
+        return self.key.loop_index is not None
 
     async def state(self, seconds: float = ANSWER_SECONDS) -> str | None:
         """Ask for the state, as Airflow writes it; None for none at the moment, `GONE` for no such task instance.
 
+        Of a pass of a loop, on a worker, only final states are told; any other is "running".
+
         Raises:
             UnansweredError: No answer within this many seconds.
         """
-        return (await answered(states_of([self.key]), seconds))[self.key]
+        return await answered(self._pass_state() if self.is_looped else _state_of(self.key), seconds)
 
     async def get_xcom(self, name: str) -> Any:
         """Return an XCom of the task instance; None if there is none.
@@ -76,7 +118,7 @@ class TaskInstance:
         Raises:
             UnansweredError: No answer within `ANSWER_SECONDS`.
         """
-        return await answered(_as_nobody(XCom.aget_one(key=name, **self._arguments())))
+        return await answered(self._asked(XCom.aget_one(key=name, **self._arguments())))
 
     async def set_xcom(self, name: str, value: Any) -> None:
         """Write an XCom of the task instance, without what cannot be stored; a trigger of a replaced attempt may not.
@@ -92,16 +134,19 @@ class TaskInstance:
         Raises:
             UnansweredError: No answer within `ANSWER_SECONDS`; the XCom may have been deleted nevertheless.
         """
-        await answered(_as_nobody(_ask(DeleteXCom(key=name, **self._arguments()))))
+        await answered(self._asked(_ask(DeleteXCom(key=name, **self._arguments()))))
+
+    async def _asked(self, question: Coroutine[Any, Any, Answer]) -> Answer:
+        """Ask a question in the context by which Airflow tells whose trigger asks."""
+        return await asyncio.get_running_loop().create_task(question, context=self._context)
+
+    async def _pass_state(self) -> str | None:
+        states = _final_states(await _ask(GetTaskBreadcrumbs(dag_id=self.key.dag_id, run_id=self.key.run_id)))
+        return "running" if self._region is None else states.get((self.key.task_id, self._region), "running")
 
     def _arguments(self) -> dict[str, Any]:
         key = self.key
         return {"dag_id": key.dag_id, "run_id": key.run_id, "task_id": key.task_id, "map_index": key.map_index}
-
-
-async def _as_nobody(question: Coroutine[Any, Any, Answer]) -> Answer:
-    """Ask a question in an empty context: Airflow keeps in the context whose trigger asks."""
-    return await asyncio.get_running_loop().create_task(question, context=Context())
 
 
 async def answered(question: Awaitable[Answer], seconds: float = ANSWER_SECONDS) -> Answer:
@@ -175,6 +220,17 @@ class StatesQuestion:
         """
         return {key: _state(answer.get(key.run_id, {}), key) for key in self.keys}
 
+    def parts(self, error: AirflowRuntimeError) -> Iterator[StatesQuestion]:
+        """Yield the questions to ask instead, since this one was answered with an error; none if there are no smaller.
+
+        Raises:
+            AirflowRuntimeError: The error says something else than that Airflow cannot tell one of the states.
+        """
+        if _status(error) not in _CANNOT_TELL:
+            raise error
+        if len(self.keys) > 1:
+            yield from (StatesQuestion(self.dag_id, (key,)) for key in self.keys)
+
 
 def questions(keys: Iterable[TaskKey]) -> Iterator[StatesQuestion]:
     """Yield questions that together cover all of the given task instances.
@@ -217,12 +273,35 @@ def _may_be_mapped(task_id: str, tasks: set[str]) -> bool:
 def states_on_worker(keys: Iterable[TaskKey]) -> dict[TaskKey, str | None]:
     """Ask for the states of task instances in a task's own process.
 
+    Returns:
+        The states, `UNFINISHED` for a pass of a loop that is not final; without those that Airflow cannot tell.
+
     Raises:
-        AirflowRuntimeError: The API server answered with an error.
+        AirflowRuntimeError: The API server answered with another error.
     """
-    states: dict[TaskKey, str | None] = {}
-    for question in questions(keys):
-        states |= question.read(task_runner.RuntimeTaskInstance.get_task_states(**question.arguments()))
+    keys = tuple(keys)
+    latest: dict[TaskKey, str | None] = {}
+    waiting = deque(questions(map(_without_pass, keys)))
+    while waiting:
+        question = waiting.popleft()
+        try:
+            answer = task_runner.RuntimeTaskInstance.get_task_states(**question.arguments())
+        except AirflowRuntimeError as error:
+            waiting.extend(question.parts(error))
+        else:
+            latest |= question.read(answer)
+    states = _told(keys, latest)
+    # In a mapped task of a loop, the number that Airflow tells is the map index, and the pass is not told.
+    passes = [key for key in keys if key not in states and key.loop_index is not None and key.map_index < 0]
+    for dag_id, run_id in dict.fromkeys((key.dag_id, key.run_id) for key in passes):
+        with suppress(AirflowRuntimeError):
+            final = _final_states(task_runner.SUPERVISOR_COMMS.send(GetTaskBreadcrumbs(dag_id=dag_id, run_id=run_id)))
+            by_pass = {(task_id, region.region_index): state for (task_id, region), state in final.items()}
+            states |= {
+                key: by_pass.get((key.task_id, key.loop_index or 0), UNFINISHED)
+                for key in passes
+                if (key.dag_id, key.run_id) == (dag_id, run_id)
+            }
     return states
 
 
@@ -235,19 +314,64 @@ async def states_of(
         keys: The task instances.
         gate: Held while a question is open.
 
+    Returns:
+        The states, without those that Airflow cannot tell: of a pass of a loop, any but that it is gone.
+
     Raises:
         TimeoutError: No answer within `ANSWER_SECONDS`.
-        AirflowRuntimeError: The API server answered with an error.
+        AirflowRuntimeError: The API server answered with another error.
         TypeError: The API server answered with something else.
     """
-    states: dict[TaskKey, str | None] = {}
-    for question in questions(keys):
-        async with gate or nullcontext():
-            answer = await asyncio.wait_for(_ask(GetTaskStates(**question.arguments())), ANSWER_SECONDS)
+    keys = tuple(keys)
+    latest: dict[TaskKey, str | None] = {}
+    waiting = deque(questions(map(_without_pass, keys)))
+    while waiting:
+        question = waiting.popleft()
+        try:
+            async with gate or nullcontext():
+                answer = await asyncio.wait_for(_ask(GetTaskStates(**question.arguments())), ANSWER_SECONDS)
+        except AirflowRuntimeError as error:
+            waiting.extend(question.parts(error))
+            continue
         if not isinstance(answer, TaskStatesResult):
             raise TypeError(f"Expected the states of tasks, received {answer!r}")
-        states |= question.read(answer.task_states)
-    return states
+        latest |= question.read(answer.task_states)
+    return _told(keys, latest)
+
+
+async def _state_of(key: TaskKey) -> str | None:
+    states = await states_of([key])
+    if key not in states:
+        raise LookupError(f"Airflow does not give the state of {key}")
+    return states[key]
+
+
+def _without_pass(key: TaskKey) -> TaskKey:
+    return replace(key, loop_index=None)
+
+
+def _told(keys: Iterable[TaskKey], latest: Mapping[TaskKey, str | None]) -> dict[TaskKey, str | None]:
+    """Return what is known of task instances by the states of their latest passes: where none is, all are gone."""
+    return {
+        key: latest[name]
+        for key in keys
+        if (name := _without_pass(key)) in latest and (key.loop_index is None or latest[name] == GONE)
+    }
+
+
+def _final_states(answer: Any) -> dict[tuple[str, Region], str]:
+    """Return the states of a run's final task instances that have a region, by task and region."""
+    return {
+        (row["task_id"], Region(str(row["region_id"]), row["region_index"])): _text(row["state"])
+        for row in getattr(answer, "breadcrumbs", ())
+        if row.get("region_id") is not None
+    }
+
+
+def _status(error: Any) -> Any:
+    """Return the HTTP status in an error that a supervisor reports; None for none."""
+    detail = error.error.detail if isinstance(error, AirflowRuntimeError) else None
+    return (detail or {}).get("status_code")
 
 
 async def _ask(message: Any) -> Any:
@@ -260,4 +384,8 @@ async def _ask(message: Any) -> Any:
 def _state(of_run: Mapping[str, Any], key: TaskKey) -> str | None:
     name = key.task_id if key.map_index < 0 else f"{key.task_id}_{key.map_index}"
     state = of_run.get(name, GONE)
-    return None if state is None else str(getattr(state, "value", state))
+    return None if state is None else _text(state)
+
+
+def _text(state: Any) -> str:
+    return str(getattr(state, "value", state))

@@ -56,8 +56,12 @@ class TaskStates:
                         state.set_exception(error)
             else:
                 for key, state in wanted:
-                    if not state.done():
+                    if state.done():
+                        continue
+                    if key in states:
                         state.set_result(states[key])
+                    else:
+                        state.set_exception(LookupError(f"Airflow does not give the state of {key}"))
 
     def _next(self) -> StatesQuestion | None:
         """Return the next question; None if nobody wants to know anything any more."""

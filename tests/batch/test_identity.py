@@ -50,6 +50,20 @@ def test_a_generation_lasts_until_a_user_clears_the_task() -> None:
         assert other.generation != IDENTITY.generation
 
 
+def test_each_pass_of_a_loop_has_names_of_its_own() -> None:
+    """Passes of a task have all else in common; outside of loops nothing changes."""
+    passes = [of(loop_index=None), *(of(loop_index=number) for number in range(3))]
+    assert len({each.job_name_prefix() for each in passes}) == len({each.generation for each in passes}) == 4
+    assert str(passes[2].key) == f"{KEY.dag_id}.{KEY.task_id}[3], pass 1, of run {KEY.run_id}"
+
+
+def test_a_pass_that_is_made_anew_is_another_generation() -> None:
+    """Under the same name, so that the old one's job is found; a retry has the region of the first attempt."""
+    one, other = (replace(of(loop_index=1), region_id=region) for region in ("region-1", "region-2"))
+    assert one.generation == replace(one, try_number=3).generation != other.generation
+    assert one.job_name_prefix() == other.job_name_prefix()
+
+
 def test_one_prefix_finds_every_job_of_a_task_instance() -> None:
     """Whatever the generation; and no job of another task instance."""
     prefix = IDENTITY.job_name_prefix()
@@ -71,7 +85,7 @@ def test_each_series_of_sends_has_a_name_of_its_own() -> None:
 
 
 def test_tags_tell_whose_job_it_is() -> None:
-    """Seven of them, with values that AWS accepts."""
+    """Seven of them and the pass of a loop, with values that AWS accepts."""
     assert task_tags(IDENTITY) == {
         "airflow-dag-id": "genomes.daily",
         "airflow-run-id": "manual__2026-01-31T12:00:00+00:00",
@@ -82,6 +96,7 @@ def test_tags_tell_whose_job_it_is() -> None:
         "airflow-deployment": "prod",
     }
     assert task_tags(IDENTITY, is_detached=True) == {**task_tags(IDENTITY), "airflow-detached": "true"}
+    assert task_tags(of(loop_index=2)).items() > {"airflow-loop-index": "2", "airflow-map-index": "3"}.items()
     odd = task_tags(replace(of(run_id="a;b\tc" + "x" * 300), deployment=""))
     assert odd["airflow-run-id"] == "a_b_c" + "x" * 251
     assert odd["airflow-deployment"] == ""
@@ -95,6 +110,8 @@ def test_tags_tell_whose_job_it_is() -> None:
         TaskKey("d", "r", "t"),
         TaskKey("a" * 250, "manual__2026-11-23T12:00:00.123456+00:00", "group.task"),
         TaskKey("dag-mit-Ümlaut", "лот 1", "t", 7),
+        TaskKey("d", "r", "t", loop_index=0),
+        TaskKey("d", "r", "t", 7, 12),
     ],
 )
 def test_a_job_names_its_owner(key: TaskKey) -> None:
@@ -105,7 +122,7 @@ def test_a_job_names_its_owner(key: TaskKey) -> None:
 
 
 TEXTS = st.text(max_size=300) | st.text(max_size=5).map("Aws:{}".format)
-KEYS = st.builds(TaskKey, TEXTS, TEXTS, TEXTS, st.integers(-1, 1_000_000))
+KEYS = st.builds(TaskKey, TEXTS, TEXTS, TEXTS, st.integers(-1, 1_000_000), st.none() | st.integers(0, 1_000_000))
 
 
 @given(key=KEYS, deployment=TEXTS, job_name=st.none() | TEXTS)
@@ -126,7 +143,7 @@ def test_names_and_tags_are_legal_and_lead_to_their_owner_or_to_nobody(
     assert owner_of(tags, name, deployment) == (key if is_exact else None)
 
 
-@given(tags=st.dictionaries(st.sampled_from(sorted(task_tags(IDENTITY))), TEXTS), job_name=TEXTS)
+@given(tags=st.dictionaries(st.sampled_from(sorted(task_tags(of(loop_index=0)))), TEXTS), job_name=TEXTS)
 def test_a_job_of_somebody_elses_has_no_owner(tags: dict[str, str], job_name: str) -> None:
     """Its tags may hold anything."""
     assert owner_of(tags, job_name, "here") is None

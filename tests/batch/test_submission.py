@@ -426,6 +426,50 @@ def test_what_no_record_tells_of_is_waited_for_where_clears_discard_records(
     assert world.aws.now() - began < 5
 
 
+PASS = replace(FIRST, key=TaskKey("d", "r", "t", loop_index=0), region_id="region-1")
+
+
+def test_the_passes_of_a_loop_leave_each_others_jobs_alone(world: World) -> None:
+    """Also retries, which look for jobs of the task; each pass has a record of its own."""
+    jobs = []
+    for number in range(3):
+        world.store.record = None
+        jobs.append(world.submit(replace(PASS, key=replace(PASS.key, loop_index=number))).job_id)
+    world.store.record = None
+    retry = replace(PASS, key=replace(PASS.key, loop_index=1), try_number=2)
+    assert world.submit(retry).job_id == jobs[1]
+    assert sorted(world.active) == sorted(jobs)
+
+
+@pytest.mark.parametrize("attempt", [1, 3])
+def test_a_pass_that_is_made_anew_ends_the_job_of_the_old_one(world: World, attempt: int) -> None:
+    """Its first attempt looks, since a clear with downstream begins the pass with an empty store."""
+    old = world.submit(replace(PASS, try_number=attempt))
+    world.store.record = None
+    new = world.submit(replace(PASS, region_id="region-2"))
+    assert world.active == [new.job_id]
+    assert world.aws.job(old.job_id)["statusReason"] == REPLACED
+
+
+def test_a_pass_that_was_archived_ends_no_job(world: World) -> None:
+    """The store refuses the writes of its attempts."""
+    world.submit(PASS)
+    world.store.record = None
+    new = world.submit(replace(PASS, region_id="region-2"))
+    world.store.record, world.store.refuses = None, [StaleAttemptError()]
+    with pytest.raises(StaleAttemptError):
+        world.submit(replace(PASS, try_number=2))
+    assert world.active == [new.job_id]
+
+
+def test_a_success_of_a_pass_that_was_made_anew_is_not_its_result(world: World) -> None:
+    """A clear runs again."""
+    old = world.submit(PASS)
+    world.aws.advance(4000)
+    world.store.record = None
+    assert world.submit(replace(PASS, region_id="region-2")).job_id != old.job_id
+
+
 def test_a_terminated_job_is_not_adopted(world: World) -> None:
     """A job that is being stopped is not a result."""
     first = world.submit(FIRST)

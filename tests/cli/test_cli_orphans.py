@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Run = Callable[..., Any]
 
 TASK = TaskIdentity(TaskKey("d", "manual__2026-11-23T12:00:00+00:00", "t"), deployment="here")
+PASS = replace(TASK, key=replace(TASK.key, loop_index=1))
 TOKEN = "a-secret-token"
 PASSWORD = "a-secret-password"
 
@@ -31,7 +33,10 @@ class Airflow:
     Attributes:
         url: Its address.
         state: Of the one task instance; "gone" for none.
+        passes: The task instances that a list has, in pages of two.
         status: The HTTP status of its answer; 200 for one that the state decides.
+        listed: What it answers in place of a list of them.
+        refused: Other statuses, by the end of the path.
         tokens: The bearer tokens that came.
         paths: What was asked for.
     """
@@ -39,7 +44,10 @@ class Airflow:
     def __init__(self) -> None:
         self.url = ""
         self.state: str | None = "success"
+        self.passes: list[dict[str, Any]] = []
         self.status = 200
+        self.listed: Any = None
+        self.refused: dict[str, int] = {}
         self.tokens: list[str] = []
         self.paths: list[str] = []
 
@@ -49,6 +57,17 @@ class Airflow:
         self.paths.append(unquote(path))
         if self.status != 200:
             return self.status, {"detail": "Not Found"}
+        where = urlsplit(path)
+        for end, status in self.refused.items():
+            if where.path.endswith(end):
+                return status, {"detail": "Multiple live task instances share a task slot"}
+        if where.path.endswith("/taskInstances"):
+            asked = parse_qs(where.query)
+            assert asked["task_id"] == ["t"]
+            if self.listed:
+                return 200, self.listed
+            offset = int(asked["offset"][0])
+            return 200, {"task_instances": self.passes[offset : offset + 2], "total_entries": len(self.passes)}
         if self.state == "gone":
             names = f"dag_id: `{TASK.key.dag_id}`, run_id: `{TASK.key.run_id}`, task_id: `{TASK.key.task_id}`"
             return 404, {"detail": f"The Mapped Task Instance with {names}, and map_index: `-1` was not found"}
@@ -172,6 +191,82 @@ def test_what_the_user_may_not_see_is_not_gone(sweep: Run, aws: LocalAws, airflo
 
     assert result.exit_code == 0
     assert result.stdout.split("\t")[1] == "cannot tell"
+    assert not aws.job(job_id)["isTerminated"]
+
+
+def in_pass(index: int | None, state: str | None, **others: Any) -> dict[str, Any]:
+    """Return what a list has of a pass; of no pass for None, as an Airflow that knows no loops has it."""
+    loop = {} if index is None else {"loop_iteration": {"loop_id": "loop", "iteration": index}}
+    return {**_TASK_INSTANCE, "state": state, **loop, **others}
+
+
+@pytest.fixture
+def job_of_pass(aws: LocalAws) -> str:
+    """A running job of the second pass of a loop."""
+    aws.register("looped")
+    aws.script(definition="looped", running=3600)
+    [job_id] = aws.submit("looped:1", jobName=new_job_name(PASS.job_name_prefix()), tags=task_tags(PASS))
+    aws.wait_for_status(job_id, "RUNNING")
+    return job_id
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"), [("failed", "terminated"), ("success", "terminated"), ("deferred", "left"), (None, "left")]
+)
+def test_the_state_of_a_pass_of_a_loop_is_its_own(
+    sweep: Run, aws: LocalAws, airflow: Airflow, job_of_pass: str, state: str | None, verdict: str
+) -> None:
+    """It is looked for in the list, which has the passes of a task beside each other."""
+    other = "deferred" if verdict == "terminated" else "failed"
+    airflow.passes = [in_pass(0, other), in_pass(2, other), in_pass(1, other, map_index=3), in_pass(1, state)]
+    assert sweep("--terminate").stdout.split("\t")[1] == verdict
+    assert aws.job(job_of_pass)["isTerminated"] is (verdict == "terminated")
+
+
+@pytest.mark.parametrize(
+    "passes",
+    [
+        [],
+        [in_pass(0, "failed"), in_pass(2, "failed")],
+        [in_pass(None, "failed")],
+        [in_pass(1, "failed"), in_pass(1, "running")],
+    ],
+)
+def test_a_pass_that_the_list_does_not_tell_is_left(
+    sweep: Run, aws: LocalAws, airflow: Airflow, job_of_pass: str, passes: list[dict[str, Any]]
+) -> None:
+    """Not there, twice, or of an Airflow that does not say which pass it is: that is no proof that it is gone."""
+    airflow.passes = passes
+    result = sweep("--terminate")
+    assert result.exit_code == 0
+    assert result.stdout.split("\t")[1] == "cannot tell"
+    assert "pass 1," in result.stdout
+    assert not aws.job(job_of_pass)["isTerminated"]
+
+
+@pytest.mark.parametrize(
+    "passes", [None, [None], ["x"], [{}], [{"loop_iteration": 1, "task_id": "t", "map_index": -1}]]
+)
+def test_a_list_that_is_not_airflows_ends_it_with_3(
+    sweep: Run, aws: LocalAws, airflow: Airflow, job_of_pass: str, passes: Any
+) -> None:
+    """Something between may answer anything; it is told in one line."""
+    airflow.listed = {"task_instances": passes, "total_entries": 1}
+    result = sweep("--terminate")
+    assert result.exit_code == 3
+    assert result.stderr.count("\n") == 1
+    assert not aws.job(job_of_pass)["isTerminated"]
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_task_whose_state_airflow_cannot_tell_leaves_the_sweep_of_the_others(
+    sweep: Run, aws: LocalAws, airflow: Airflow, job_id: str, job_of_pass: str, status: int
+) -> None:
+    """Airflow says so of a task in a loop that is asked for without its pass; any other job is looked at."""
+    airflow.passes = [in_pass(1, "failed")]
+    airflow.refused = {f"{TASK.key.task_id}/-1": status}
+    rows = {row.split("\t")[0]: row.split("\t")[1] for row in sweep("--terminate").stdout.splitlines()}
+    assert rows == {job_id: "cannot tell", job_of_pass: "terminated"}
     assert not aws.job(job_id)["isTerminated"]
 
 

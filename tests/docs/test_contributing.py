@@ -20,6 +20,8 @@ PAGES = (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md")
 OF_OTHERS = {
     "Airflow's": {
         "SUPERVISOR_COMMS",
+        "GetTaskBreadcrumbs",
+        "_REASSIGNED_CANCEL_MSG",
         "_serialize_rendered_fields",
         "SET_DURING_EXECUTION",
         "_post_execute_hook",
@@ -29,6 +31,7 @@ OF_OTHERS = {
         "TaskSuccessEvent",
         "TypeError",
         "context_carrier",
+        "TaskGroup.loop",
         "<task>_<index>",
     },
     "of its hook": {"AwsGenericHook", "get_session"},

@@ -124,6 +124,7 @@ class SplitAirflow:
     def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
         standalone = StandaloneAirflow(home, dags, environment)
         self.home = home
+        self.url = standalone.url
         self.environment = standalone.environment
         self.api = standalone.api
         self._components: list[Component] = []

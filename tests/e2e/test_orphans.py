@@ -97,7 +97,7 @@ def test_the_orphans_are_found_from_a_shell_and_ended_by_a_dag(
             jobs.of(identity_of(finished, run_id="odd~run")),
         }
 
-        told = orphans_from_a_shell(airflow, cloud, monkeypatch)
+        told = orphans_from_a_shell(airflow.url, cloud, monkeypatch)
         assert {job_id for job_id, verdict in told.items() if verdict == "would be terminated"} == orphans
         assert sorted(told.values()) == ["cannot tell", "left", "left", *["would be terminated"] * 4]
         assert not jobs.terminated()
@@ -115,7 +115,7 @@ def test_the_orphans_are_found_from_a_shell_and_ended_by_a_dag(
 
         running.mark("failed")
         until(lambda: cloud.job(running.job()["job_id"])["isTerminated"], 30)
-        told = orphans_from_a_shell(airflow, cloud, monkeypatch, "--terminate")
+        told = orphans_from_a_shell(airflow.url, cloud, monkeypatch, "--terminate")
         assert [verdict for verdict in told.values() if verdict == "terminated"] == ["terminated"]
         assert len(jobs.terminated()) == len(orphans) + 1
     finally:
@@ -129,26 +129,26 @@ def test_a_job_that_its_task_does_not_wait_for_is_left(
     run = start("sensed", LONG)
     assert run.wait_for_end() == "success"
     job_id = str(run.job()["job_id"])
-    told = orphans_from_a_shell(airflow, cloud, monkeypatch, queue="default")
+    told = orphans_from_a_shell(airflow.url, cloud, monkeypatch, queue="default")
     assert told[job_id] == "left"
     cloud.clients()("batch").terminate_job(jobId=job_id, reason="the test is over")
 
 
 def orphans_from_a_shell(
-    airflow: StandaloneAirflow,
+    url: str,
     cloud: LocalControl,
     monkeypatch: pytest.MonkeyPatch,
     *arguments: str,
     queue: str = QUEUE,
 ) -> dict[str, str]:
     """Run `airflow-batch-jobs orphans` and return what it says of each job."""
-    token = httpx.get(f"{airflow.url}/auth/token", trust_env=False).raise_for_status().json()["access_token"]
+    token = httpx.get(f"{url}/auth/token", trust_env=False).raise_for_status().json()["access_token"]
     monkeypatch.setenv("AIRFLOW_CLI_TOKEN", token)
     monkeypatch.setenv("AIRFLOW__BATCH_JOBS__DEPLOYMENT", "e2e")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", cloud.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", cloud.secret_key)
     monkeypatch.setenv("AWS_DEFAULT_REGION", cloud.region)
-    given = ("orphans", "-q", queue, "--airflow-url", airflow.url, "--endpoint-url", cloud.endpoint_url)
+    given = ("orphans", "-q", queue, "--airflow-url", url, "--endpoint-url", cloud.endpoint_url)
     result = CliRunner().invoke(app, [*given, "--grace", "0", *arguments])
     assert result.exit_code == 0, result.output
     assert token not in result.output

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from contextvars import ContextVar
+from http import HTTPStatus
 from typing import Any
 
-from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import (
     ConnectionResult,
     DeleteXCom,
@@ -15,12 +16,14 @@ from airflow.sdk.execution_time.comms import (
     ErrorResponse,
     GetConnection,
     GetDRCount,
+    GetTaskBreadcrumbs,
     GetTaskStates,
     GetTaskStateStore,
     GetXCom,
     MaskSecret,
     OKResponse,
     SetXCom,
+    TaskBreadcrumbsResult,
     TaskStatesResult,
     TaskStateStoreResult,
     XComResult,
@@ -35,6 +38,7 @@ class ApiServer:
 
     Attributes:
         states: The states of the task instances of every run, by the names that Airflow gives those.
+        final: The final task instances of every run, as a worker may ask for them.
         xcoms: The XComs of every task instance.
         connections: The connections, as JSON, by their ids.
         is_without_database: Whether its database is away: it knows no connections then, and counts no runs.
@@ -49,6 +53,7 @@ class ApiServer:
 
     def __init__(self) -> None:
         self.states: dict[str, str | None] = {}
+        self.final: list[dict[str, Any]] = []
         self.xcoms: dict[str, Any] = {}
         self.connections: dict[str, str] = {}
         self.is_without_database = False
@@ -86,17 +91,13 @@ class ApiServer:
         return self._answer(message)
 
     def _answer(self, message: Any) -> Any:
-        if self.is_replaced and ASKS_AS.get() and isinstance(message, (GetXCom, SetXCom, DeleteXCom)):
-            return ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 403})
         match message:
             case GetTaskStates():
                 return TaskStatesResult(task_states=dict.fromkeys(message.run_ids or (), self.states))
-            case GetXCom():
-                return XComResult(key=message.key, value=self.xcoms.get(message.key))
-            case SetXCom():
-                self.xcoms[message.key] = message.value
-            case DeleteXCom():
-                del self.xcoms[message.key]
+            case GetTaskBreadcrumbs():
+                return TaskBreadcrumbsResult(breadcrumbs=self.final)
+            case GetXCom() | SetXCom() | DeleteXCom():
+                return self._answer_about_xcom(message)
             case GetTaskStateStore():
                 if self.is_replaced:
                     return ErrorResponse(error=ErrorType.TASK_STORE_NOT_FOUND)
@@ -107,6 +108,20 @@ class ApiServer:
                 pass
             case _:
                 raise AssertionError(message)
+        return OKResponse(ok=True)
+
+    def _answer_about_xcom(self, message: GetXCom | SetXCom | DeleteXCom) -> Any:
+        if self.is_replaced and ASKS_AS.get():
+            raise AirflowRuntimeError(
+                ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": HTTPStatus.FORBIDDEN.value})
+            )
+        match message:
+            case GetXCom():
+                return XComResult(key=message.key, value=self.xcoms.get(message.key))
+            case SetXCom():
+                self.xcoms[message.key] = message.value
+            case DeleteXCom():
+                del self.xcoms[message.key]
         return OKResponse(ok=True)
 
     def _answer_from_database(self, message: GetConnection | GetDRCount) -> Any:

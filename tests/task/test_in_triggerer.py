@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import weakref
 from contextvars import copy_context
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.execution_time.comms import SetXCom
+from airflow.sdk.execution_time.comms import DeleteXCom, GetXCom, SetXCom
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.detail import JOB_XCOM
@@ -161,6 +162,77 @@ def test_a_trigger_of_a_replaced_attempt_learns_of_it(
     job_id, lines, _ = as_trigger.run(cancelled, aws, "user", happen=happen)
     assert bool(aws.job(job_id)["isTerminated"]) is ends
     assert not [line for line in lines if "does not say" in line]
+
+
+PASS = TaskKey("d", "r", "t", loop_index=1)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_replaced", "says"),
+    [("deferred", True, "now replaced"), ("success", True, "now replaced"), ("failed", False, "now failed")],
+)
+def test_a_stopped_pass_of_a_loop_takes_its_job_with_it(
+    aws: LocalAws, api_server: ApiServer, state: str, says: str, *, is_replaced: bool
+) -> None:
+    """Only its own trigger may ask for its XComs, and learns so that its attempt is replaced, or made anew."""
+
+    def happen() -> None:
+        api_server.is_replaced = is_replaced
+        api_server.states = {"t": state}
+
+    as_trigger = copy_context()
+    as_trigger.run(ASKS_AS.set, "attempt 1")
+    job_id, _, _ = as_trigger.run(cancelled, aws, "user", happen=happen, key=PASS)
+    assert aws.job(job_id)["statusReason"] == f"Airflow task stopped by a user: {says}"
+
+
+def test_what_a_trigger_of_a_loop_asks_is_asked_as_its_own(aws: LocalAws, api_server: ApiServer) -> None:
+    """As nobody's, it would be refused; and all is asked before the task goes on, after which it is refused as well."""
+    who: list[str | None] = []
+    answer = api_server._answer
+
+    def noting(message: Any) -> Any:
+        if isinstance(message, (GetXCom, SetXCom, DeleteXCom)):
+            who.append(ASKS_AS.get())
+        return answer(message)
+
+    api_server._answer = noting  # type: ignore[method-assign]
+    aws.script(definition="job", running=60, lines=5)
+    [job_id] = aws.submit("job:1")
+
+    async def main() -> int:
+        wait = new_wait(aws, job_id, PASS)
+        await wait.run()
+        asked = len(who)
+        await wait.linger()
+        await wait.leave()
+        return asked
+
+    as_trigger = copy_context()
+    as_trigger.run(ASKS_AS.set, "attempt 1")
+    assert as_trigger.run(run, main()) == len(who)
+    assert set(who) == {"attempt 1"}
+    assert CURSOR_XCOM not in api_server.xcoms
+
+
+@pytest.mark.parametrize("key", [KEY, PASS])
+def test_a_trigger_that_another_triggerer_has_now_asks_nothing(
+    monkeypatch: pytest.MonkeyPatch, aws: LocalAws, api_server: ApiServer, key: TaskKey
+) -> None:
+    """Airflow 3.4 says so in the cancellation; its job and its place in the log are the other's."""
+    runner = SimpleNamespace(_REASSIGNED_CANCEL_MSG="__airflow_reassigned__")
+    monkeypatch.setitem(sys.modules, "airflow.jobs.triggerer_job_runner", runner)
+    asked: list[int] = []
+
+    def happen() -> None:
+        api_server.states = {"t": "failed"}
+        asked.append(len(api_server.asked))
+
+    job_id, lines, took = cancelled(aws, "__airflow_reassigned__", happen=happen, key=key)
+    assert not aws.job(job_id)["isTerminated"]
+    assert f"The task is deferred; job {job_id} is left alone." in lines
+    assert len(api_server.asked) == asked[0]
+    assert took < 2
 
 
 def test_without_an_answer_the_job_is_left_and_the_log_says_so(aws: LocalAws, api_server: ApiServer) -> None:

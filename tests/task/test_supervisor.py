@@ -13,14 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.identity import TaskKey
-from airflow_batch_jobs.batch.orphans import GONE
+from airflow_batch_jobs.batch.orphans import GONE, UNFINISHED
 from airflow_batch_jobs.task.supervisor import (
     ANSWER_SECONDS,
+    Region,
     StatesQuestion,
     TaskInstance,
     UnansweredError,
     questions,
     states_of,
+    states_on_worker,
 )
 from tests.batch.virtual import run
 
@@ -88,6 +90,93 @@ def test_an_error_of_the_api_server_is_no_state(monkeypatch: pytest.MonkeyPatch)
     for kind in (AirflowRuntimeError, TypeError):
         with pytest.raises(kind):
             asyncio.run(states_of([TaskKey("d", "r", "t")]))
+
+
+def final(task_id: str, index: int, state: str, region: str = "region-1", map_index: int = -1) -> dict[str, Any]:
+    """Return what Airflow 3.4 tells of a final task instance."""
+    return {
+        "task_id": task_id,
+        "map_index": map_index,
+        "state": state,
+        "operator": "",
+        "duration": 1.0,
+        "region_id": region,
+        "region_index": index,
+    }
+
+
+PASSES = [TaskKey("d", "r", "t", loop_index=number) for number in range(3)]
+MAPPED_PASS = TaskKey("d", "r", "m", 0, 1)
+PLAIN = TaskKey("d", "r", "plain")
+
+
+def test_a_worker_tells_the_final_passes_of_a_loop_from_the_others(
+    api_server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Airflow says of the task is the latest pass's; which pass a mapped instance is of, it does not say."""
+    api_server.states = {"t": "deferred", "m_0": "running", "plain": "success"}
+    api_server.final = [final("t", 0, "success"), final("t", 1, "failed"), final("m", 0, "success", "region-2", 0)]
+    monkeypatch.setattr(task_runner.RuntimeTaskInstance, "get_task_states", _asked_of(api_server))
+    states = states_on_worker([*PASSES, MAPPED_PASS, PLAIN])
+    assert states == {**dict(zip(PASSES, ("success", "failed", UNFINISHED), strict=True)), PLAIN: "success"}
+
+
+def test_a_triggerer_tells_of_a_loop_only_that_it_is_gone(api_server: ApiServer) -> None:
+    """With its run or its DAG; it has no question about one pass."""
+    api_server.states = {"t": "success", "plain": "success"}
+    assert asyncio.run(states_of([*PASSES, PLAIN])) == {PLAIN: "success"}
+    api_server.states = {"plain": "success"}
+    assert asyncio.run(states_of(PASSES)) == dict.fromkeys(PASSES, GONE)
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_state_that_airflow_cannot_tell_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch, api_server: ApiServer, status: int
+) -> None:
+    """They are asked for one by one then; any other error is no answer."""
+    bad = TaskKey("d", "r", "bad")
+    api_server.states = {"plain": "success", "t": "failed"}
+    keys = [PLAIN, bad, TaskKey("d", "r", "t")]
+    answer = api_server._answer
+
+    def refuse(message: Any) -> Any:
+        if isinstance(message, GetTaskStates) and "bad" in (message.task_ids or ()):
+            return ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": status})
+        return answer(message)
+
+    monkeypatch.setattr(api_server, "_answer", refuse)
+    monkeypatch.setattr(task_runner.RuntimeTaskInstance, "get_task_states", _asked_of(api_server))
+    expected = {PLAIN: "success", keys[2]: "failed"}
+    assert asyncio.run(states_of(keys)) == states_on_worker(keys) == expected
+    with pytest.raises(UnansweredError):
+        asyncio.run(TaskInstance(bad).state())
+    status = 500
+    with pytest.raises(AirflowRuntimeError):
+        asyncio.run(states_of(keys))
+
+
+def _asked_of(api_server: ApiServer) -> Any:
+    """Return how a worker asks for states, as Airflow does."""
+
+    def get_task_states(**arguments: Any) -> Any:
+        answer = api_server.send(GetTaskStates(**arguments))
+        if isinstance(answer, ErrorResponse):
+            raise AirflowRuntimeError(answer)
+        return answer.task_states
+
+    return staticmethod(get_task_states)
+
+
+@pytest.mark.parametrize("map_index", [-1, 3])
+def test_a_worker_in_a_loop_knows_its_own_pass(api_server: ApiServer, map_index: int) -> None:
+    """By the region that it has from Airflow; one that is not final is at work."""
+    index = max(map_index, 1)
+    task = TaskInstance(TaskKey("d", "r", "t", map_index, 1), Region("region-1", index))
+    api_server.states = {"t": "success", f"t_{map_index}": "success"}
+    api_server.final = [final("t", index, "success", "region-2"), final("u", index, "success")]
+    assert asyncio.run(task.state()) == "running"
+    api_server.final.append(final("t", index, "failed"))
+    assert asyncio.run(task.state()) == "failed"
 
 
 NAMES = st.sampled_from(["a", "b", "a_1", "a_1_2"])
