@@ -31,6 +31,21 @@
     ├── JobNotFoundError (LookupError)    AWS has no job with this id
     ├── WaitCrashedError                  the wait for a job met something that nobody foresaw
     ├── JobFailedError                    the job ended as FAILED
+    │   ├── ProgramFailedError            its program failed, or was ended by a signal
+    │   ├── OutOfMemoryError              it needed more memory than it has
+    │   ├── DiskFullError                 the disk was full
+    │   ├── AttemptTimeoutError           an attempt took longer than its timeout
+    │   ├── JobStoppedError               somebody cancelled or terminated it
+    │   ├── DependencyFailedError         a job it depends on failed
+    │   ├── ImageError                    the image does not exist, or is not for this role
+    │   ├── ImagePullError                the registry did not hand the image over this time
+    │   ├── CommandError                  the command cannot be run in the image
+    │   ├── ContainerSetupError           the container, or what it needs, could not be set up
+    │   ├── EndUnknownError               it ran, and nobody knows how it ended
+    │   ├── HostLostError                 its host went away
+    │   ├── CapacityError                 there was no room for it
+    │   ├── JobRefusedError               queue, compute environment and job do not fit together
+    │   └── AwsFailureError               something went wrong inside AWS
     └── JobTimeoutError (TimeoutError)    the wait ended before the job did
 
 A message says what happened, to which job or field, why, and what to do next; the same data is in attributes.
@@ -205,7 +220,7 @@ class TaskEvictedError(BatchJobsError):
         if runs_on:
             end = "The job keeps running for the next attempt."
         else:
-            end = "No retry is left, so the job was terminated."
+            end = "No retry follows, so the job was terminated."
         super().__init__(f"The worker that waited for batch job {job_id} was told to stop. {end}")
 
 
@@ -272,13 +287,73 @@ class JobFailedError(BatchJobsError):
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of the container that failed; None where none started."""
-        return self.job.get("exit_code")
+        """The exit code of the container that failed, whichever part of the job it is in; None where none started."""
+        return self.job.get("exit_code") if self.diagnosis.exit_code is None else self.diagnosis.exit_code
 
     @property
     def status_reason(self) -> str:
         """Why the job ended, according to AWS."""
         return str(self.job.get("status_reason") or "")
+
+
+class ProgramFailedError(JobFailedError):
+    """Its program ended with an exit code of its own or by a signal."""
+
+
+class OutOfMemoryError(JobFailedError):
+    """A container needed more memory than it has."""
+
+
+class DiskFullError(JobFailedError):
+    """The disk was full."""
+
+
+class AttemptTimeoutError(JobFailedError):
+    """An attempt took longer than the timeout that AWS Batch was given."""
+
+
+class JobStoppedError(JobFailedError):
+    """Somebody cancelled or terminated the job."""
+
+
+class DependencyFailedError(JobFailedError):
+    """A job that it depends on failed."""
+
+
+class ImageError(JobFailedError):
+    """The image does not exist, or its registry does not give it to this role."""
+
+
+class ImagePullError(JobFailedError):
+    """The registry did not hand the image over: its rate limit, the network, or for another reason."""
+
+
+class CommandError(JobFailedError):
+    """The command is not in the image, is not executable, or is for another processor architecture."""
+
+
+class ContainerSetupError(JobFailedError):
+    """The container could not be started, or its secrets, log, network or volumes could not be set up."""
+
+
+class EndUnknownError(JobFailedError):
+    """The container ran, but how it ended could not be found out: its work may be done."""
+
+
+class HostLostError(JobFailedError):
+    """The host went away under the job."""
+
+
+class CapacityError(JobFailedError):
+    """There was no room for the job."""
+
+
+class JobRefusedError(JobFailedError):
+    """Queue, compute environment and job do not fit together, or ECS refused to run it."""
+
+
+class AwsFailureError(JobFailedError):
+    """Something went wrong inside AWS."""
 
 
 class JobTimeoutError(BatchJobsError, TimeoutError):

@@ -10,7 +10,7 @@ import signal
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws_messages import (
     BLOCKS,
@@ -25,6 +25,7 @@ from airflow_batch_jobs.batch.aws_messages import (
 from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.storable import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -66,24 +67,27 @@ class Diagnosis:
         summary: One sentence on what happened, with exit code and reasons.
         remedy: One sentence on what to do.
         outlook: What becomes of the same job if it is run again.
+        exit_code: That of the container that failed; None where none started.
     """
 
     cause: Cause
     summary: str
     remedy: str
     outlook: Outlook = Outlook.UNCLEAR
+    exit_code: int | None = None
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, in which the triggerer passes a diagnosis to a worker."""
         return {
             "cause": self.cause.value,
             "summary": self.summary,
             "remedy": self.remedy,
             "outlook": self.outlook.value,
+            **({} if self.exit_code is None else {"exit_code": self.exit_code}),
         }
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, str]) -> Diagnosis:
+    def from_dict(cls, stored: Mapping[str, Any]) -> Diagnosis:
         """Read the JSON form; a cause that this version does not know becomes UNKNOWN, an outlook UNCLEAR."""
         cause, outlook = stored.get("cause", ""), stored.get("outlook", "")
         return cls(
@@ -91,6 +95,7 @@ class Diagnosis:
             stored.get("summary", ""),
             stored.get("remedy", ""),
             Outlook(outlook) if outlook in {each.value for each in Outlook} else Outlook.UNCLEAR,
+            whole_number(stored.get("exit_code")),
         )
 
     def __str__(self) -> str:
@@ -309,6 +314,7 @@ def _tell(detail: JobDetail, meaning: Meaning, facts: str = "") -> Diagnosis:
         summary=f"{summary[0].upper()}{summary[1:]}{f' ({facts})' if facts else ''}.",
         remedy=meaning.remedy.format_map(figures),
         outlook=meaning.outlook,
+        exit_code=detail.exit_code,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Diagnosis
+from airflow_batch_jobs.batch.job_failed import job_failed
 from airflow_batch_jobs.batch.numbers import positive, shown
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.storable import storable, within
@@ -100,7 +101,7 @@ class Outcome:
 
     job: dict[str, Any]
     summary: str = ""
-    diagnosis: dict[str, str] | None = None
+    diagnosis: dict[str, Any] | None = None
     unread: list[dict[str, Any]] = field(default_factory=list)
     timed_out: bool = False
     error: dict[str, str] | None = None
@@ -169,10 +170,10 @@ class Outcome:
         """Raise if the job has failed.
 
         Raises:
-            JobFailedError: It has failed; the error says why and what to do.
+            JobFailedError: It has failed; the error says why and what to do, and its class is the cause's.
         """
         if self.failed:
-            raise errors.JobFailedError(self.job, Diagnosis.from_dict(self.diagnosis or {}))
+            raise job_failed(self.job, Diagnosis.from_dict(self.diagnosis or {}))
 
 
 def _to_json(value: Any) -> Any:

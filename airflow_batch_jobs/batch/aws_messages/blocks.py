@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_batch_jobs.batch.aws_messages.cause import Cause, Outlook
 from airflow_batch_jobs.batch.aws_messages.sign import sign
+from airflow_batch_jobs.batch.cause import Cause, Outlook
 
 #: A block is the first word of a statusReason, or of what the queue's own rule cites for taking the job out:
 #: "Canceled by JobStateTimeLimit action due to reason: CAPACITY:…".

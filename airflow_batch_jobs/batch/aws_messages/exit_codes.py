@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_batch_jobs.batch.aws_messages.cause import Cause, Outlook
 from airflow_batch_jobs.batch.aws_messages.sign import Meaning
+from airflow_batch_jobs.batch.cause import Cause, Outlook
 
 #: Exit codes that mean something by themselves if AWS gives no reason: two of the shell's, and 128 + a signal.
 EXIT_CODES = {

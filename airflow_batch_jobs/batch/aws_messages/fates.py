@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from airflow_batch_jobs.batch.aws_messages.cause import Cause, Outlook
 from airflow_batch_jobs.batch.aws_messages.pod import DISRUPTED
 from airflow_batch_jobs.batch.aws_messages.sign import sign
+from airflow_batch_jobs.batch.cause import Cause, Outlook
 
 #: Signs in the statusReason of what was done to the job: they explain whatever its containers say.
 #:

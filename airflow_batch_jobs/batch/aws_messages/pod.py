@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_batch_jobs.batch.aws_messages.cause import Cause, Outlook
 from airflow_batch_jobs.batch.aws_messages.sign import sign
+from airflow_batch_jobs.batch.cause import Cause, Outlook
 
 #: A full disk, in the messages of an eviction: that of the pod, or that of its node.
 DISK_FULL = (

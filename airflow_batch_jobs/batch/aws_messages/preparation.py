@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from airflow_batch_jobs.batch.aws_messages.cause import Cause, Outlook
 from airflow_batch_jobs.batch.aws_messages.pull import NETWORK, THROTTLED
 from airflow_batch_jobs.batch.aws_messages.sign import sign, then
+from airflow_batch_jobs.batch.cause import Cause, Outlook
 
 _LOG = r"logging driver|logger args|log group|log stream|CreateLogStream"
 #: "unable to pull secrets or registry auth" is only the heading of what ECS says next.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_batch_jobs.batch.aws_messages.cause import Cause, Outlook
 from airflow_batch_jobs.batch.aws_messages.sign import sign, then
+from airflow_batch_jobs.batch.cause import Cause, Outlook
 
 #: ECS' codes, new and old, its sentences without one, and Kubernetes' reasons.
 _PULL = (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from airflow_batch_jobs.batch.aws_messages.cause import Cause, Outlook
 from airflow_batch_jobs.batch.aws_messages.pod import DISK_FULL as POD_DISK_FULL
 from airflow_batch_jobs.batch.aws_messages.pod import NOT_TAKEN, POD
 from airflow_batch_jobs.batch.aws_messages.preparation import LOG_AND_SECRETS, PREPARATION, VOLUMES
 from airflow_batch_jobs.batch.aws_messages.pull import PULL
 from airflow_batch_jobs.batch.aws_messages.sign import sign
 from airflow_batch_jobs.batch.aws_messages.start import START
+from airflow_batch_jobs.batch.cause import Cause, Outlook
 
 _RESOURCES = (
     sign(

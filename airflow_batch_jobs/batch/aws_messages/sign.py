@@ -17,7 +17,7 @@ from airflow_batch_jobs.batch.excerpt import excerpt
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from airflow_batch_jobs.batch.aws_messages.cause import Cause, Outlook
+    from airflow_batch_jobs.batch.cause import Cause, Outlook
 
 #: In how many characters of a text signs are looked for: more than AWS writes.
 _LENGTH = 4_096

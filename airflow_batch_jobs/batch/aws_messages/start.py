@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_batch_jobs.batch.aws_messages.cause import Cause, Outlook
 from airflow_batch_jobs.batch.aws_messages.sign import sign, then
+from airflow_batch_jobs.batch.cause import Cause, Outlook
 
 #: ECS' codes, Kubernetes' reasons, and what runs containers on a host. Details of this stage say little without it:
 #: a file that does not exist may be the command, but as well a mount, a device, a library or a directory.
