@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_batch_jobs.batch.cause import Cause
     from airflow_batch_jobs.batch.definition import Field, JobDefinition
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.job import BatchJob
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         RequestError,
     )
     from airflow_batch_jobs.operators import BatchJobOperator
+    from airflow_batch_jobs.retries import BatchRetryPolicy, Retry
     from airflow_batch_jobs.sensors import BatchJobSensor
     from airflow_batch_jobs.sweep import BatchOrphanSweepOperator
     from airflow_batch_jobs.triggers import BatchJobTrigger
@@ -39,6 +41,8 @@ __all__ = [
     "BatchJobTrigger",
     "BatchJobsError",
     "BatchOrphanSweepOperator",
+    "BatchRetryPolicy",
+    "Cause",
     "DefinitionError",
     "Field",
     "JobDefinition",
@@ -51,6 +55,7 @@ __all__ = [
     "NotPinnedError",
     "ParameterError",
     "RequestError",
+    "Retry",
     "__version__",
 ]
 
@@ -60,10 +65,13 @@ _MODULES = {
     "BatchJobSensor": "sensors",
     "BatchJobTrigger": "triggers",
     "BatchOrphanSweepOperator": "sweep",
+    "BatchRetryPolicy": "retries",
+    "Cause": "batch.cause",
     "Field": "batch.definition",
     "JobDefinition": "batch.definition",
     "JobDetail": "batch.detail",
     "JobStatus": "batch.status",
+    "Retry": "retries",
 }
 
 

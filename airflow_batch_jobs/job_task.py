@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, RetryPolicy
 
     from airflow_batch_jobs.task.connection import AwsConnection, HasAwsParameters
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
@@ -61,6 +61,7 @@ class JobTask:
     verify: bool | str | None
     botocore_config: Mapping[str, Any] | None
     finish_in_triggerer: bool | None = None
+    retry_policy: RetryPolicy | None
     #: Whether this attempt has written a record, which it can read as long as it is not replaced.
     _is_recorded = False
     #: Whether the job that is waited for was submitted here: then there is one, even if AWS does not show it.
@@ -113,6 +114,8 @@ class JobTask:
             TaskDeferred: A new trigger waits.
             TaskDeferralError: The trigger has crashed too often.
         """
+        from airflow.sdk.exceptions import TaskDeferralError
+
         from airflow_batch_jobs.task import crash, log, stop
 
         told = next_kwargs or {}
@@ -124,7 +127,7 @@ class JobTask:
         if again is None:
             error = (
                 f"The trigger of batch job {plan.job_id} has crashed {plan.resumed + 1} times, the last time with "
-                f"{cause}. {self._give_up(context, plan.job_id, stop.TRIGGER_CRASHED)}"
+                f"{cause}. {self._give_up(context, plan.job_id, stop.TRIGGER_CRASHED, TaskDeferralError())}"
             )
             return resume.resume_execution(next_method, {**told, "error": error}, context)
         log.problem(
@@ -197,19 +200,40 @@ class JobTask:
         except Exception as error:
             if isinstance(error, JobNotFoundError) and not self._has_submitted:
                 raise
-            log.problem(self._give_up(context, job_id, stop.TASK_FAILED))
+            log.problem(self._give_up(context, job_id, stop.TASK_FAILED, error))
             raise
 
-    def _give_up(self, context: Context, job_id: str, reason: str) -> str:
+    def _give_up(self, context: Context, job_id: str, reason: str, error: BaseException) -> str:
         """Do with the job what has to be done before the task fails without the job's end, and say what that is.
 
         Args:
             context: The task's.
             job_id: The job.
             reason: What becomes the job's statusReason if it is terminated.
+            error: What the task fails with.
         """
-        del context, reason
+        del context, reason, error
         return f"Job {job_id} keeps running."
+
+    def _is_retried(self, context: Context, error: BaseException) -> bool:
+        """Tell whether Airflow will try the task again after an error: one that it does not leaves no job running.
+
+        Asks the task's policy as Airflow does afterwards.
+        """
+        from airflow.sdk import RetryAction
+
+        from airflow_batch_jobs.task.stop import retry_left
+
+        ti: Any = context["ti"]
+        if not retry_left(ti):
+            return False
+        if self.retry_policy is None:
+            return True
+        try:
+            decision = self.retry_policy.evaluate(error, ti.try_number, ti.max_tries, context)
+        except Exception:  # noqa: BLE001 - a user's policy can raise anything; Airflow goes on without it then
+            return True
+        return decision.action is not RetryAction.FAIL
 
     def _wait_for_job(self, context: Context, plan: WaitPlan) -> Outcome:
         """Wait in the triggerer, which ends this process, or here.
@@ -274,8 +298,8 @@ class JobTask:
         return wanted and not has_more_to_do
 
     def _wait_here(self, context: Context, plan: WaitPlan) -> Outcome:
+        from airflow_batch_jobs.errors import TaskEvictedError
         from airflow_batch_jobs.task.on_worker import WorkerWait
-        from airflow_batch_jobs.task.stop import retry_left
         from airflow_batch_jobs.task.submitting import key_of, region_of
 
         ti: Any = context["ti"]
@@ -283,7 +307,7 @@ class JobTask:
             plan,
             self._connection,
             key_of(context),
-            retry_left=retry_left(ti),
+            retry_left=self._is_retried(context, TaskEvictedError(plan.job_id, runs_on=True)),
             region=region_of(context),
             recorded_as=ti.id if self._is_recorded else None,
         )

@@ -165,8 +165,8 @@ class BatchJobOperator(JobTask, BaseOperator):
                 if not self.wait and not self._killed:
                     return submitted.job_id
                 outcome = self._wait_for_job(context, self._plan(submitted.job_id, submitted.submitted_at))
-        except AirflowTaskTimeout:
-            if (ended := self._end_late(context, submission)) is None:
+        except AirflowTaskTimeout as error:
+            if (ended := self._end_late(context, submission, error)) is None:
                 raise
             outcome = ended
         return self._conclude(context, outcome)
@@ -291,7 +291,7 @@ class BatchJobOperator(JobTask, BaseOperator):
 
         return AirflowTaskTimeout(f"Batch job {job_id} ran longer than the task's execution_timeout")
 
-    def _end_late(self, context: Context, submission: Submission) -> Outcome | None:
+    def _end_late(self, context: Context, submission: Submission, timeout: BaseException) -> Outcome | None:
         """End a job whose task's time ran out before the wait for it began, unless a retry is left that will adopt it.
 
         Returns:
@@ -299,9 +299,8 @@ class BatchJobOperator(JobTask, BaseOperator):
         """
         from airflow_batch_jobs.errors import AwsError
         from airflow_batch_jobs.task import log
-        from airflow_batch_jobs.task.stop import retry_left
 
-        if retry_left(context["ti"]) or not self.terminate_on_kill:
+        if self._is_retried(context, timeout) or not self.terminate_on_kill:
             return None
         try:
             jobs = submission.unfinished()
@@ -321,23 +320,22 @@ class BatchJobOperator(JobTask, BaseOperator):
         job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
         return job["job_id"] if job else None
 
-    def _give_up(self, context: Context, job_id: str, reason: str) -> str:
+    def _give_up(self, context: Context, job_id: str, reason: str, error: BaseException) -> str:
         """Terminate the job, unless a retry will adopt it or another attempt is at work already."""
         from airflow_batch_jobs.batch.operations import terminate
-        from airflow_batch_jobs.task import stop
         from airflow_batch_jobs.task.record import TaskStateRecords
 
-        if stop.retry_left(context["ti"]):
+        if self._is_retried(context, error):
             return "The job keeps running for the next attempt."
         if not (self.wait and self.terminate_on_kill):
-            return super()._give_up(context, job_id, reason)
+            return super()._give_up(context, job_id, reason, error)
         try:
             if TaskStateRecords(context["task_state_store"]).read() is None:  # it may be a newer attempt's by now
                 return f"Job {job_id} may still be running."
             terminate(self._connection.clients(), job_id, reason)
-        except Exception as error:  # noqa: BLE001 - what ended the wait is what must be reported
-            return f"Job {job_id} could not be terminated and may still be running. {error}"
-        return "No retry is left, so the job was terminated."
+        except Exception as refused:  # noqa: BLE001 - what ended the wait is what must be reported
+            return f"Job {job_id} could not be terminated and may still be running. {refused}"
+        return "No retry follows, so the job was terminated."
 
 
 def _reference_of(definition: JobDefinition | type[JobDefinition] | str) -> str:

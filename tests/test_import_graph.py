@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 NAME = "airflow_batch_jobs"
 PACKAGE = Path(str(airflow_batch_jobs.__file__)).parent
 #: What a DAG's author and Airflow import; the package itself is the empty name.
-FACE = frozenset({"decorators", "job_task", "operators", "plugin", "provider", "sensors", "sweep", "triggers", ""})
+FACE = frozenset(
+    {"decorators", "job_task", "operators", "plugin", "provider", "retries", "sensors", "sweep", "triggers", ""}
+)
 #: Upwards; what stands on one floor may import from those below it, and from its own where that closes no circle.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),

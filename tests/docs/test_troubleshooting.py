@@ -34,7 +34,12 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
 PRODUCTION = ROOT / "docs" / "production.md"
-CLASSES = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, BatchJobsError)}
+ALL_CLASSES = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, BatchJobsError)
+}
+#: Their message is JobFailedError's, and they stand in its entry.
+FAMILIES = {name for name, kind in ALL_CLASSES.items() if errors.JobFailedError in kind.__bases__}
+CLASSES = ALL_CLASSES.keys() - FAMILIES
 PROD = Caller("the AWS connection 'prod'", "arn:aws:iam::123456789012:role/prod")
 #: These make their message from their arguments; all others are given it.
 MADE = {name for name in CLASSES if "__init__" in vars(getattr(errors, name))} - {"BatchJobsError", "AwsError"}
@@ -46,7 +51,7 @@ MADE_ELSEWHERE = {
     "task/wait:JobWait._next: text",
     "task/wait:JobWait._on_status: elsewhere",
     "job_task:JobTask._conclude: outcome.summary",
-    "job_task:JobTask._or_given_up: self._give_up(context, job_id, stop.TASK_FAILED)",
+    "job_task:JobTask._or_given_up: self._give_up(context, job_id, stop.TASK_FAILED, error)",
     "sweep:BatchOrphanSweepOperator.execute: report.summary()",
 }
 #: Lines about the usual course of things.
@@ -247,6 +252,11 @@ def lines() -> list[str]:
 def test_every_error_has_an_entry_and_no_other_has() -> None:
     """By the name of its class."""
     assert set(entries()) == CLASSES
+
+
+def test_the_families_of_failures_are_named_where_their_message_is_quoted() -> None:
+    """Whoever searches for the class finds it there."""
+    assert set(re.findall(r"`(\w+)`", section("### `JobFailedError`"))) >= FAMILIES
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, ExceptionRetryPolicy, RetryAction, RetryDecision, RetryRule
 from airflow.sdk.exceptions import (
     AirflowRuntimeError,
     AirflowSensorTimeout,
@@ -23,8 +23,9 @@ from structlog.testing import capture_logs
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.watch.followed_parts import FollowedParts
 from airflow_batch_jobs.decorators import batch_job_task
-from airflow_batch_jobs.errors import AccessDeniedError, JobNotFoundError, WaitCrashedError
+from airflow_batch_jobs.errors import AccessDeniedError, BatchJobsError, JobNotFoundError, WaitCrashedError
 from airflow_batch_jobs.operators import BatchJobOperator
+from airflow_batch_jobs.retries import BatchRetryPolicy, Retry
 from airflow_batch_jobs.sensors import BatchJobSensor
 from airflow_batch_jobs.task.crash import FORGIVEN_SECONDS, PAUSE_SECONDS
 from airflow_batch_jobs.task.handover import Outcome
@@ -33,6 +34,8 @@ from tests.face.attempts import Attempts, crashed, deferred, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from airflow.sdk import RetryPolicy
 
     from airflow_batch_jobs.local.server import LocalAws
 
@@ -88,7 +91,7 @@ def test_the_wait_goes_on_with_the_same_job_and_deadline(long: LocalAws, retries
 @pytest.mark.parametrize(
     ("retries", "arguments", "terminated", "says"),
     [
-        (0, {}, True, "No retry is left, so the job was terminated."),
+        (0, {}, True, "No retry follows, so the job was terminated."),
         (1, {}, False, "The job keeps running for the next attempt."),
         (0, {"terminate_on_kill": False}, False, "keeps running."),
     ],
@@ -255,12 +258,12 @@ def test_a_decorated_task_shows_its_definition_again(long: LocalAws, monkeypatch
     assert not is_terminated(long)
 
 
-def _wait_is_refused(context: Any) -> Exception:
+def _wait_is_refused(context: Any, **arguments: Any) -> Exception:
     """AWS does not let the role describe the job any more, which the trigger reports."""
     plan = deferred(operator(), context)
     outcome = Outcome.of_error(plan.job_id, AccessDeniedError("no", action="batch:DescribeJobs", code="AccessDenied"))
     with pytest.raises(AccessDeniedError) as raised:
-        operator().execute_complete(context, outcome.to_event())
+        operator(**arguments).execute_complete(context, outcome.to_event())
     return raised.value
 
 
@@ -276,12 +279,12 @@ def _submit_is_not_told(context: Any) -> Exception:
     return raised.value
 
 
-def _wait_crashes_on_the_worker(context: Any) -> Exception:
+def _wait_crashes_on_the_worker(context: Any, **arguments: Any) -> Exception:
     """An answer about the job is stumbled over, without a triggerer."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FollowedParts, "look", lambda *_: 1 / 0)
         with pytest.raises(WaitCrashedError) as raised:
-            operator(deferrable=False, poll_interval=0.2).execute(context)
+            operator(deferrable=False, poll_interval=0.2, **arguments).execute(context)
     return raised.value
 
 
@@ -295,14 +298,46 @@ def test_no_job_runs_on_unwatched_because_its_task_failed(
     with capture_logs() as entries:
         fail(context)
     assert is_terminated(long) is (retries == 0)
-    says = "The job keeps running for the next attempt." if retries else "No retry is left, so the job was terminated."
+    says = "The job keeps running for the next attempt." if retries else "No retry follows, so the job was terminated."
     assert says in [entry["event"] for entry in entries if entry["log_level"] == "warning"]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        BatchRetryPolicy(errors={BatchJobsError: Retry.NEVER}),
+        ExceptionRetryPolicy([RetryRule(BatchJobsError, RetryAction.FAIL)]),
+    ],
+    ids=["ours", "Airflow's"],
+)
+@pytest.mark.parametrize("fail", [_wait_is_refused, _wait_crashes_on_the_worker])
+def test_no_job_runs_on_unwatched_because_a_policy_rules_its_retry_out(
+    long: LocalAws, fail: Callable[..., Exception], policy: RetryPolicy
+) -> None:
+    """A retry that is left counts only if the policy lets it come."""
+    context = Attempts().context(retries=3)
+    with capture_logs() as entries:
+        fail(context, retry_policy=policy)
+    assert is_terminated(long)
+    assert "No retry follows, so the job was terminated." in [entry["event"] for entry in entries]
+
+
+def test_a_policy_that_raises_rules_no_retry_out(long: LocalAws) -> None:
+    """Airflow goes on without it, and so the job waits for the retry."""
+
+    class Broken(BatchRetryPolicy):
+        def evaluate(self, *_: Any, **__: Any) -> RetryDecision:
+            raise LookupError
+
+    with capture_logs():
+        _wait_is_refused(Attempts().context(retries=1), retry_policy=Broken())
+    assert not is_terminated(long)
 
 
 @pytest.mark.parametrize(
     ("retries", "terminated", "says"),
     [
-        (0, True, "No retry is left, so the job was terminated."),
+        (0, True, "No retry follows, so the job was terminated."),
         (1, False, "The job keeps running for the next attempt."),
     ],
 )
