@@ -81,12 +81,21 @@ class ContainerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """Where a job on EKS runs, as far as AWS says; empty where it does not."""
+    """Where a job on EKS runs, as far as AWS says; empty where it does not.
+
+    Attributes:
+        cluster: The EKS cluster.
+        namespace: The namespace in it.
+        name: The pod of the current attempt, or of the last one.
+        node: The node of the cluster.
+        is_one_of_several: Whether this is the main node's pod of a multi-node job, whose other nodes have their own.
+    """
 
     cluster: str = ""
     namespace: str = ""
     name: str = ""
     node: str = ""
+    is_one_of_several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +165,7 @@ def read_pod(job: Mapping[str, Any]) -> Pod | None:
         namespace=name(last, "podNamespace") or name(structure(spec, "metadata"), "namespace"),
         name=name(spec, "podName") or name(last, "podName"),
         node=name(spec, "nodeName") or name(last, "nodeName"),
+        is_one_of_several=bool(ranges),
     )
 
 

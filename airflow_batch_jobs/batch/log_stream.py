@@ -74,6 +74,8 @@ def _driver_logs(spec: ContainerSpec) -> str:
 
 def _pod_logs(pod: Pod) -> str:
     known = (("node", pod.node), ("namespace", pod.namespace), ("cluster", pod.cluster))
-    where = ", ".join(f"{what} {name}" for what, name in known if name)
     whose = f"pod {pod.name}" if pod.name else "the job's pod"
+    if pod.is_one_of_several:
+        whose, known = "each of the job's pods", (("node", ""), *known[1:])
+    where = ", ".join(f"{what} {name}" for what, name in known if name)
     return f"The log of {whose}{f' ({where})' if where else ''} is in EKS, where AWS Batch makes no CloudWatch stream"

@@ -72,7 +72,8 @@ Where AWS does not document what it does, this way was taken:
 - ListJobs with a filter takes a `maxResults` of up to 1,000 and gives 100.
 - A dependency of type SEQUENTIAL with a job id is one as any other.
 - Of node ranges that overlap, the smallest one around a node counts, of equal ones the last; an override of nodes must
-  have the range of one of the definition's.
+  have the range of one of the definition's. Nodes are all on EKS, or none is.
+- The attempts of a multi-node job on EKS are its main node's pods, as they are its main node's tasks on ECS.
 - A node that is stopped because the main node has ended FAILED if its exit code says so.
 - vCPUs on EC2 are whole numbers. Of several containers on EC2, none has to name its sizes.
 - Characters of overrides are counted as the JSON of command and environment that ECS gets from Batch.

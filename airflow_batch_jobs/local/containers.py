@@ -30,7 +30,7 @@ class Container:
         log_group: The group of its log stream; empty if it has none in CloudWatch.
         log_prefix: What the log stream's name begins with.
         properties: Its container properties with the overrides, as DescribeJobs shows them.
-        task: What is said of all containers of its task.
+        task: What is said of all containers of its ECS task, or of its pod.
         override_length: How many characters of overrides it brings to its task.
     """
 
@@ -57,15 +57,27 @@ def containers_of(definition: Definition, request: Mapping[str, Any]) -> tuple[C
     properties = definition.request
     if "nodeProperties" in properties:
         return tuple(_nodes(definition, request, values))
-    if "eksProperties" in properties:
-        return tuple(_pod(properties["eksProperties"]["podProperties"], request, values))
-    return tuple(_task(definition, properties, request, values, node=None))
+    return tuple(_run_by(definition, properties, request, values, node=None))
 
 
 def node_count(definition: Definition, request: Mapping[str, Any]) -> int:
     """Return how many nodes a job has; 0 if it is not a multi-node one."""
     nodes = definition.request.get("nodeProperties", {})
     return int(request.get("nodeOverrides", {}).get("numNodes") or nodes.get("numNodes", 0))
+
+
+def _run_by(
+    definition: Definition,
+    properties: Mapping[str, Any],
+    request: Mapping[str, Any],
+    values: Mapping[str, str],
+    *,
+    node: int | None,
+) -> Iterator[Container]:
+    """Yield the containers of a job, or of one node: those of an ECS task, or of a pod."""
+    if "eksProperties" in properties:
+        return _pod(properties["eksProperties"]["podProperties"], request, values, node=node)
+    return _task(definition, properties, request, values, node=node)
 
 
 def _task(
@@ -76,7 +88,6 @@ def _task(
     *,
     node: int | None,
 ) -> Iterator[Container]:
-    """Yield the containers of one ECS task: a job's, or one node's."""
     single = properties.get("containerProperties") or properties.get("container")
     if single:
         yield _container(definition, "", single, request.get("containerOverrides", {}), values, node=node)
@@ -146,14 +157,17 @@ def _nodes(definition: Definition, request: Mapping[str, Any], values: Mapping[s
     for node in range(count):
         group = narrowest(nodes["nodeRangeProperties"], node, count)
         override = narrowest(overrides, node, count)
-        for container in _task(definition, group, override, values, node=node):
+        for container in _run_by(definition, group, override, values, node=node):
             yield container if node == nodes["mainNode"] else replace(container, is_essential=False)
 
 
-def _pod(pod: Mapping[str, Any], request: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[Container]:
+def _pod(
+    pod: Mapping[str, Any], request: Mapping[str, Any], values: Mapping[str, str], *, node: int | None
+) -> Iterator[Container]:
     overridden = request.get("eksPropertiesOverride", {}).get("podProperties", {}).get("containers", [])
     by_name = {one.get("name"): one for one in overridden}
     containers = pod["containers"]
+    of_pod = {key: value for key, value in pod.items() if key != "containers"}
     for one in containers:
         name = pod_container_name(one)
         override = by_name.get(name, overridden[0] if len(containers) == len(overridden) == 1 else {})
@@ -164,13 +178,14 @@ def _pod(pod: Mapping[str, Any], request: Mapping[str, Any], values: Mapping[str
         merged["env"] = _merged(one.get("env", ()), override.get("env", ()), "name")
         yield Container(
             name=name,
-            node=None,
+            node=node,
             is_essential=True,
             command=(*merged["command"], *merged["args"]),
             environment=tuple((variable["name"], variable.get("value", "")) for variable in merged["env"]),
             log_group="",
             log_prefix="",
             properties=merged,
+            task=of_pod,
         )
 
 

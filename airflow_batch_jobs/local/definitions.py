@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.local.limits import MOST_DEFINITION_BYTES, check_common, check_name, check_size, whole_number
 from airflow_batch_jobs.local.properties import property_problems
-from airflow_batch_jobs.local.shapes import told_definition
+from airflow_batch_jobs.local.shapes import is_on_eks, told_definition
 from airflow_batch_jobs.local.wire import client_exception
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ class Definition:
     is_active: bool = True
 
     @property
+    def is_on_eks(self) -> bool:
+        """Whether its jobs run in pods."""
+        return is_on_eks(self.request)
+
+    @property
     def reference(self) -> str:
         """`name:revision`."""
         return f"{self.name}:{self.revision}"
@@ -54,7 +59,7 @@ class Definition:
             "jobDefinitionArn": self.arn,
             "revision": self.revision,
             "status": "ACTIVE" if self.is_active else "INACTIVE",
-            "containerOrchestrationType": "EKS" if "eksProperties" in self.request else "ECS",
+            "containerOrchestrationType": "EKS" if self.is_on_eks else "ECS",
             "tags": self.tags,
         }
 

@@ -45,18 +45,19 @@ class Describer:
             node: The number of the node to return instead of its multi-node job.
         """
         request, definition = job.request, job.definition.request
+        attempts = _attempts_over(job, node)
         detail = self._head(job, node)
         detail |= {
             "isCancelled": job.is_cancelled,
             "isTerminated": job.is_terminated,
-            "attempts": [] if job.is_eks else [self._attempt(job, one, node) for one in _attempts_over(job, node)],
+            "attempts": [] if job.is_eks else [self._attempt(job, one, node) for one in attempts],
             "retryStrategy": job.retry_strategy,
             "dependsOn": request.get("dependsOn", []),
             "parameters": {**definition.get("parameters", {}), **request.get("parameters", {})},
             "tags": job.tags,
             "propagateTags": request.get("propagateTags", definition.get("propagateTags", False)),
             "platformCapabilities": definition.get("platformCapabilities", ["EC2"]),
-            "eksAttempts": [_eks_attempt(one) for one in job.past_attempts] if job.is_eks else [],
+            "eksAttempts": [_eks_attempt(job, one, node) for one in attempts] if job.is_eks else [],
         }
         for key in ("timeout", "schedulingPriority"):
             if request.get(key) or definition.get(key):
@@ -104,14 +105,7 @@ class Describer:
 
     def _attempt(self, job: Job, attempt: Attempt, node: int | None) -> dict[str, Any]:
         parts = attempt.parts_of(_shown_node(job, node))
-        times = {
-            "statusReason": attempt.status_reason,
-            "startedAt": attempt.started_at,
-            "stoppedAt": attempt.stopped_at,
-        }
-        if node is not None:
-            times = _end_of_node(job, parts, attempt.status_reason)
-        shown: dict[str, Any] = {key: value for key, value in times.items() if value}
+        shown = _times(job, attempt, node)
         if parts[0].container.name:
             shown["container"] = {}
             shown["taskProperties"] = [
@@ -135,9 +129,7 @@ class Describer:
         if job.is_eks:
             for one in shown:
                 one.pop("networkInterfaces", None)
-            pod = {**job.definition.request["eksProperties"]["podProperties"], "containers": shown}
-            if attempt:
-                pod |= {"podName": _pod_name(attempt), "nodeName": "local"}
+            pod = {**containers[0].task, "containers": shown} | (_pod(parts[0]) if parts[0] else {})
             return {"eksProperties": {"podProperties": pod}}
         task = self._task(job, parts[0]) if parts[0] else {}
         if containers[0].name:
@@ -204,25 +196,31 @@ def _named_end(part: Part) -> dict[str, Any]:
     return {"name": part.container.name, **_end(part)}
 
 
-def _eks_attempt(attempt: Attempt) -> dict[str, Any]:
+def _times(job: Job, attempt: Attempt, node: int | None) -> dict[str, Any]:
+    """Return when an attempt ran, or a node's part of it, and why it ended; without what is not known yet."""
+    times = {
+        "statusReason": attempt.status_reason,
+        "startedAt": attempt.started_at,
+        "stoppedAt": attempt.stopped_at,
+    }
+    if node is not None:
+        times = _end_of_node(job, attempt.parts_of(node), attempt.status_reason)
+    return {key: value for key, value in times.items() if value}
+
+
+def _eks_attempt(job: Job, attempt: Attempt, node: int | None) -> dict[str, Any]:
+    parts = attempt.parts_of(_shown_node(job, node))
     containers = []
-    for part in attempt.parts:
+    for part in parts:
         end = _named_end(part)
         del end["networkInterfaces"]
         containers.append({**end, "containerID": f"local://{part.task_id}"})
-    shown = {
-        "containers": containers,
-        "podName": _pod_name(attempt),
-        "nodeName": "local",
-        "startedAt": attempt.started_at,
-        "stoppedAt": attempt.stopped_at,
-        "statusReason": attempt.status_reason,
-    }
-    return {key: value for key, value in shown.items() if value is not None}
+    return {"containers": containers, **_pod(parts[0]), **_times(job, attempt, node)}
 
 
-def _pod_name(attempt: Attempt) -> str:
-    return f"aws-batch.{attempt.parts[0].task_id}"
+def _pod(part: Part) -> dict[str, str]:
+    """Return the pod of a part, and the node of the cluster that it ran on."""
+    return {"podName": f"aws-batch.{part.task_id}", "nodeName": "local"}
 
 
 def _family(job: Job, node: int | None) -> dict[str, Any]:

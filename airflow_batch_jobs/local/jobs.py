@@ -180,8 +180,8 @@ class Job:
 
     @property
     def is_eks(self) -> bool:
-        """Whether it runs in a pod."""
-        return "eksProperties" in self.definition.request
+        """Whether it runs in a pod, or its nodes do."""
+        return self.definition.is_on_eks
 
     @property
     def timeout_seconds(self) -> int | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs.local.wire import client_exception
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 #: What the service model says of EksMetadata.namespace, besides the two words that it must not be.
@@ -26,6 +26,7 @@ _KIBIBYTE = 1024
 MOST_ARRAY_CHILDREN = 10_000
 MOST_ATTEMPTS = 10
 MOST_CONDITION_LENGTH = 512
+MOST_CONTAINERS = 10
 MOST_DEPENDENCIES = 20
 MOST_EXIT_RULES = 5
 MOST_PRIORITY = 9999
@@ -150,6 +151,19 @@ def namespace_problems(pod: Mapping[str, Any]) -> Iterator[str]:
         yield f"namespace {namespace} should have 1 to 63 characters and match ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
     elif namespace == "default" or namespace.startswith("kube"):
         yield f"namespace {namespace} is reserved: it can't be default, and can't start with kube"
+
+
+def value_problems(properties: Mapping[str, Any], allowed: Mapping[str, Collection[str]], *keys: str) -> Iterator[str]:
+    """Yield which members are none of the values that AWS documents for them.
+
+    Args:
+        properties: What has the members.
+        allowed: The values of each member.
+        keys: The members to look at.
+    """
+    for key in keys:
+        if key in properties and properties[key] not in allowed[key]:
+            yield f"{key} {properties[key]} is not valid: one of {', '.join(sorted(allowed[key]))}"
 
 
 def stop_problems(job_ids: Iterable[str], reason: str) -> Iterator[str]:

@@ -24,7 +24,11 @@ _KINDS = {
     "eksPropertiesOverride": "eksProperties",
 }
 OVERRIDES = frozenset(_KINDS)
-_OF_A_NODE = {"containerOverrides": "container", "ecsPropertiesOverride": "ecsProperties"}
+_OF_A_NODE = {
+    "containerOverrides": "container",
+    "ecsPropertiesOverride": "ecsProperties",
+    "eksPropertiesOverride": "eksProperties",
+}
 
 
 def all_override_problems(definition: Definition, request: Mapping[str, Any]) -> Iterator[str]:
@@ -44,7 +48,7 @@ def all_override_problems(definition: Definition, request: Mapping[str, Any]) ->
 
 def result_problems(definition: Definition, containers: Iterable[Container]) -> Iterator[str]:
     """Yield what is wrong with the resources that containers have by overrides, which are right by themselves."""
-    if "eksProperties" in definition.request:
+    if definition.is_on_eks:
         return
     on_fargate = is_on_fargate(definition.request)
     every = [container.properties for container in containers]
@@ -97,9 +101,10 @@ def _node_problems(nodes: Mapping[str, Any], overrides: Mapping[str, Any]) -> It
         for key, kind in _OF_A_NODE.items():
             if override.get(key) and kind not in group:
                 yield f"{key} can only be given for a node range with {kind}"
-        if "eksPropertiesOverride" in override:
-            yield "eksPropertiesOverride can only be given for a job definition with eksProperties"
-        yield from _task_problems(group, override)
+        if "eksProperties" in group:
+            yield from _pod_problems(group["eksProperties"]["podProperties"], override.get("eksPropertiesOverride", {}))
+        else:
+            yield from _task_problems(group, override)
 
 
 def _pod_problems(pod: Mapping[str, Any], override: Mapping[str, Any]) -> Iterator[str]:

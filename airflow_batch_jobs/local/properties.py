@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.fargate import is_on_fargate
-from airflow_batch_jobs.local.limits import environment_problems, namespace_problems
+from airflow_batch_jobs.local.limits import MOST_CONTAINERS, environment_problems, value_problems
 from airflow_batch_jobs.local.node_ranges import range_problems
+from airflow_batch_jobs.local.pods import pod_problems
 from airflow_batch_jobs.local.resources import resource_problems, total_problems
-from airflow_batch_jobs.local.shapes import container_name, pod_container_name
+from airflow_batch_jobs.local.shapes import container_name, is_on_eks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-_MOST_CONTAINERS = 10
 _MOST_IMAGE_LENGTH = 255
+#: https://docs.aws.amazon.com/batch/latest/userguide/mnp-eks-running-mnp-jobs.html
+_MOST_IMAGES_OF_RANGE = 10
 _LEAST_EPHEMERAL_GIB, _MOST_EPHEMERAL_GIB = 21, 200
 _MOST_SWAPPINESS = 100
 _LEAST_STOP_SECONDS, _MOST_FARGATE_STOP_SECONDS = 2, 120
@@ -25,12 +27,9 @@ _LINUX_NOT_ON_FARGATE = ("devices", "sharedMemorySize", "tmpfs", "maxSwap", "swa
 _FARGATE_LOG_DRIVERS = frozenset({"awslogs", "splunk", "awsfirelens"})
 #: What the service model says of Windows: it can't be set for its containers.
 _NOT_ON_WINDOWS = ("linuxParameters", "privileged", "user", "ulimits", "readonlyRootFilesystem")
-_MOST_USER_ID = 2_147_483_647
 _VALUES = {
     "ipcMode": {"host", "task", "none"},
     "pidMode": {"host", "task"},
-    "imagePullPolicy": {"Always", "IfNotPresent", "Never"},
-    "dnsPolicy": {"Default", "ClusterFirst", "ClusterFirstWithHostNet"},
     "condition": {"START", "COMPLETE", "SUCCESS"},
     "cpuArchitecture": {"X86_64", "ARM64"},
     "networkMode": {"host"},
@@ -71,14 +70,14 @@ def _of_task(request: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_pod(request: Mapping[str, Any]) -> Iterator[str]:
-    for key in ("platformCapabilities", "propagateTags"):
-        if key in request:
-            yield f"{key} must not be specified for jobs that run on Amazon EKS"
-    yield from _pod_problems(request["eksProperties"].get("podProperties", {}))
+    yield from _eks_problems(request)
+    yield from pod_problems(request["eksProperties"].get("podProperties", {}))
 
 
 def _of_nodes(request: Mapping[str, Any]) -> Iterator[str]:
-    if set(request.get("platformCapabilities", [])) - {"EC2"}:
+    if is_on_eks(request):
+        yield from _eks_problems(request)
+    elif set(request.get("platformCapabilities", [])) - {"EC2"}:
         yield "Multi-node parallel jobs run on EC2 only"
     yield from _node_problems(request["nodeProperties"])
 
@@ -89,6 +88,12 @@ _PROBLEMS_OF: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "ecsProperties": _of_task,
     "eksProperties": _of_pod,
 }
+
+
+def _eks_problems(request: Mapping[str, Any]) -> Iterator[str]:
+    for key in ("platformCapabilities", "propagateTags"):
+        if key in request:
+            yield f"{key} must not be specified for jobs that run on Amazon EKS"
 
 
 def _single_problems(container: Mapping[str, Any], *, on_fargate: bool) -> Iterator[str]:
@@ -129,8 +134,10 @@ def _platform_problems(properties: Mapping[str, Any], *, on_fargate: bool) -> It
     storage_gib = properties.get("ephemeralStorage", {}).get("sizeInGiB", _LEAST_EPHEMERAL_GIB)
     if not _LEAST_EPHEMERAL_GIB <= storage_gib <= _MOST_EPHEMERAL_GIB:
         yield f"ephemeralStorage must be between {_LEAST_EPHEMERAL_GIB} and {_MOST_EPHEMERAL_GIB} GiB"
-    yield from _value_problems(properties, "ipcMode", "pidMode")
-    yield from _value_problems(properties.get("runtimePlatform", {}), "cpuArchitecture", "operatingSystemFamily")
+    yield from value_problems(properties, _VALUES, "ipcMode", "pidMode")
+    yield from value_problems(
+        properties.get("runtimePlatform", {}), _VALUES, "cpuArchitecture", "operatingSystemFamily"
+    )
     if on_fargate:
         if not properties.get("executionRoleArn"):
             yield "executionRoleArn must be provided for jobs that run on Fargate resources"
@@ -149,8 +156,8 @@ def _task_problems(properties: Mapping[str, Any], *, on_fargate: bool) -> Iterat
         return
     [task] = tasks
     containers = task["containers"]
-    if not 1 <= len(containers) <= _MOST_CONTAINERS:
-        yield f"A task must contain between 1 and {_MOST_CONTAINERS} containers"
+    if not 1 <= len(containers) <= MOST_CONTAINERS:
+        yield f"A task must contain between 1 and {MOST_CONTAINERS} containers"
         return
     for container in containers:
         yield from _container_problems(container, on_fargate=on_fargate)
@@ -161,7 +168,7 @@ def _task_problems(properties: Mapping[str, Any], *, on_fargate: bool) -> Iterat
     if on_fargate:  # On EC2 AWS does not document which container of a task has to name its sizes.
         yield from total_problems(containers, on_fargate=True)
     yield from _platform_problems(task, on_fargate=on_fargate)
-    yield from _value_problems(task, "networkMode")
+    yield from value_problems(task, _VALUES, "networkMode")
     yield from _windows_problems(task, containers)
 
 
@@ -208,7 +215,7 @@ def _dependency_problems(containers: Sequence[Mapping[str, Any]]) -> Iterator[st
     for name, container in zip(names, containers, strict=True):
         for dependency in container.get("dependsOn", []):
             other, condition = dependency.get("containerName", ""), dependency.get("condition", "START")
-            yield from _value_problems(dependency, "condition")
+            yield from value_problems(dependency, _VALUES, "condition")
             if other not in names:
                 yield f"Container {name} depends on container {other}, which the task does not have"
             elif other in essential and condition in {"COMPLETE", "SUCCESS"}:
@@ -219,66 +226,50 @@ def _dependency_problems(containers: Sequence[Mapping[str, Any]]) -> Iterator[st
         yield f"Containers depend on each other in a circle: {', '.join(needs)}"
 
 
-def _pod_problems(pod: Mapping[str, Any]) -> Iterator[str]:
-    containers, init_containers = pod.get("containers", []), pod.get("initContainers", [])
-    if not containers:
-        yield "podProperties must contain at least one container"
-    if max(len(containers), len(init_containers)) > _MOST_CONTAINERS:
-        yield f"A pod must contain at most {_MOST_CONTAINERS} containers, and as many initContainers"
-    names = [pod_container_name(container) for container in (*containers, *init_containers)]
-    if len(set(names)) < len(names):
-        yield "Each container of a pod must have a unique name"
-    for container in (*containers, *init_containers):
-        if not container.get("image"):
-            yield "Each container of a pod must contain image"
-        yield from environment_problems(container.get("env", []))
-        yield from _value_problems(container, "imagePullPolicy")
-    yield from _value_problems(pod, "dnsPolicy")
-    yield from namespace_problems(pod)
-    for properties in (pod, *containers, *init_containers):
-        yield from _security_problems(properties.get("securityContext", {}))
-    volumes = {volume["name"] for volume in pod.get("volumes", [])}
-    for container in (*containers, *init_containers):
-        for mount in container.get("volumeMounts", []):
-            if mount.get("name") not in volumes:
-                yield f"volumeMount {mount.get('name', '')} does not match a volume of the pod"
-
-
-def _security_problems(context: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the securityContext of a pod or of one of its containers."""
-    for key in ("runAsUser", "runAsGroup"):
-        if not 0 <= context.get(key, 0) <= _MOST_USER_ID:
-            yield f"{key} must be between 0 and {_MOST_USER_ID}"
-    profile = context.get("seccompProfile")
-    if profile and (profile["type"] == "Localhost") != bool(profile.get("localhostProfile")):
-        yield "seccompProfile needs localhostProfile if its type is Localhost, and takes it for no other type"
-
-
 def _node_problems(nodes: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with nodeProperties.
 
-    Refuses eksProperties, as the service model's text of RegisterJobDefinition does. Its NodeRangeProperty and the user
-    guide have them: multi-node jobs on Amazon EKS are not played here.
+    Takes nodes that are pods, as https://docs.aws.amazon.com/batch/latest/userguide/mnp-eks-jobs.html has them; the
+    service model still says that jobs on Amazon EKS have no nodes. AWS does not say whether nodes on ECS and on EKS can
+    be of one job: here they can't, since a definition has one containerOrchestrationType.
     """
     yield from range_problems(nodes)
+    groups = nodes["nodeRangeProperties"]
     types: set[str | None] = set()
-    for group in nodes["nodeRangeProperties"]:
-        given = [key for key in ("container", "ecsProperties", "eksProperties") if key in group]
+    for group in groups:
         types.update(group.get("instanceTypes", []), [group.get("container", {}).get("instanceType")])
-        if given == ["container"]:
-            yield from _single_problems(group["container"], on_fargate=False)
-        elif given == ["ecsProperties"]:
-            yield from _task_problems(group["ecsProperties"], on_fargate=False)
-            yield from _network_mode_problems(group["ecsProperties"])
-        elif "eksProperties" in given:
-            yield "Node properties can't be specified for Amazon EKS based job definitions"
+        given = [key for key in _PROBLEMS_OF_RANGE if key in group]
+        if len(given) == 1:
+            yield from _PROBLEMS_OF_RANGE[given[0]](group[given[0]])
         else:
-            yield f"The node range {group['targetNodes']} needs exactly one of container and ecsProperties"
+            yield (
+                f"The node range {group['targetNodes']} needs exactly one of container, ecsProperties and eksProperties"
+            )
+    if len({"eksProperties" in group for group in groups}) > 1:
+        yield "All node ranges must have eksProperties if one of them has"
     if len(types - {None}) > 1:
         yield "All node groups in a multi-node parallel job must use the same instance type"
 
 
-def _value_problems(properties: Mapping[str, Any], *keys: str) -> Iterator[str]:
-    for key in keys:
-        if key in properties and properties[key] not in _VALUES[key]:
-            yield f"{key} {properties[key]} is not valid: one of {', '.join(sorted(_VALUES[key]))}"
+def _container_of_range(container: Mapping[str, Any]) -> Iterator[str]:
+    yield from _single_problems(container, on_fargate=False)
+
+
+def _task_of_range(properties: Mapping[str, Any]) -> Iterator[str]:
+    yield from _task_problems(properties, on_fargate=False)
+    yield from _network_mode_problems(properties)
+
+
+def _pod_of_range(properties: Mapping[str, Any]) -> Iterator[str]:
+    pod = properties.get("podProperties", {})
+    yield from pod_problems(pod)
+    containers = (*pod.get("containers", []), *pod.get("initContainers", []))
+    if len({container.get("image") for container in containers}) > _MOST_IMAGES_OF_RANGE:
+        yield f"A node range can have at most {_MOST_IMAGES_OF_RANGE} distinct images"
+
+
+_PROBLEMS_OF_RANGE: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
+    "container": _container_of_range,
+    "ecsProperties": _task_of_range,
+    "eksProperties": _pod_of_range,
+}

@@ -25,6 +25,12 @@ EMPTY_CONTAINER: dict[str, list[Any]] = {
 _EMPTY_POD_CONTAINER: dict[str, list[Any]] = {"args": [], "command": [], "env": [], "volumeMounts": []}
 
 
+def is_on_eks(definition: Mapping[str, Any]) -> bool:
+    """Tell whether a definition's jobs run in pods: the job itself, or each of its nodes."""
+    ranges = definition.get("nodeProperties", {}).get("nodeRangeProperties", ())
+    return any("eksProperties" in properties for properties in (definition, *ranges))
+
+
 def container_name(container: Mapping[str, Any], number: int) -> str:
     """Return the name of a task's container; AWS does not say how it names one that was given none."""
     return str(container.get("name") or f"container{number}")
@@ -53,11 +59,19 @@ def told_definition(request: Mapping[str, Any]) -> dict[str, Any]:
         nodes = request["nodeProperties"]
         told["nodeProperties"] = {**nodes, "nodeRangeProperties": [_range(one) for one in nodes["nodeRangeProperties"]]}
     if "eksProperties" in request:
-        pod = request["eksProperties"]["podProperties"]
-        containers = [{**_EMPTY_POD_CONTAINER, **one} for one in pod["containers"]]
-        told["eksProperties"] = {"podProperties": {**pod, "containers": containers}}
+        told["eksProperties"] = _told_pod(request["eksProperties"])
     return told
 
 
 def _range(nodes: Mapping[str, Any]) -> dict[str, Any]:
-    return {**nodes, "container": {**EMPTY_CONTAINER, **nodes["container"]}} if "container" in nodes else dict(nodes)
+    told = dict(nodes)
+    if "container" in nodes:
+        told["container"] = {**EMPTY_CONTAINER, **nodes["container"]}
+    if "eksProperties" in nodes:
+        told["eksProperties"] = _told_pod(nodes["eksProperties"])
+    return told
+
+
+def _told_pod(properties: Mapping[str, Any]) -> dict[str, Any]:
+    pod = properties["podProperties"]
+    return {"podProperties": {**pod, "containers": [{**_EMPTY_POD_CONTAINER, **one} for one in pod["containers"]]}}

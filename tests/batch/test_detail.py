@@ -294,7 +294,8 @@ def test_a_multi_node_job_on_eks_says_so_before_its_nodes_are_asked(entries: Ent
     """The pods are in the ranges of nodes."""
     ranges = [{"targetNodes": "0:1", "eksProperties": {"podProperties": {"containers": [{"name": "main"}]}}}]
     nodes = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": ranges}
-    assert "is in EKS" in entries.read(entries.multi_node(2, nodeProperties=nodes)).logs_elsewhere()
+    line = entries.read(entries.multi_node(2, nodeProperties=nodes)).logs_elsewhere()
+    assert line == "The log of each of the job's pods is in EKS, where AWS Batch makes no CloudWatch stream"
 
 
 def test_another_log_driver_is_named_with_its_address(entries: Entries) -> None:

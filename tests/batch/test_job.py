@@ -11,6 +11,7 @@ import pytest
 
 from airflow_batch_jobs.batch.aws import KeptClients
 from airflow_batch_jobs.batch.definition import JobDefinition
+from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.errors import (
@@ -379,6 +380,28 @@ def test_the_lines_of_all_nodes_are_read_once(aws: LocalAws) -> None:
     assert len(parent.wait(poll_interval=0.05).attempts) == 1
     assert texts(parent.logs()) == [("node 0", "node 0"), ("node 1", "node 1")]
     assert parent.log_stream_name() is None
+
+
+def test_a_multi_node_job_on_eks_is_submitted_and_read(aws: LocalAws) -> None:
+    """With overrides for its nodes; each node's end is its own, and the job says where the lines are."""
+    env = [{"name": "CODE", "value": "0"}]
+    one = {"name": "main", "image": "i", "command": ["sh", "-c", "exit $CODE"], "env": env}
+    pod = {"eksProperties": {"podProperties": {"containers": [one]}}}
+    nodes = {"numNodes": 2, "mainNode": 1, "nodeRangeProperties": [{"targetNodes": "0:", **pod}]}
+    aws.clients()("batch").register_job_definition(jobDefinitionName="pods", type="multinode", nodeProperties=nodes)
+    changed = {"podProperties": {"containers": [{"name": "main", "env": [{"name": "CODE", "value": "5"}]}]}}
+    overrides = {"numNodes": 3, "nodePropertyOverrides": [{"targetNodes": "0:", "eksPropertiesOverride": changed}]}
+    job = BatchJob(JobDefinition.named("pods:1"), clients=aws.clients())
+    job.submit("default", nodeOverrides=overrides)
+    detail = job.wait(poll_interval=0.05)
+    assert (detail.kind, detail.nodes, detail.main_node) == (JobKind.MULTI_NODE, 3, 1)
+    assert (detail.status, detail.exit_code, len(detail.attempts)) == (JobStatus.FAILED, 5, 1)
+    assert detail.logs_elsewhere().startswith("The log of each of the job's pods is in EKS")
+    parts = BatchJob.describe_jobs(detail.part_ids(), clients=aws.clients())
+    assert [(part.kind, part.node_index) for part in parts] == [(JobKind.NODE, number) for number in range(3)]
+    assert parts[1].exit_code == 5
+    assert len({part.pod.name for part in parts if part.pod}) == 3
+    assert list(job.logs()) == []
 
 
 def test_the_lines_of_all_attempts_are_read(aws: LocalAws) -> None:

@@ -38,6 +38,11 @@ NODES = {
         {"targetNodes": "1", "container": CONTAINER},
     ],
 }
+PODS = {
+    "numNodes": 2,
+    "mainNode": 0,
+    "nodeRangeProperties": [{"targetNodes": "0:", "eksProperties": {"podProperties": POD}}],
+}
 #: The definitions that exist before a request.
 DEFINITIONS: dict[str, dict[str, Any]] = {
     "plain": {"type": "container", "containerProperties": {**CONTAINER, "environment": ENVIRONMENT}},
@@ -49,6 +54,7 @@ DEFINITIONS: dict[str, dict[str, Any]] = {
     "task": {"type": "container", "ecsProperties": {"taskProperties": [TASK]}},
     "pod": {"type": "container", "eksProperties": {"podProperties": POD}},
     "nodes": {"type": "multinode", "nodeProperties": NODES},
+    "pods": {"type": "multinode", "nodeProperties": PODS},
 }
 _JOB = {"jobName": "j", "jobQueue": "default", "jobDefinition": "plain", "tags": {"a": "b"}}
 _OVERRIDE = {"command": ["x"], "environment": ENVIRONMENT, "resourceRequirements": NEEDS}
@@ -105,8 +111,20 @@ VALID: dict[tuple[str, str], list[dict[str, Any]]] = {
                 "nodePropertyOverrides": [{"targetNodes": "0:", "containerOverrides": _OVERRIDE}],
             },
         },
+        {
+            **_JOB,
+            "jobDefinition": "pods",
+            "nodeOverrides": {
+                "nodePropertyOverrides": [
+                    {
+                        "targetNodes": "0:",
+                        "eksPropertiesOverride": {"podProperties": {"containers": [{"env": ENVIRONMENT}]}},
+                    }
+                ],
+            },
+        },
     ],
-    ("batch", "DescribeJobs"): [{"jobs": ["{job}", "{array}:1", "{nodes}#0", "nobody"]}],
+    ("batch", "DescribeJobs"): [{"jobs": ["{job}", "{array}:1", "{nodes}#0", "{pods}#1", "nobody"]}],
     ("batch", "ListJobs"): [
         {"jobQueue": "default", "jobStatus": "RUNNING", **_PAGE},
         {"jobQueue": "default", "filters": [{"name": "JOB_NAME", "values": ["j*"]}]},

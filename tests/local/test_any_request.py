@@ -30,7 +30,7 @@ class World:
         aws.script(running=5, lines=3)
         for name, properties in DEFINITIONS.items():
             self.ok("batch", "RegisterJobDefinition", {"jobDefinitionName": name, **properties})
-        self.names |= {name: aws.submit(f"{name}:1")[0] for name in ("task", "pod", "nodes")}
+        self.names |= {name: aws.submit(f"{name}:1")[0] for name in ("task", "pod", "nodes", "pods")}
         self.names["job"] = aws.submit("plain:1", jobName="j")[0]
         self.names["array"] = aws.submit("plain:1", arrayProperties={"size": 2})[0]
         aws.advance(4)

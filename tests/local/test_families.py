@@ -9,6 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from airflow_batch_jobs.local import LocalAws
 
@@ -419,6 +420,61 @@ def test_a_pod_has_no_log_stream(aws: LocalAws, batch: Any) -> None:
     assert job["eksAttempts"][0]["containers"][0]["exitCode"] == 4
     assert job["eksProperties"]["podProperties"]["containers"][0]["exitCode"] == 4
     assert "logStreamName" not in str(job)
+
+
+def register_pods(batch: Any, command: str, *ranges: dict[str, Any], retry: int = 1) -> None:
+    """Register `pods`: three nodes, whose pods run a shell command; more ranges stand within the one of all."""
+    one = {"name": "main", "image": "i", "command": ["sh", "-c", command]}
+    every = {"targetNodes": "0:", "eksProperties": {"podProperties": {"containers": [one]}}}
+    batch.register_job_definition(
+        jobDefinitionName="pods",
+        type="multinode",
+        retryStrategy={"attempts": retry},
+        nodeProperties={"numNodes": 3, "mainNode": 0, "nodeRangeProperties": [every, *ranges]},
+    )
+
+
+def test_nodes_on_eks_have_a_pod_each(aws: LocalAws, batch: Any, tmp_path: Path) -> None:
+    """And a status, an end and attempts of their own, without a log stream; the job tells its main node's pods."""
+    namespace = {"metadata": {"namespace": "science"}}
+    others_run = f"{tmp_path}/$AWS_BATCH_JOB_ATTEMPT"
+    end = f"trap '' TERM; echo >> {others_run}; test $AWS_BATCH_JOB_NUM_NODES = 3 && exit $CODE"
+    one = {"image": "i", "command": ["sh", "-c", end], "env": [{"name": "CODE", "value": "7"}]}
+    last = {"targetNodes": "2", "eksProperties": {"podProperties": {"containers": [one], **namespace}}}
+    main = f"until test $(cat {others_run} | wc -l) = 2; do sleep 0.05; done; exit 3"
+    register_pods(batch, f"test $AWS_BATCH_JOB_NODE_INDEX = 1 && {{ CODE=0; {end}; }}; {main}", last, retry=2)
+    [job_id] = aws.submit("pods:1")
+    job = aws.wait_for_status(job_id)
+    assert (job["status"], job["attempts"], len(job["eksAttempts"])) == ("FAILED", [], 2)
+    shown = batch.describe_jobs(jobs=[f"{job_id}#{node}" for node in range(3)])["jobs"]
+    assert [node["status"] for node in shown] == ["FAILED", "SUCCEEDED", "FAILED"]
+    pods = [node["eksProperties"]["podProperties"] for node in shown]
+    assert [pod["containers"][0]["exitCode"] for pod in pods] == [3, 0, 7]
+    assert [pod.get("metadata") for pod in pods] == [None, None, namespace["metadata"]]
+    attempts = [node["eksAttempts"] for node in shown]
+    assert [[attempt["containers"][0]["exitCode"] for attempt in each] for each in attempts] == [
+        [3] * 2,
+        [0] * 2,
+        [7] * 2,
+    ]
+    assert len({attempt["podName"] for each in attempts for attempt in each}) == 6
+    assert [pod["podName"] for pod in pods] == [each[-1]["podName"] for each in attempts]
+    assert [one["podName"] for one in job["eksAttempts"]] == [one["podName"] for one in attempts[0]]
+    assert [node["nodeDetails"]["isMainNode"] for node in shown] == [True, False, False]
+    assert "logStreamName" not in str(shown)
+    assert not [node for node in shown if node["attempts"] or "container" in node]
+
+
+def test_nodes_on_eks_are_overridden_by_range(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """As the user guide's example does: their number, and their container's command."""
+    register_pods(frozen_batch, "sleep 60")
+    override = {"podProperties": {"containers": [{"name": "main", "command": ["sleep", "150"]}]}}
+    ranges = [{"targetNodes": "0:", "eksPropertiesOverride": override}]
+    [job_id] = frozen_aws.submit("pods:1", nodeOverrides={"numNodes": 5, "nodePropertyOverrides": ranges})
+    nodes = frozen_batch.describe_jobs(jobs=[f"{job_id}#{node}" for node in range(5)])["jobs"]
+    containers = [node["eksProperties"]["podProperties"]["containers"] for node in nodes]
+    assert [[one["command"] for one in each] for each in containers] == [[["sleep", "150"]]] * 5
+    assert frozen_aws.job(job_id)["nodeProperties"]["numNodes"] == 5
 
 
 def test_another_log_driver_has_no_log_stream(aws: LocalAws, logs: Any) -> None:

@@ -27,6 +27,8 @@ def definitions(batch: Any) -> None:
         {"targetNodes": "0:", "container": FINE},
         {"targetNodes": "1:2", "ecsProperties": {"taskProperties": [{"containers": [{**FINE, "name": "a"}]}]}},
     ]
+    of_pod = {"eksProperties": {"podProperties": {"containers": [{"image": "i", "name": "main"}]}}}
+    on_eks = [{"targetNodes": targets, **of_pod} for targets in ("0:", "2:3")]
     closed = [{"targetNodes": "0:1", "container": FINE}]
     pair = [{**FINE, "name": "a"}, {**FINE, "name": "b", "essential": False}]
     kinds: dict[str, dict[str, Any]] = {
@@ -35,6 +37,7 @@ def definitions(batch: Any) -> None:
         "fargate": {"platformCapabilities": ["FARGATE"], "containerProperties": {**FINE, **role}},
         "pair": {"ecsProperties": {"taskProperties": [{"containers": pair}]}},
         "pod": {"eksProperties": {"podProperties": {"containers": [{"image": "i", "name": "main"}]}}},
+        "pods": {"nodeProperties": {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": on_eks}},
         "mesh": {"nodeProperties": {"numNodes": 4, "mainNode": 1, "nodeRangeProperties": ranges}},
         "closed": {"nodeProperties": {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": closed}},
     }
@@ -109,7 +112,11 @@ def nodes(targets: str = "0:", count: int | None = None, **override: Any) -> dic
         ("mesh", nodes("1:2", **container(command=["x"])), "containerOverrides .* node range with container"),
         ("mesh", nodes("1:2", **task({"name": "z"})), "override z does not match"),
         ("mesh", nodes("1:2", **task({"name": "a", "environment": RESERVED})), "AWS_BATCH"),
-        ("mesh", nodes("0:", **pod({})), "eksProperties"),
+        ("mesh", nodes("0:", **pod({})), "eksPropertiesOverride .* node range with eksProperties"),
+        ("pods", nodes("0:", **container(command=["x"])), "containerOverrides .* node range with container"),
+        ("pods", nodes("2:3", **pod({"name": "other"})), "override other does not match"),
+        ("pods", nodes("0:", **pod({"env": RESERVED})), "AWS_BATCH"),
+        ("pods", pod({}), "eksPropertiesOverride can only be given"),
         ("mesh", nodes(count=0), "numNodes"),
         ("mesh", nodes(count=1001), "numNodes"),
         ("mesh", nodes(count=1), "NumNodes override 1"),

@@ -63,8 +63,20 @@ def nodes(*ranges: str, count: int = 2, main: int = 0, **container: Any) -> dict
 
 def group(**properties: Any) -> dict[str, Any]:
     """Return nodeProperties with one group of nodes that has just this."""
-    groups = [{"targetNodes": "0:", **properties}]
-    return {"type": "multinode", "nodeProperties": {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": groups}}
+    return of_ranges({"targetNodes": "0:", **properties})
+
+
+def of_ranges(*groups: dict[str, Any]) -> dict[str, Any]:
+    """Return nodeProperties with these groups of nodes."""
+    properties = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": list(groups)}
+    return {"type": "multinode", "nodeProperties": properties}
+
+
+def pods(*ranges: str, count: int = 2, **properties: Any) -> dict[str, Any]:
+    """Return nodeProperties with these ranges, all of the same pod."""
+    of_each = {"podProperties": {"containers": [{"name": "main", "image": "i"}], **properties}}
+    groups = [{"targetNodes": targets, "eksProperties": of_each} for targets in ranges]
+    return {"type": "multinode", "nodeProperties": {"numNodes": count, "mainNode": 0, "nodeRangeProperties": groups}}
 
 
 ACCEPTED = {
@@ -109,6 +121,10 @@ ACCEPTED = {
     "nodes": nodes("0:"),
     "nodes within others": nodes("0:10", "4:5", count=11),
     "nodes of a task": group(**task({"name": "a"})),
+    "nodes that are pods": pods("0:", "1:1"),
+    "nodes of ten images": pods(
+        "0:", containers=[{"name": f"c{number}", "image": f"{number}"} for number in range(10)]
+    ),
     "a thousand nodes": nodes("0:0", "1:", count=1000),
 }
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -242,10 +258,27 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (nodes("0:", environment=RESERVED), "AWS_BATCH"),
     (nodes("0:", resourceRequirements=[]), "vCPU is not provided"),
     (nodes("0:", image=""), "image"),
-    (group(), "exactly one of container and ecsProperties"),
-    (group(container=FINE, **task({})), "exactly one of container and ecsProperties"),
-    (group(**pod({})), "EKS"),
+    (group(), "exactly one of container, ecsProperties and eksProperties"),
+    (group(container=FINE, **task({})), "exactly one of container, ecsProperties and eksProperties"),
+    (group(container=FINE, **pod({})), "exactly one of container, ecsProperties and eksProperties"),
     (group(**task({"essential": False})), "at least one essential"),
+    (
+        of_ranges({"targetNodes": "0", "container": FINE}, {"targetNodes": "1", **pod({})}),
+        "All node ranges must have eksProperties",
+    ),
+    (pods("0:", containers=[]), "must contain at least one container"),
+    (group(eksProperties={}), "must contain at least one container"),
+    (pods("0:", containers=[{"name": "a", "image": ""}]), "must contain image"),
+    (pods("0:", containers=[{"name": "a", "image": "i", "env": RESERVED}]), "AWS_BATCH"),
+    (pods("0:", metadata={"namespace": "kube-system"}), "is reserved"),
+    (
+        pods("0:", initContainers=[{"name": f"c{number}", "image": f"{number}"} for number in range(10)]),
+        "at most 10 distinct images",
+    ),
+    (pods("0"), "none has node 1"),
+    (pods(*("0:",) * 6), "between 1 and 5"),
+    ({"platformCapabilities": ["EC2"], **pods("0:")}, "platformCapabilities must not"),
+    ({"propagateTags": True, **pods("0:")}, "propagateTags must not"),
     (group(container=FINE, instanceTypes=["a", "b"]), "same instance type"),
     ({"platformCapabilities": ["FARGATE"], **nodes("0:")}, "EC2 only"),
 ]
@@ -298,7 +331,13 @@ def test_a_definition_for_managed_instances_needs_ecs_properties(batch: Any) -> 
 
 def test_a_definition_is_told_with_the_members_that_it_always_has(batch: Any) -> None:
     """Lists and maps that were not given are empty, the platform version of Fargate is the latest one."""
-    for name, properties in {"plain": one(), "fargate": fargate(), "nodes": nodes("0:"), "pod": pod({})}.items():
+    for name, properties in {
+        "plain": one(),
+        "fargate": fargate(),
+        "nodes": nodes("0:"),
+        "pod": pod({}),
+        "pods": pods("0:"),
+    }.items():
         batch.register_job_definition(**{"jobDefinitionName": name, "type": "container", **properties})
     told = {each["jobDefinitionName"]: each for each in batch.describe_job_definitions()["jobDefinitions"]}
     empty: dict[str, list[Any]] = {key: [] for key in ("environment", "mountPoints", "secrets", "ulimits", "volumes")}
@@ -312,6 +351,11 @@ def test_a_definition_is_told_with_the_members_that_it_always_has(batch: Any) ->
     assert of_nodes["container"].items() >= empty.items()
     [of_pod] = told["pod"]["eksProperties"]["podProperties"]["containers"]
     assert (of_pod["command"], of_pod["args"], of_pod["env"]) == ([], [], [])
+    [of_nodes] = told["pods"]["nodeProperties"]["nodeRangeProperties"][0]["eksProperties"]["podProperties"][
+        "containers"
+    ]
+    assert of_nodes == {**of_pod, "name": "main"}
+    assert [name for name, one in told.items() if one["containerOrchestrationType"] == "EKS"] == ["pod", "pods"]
 
 
 @given(st.lists(st.from_regex("[0-9]{0,2}:?[0-9]{0,2}", fullmatch=True), min_size=1, max_size=5), st.integers(1, 12))

@@ -36,6 +36,7 @@ MESH = [
     {"targetNodes": "0:", "container": FINE},
     {"targetNodes": "1:2", "ecsProperties": {"taskProperties": [{"containers": PAIR}]}},
 ]
+PODS = [{"targetNodes": targets, "eksProperties": {"podProperties": POD}} for targets in ("0:", "2:3")]
 CLOSED = [{"targetNodes": "0:0", "container": FINE}, {"targetNodes": "1:3", "container": FINE}]
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {"containerProperties": FINE},
@@ -45,6 +46,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "halves": {**ON_FARGATE, "ecsProperties": {"taskProperties": [{"containers": HALVES, "executionRoleArn": ROLE}]}},
     "pod": {"eksProperties": {"podProperties": POD}},
     "mesh": {"nodeProperties": {"numNodes": 4, "mainNode": 1, "nodeRangeProperties": MESH}},
+    "pods": {"nodeProperties": {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": PODS}},
     "closed": {"nodeProperties": {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": CLOSED}},
     "tagged": {"containerProperties": FINE, "tags": {f"d{number}": "" for number in range(30)}},
 }

@@ -236,14 +236,19 @@ def test_what_may_not_be_meant_is_told_and_sent(aws: LocalAws) -> None:
     assert aws.counts()["SubmitJob"] == 1
 
 
+ON_EKS = {"eksProperties": {"podProperties": {"containers": [{"image": "i", "name": "main"}]}}}
+NODES = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:", **ON_EKS}]}
+
+
+@pytest.mark.parametrize(
+    "properties", [{"type": "container", **ON_EKS}, {"type": "multinode", "nodeProperties": NODES}]
+)
 @pytest.mark.parametrize(("asked", "lines"), [({}, 0), ({"propagateTags": True}, 1), ({"propagateTags": False}, 0)])
-def test_tags_are_not_propagated_on_eks(aws: LocalAws, asked: dict[str, Any], lines: int) -> None:
+def test_tags_are_not_propagated_on_eks(
+    aws: LocalAws, properties: dict[str, Any], asked: dict[str, Any], lines: int
+) -> None:
     """AWS must not be told propagateTags there; the digest, by which a retry finds the job, stays as it is."""
-    aws.clients()("batch").register_job_definition(
-        jobDefinitionName="pod",
-        type="container",
-        eksProperties={"podProperties": {"containers": [{"image": "i", "name": "main"}]}},
-    )
+    aws.clients()("batch").register_job_definition(jobDefinitionName="pod", **properties)
     request, notes = request_for("pod:1", options=asked), list[str]()
     digest = request.digest()
     check_request(aws.clients(), request, note=notes.append)
@@ -260,7 +265,7 @@ def test_tags_that_are_not_propagated_are_not_counted(aws: LocalAws, asked: dict
     aws.clients()("batch").register_job_definition(
         jobDefinitionName="pod",
         type="container",
-        eksProperties={"podProperties": {"containers": [{"image": "i", "name": "main"}]}},
+        **ON_EKS,
         tags={f"d{number}": "" for number in range(50)},
     )
     request = request_for("pod:1", options={"tags": {"j": ""}, **asked})

@@ -171,6 +171,7 @@ def test_a_placeholder_that_is_a_whole_item_is_not_told(batch: Batch) -> None:
     [
         ("plain", {"container_overrides": {"command": ["Ref::gone"]}}, "gone"),
         ("pod", {"options": pod({"args": ["Ref::gone"]})}, "gone"),
+        ("pods", {"options": nodes("2:3", **pod({"args": ["Ref::gone"]}))}, "gone"),
         ("pod", {"options": pod({"name": "second", "command": ["Ref::gone"]}, key="initContainers")}, "gone"),
         ("mesh", {"options": nodes("1:2", **task({"name": "side", "command": ["Ref::gone"]}))}, "gone"),
     ],
@@ -432,6 +433,21 @@ def test_a_size_that_cannot_be_told_is_not_judged() -> None:
             "nodePropertyOverrides[0].ecsPropertiesOverride: overrides nothing: the range 0: of nodes has container",
         ),
         ("mesh", {"options": nodes("1:2", **task({"name": "third"}))}, "containers[0].name: no container is called"),
+        (
+            "pods",
+            {"options": nodes("2:3", **task({"name": "main"}))},
+            "ecsPropertiesOverride: overrides nothing: the range 2:3 of nodes has eksProperties",
+        ),
+        (
+            "pods",
+            {"options": pod({})},
+            "eksPropertiesOverride: overrides nothing: the job definition has nodeProperties",
+        ),
+        (
+            "pods",
+            {"options": nodes("0:", **pod({"name": "mian"}))},
+            "eksPropertiesOverride.podProperties.containers[0].name: no container is called 'mian'",
+        ),
         ("mesh", {"options": {"arrayProperties": {"size": 2}}}, "arrayProperties: are not taken for a multi-node job"),
         (
             "plain",
@@ -456,6 +472,8 @@ def test_an_override_of_what_is_not_there_is_refused(
         ("pod", {"options": pod({"name": "second"}, key="initContainers")}),
         ("mesh", {"options": nodes("0:3")}),
         ("mesh", {"options": nodes(":", count=9)}),
+        ("pods", {"options": nodes("2:3", count=9, **pod({"command": ["x"]}))}),
+        ("pods", {"options": nodes("0:", **pod({"name": "first"}, key="initContainers"))}),
         ("closed", {"options": nodes("0")}),
         ("closed", {"options": nodes("1:")}),
         ("mesh", {"options": nodes("0:", containerOverrides={"instanceType": "m5.large"})}),
