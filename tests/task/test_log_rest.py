@@ -196,6 +196,7 @@ def test_a_supervisor_that_enforces_execution_timeout_is_told_of_the_copy(
     api_server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That of Airflow 3.4 ends a process that outlives its timeout by a minute; 3.3 knows no such thing."""
+    monkeypatch.delattr(comms, "SetExecutionTimeout", raising=False)
     extend_execution_timeout(60)
     assert not api_server.asked
     monkeypatch.setattr(comms, "SetExecutionTimeout", SimpleNamespace, raising=False)
