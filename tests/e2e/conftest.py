@@ -116,9 +116,10 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.fixture(scope="session")
 def playbill(request: pytest.FixtureRequest, world: chaos_world.World) -> chaos.Playbill:
-    """The cases that were chosen to run."""
+    """The cases that were chosen to run and are not skipped."""
     tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    cases: list[Any] = [test.callspec.params["case"] for test in tests if "row" in test.fixturenames]
+    played = [test for test in tests if not any(mark.args[0] for mark in test.iter_markers("skipif"))]
+    cases: list[Any] = [test.callspec.params["case"] for test in played if "row" in test.fixturenames]
     return chaos.Playbill(world, cases)
 
 

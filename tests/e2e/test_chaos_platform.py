@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.chaos import Case, Scene
+from tests.e2e.chaos import Case, Scene, playable
 from tests.e2e.moments import running
 from tests.e2e.runs import until
 
@@ -42,7 +42,14 @@ CASES = [
     Case("API server killed while deferred", "deferred", running, "flowing", scene=API_SERVER),
     Case("API server killed while a worker waits", "on_worker", running, "flowing", scene=API_SERVER),
     Case("scheduler killed while deferred", "deferred", running, "flowing", scene=SCHEDULER),
-    Case("scheduler killed with the worker that waits", "on_worker", running, "flowing", scene=SCHEDULER),
+    Case(
+        "scheduler killed with the worker that waits",
+        "on_worker",
+        running,
+        "flowing",
+        scene=SCHEDULER,
+        loses_its_worker=True,
+    ),
     Case("scheduler killed, the worker that waits lives on", "on_worker", running, "flowing", scene=SCHEDULER_ALONE),
     Case(
         "scheduler killed, the worker that waits lives on, no retry left",
@@ -54,7 +61,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.run_id)
+@pytest.mark.parametrize("case", playable(CASES))
 def test_a_task_outlives_its_airflow(row: Row) -> None:
     """What was at work goes on with the same job."""
     row.check()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.chaos import KILL, WAIT, Case, Scene
+from tests.e2e.chaos import KILL, WAIT, Case, Scene, playable
 from tests.e2e.moments import nothing
 from tests.e2e.runs import until
 
@@ -56,11 +56,28 @@ HUNDRED = Scene()
 EVICTED = "told to stop and no retry is left"
 
 CASES = [
-    Case("worker killed before the record", "deferred", kill, points={"before-record": WAIT}),
-    Case("worker killed between the record and SubmitJob", "deferred", kill, points={"before-send": WAIT}, seconds=300),
-    Case("worker killed between SubmitJob and the id's store", "deferred", kill, points={"after-send": WAIT}),
-    Case("worker killed before the deferral", "deferred", kill, points={"before-deferral": WAIT}),
-    Case("worker killed while it waits", "on_worker", kill_while_it_waits, "flowing", seconds=300),
+    Case("worker killed before the record", "deferred", kill, points={"before-record": WAIT}, loses_its_worker=True),
+    Case(
+        "worker killed between the record and SubmitJob",
+        "deferred",
+        kill,
+        points={"before-send": WAIT},
+        seconds=300,
+        loses_its_worker=True,
+    ),
+    Case(
+        "worker killed between SubmitJob and the id's store",
+        "deferred",
+        kill,
+        points={"after-send": WAIT},
+        loses_its_worker=True,
+    ),
+    Case(
+        "worker killed before the deferral", "deferred", kill, points={"before-deferral": WAIT}, loses_its_worker=True
+    ),
+    Case(
+        "worker killed while it waits", "on_worker", kill_while_it_waits, "flowing", seconds=300, loses_its_worker=True
+    ),
     Case("task's process alone killed after SubmitJob", "deferred", wait_until_it_is_gone, points={"after-send": KILL}),
     Case("SubmitJob's answer lost", "first_answer_lost", nothing),
     Case("SubmitJob's request lost", "first_request_lost", nothing, seconds=300),
@@ -88,7 +105,14 @@ LONG_CASES = [
         reason=EVICTED,
         points={"after-send": WAIT},
     ),
-    Case("mapped: worker killed after SubmitJob", "mapped", kill, jobs=3, points={"after-send": WAIT}),
+    Case(
+        "mapped: worker killed after SubmitJob",
+        "mapped",
+        kill,
+        jobs=3,
+        points={"after-send": WAIT},
+        loses_its_worker=True,
+    ),
     Case(
         "half of SubmitJob's answers lost, 100 mapped tasks",
         "hundred_answers",
@@ -110,14 +134,14 @@ LONG_CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.run_id)
+@pytest.mark.parametrize("case", playable(CASES))
 def test_a_task_whose_worker_dies_has_one_job(row: Row) -> None:
     """Whenever it dies, the task's retry takes over the existing job; no line is lost."""
     row.check()
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("case", LONG_CASES, ids=lambda case: case.run_id)
+@pytest.mark.parametrize("case", playable(LONG_CASES))
 def test_a_task_whose_worker_is_told_to_end_has_one_job(row: Row) -> None:
     """The job keeps running if a retry is left, and is terminated if not."""
     row.check()
