@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MEETINGS = ("tests/face", "tests/task", "tests/cli/test_cli.py", "tests/local", "tests/batch/definition")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "airflow"), [("oldest", "3.3.0"), ("mwaa", "3.3.1")])
 def test_its_versions_go_together(name: str, airflow: str, tmp_path: Path) -> None:
     """Whatever the package names can be had as the constraints have it, and the tests with it."""

@@ -297,6 +297,6 @@ def test_a_ca_file_that_is_none_ends_it_at_once(
 
 
 def test_an_address_of_a_proxy_that_is_none_ends_it_at_once(secured: Callable[..., ClientFactory]) -> None:
-    """The same."""
-    with pytest.raises(ConfigurationError, match="is not a valid host or port"):
+    """The same, in the words of whichever urllib3 there is."""
+    with pytest.raises(ConfigurationError, match="::::"):
         service(secured(proxies={"https": "::::"}), "batch").call("describe_jobs", dict, jobs=["x"])
