@@ -13,8 +13,15 @@ from tests.deploy.matrix import ROWS, make, run
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Where the package meets what it needs: Airflow, the Amazon provider, botocore, pydantic, typer.
-MEETINGS = ("tests/face", "tests/task", "tests/cli/test_cli.py", "tests/local", "tests/batch/definition")
+#: Where the package meets what it needs: Airflow and its SDK, the Amazon provider, botocore, pydantic, typer.
+MEETINGS = (
+    "tests/face",
+    "tests/task/test_connection.py",
+    "tests/task/test_supervisor.py",
+    "tests/batch/aws",
+    "tests/batch/definition",
+    "tests/cli/test_cli.py",
+)
 
 
 @pytest.mark.long
