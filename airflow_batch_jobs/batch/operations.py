@@ -16,6 +16,7 @@ from airflow_batch_jobs.batch.aws.clock import SystemClock, look_until
 from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.aws.trouble import is_doubtful
 from airflow_batch_jobs.batch.detail import JobDetail
+from airflow_batch_jobs.batch.storable import storable_text
 from airflow_batch_jobs.errors import AwsError, SubmitUnansweredError
 
 if TYPE_CHECKING:
@@ -102,12 +103,20 @@ def job_id_of(summary: Mapping[str, Any]) -> str:
     """Return the id of a job from an entry of ListJobs or the answer of SubmitJob.
 
     Raises:
-        ValueError: It has none.
+        ValueError: It has none, or one that no database would keep.
     """
     job_id = summary["jobId"]
-    if not isinstance(job_id, str) or not job_id.strip():
+    if not isinstance(job_id, str) or not job_id.strip() or storable_text(job_id) != job_id:
         raise ValueError(f"{job_id!r} is no job id")
     return job_id
+
+
+def job_id_if_any(summary: Any) -> str | None:
+    """Return the id of a job from an entry of ListJobs; None if it has none, which costs the other entries nothing."""
+    try:
+        return job_id_of(summary)
+    except Exception:  # noqa: BLE001 - it may be anything
+        return None
 
 
 def describe_jobs(clients: ClientFactory, job_ids: Iterable[str]) -> list[JobDetail]:

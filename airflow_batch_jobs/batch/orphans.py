@@ -26,7 +26,7 @@ from airflow_batch_jobs.batch.identity import (
     legal_tag_value,
     owner_of,
 )
-from airflow_batch_jobs.batch.operations import REASON_LIMIT, describe_jobs, job_id_of
+from airflow_batch_jobs.batch.operations import REASON_LIMIT, describe_jobs, job_id_if_any
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch.blocking import terminate_all
 from airflow_batch_jobs.errors import NoDeploymentError
@@ -266,4 +266,5 @@ def _active_ids(clients: ClientFactory, queues: Iterable[str]) -> Iterator[str]:
     batch = service(clients, "batch")
     for queue in dict.fromkeys(queues):
         for status in filter(lambda status: status.is_active, JobStatus):
-            yield from batch.one_pass("list_jobs", "jobSummaryList", job_id_of, jobQueue=queue, jobStatus=status.value)
+            found = batch.one_pass("list_jobs", "jobSummaryList", job_id_if_any, jobQueue=queue, jobStatus=status.value)
+            yield from filter(None, found)

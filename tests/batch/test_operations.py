@@ -93,6 +93,7 @@ OF_AWS = {"x-amzn-requestid": "1"}
         (503, {**OF_AWS, "x-amzn-errortype": "ThrottlingException"}, b"{}"),
         (500, {**OF_AWS, "x-amzn-errortype": "AccessDeniedException"}, b"{}"),
         *((200, OF_AWS, body) for body in (b'{"jobId": ""}', b'{"jobId": " "}', b'{"jobId": 5}', b'{"jobId": null}')),
+        *((200, OF_AWS, body) for body in (rb'{"jobId": "1a\ud83d"}', rb'{"jobId": "1a\u0000"}')),
     ],
 )
 def test_a_job_that_aws_accepted_is_the_only_one(

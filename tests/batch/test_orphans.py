@@ -313,6 +313,22 @@ def test_orphans_are_terminated_at_the_rate_that_aws_allows(world: World) -> Non
     assert all(map(world.is_terminated, jobs))
 
 
+@pytest.mark.parametrize("entry", [{}, {"jobId": None}, {"jobId": "1a\ud83d"}, None])
+def test_an_entry_of_a_list_that_has_no_id_keeps_no_orphan(world: World, entry: Any) -> None:
+    """The others are found all the same."""
+    job_id = world.job()
+
+    def add(parsed: dict[str, Any], **_event: Any) -> None:
+        parsed["jobSummaryList"].insert(0, entry)
+
+    def clients(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        client = world.aws.clients()(service, region_name=region_name, config=config)
+        client.meta.events.register("after-call.batch.ListJobs", add)
+        return client
+
+    assert world.sweep(clients=clients).ended == (job_id,)
+
+
 def test_a_queue_that_does_not_exist_is_an_error(world: World) -> None:
     """An orphan must not be missed because of a typing mistake."""
     with pytest.raises(AwsError, match="batch:ListJobs"):

@@ -20,7 +20,7 @@ from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.clock import SystemClock
 from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.detail import JobDetail
-from airflow_batch_jobs.batch.operations import job_id_of
+from airflow_batch_jobs.batch.operations import job_id_if_any
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.ask_queue import MOST_IDS, AskQueue
 from airflow_batch_jobs.batch.watch.aws_time import AwsTime
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _LONGEST_ALONE_SECONDS = 10.0
 #: How many parts of calls are asked at most, so that the time after an outage is not spent on small calls.
 _MOST_PIECES = 32
+#: A list that failed so often while other calls were answered is not asked for any more.
+_MOST_LISTINGS = 3
 
 
 class PartLister(Protocol):
@@ -73,6 +75,23 @@ class _Call:
     delays: Backoff = field(default_factory=partial(Backoff, longest=_LONGEST_ALONE_SECONDS))
 
 
+@dataclass(eq=False, slots=True)
+class _Listing:
+    """A list of an array's failed children that is to be asked for.
+
+    Attributes:
+        array_id: The array.
+        lister: What wants to know.
+        failures: How often there was no answer, other than in an outage.
+        answers: How many other calls had been answered by then.
+    """
+
+    array_id: str
+    lister: PartLister
+    failures: int = 0
+    answers: int = -1
+
+
 class StatusPoll:
     """Asks AWS about jobs when they are due.
 
@@ -92,7 +111,8 @@ class StatusPoll:
         self._answers = 0
         self._failures = 0
         self._failed_at: dict[str, int] = {}
-        self._listings: deque[tuple[str, PartLister]] = deque()
+        self._listings: deque[_Listing] = deque()
+        self._listing_is_next = False
         self._alarm = Alarm()
 
     def ask(self, job_id: str, asker: Asker, due: float, *, is_part: bool = False) -> None:
@@ -114,7 +134,7 @@ class StatusPoll:
 
     def list_failed(self, array_id: str, lister: PartLister) -> None:
         """Find out which children of an array failed."""
-        self._listings.append((array_id, lister))
+        self._listings.append(_Listing(array_id, lister))
         self._alarm.ring()
 
     async def run(self) -> None:
@@ -126,18 +146,20 @@ class StatusPoll:
                     await self._alarm.wait(delay)
                     continue
                 self._channel.spend()
-                if self._listings:
-                    calls.create_task(self._list(*self._listings.popleft()))
+                now = asyncio.get_running_loop().time()
+                # They take turns: one that fails again and again would be asked for all the time.
+                self._listing_is_next = not self._listing_is_next
+                if self._listings and (self._listing_is_next or self._due() > now):
+                    calls.create_task(self._list(self._listings.popleft()))
                 else:
-                    now = asyncio.get_running_loop().time()
                     calls.create_task(self._describe(self._next(now), now))
 
     def _due_in(self) -> float:
-        if self._listings:
-            return 0.0
-        return (
-            min(self._queue.due(), *(piece.due for piece in self._pieces), math.inf) - asyncio.get_running_loop().time()
-        )
+        return 0.0 if self._listings else self._due() - asyncio.get_running_loop().time()
+
+    def _due(self) -> float:
+        """Return when a job is to be described, in seconds."""
+        return min(self._queue.due(), *(piece.due for piece in self._pieces), math.inf)
 
     def _next(self, now: float) -> _Call:
         """Take what is to be asked next: pieces and what is in the queue take turns."""
@@ -232,18 +254,20 @@ class StatusPoll:
         due = now + call.delays.next_delay()
         self._pieces.append(replace(call, due=due, is_piece=True, alone_since=since, is_told=is_told))
 
-    async def _list(self, array_id: str, lister: PartLister) -> None:
+    async def _list(self, listing: _Listing) -> None:
         try:
-            job_ids = await self._channel.ask(partial(_failed_children, array_id=array_id))
+            job_ids = await self._channel.ask(partial(_failed_children, array_id=listing.array_id))
         except AwsError as error:
-            if trouble(error).retry:
-                self._listings.append((array_id, lister))
+            listing.failures += self._answers > listing.answers
+            listing.answers = self._answers
+            if trouble(error).retry and listing.failures < _MOST_LISTINGS:
+                self._listings.append(listing)
             else:
-                _list(lister, ())
+                _list(listing.lister, ())
         except Exception as error:  # noqa: BLE001 - it has to do with this array only
-            lister.fail(error)
+            listing.lister.fail(error)
         else:
-            _list(lister, job_ids)
+            _list(listing.lister, job_ids)
         finally:
             self._alarm.ring()
 
@@ -319,7 +343,7 @@ def _fail(questions: Iterable[Question], error: Exception) -> None:
 def _failed_children(batch: Service, array_id: str) -> list[str]:
     return batch.call(
         "list_jobs",
-        lambda answer: [job_id_of(job) for job in answer["jobSummaryList"]][:MOST_IDS],
+        lambda answer: [*filter(None, map(job_id_if_any, answer["jobSummaryList"]))][:MOST_IDS],
         arrayJobId=array_id,
         jobStatus="FAILED",
         maxResults=MOST_IDS,

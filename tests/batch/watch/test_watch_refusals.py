@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.batch.watch import Ended, LogLines, Problem, StatusChange
+from airflow_batch_jobs.batch.watch import Ended, LogLines, NoAnswer, Problem, StatusChange
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
     BatchJobsError,
@@ -282,6 +282,52 @@ def test_a_failed_array_whose_children_may_not_be_listed_ends_all_the_same(froze
     end = run(main())[-1]
     assert isinstance(end, Ended)
     assert end.parts == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "described"),
+    [
+        ({"jobSummaryList": [{}, {"jobId": "1a\ud83d"}, None]}, 1),
+        ({"jobSummaryList": None}, 0),
+        ({}, 0),
+    ],
+)
+def test_a_list_of_children_that_makes_no_sense_keeps_neither_its_array_nor_others(
+    frozen_aws: LocalAws, answer: dict[str, Any], described: int
+) -> None:
+    """Entries without an id are passed over; a list that never comes, while others do, is done without."""
+    frozen_aws.script(definition="talk", running=5, attempts=[1])
+    [job_id] = frozen_aws.submit(frozen_aws.register("talk"), arrayProperties={"size": 2})
+    frozen_aws.script(definition="other", running=600)
+    [other_id] = frozen_aws.submit(frozen_aws.register("other"))
+
+    def alter(parsed: dict[str, Any], **_event: Any) -> None:
+        first = parsed.pop("jobSummaryList")[:1]
+        parsed.update(answer)
+        if answer.get("jobSummaryList"):
+            parsed["jobSummaryList"] = answer["jobSummaryList"] + first
+
+    def clients(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        client = frozen_aws.clients()(service, region_name=region_name, config=config)
+        client.meta.events.register("after-call.batch.ListJobs", alter)
+        return client
+
+    async def main() -> tuple[list[Update], float, list[Update]]:
+        watcher = VirtualAws(frozen_aws).watcher(clients)
+        others: list[Update] = []
+        async with watcher.follow(other_id) as other:
+            watching = asyncio.create_task(consume(other, others))
+            updates = await follow_to_end(watcher.follow(job_id, copy_logs=False))
+            ended = asyncio.get_running_loop().time()
+            watching.cancel()
+        return updates, ended, others
+
+    updates, ended, others = run(main())
+    end = updates[-1]
+    assert isinstance(end, Ended)
+    assert len(end.parts) == described
+    assert ended < 60
+    assert not any(isinstance(update, NoAnswer) for update in others)
 
 
 def test_problems_and_states_come_before_the_error_that_ends_a_follower(frozen_aws: LocalAws) -> None:
