@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.configuration import conf
 
 from airflow_batch_jobs.batch.fault_points import reach
+from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.cursors import are_partial
+from airflow_batch_jobs.batch.logs.reading import CLOCK_SKEW_MS
 from airflow_batch_jobs.links import BatchJobLogLink, log_stream_url
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.supervisor import UnansweredError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_batch_jobs.batch.log_stream import LogStream
+    from airflow_batch_jobs.batch.logs import LogEvent
     from airflow_batch_jobs.task.supervisor import TaskInstance
     from airflow_batch_jobs.task.triggerer import Triggerer
 
@@ -49,6 +52,7 @@ class SavedLog(WaitListener):
         self._is_exact = False
         self._saved_at = float("-inf")
         self._writers: list[str] = []
+        self._gap: tuple[int, str] | None = None  # see `_gap`
 
     async def ask_ahead(self) -> None:
         """Ask before the answer is needed. A failure does not matter: `load_cursors` asks again."""
@@ -90,7 +94,7 @@ class SavedLog(WaitListener):
             log.note("The log is copied from its beginning: Airflow has emptied what an earlier trigger wrote here.")
             return {}
         if not saved.get("left"):
-            self._note_gap(saved.get("saved_at"))
+            self._gap = _gap(saved.get("saved_at"))
         streams: dict[str, Any] = saved["streams"]
         if are_partial(streams):
             log.note("The log is large and continues from further back than it was copied; lines may appear twice.")
@@ -104,6 +108,17 @@ class SavedLog(WaitListener):
     async def _ask(self) -> Any:
         async with self._triggerer.questions:
             return await self._task.get_xcom(CURSOR_XCOM)
+
+    def before_lines(self, events: tuple[LogEvent, ...]) -> None:
+        """Say, before the first lines that an earlier triggerer may have copied, that it did not end cleanly.
+
+        It has not saved that it ends, either, if no line had come since it saved its place; then nothing is said.
+        """
+        if self._gap is not None and events[0].timestamp < self._gap[0]:
+            (_, ago), self._gap = self._gap, None
+            log.note(
+                f"The log continues where an earlier triggerer saved its place{ago}; lines since then may appear twice."
+            )
 
     async def on_lines(self, cursors: Callable[[], Mapping[str, Any]]) -> None:
         """Save how far the log is copied if the last save was long ago; all triggers share one bounded rate.
@@ -160,17 +175,17 @@ class SavedLog(WaitListener):
         if self._is_stored:
             await self._task.delete_xcom(CURSOR_XCOM)
 
-    def _note_gap(self, saved_at: str | None) -> None:
-        """Say that the earlier triggerer did not end cleanly: it may have copied lines after its last save."""
-        ago = f" {(_now() - datetime.fromisoformat(saved_at)).total_seconds():.0f} s ago" if saved_at else ""
-        log.note(
-            f"The log continues where an earlier triggerer saved its place{ago}; lines since then may appear twice."
-        )
-
 
 def are_logs_remote() -> bool:
     """Tell whether Airflow uploads a trigger's log once the trigger has ended."""
     return bool(conf.getboolean("logging", "remote_logging", fallback=False))
+
+
+def _gap(saved_at: str | None) -> tuple[int, str]:
+    """Return until when (ms) an earlier triggerer may have copied lines, and how long ago it saved its place."""
+    now = _now()
+    ago = f" {(now - datetime.fromisoformat(saved_at)).total_seconds():.0f} s ago" if saved_at else ""
+    return milliseconds(now) + CLOCK_SKEW_MS, ago
 
 
 def _now() -> datetime:

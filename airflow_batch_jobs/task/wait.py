@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
+    from airflow_batch_jobs.batch.logs import LogEvent
     from airflow_batch_jobs.batch.watch import JobFollower, JobWatcher
     from airflow_batch_jobs.task.handover import WaitPlan
 
@@ -41,6 +42,9 @@ class WaitListener:
     async def load_cursors(self) -> Mapping[str, Any]:
         """Return where an earlier wait stopped copying the log, by stream; called once there is a log."""
         return {}
+
+    def before_lines(self, events: tuple[LogEvent, ...]) -> None:
+        """Take note that these lines, oldest first, are about to be written."""
 
     async def on_lines(self, cursors: Callable[[], Mapping[str, Any]]) -> None:
         """Take note that lines were written.
@@ -165,6 +169,7 @@ class JobWait:
             case StatusChange(detail=detail):
                 await self._on_status(detail)
             case LogLines(stream=stream, events=events):
+                self._listener.before_lines(events)
                 log.lines(stream, events)
                 await self._show_streams()
                 await self._listener.on_lines(self.cursors)

@@ -12,7 +12,8 @@ from airflow.sdk.execution_time.comms import DeleteXCom, SetXCom
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.identity import TaskKey
-from airflow_batch_jobs.batch.log_stream import LogStream
+from airflow_batch_jobs.batch.log_stream import LogStream, milliseconds
+from airflow_batch_jobs.batch.logs import LogEvent
 from airflow_batch_jobs.task.saved_log import CURSOR_XCOM, SavedLog
 from airflow_batch_jobs.task.supervisor import TaskInstance
 from airflow_batch_jobs.task.triggerer import QUESTIONS_AT_ONCE, Triggerer
@@ -35,6 +36,12 @@ def test_its_name_is_stored() -> None:
 def saved_log(triggerer: Triggerer | None = None) -> SavedLog:
     """Make one for the job `j`."""
     return SavedLog("j", TaskInstance(TaskKey("d", "r", "t")), triggerer or Triggerer.here())
+
+
+def line(seconds: float) -> LogEvent:
+    """Return a line that is written some seconds from now."""
+    at = milliseconds(datetime.now(tz=UTC) + timedelta(seconds=seconds))
+    return LogEvent(at, "a line")
 
 
 def cursors() -> dict[str, Any]:
@@ -159,7 +166,11 @@ def test_a_log_whose_triggerer_was_killed_says_which_lines_may_come_twice(
     api_server.xcoms = {CURSOR_XCOM: {"job_id": "j", "streams": CURSORS, **how}}
 
     async def main() -> Mapping[str, Any]:
-        return await saved_log().load_cursors()
+        log = saved_log()
+        found = await log.load_cursors()
+        for seconds in (-1, 1):
+            log.before_lines((line(seconds),))
+        return found
 
     with capture_logs() as entries:
         assert run(main()) == CURSORS
@@ -167,6 +178,21 @@ def test_a_log_whose_triggerer_was_killed_says_which_lines_may_come_twice(
         f"The log continues where an earlier triggerer saved its place{ago}; lines since then may appear twice."
         for ago in says
     ]
+
+
+def test_nothing_is_said_of_a_job_that_was_quiet_until_its_triggerer_ended() -> None:
+    """Its place was saved with its last line, and is exact: no line is older than the next triggerer."""
+
+    async def main() -> None:
+        earlier, later = saved_log(Triggerer()), saved_log(Triggerer())
+        await earlier.on_lines(cursors)
+        await earlier.save(CURSORS, left=True)
+        assert await later.load_cursors() == CURSORS
+        later.before_lines((line(120),))
+
+    with capture_logs() as entries:
+        run(main())
+    assert entries == []
 
 
 def test_a_place_that_was_left_is_claimed_with_the_first_lines(api_server: ApiServer) -> None:
