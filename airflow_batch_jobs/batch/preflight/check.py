@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.override_length import check_length, overridden
 from airflow_batch_jobs.batch.preflight.existing import check_queue, check_revision
-from airflow_batch_jobs.batch.preflight.place import note_foreign_resources
-from airflow_batch_jobs.batch.preflight.placeholders import (
+from airflow_batch_jobs.batch.preflight.parameters import (
     check_placeholders,
     note_placeholders_inside,
     note_unused_parameters,
 )
+from airflow_batch_jobs.batch.preflight.place import note_foreign_resources
 from airflow_batch_jobs.batch.preflight.plan import Plan
 from airflow_batch_jobs.batch.preflight.resources import check_resources, note_older_fields
 from airflow_batch_jobs.batch.preflight.tags import check_tags, takes_propagate_tags

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.preflight.check import check_plan
+from airflow_batch_jobs.batch.preflight.parameters import note_placeholders_inside, note_unused_parameters
 from airflow_batch_jobs.batch.preflight.place import Place, note_foreign_resources
-from airflow_batch_jobs.batch.preflight.placeholders import note_placeholders_inside, note_unused_parameters
 from airflow_batch_jobs.batch.preflight.plan import Plan
 from airflow_batch_jobs.batch.preflight.resources import note_older_fields
 from airflow_batch_jobs.errors import BatchJobsError, ParameterError, RequestError

@@ -1,4 +1,4 @@
-"""The placeholders of the commands that will run, and the parameters that are to fill them."""
+"""The parameters of a request: whether each placeholder of the commands that will run is filled, and each is of use."""
 
 from __future__ import annotations
 
