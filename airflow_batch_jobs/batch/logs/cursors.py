@@ -94,65 +94,64 @@ def unread(streams: Mapping[str, FollowedStream], most_bytes: int | None) -> dic
     return {key: cursors[key] for key, size in zip(streams, sizes, strict=True) if size <= most_bytes}
 
 
-def bounded(
-    live: Mapping[str, FollowedStream],
-    restored: Mapping[str, LogCursor],
-    done: Mapping[str, LogCursor],
-    others: Others | None,
-    known_until: int,
-) -> dict[str, dict[str, Any]]:
-    """Return how far the streams of a job were handed out, by the stream's key.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How far the streams of a job were handed out, by the stream's key.
 
-    Args:
+    Attributes:
         live: The streams that are followed.
         restored: Where an earlier follower left those off that are yet to be followed.
         done: Those of which nothing more is to come.
         others: Where the earlier follower left the rest of them off.
         known_until: The time (ms) before which no stream started that is not among these.
     """
-    if others is not None and known_until >= others.started_before:
-        others = None  # all of them are followed again
-    most = CURSORS_BYTES - _size(OTHERS_KEY)
-    if sum(map(_size, (*live, *restored, *done))) <= most:
-        stored = {key: cursor.to_dict() for key, cursor in (*restored.items(), *done.items())}
-        left = most - len(json.dumps(stored))
-        if sum(map(_size, live)) <= left:
-            stored |= {key: cursor.to_dict() for key, cursor in fit(live, left).items()}
-            return stored if others is None else stored | {OTHERS_KEY: others.to_dict()}
-    return _some(live, restored, done, others, known_until)
 
+    live: Mapping[str, FollowedStream]
+    restored: Mapping[str, LogCursor]
+    done: Mapping[str, LogCursor]
+    others: Others | None
+    known_until: int
 
-def _some(
-    live: Mapping[str, FollowedStream],
-    restored: Mapping[str, LogCursor],
-    done: Mapping[str, LogCursor],
-    others: Others | None,
-    known_until: int,
-) -> dict[str, dict[str, Any]]:
-    """Return cursors of the streams that would be read from furthest back, and where to go on in all others.
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Return the stored form, of at most `CURSORS_BYTES`."""
+        others = self.others
+        if others is not None and self.known_until >= others.started_before:
+            others = None  # all of them are followed again
+        most = CURSORS_BYTES - _size(OTHERS_KEY)
+        if sum(map(_size, (*self.live, *self.restored, *self.done))) <= most:
+            stored = {key: cursor.to_dict() for key, cursor in (*self.restored.items(), *self.done.items())}
+            left = most - len(json.dumps(stored))
+            if sum(map(_size, self.live)) <= left:
+                stored |= {key: cursor.to_dict() for key, cursor in fit(self.live, left).items()}
+                return stored if others is None else stored | {OTHERS_KEY: others.to_dict()}
+        return self._some(others)
 
-    Half of the space is for as many streams as possible, the other half for their keys.
-    """
-    floors = {key: stream.oldest_open for key, stream in live.items()}
-    floors |= {key: cursor.floor for key, cursor in restored.items()}
-    left = deque(sorted(floors, key=floors.__getitem__))
-    chosen: dict[str, FollowedStream] = {}
-    stored: dict[str, dict[str, Any]] = {}
-    size = 0
-    while left and size < CURSORS_BYTES // 2:
-        key = left.popleft()
-        if key in live:
-            chosen[key] = live[key]
-            size += _size(key)
-        else:
-            stored[key] = restored[key].to_dict()
-            size += len(json.dumps({key: stored[key]}))
-    rest = CURSORS_BYTES - len(json.dumps(stored)) - _size(OTHERS_KEY)
-    stored |= {key: cursor.to_dict() for key, cursor in fit(chosen, rest).items()}
-    floor = floors[left[0]] if left else max((cursor.floor for cursor in done.values()), default=0)
-    if others is not None:
-        floor, known_until = min(floor, others.floor), max(known_until, others.started_before)
-    return stored | {OTHERS_KEY: Others(floor, known_until).to_dict()}
+    def _some(self, others: Others | None) -> dict[str, dict[str, Any]]:
+        """Return cursors of the streams that would be read from furthest back, and where to go on in all others.
+
+        Half of the space is for as many streams as possible, the other half for their keys.
+        """
+        floors = {key: stream.oldest_open for key, stream in self.live.items()}
+        floors |= {key: cursor.floor for key, cursor in self.restored.items()}
+        left = deque(sorted(floors, key=floors.__getitem__))
+        chosen: dict[str, FollowedStream] = {}
+        stored: dict[str, dict[str, Any]] = {}
+        size = 0
+        while left and size < CURSORS_BYTES // 2:
+            key = left.popleft()
+            if key in self.live:
+                chosen[key] = self.live[key]
+                size += _size(key)
+            else:
+                stored[key] = self.restored[key].to_dict()
+                size += len(json.dumps({key: stored[key]}))
+        rest = CURSORS_BYTES - len(json.dumps(stored)) - _size(OTHERS_KEY)
+        stored |= {key: cursor.to_dict() for key, cursor in fit(chosen, rest).items()}
+        floor = floors[left[0]] if left else max((cursor.floor for cursor in self.done.values()), default=0)
+        known_until = self.known_until
+        if others is not None:
+            floor, known_until = min(floor, others.floor), max(known_until, others.started_before)
+        return stored | {OTHERS_KEY: Others(floor, known_until).to_dict()}
 
 
 def _size(key: str) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs import start_of
 from airflow_batch_jobs.batch.logs.cursor import LogCursor
-from airflow_batch_jobs.batch.logs.cursors import OTHERS_KEY, Others, bounded
+from airflow_batch_jobs.batch.logs.cursors import OTHERS_KEY, Others, Places
 from airflow_batch_jobs.batch.logs.log_follower import QUEUE_SECONDS
 from airflow_batch_jobs.batch.watch.updates import LogLines
 
@@ -211,14 +211,14 @@ class FollowedLogs:
         return tuple(self._streams.values())
 
     def cursors(self, known_until: int) -> dict[str, dict[str, Any]]:
-        """Return how far each stream was handed out, as JSON by its key, see `cursors.bounded`.
+        """Return how far each stream was handed out, as JSON by its key, see `Places`.
 
         Args:
             known_until: The time (ms) before which no stream started that has not been seen.
         """
         if self._left_at is not None:
             return self._left_at
-        return bounded(self._live, self._restored, self._done, self._others, known_until)
+        return Places(self._live, self._restored, self._done, self._others, known_until).to_dict()
 
     def close(self, known_until: int) -> None:
         """Stop following; the cursors stay.

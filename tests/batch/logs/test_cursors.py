@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.logs.cursor import LIST_KEYS, MOST_KEYS, EventKeys, LogCursor, event_key
-from airflow_batch_jobs.batch.logs.cursors import CURSORS_BYTES, OTHERS_KEY, Others, are_partial, bounded, fit
+from airflow_batch_jobs.batch.logs.cursors import CURSORS_BYTES, OTHERS_KEY, Others, Places, are_partial, fit
 from airflow_batch_jobs.batch.logs.event import LogEvent
 from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream
 from airflow_batch_jobs.batch.logs.room import Room
@@ -41,7 +41,7 @@ def test_cursors_stay_below_their_bound(streams: int, lines: int) -> None:
     """With few streams of many lines, and with many streams; in a moment, too."""
     live = {f"eu-central-1:/aws/batch/job:job/default/{n:032}": followed(str(n), lines) for n in range(streams)}
     began = time.thread_time()
-    stored = bounded(live, {}, {}, None, EPOCH_MS)
+    stored = Places(live, {}, {}, None, EPOCH_MS).to_dict()
     assert time.thread_time() - began < 0.2
     assert len(json.dumps(stored)) <= CURSORS_BYTES
     assert len(stored) == streams or OTHERS_KEY in stored
@@ -52,7 +52,7 @@ def test_streams_of_which_nothing_more_comes_do_not_crowd_out_the_others() -> No
     """Of ten thousand children, ten still run: these have their cursors with all keys, and nothing comes twice."""
     live = {f"r:g:{n}": followed(str(n), 20) for n in range(10)}
     done = {f"r:g:done-{n:050}": LogCursor(EPOCH_MS + n, EPOCH_MS + n) for n in range(10_000)}
-    stored = bounded(live, {}, done, None, EPOCH_MS)
+    stored = Places(live, {}, done, None, EPOCH_MS).to_dict()
     assert all(len(stored[key]["keys"]) == 20 for key in live)
     assert stored[OTHERS_KEY]["floor"] >= EPOCH_MS + 9_999
 
@@ -60,7 +60,7 @@ def test_streams_of_which_nothing_more_comes_do_not_crowd_out_the_others() -> No
 def test_streams_without_a_cursor_go_on_at_the_lowest_of_their_floors() -> None:
     """So none of their lines is passed over; those that would go furthest back have cursors of their own."""
     live = {f"r:g:{n:060}": followed(str(n), floor=EPOCH_MS + n) for n in range(1_000)}
-    stored = bounded(live, {}, {}, None, EPOCH_MS + 50)
+    stored = Places(live, {}, {}, None, EPOCH_MS + 50).to_dict()
     others = Others.from_dict(stored[OTHERS_KEY])
     missing = [key for key in live if key not in stored]
     assert others.floor == min(live[key].floor for key in missing) > EPOCH_MS + 50
@@ -80,12 +80,12 @@ def test_where_streams_were_left_that_have_not_come_up_again_is_kept() -> None:
     """A follower that ends soon after its begin hands on what it was given."""
     restored = {"r:g:old": LogCursor(5, 7, (1, 2))}
     others = Others(EPOCH_MS, EPOCH_MS + 100)
-    stored = bounded({"r:g:new": followed("new", 3)}, restored, {}, others, known_until=0)
+    stored = Places({"r:g:new": followed("new", 3)}, restored, {}, others, known_until=0).to_dict()
     assert stored["r:g:old"] == restored["r:g:old"].to_dict()
     assert stored[OTHERS_KEY] == others.to_dict()
-    assert OTHERS_KEY not in bounded({}, restored, {}, others, known_until=EPOCH_MS + 100)
+    assert OTHERS_KEY not in Places({}, restored, {}, others, known_until=EPOCH_MS + 100).to_dict()
     many = {f"r:g:{n:060}": followed(str(n), floor=EPOCH_MS + 9_000 + n) for n in range(1_000)}
-    assert bounded(many, restored, {}, others, known_until=0)[OTHERS_KEY] == others.to_dict()
+    assert Places(many, restored, {}, others, known_until=0).to_dict()[OTHERS_KEY] == others.to_dict()
 
 
 def test_many_keys_are_packed_and_know_their_events_again() -> None:
@@ -124,7 +124,7 @@ def test_a_restart_from_partial_cursors_loses_nothing(seed: int) -> None:
     copy.follow(*world.events)
     for at in (40, 70):
         copy.run_until(at)
-        stored = json.loads(json.dumps(bounded(copy.followed, {}, {}, None, EPOCH_MS)))
+        stored = json.loads(json.dumps(Places(copy.followed, {}, {}, None, EPOCH_MS).to_dict()))
         assert len(json.dumps(stored)) <= CURSORS_BYTES
         assert are_partial(stored)
         others = Others.from_dict(stored[OTHERS_KEY])
