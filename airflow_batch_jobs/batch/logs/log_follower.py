@@ -1,4 +1,4 @@
-"""LogFollower: which log streams to ask for next, from where, and what an answer means.
+"""LogFollower: which log streams are followed, and what an answer means; `LogRegion` says what to ask next.
 
 The algorithm behind the guarantee of `logs.reading`, without IO: the caller passes in the time and makes the calls.
 
@@ -19,15 +19,13 @@ The algorithm behind the guarantee of `logs.reading`, without IO: the caller pas
 
 from __future__ import annotations
 
-from collections import deque
-from heapq import heapify, heappop, heappush
-from itertools import count
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.logs.cursors import unread
 from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
+from airflow_batch_jobs.batch.logs.log_region import LogRegion
 from airflow_batch_jobs.batch.logs.room import Room, cost_of
-from airflow_batch_jobs.batch.logs.scan import FULL_SCAN_SECONDS, LogGroup, Scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.event import LogEvent
     from airflow_batch_jobs.batch.logs.followed_stream import StreamOwner
     from airflow_batch_jobs.batch.logs.page import LogPage
+    from airflow_batch_jobs.batch.logs.scan import LogGroup, Scan
 
 #: Of a lagging stream about as many lines are read at a time as the budget lets through in this many seconds, or more.
 QUEUE_SECONDS = 10.0
@@ -47,8 +46,6 @@ _DENIED_SECONDS = 300.0
 _SILENT_SECONDS = 30.0
 #: How many parts of scans without an answer a round may have, so that an outage does not leave small calls behind.
 _MOST_PIECES = 32
-#: How often to check whether a lagging stream has room again.
-_LAG_SECONDS = 0.25
 
 
 class LogFollower:
@@ -71,13 +68,17 @@ class LogFollower:
         room: Room | None = None,
         unread_bytes: int | None = None,
     ) -> None:
-        self._settle_seconds = settle_seconds
-        self._lookback_seconds = lookback_seconds
         self._lookback_ms = int(lookback_seconds * 1000)
-        self._most_lines = int(max(_LEAST_LIMIT, QUEUE_SECONDS * lines_per_second))
         self._room = room or Room()
         self._unread_bytes = unread_bytes
-        self._regions: dict[str, _Region] = {}
+        self._new_region = partial(
+            LogRegion,
+            room=self._room,
+            settle_seconds=settle_seconds,
+            lookback_seconds=lookback_seconds,
+            most_lines=int(max(_LEAST_LIMIT, QUEUE_SECONDS * lines_per_second)),
+        )
+        self._regions: dict[str, LogRegion] = {}
 
     # Streams
 
@@ -112,12 +113,7 @@ class LogFollower:
 
     def drop(self, stream: FollowedStream) -> None:
         """Stop following a stream."""
-        region = self._region(stream.stream.region)
-        group = self._group_of(stream)
-        group.streams.pop(stream, None)
-        region.paused.pop(stream, None)
-        if not group.streams:
-            region.groups.pop(stream.stream.group, None)
+        self._region(stream.stream.region).drop(stream)
         stream.leave()
 
     def unread(self, streams: Mapping[str, FollowedStream]) -> dict[str, LogCursor]:
@@ -151,29 +147,14 @@ class LogFollower:
 
     def due_in(self, region: str, now: Moment) -> float:
         """Return the seconds until there is something to ask in a region."""
-        mine = self._region(region)
-        if mine.has_scan():
-            return 0.0
-        due = min((each.due() for group in mine.groups.values() for each in group.rounds), default=float("inf"))
-        return max(0.0, min(due - now.seconds, _LAG_SECONDS if mine.paused else float("inf")))
+        return self._region(region).due_in(now)
 
     def next_scan(self, region: str, now: Moment) -> Scan | None:
         """Return the scan whose next page is to be asked for; None if there is nothing to ask yet.
 
         What becomes of its call has to be told by `feed`, `unanswered`, `missing`, `forgotten`, `refused` or `denied`.
         """
-        mine = self._region(region)
-        for group in mine.groups.values():
-            for each in group.rounds:
-                if each.due() <= now.seconds:
-                    for new in each.begin(now):
-                        mine.add(new, is_doubtful=not each.of_known)
-        self._resume(mine, now)
-        while (scan := mine.pop()) and scan.group.denied_until > now.seconds:
-            self._leave(scan, now)
-        if scan is not None:
-            scan.consider_probe(mine.answers)
-        return scan
+        return self._region(region).next_scan(now)
 
     # What the answer means
 
@@ -202,7 +183,7 @@ class LogFollower:
         scan.turn(page)
         live = [stream for stream in scan.streams if stream in scan.group.streams]
         if not live:
-            self._close(scan, now)
+            scan.close(now)
             return
         if scan.is_alone:
             self._feed_alone(scan, page, now)
@@ -214,12 +195,12 @@ class LogFollower:
             # A call cannot change its names between pages, so the rest starts again, from the same start time.
             scan.token = None
             if scan.streams:
-                self._go_on(scan)
+                self._region_of(scan).go_on(scan)
             else:
-                self._close(scan, now)
+                scan.close(now)
         else:
             scan.token = page.token
-            self._go_on(scan)
+            self._region_of(scan).go_on(scan)
 
     def unanswered(self, scan: Scan, problem: str, now: Moment) -> None:
         """Take note that there was no answer to a call; ask again, for fewer streams at once if others are answered."""
@@ -233,10 +214,10 @@ class LogFollower:
             if self._is_silent(stream.unanswered_since, now):
                 stream.owner.cannot_read(problem)
             scan.group.wake(now)
-            self._leave(scan, now)
+            self._region_of(scan).leave(scan, now)
         elif len(scan.streams) > 1 and is_own and scan.round.pieces < _MOST_PIECES:
             scan.round.pieces += 1
-            self._split(scan)
+            self._region_of(scan).split(scan)
         else:
             self.retry(scan)
 
@@ -248,13 +229,13 @@ class LogFollower:
             stale_token: Whether CloudWatch has forgotten the page.
         """
         if stale_token and scan.is_alone:
-            self._pause(scan.streams[0], None)
+            self._region_of(scan).pause(scan.streams[0], None)
         elif stale_token:
             scan.token = None
             scan.restarts += 1
-            self._go_on(scan)
+            self._region_of(scan).go_on(scan)
         else:
-            self._go_on(scan)
+            self._region_of(scan).go_on(scan)
 
     def forgotten(self, scan: Scan, now: Moment) -> None:
         """Take note that CloudWatch has forgotten the next page: begin again, or, if that was of no use, leave it."""
@@ -273,7 +254,7 @@ class LogFollower:
             return
         self._answered(scan)
         if len(scan.streams) > 1 and not whole_group:
-            self._split(scan)
+            self._region_of(scan).split(scan)
             return
         others = self._region_of(scan).take_doubtful(scan.group) if whole_group else []
         for each in (scan, *others):
@@ -281,7 +262,7 @@ class LogFollower:
                 stream.is_lagging = False
                 stream.missed(now, "CloudWatch Logs has no such log group." if whole_group else "")
             self._settle(each, now)
-            self._close(each, now)
+            each.close(now)
         scan.group.wake(now)
 
     def refused(self, scan: Scan, problem: str, now: Moment, *, is_ours: bool = False) -> None:
@@ -299,12 +280,12 @@ class LogFollower:
         if scan.is_closed:  # its last step failed, for another reason than what it asked for
             return
         if len(scan.streams) > 1:
-            self._split(scan)
+            self._region_of(scan).split(scan)
             return
         for stream in scan.streams:
             stream.is_lagging = False
             stream.blind(problem, now.seconds + _DENIED_SECONDS, is_refused=not is_ours)
-        self._close(scan, now)
+        scan.close(now)
 
     def denied(self, scan: Scan, problem: str, now: Moment, *, is_ours: bool = False) -> None:
         """Take note that the group may not be read.
@@ -321,7 +302,7 @@ class LogFollower:
         group.is_refused = not is_ours
         for stream in group.streams:
             stream.blind(problem, group.denied_until, is_refused=group.is_refused)
-        self._leave(scan, now)
+        self._region_of(scan).leave(scan, now)
 
     def why_unreadable(self, stream: FollowedStream, now: Moment) -> str:
         """Say in one sentence why nobody can read a stream at the moment; empty if it may be of use to try."""
@@ -350,7 +331,7 @@ class LogFollower:
         if not scan.is_probe:
             return False
         self._region_of(scan).answers += 1
-        self._go_on(scan)
+        self._region_of(scan).go_on(scan)
         return True
 
     def _feed_alone(self, scan: Scan, page: LogPage, now: Moment) -> None:
@@ -363,10 +344,10 @@ class LogFollower:
             stream.raise_floor(min(page.last_timestamp, certain))
             scan.raises_floor = page.last_timestamp <= certain
         if stream.is_refusing:
-            self._pause(stream, None)
+            self._region_of(scan).pause(stream, None)
         elif page.token and not scan.is_endless:
             scan.token = page.token
-            self._pause(stream, scan)
+            self._region_of(scan).pause(stream, scan)
         else:
             stream.is_lagging = False
             scan.group.wake(now)
@@ -378,7 +359,7 @@ class LogFollower:
             scan.group.wake(now)
         scan.complete(now)
         self._settle(scan, now)
-        self._close(scan, now)
+        scan.close(now)
 
     def _settle(self, scan: Scan, now: Moment) -> None:
         """Find out for which of a scan's streams it was the last."""
@@ -393,144 +374,19 @@ class LogFollower:
         for stream in lagging:
             stream.found()
             stream.is_lagging = stream.is_new_to_lag = True
-            self._pause(stream, None)
+            self._region_of(scan).pause(stream, None)
         if lagging:
             scan.round.release(lagging)
             scan.streams = [stream for stream in live if not stream.is_lagging]
         return bool(lagging)
 
-    def _resume(self, region: _Region, now: Moment) -> None:
-        """Continue reading a lagging stream if there is room, and none is about to be read.
+    def _region(self, name: str) -> LogRegion:
+        if name not in self._regions:
+            self._regions[name] = self._new_region(name)
+        return self._regions[name]
 
-        Those that are new to it come first, the quietest of them before the others; then they take turns.
-        """
-        share = self._room.share(len(region.paused)) if region.paused and not region.has_lone_scan() else 0
-        waiting = [stream for stream in region.paused if self._may_go_on(stream, share, now)] if share else []
-        if not waiting:
-            return
-        new = [stream for stream in waiting if stream.is_new_to_lag]
-        stream = min(new, key=lambda each: each.lines_per_second) if new else waiting[0]
-        scan = region.paused.pop(stream)
-        if scan is None or self._is_overtaken(scan, now):
-            is_full = scan is not None or self._is_behind(stream, now)
-            scan = self._alone(stream, stream.start(now, is_full=is_full))
-        stream.is_new_to_lag = False
-        stream.make_room()
-        scan.limit = max(1, min(self._most_lines, self._room.page_lines, int(share / stream.line_bytes)))
-        region.ready.append(scan)
-
-    def _may_go_on(self, stream: FollowedStream, share: int, now: Moment) -> bool:
-        asked_again_at = max(stream.asked_again_at, self._group_of(stream).denied_until)
-        return stream.queued_bytes <= share // 2 and asked_again_at <= now.seconds
-
-    def _is_overtaken(self, scan: Scan, now: Moment) -> bool:
-        """Tell whether a lagging stream's scan could raise the floor but does not, or a full scan is overdue."""
-        if scan.raises_floor:
-            return False
-        return self._is_behind(scan.streams[0], now) or now.seconds - scan.began_at > FULL_SCAN_SECONDS
-
-    def _is_behind(self, stream: FollowedStream, now: Moment) -> bool:
-        """Tell whether a stream's next lines are older than the look-back, so that all of them have become readable."""
-        return stream.newest < now.ms - self._lookback_ms
-
-    def _alone(self, stream: FollowedStream, start: int) -> Scan:
-        known = self._group_of(stream).rounds[0]
-        return Scan(known, [stream], start, is_alone=True, raises_floor=start <= stream.floor)
-
-    def _leave(self, scan: Scan, now: Moment) -> None:
-        """Give a scan up without a conclusion."""
-        if scan.is_alone:
-            self._pause(scan.streams[0], None)
-        self._close(scan, now)
-
-    def _pause(self, stream: FollowedStream, scan: Scan | None) -> None:
-        """Pause a lagging stream until there is room in its queue; then its scan continues, or a new one begins."""
-        region = self._region(stream.stream.region)
-        group = region.groups.get(stream.stream.group)
-        if group is not None and stream in group.streams:
-            region.paused[stream] = scan
-
-    def _go_on(self, scan: Scan) -> None:
-        self._region_of(scan).ready.append(scan)
-
-    def _split(self, scan: Scan) -> None:
-        scan.round.open += 1
-        for stream in scan.streams:
-            stream.doubts += 1
-        for half in scan.halves():
-            self._region_of(scan).add(half, is_doubtful=True)
-
-    def _close(self, scan: Scan, now: Moment) -> None:
-        scan.is_closed = True
-        if not scan.is_alone:
-            scan.round.close(scan, now)
-
-    def _region(self, name: str) -> _Region:
-        return self._regions.setdefault(name, _Region())
-
-    def _region_of(self, scan: Scan) -> _Region:
+    def _region_of(self, scan: Scan) -> LogRegion:
         return self._region(scan.group.region)
 
     def _group_of(self, stream: FollowedStream) -> LogGroup:
-        """Return a stream's group; make it if none of its streams is followed yet."""
-        region, name = self._region(stream.stream.region), stream.stream.group
-        if name not in region.groups:
-            region.groups[name] = LogGroup(
-                stream.stream.region,
-                name,
-                self._room,
-                settle_seconds=self._settle_seconds,
-                lookback_seconds=self._lookback_seconds,
-            )
-        return region.groups[name]
-
-
-class _Region:
-    """What is in progress in a region; all its groups share one limit of calls.
-
-    Attributes:
-        groups: The log groups, by name.
-        ready: The scans whose next page can be asked for; pages of different scans take turns.
-        answers: How many calls have been answered.
-        paused: The lagging streams that are not being asked for at the moment, each with the scan to continue.
-        failing_since: Since when, in seconds, every call has failed; None if the last one did not.
-    """
-
-    def __init__(self) -> None:
-        self.groups: dict[str, LogGroup] = {}
-        self.ready: deque[Scan] = deque()
-        self.answers = 0
-        self.paused: dict[FollowedStream, Scan | None] = {}
-        self.failing_since: float | None = None
-        self._doubtful: list[tuple[int, int, Scan]] = []
-        self._numbers = count()
-        self._doubtful_next = False
-
-    def add(self, scan: Scan, *, is_doubtful: bool) -> None:
-        """Let a scan be asked for; those that may fail because of one of their streams get every other call at most."""
-        if is_doubtful:
-            heappush(self._doubtful, (scan.rank, next(self._numbers), scan))
-        else:
-            self.ready.append(scan)
-
-    def has_scan(self) -> bool:
-        """Tell whether there is a scan to be asked for."""
-        return bool(self.ready or self._doubtful)
-
-    def take_doubtful(self, group: LogGroup) -> list[Scan]:
-        """Take the scans of a group that may fail because of one of their streams."""
-        taken = [scan for _, _, scan in self._doubtful if scan.group is group]
-        self._doubtful = [entry for entry in self._doubtful if entry[2].group is not group]
-        heapify(self._doubtful)
-        return taken
-
-    def has_lone_scan(self) -> bool:
-        """Tell whether a lagging stream is about to be read."""
-        return any(scan.is_alone for scan in self.ready)
-
-    def pop(self) -> Scan | None:
-        """Take the next scan."""
-        self._doubtful_next = not self._doubtful_next
-        if self._doubtful and (self._doubtful_next or not self.ready):
-            return heappop(self._doubtful)[2]
-        return self.ready.popleft() if self.ready else None
+        return self._region(stream.stream.region).group_of(stream)

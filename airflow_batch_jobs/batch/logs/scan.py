@@ -164,6 +164,12 @@ class Scan:
                 mark = min(self.marks[stream], self.position) if self.is_endless else self.marks[stream]
                 stream.scanned(self.start, self.began, mark, now, doubt)
 
+    def close(self, now: Moment) -> None:
+        """Take note of its end, whatever that is."""
+        self.is_closed = True
+        if not self.is_alone:
+            self.round.close(self, now)
+
     def halves(self) -> tuple[Scan, Scan]:
         """Return two scans of half the streams each, for a call that fails because of one of many streams."""
         middle = len(self.streams) // 2
