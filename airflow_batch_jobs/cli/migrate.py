@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from airflow_batch_jobs.migration import Migration
+    from airflow_batch_jobs.migration.neighbours import Look
 
 _PIN = "--pin"
 #: How many places a line of the summary names.
@@ -42,9 +43,10 @@ def migrate(
     """Rewrite DAGs from the Amazon provider's BatchOperator and BatchSensor to this package.
 
     Knows them under all names that they have had: AwsBatchOperator, and airflow.contrib's AWSBatchOperator. Prints a
-    unified diff and changes nothing; with --write it changes the files instead. What cannot be decided from a file
-    alone is left to you: in a comment that begins with `# TODO(airflow-batch-jobs)`, and on stderr with the line in the
-    rewritten file. Run it again, with --pin or without, as often as you like. Never runs a DAG, and asks AWS nothing.
+    unified diff and changes nothing; with --write it changes the files instead. What a file imports from another one is
+    known if both are given. What the files alone do not decide is left to you: in a comment that begins with
+    `# TODO(airflow-batch-jobs)`, and on stderr with the line in the rewritten file. Run it again, with --pin or
+    without, as often as you like. Never runs a DAG, and asks AWS nothing.
 
     Passes over hidden files and folders, virtual environments, caches, `build`, `dist` and `node_modules`, unless you
     name them.
@@ -61,13 +63,17 @@ def migrate(
         2  a file or folder could not be read, understood or written; the others are done all the same
     """
     from airflow_batch_jobs.migration.dag_files import DagFiles
+    from airflow_batch_jobs.migration.neighbours import Neighbours
 
     if write and check:
         raise typer.BadParameter("only one of --write and --check can be meant", param_hint="--check")
     pins = _pins(pin or [])
     files, summary = DagFiles(), _Summary()
-    for path in files.below(paths):
-        if (migration := _migrated(path, pins)) is None:
+    every = list(files.below(paths))
+    neighbours = Neighbours(every)
+    # All are read before any is written: one may import from another.
+    for path, migration in [(path, _migrated(path, pins, neighbours.seen_from(path))) for path in every]:
+        if migration is None:
             summary.failed += 1
             continue
         summary.add(path, migration)
@@ -92,8 +98,9 @@ class _Summary:
     def __init__(self) -> None:
         self.files = self.failed = self.rewritten = 0
         self.changed: list[Path] = []
-        #: Files with the number of uses that are left there.
-        self.left: dict[Path, int] = {}
+        self.left = 0
+        #: Where uses are left: a file and a line.
+        self.left_at: list[str] = []
         #: Files with the number of comments that are left for a person.
         self.todo: dict[Path, int] = {}
         self._unpinned: set[str] = set()
@@ -104,9 +111,10 @@ class _Summary:
         self.files += 1
         self.rewritten += migration.rewritten
         self.changed += [path] if migration.changes else []
-        for places, count in ((self.left, migration.left), (self.todo, len(migration.findings()))):
-            if count:
-                places[path] = count
+        self.left += migration.left
+        self.left_at += [f"{path}:{line}" for line in migration.left_at()]
+        if findings := migration.findings():
+            self.todo[path] = len(findings)
         self._unpinned |= migration.unpinned
         self._pinned |= migration.pinned
 
@@ -114,17 +122,16 @@ class _Summary:
         self, paths: Sequence[Path], pins: dict[str, int], passed_over: Sequence[Path], *, is_written: bool
     ) -> None:
         """Print on stderr how many uses there are, what became of them, and what to do next."""
-        left = sum(self.left.values())
-        uses = self.rewritten + left
+        uses = self.rewritten + self.left
         where = f"of BatchOperator or BatchSensor in {_count(self.files, 'file')}"
         done = "rewritten" if is_written else "can be rewritten, with --write"
         console.note(
-            f"{_count(uses, 'use')} {where}: {self.rewritten} {done}, {left} left." if uses else f"No use {where}."
+            f"{_count(uses, 'use')} {where}: {self.rewritten} {done}, {self.left} left." if uses else f"No use {where}."
         )
         if self.failed:
             console.note(f"{_count(self.failed, 'file or folder', 'files or folders')} failed, as said above.")
-        if self.left:
-            console.note(f"Left in {_places(self.left)}")
+        if self.left_at:
+            console.note(f"Left at {_named(self.left_at)}")
         if self.todo:
             total = sum(self.todo.values())
             console.note(f"For you to do, as the comments say: {_count(total, 'comment')} in {_places(self.todo)}")
@@ -148,12 +155,16 @@ def _count(number: int, one: str, more: str = "") -> str:
 def _places(places: Iterable[Path] | dict[Path, int]) -> str:
     """Return the first places, with a count of each that has one above 1."""
     counts = places if isinstance(places, dict) else dict.fromkeys(places, 1)
-    named = [str(path) if count == 1 else f"{path} ({count})" for path, count in counts.items()]
-    more = [f"and {len(named) - _NAMED} more"] if len(named) > _NAMED else []
-    return ", ".join([*named[:_NAMED], *more])
+    return _named([str(path) if count == 1 else f"{path} ({count})" for path, count in counts.items()])
 
 
-def _migrated(path: Path, pins: dict[str, int]) -> Migration | None:
+def _named(places: Sequence[str]) -> str:
+    """Return the first of many places, and how many more there are."""
+    more = [f"and {len(places) - _NAMED} more"] if len(places) > _NAMED else []
+    return ", ".join([*places[:_NAMED], *more])
+
+
+def _migrated(path: Path, pins: dict[str, int], look: Look) -> Migration | None:
     """Return what becomes of a file; if it is not understood, complain and return None."""
     from airflow_batch_jobs.migration import NotUnderstoodError
     from airflow_batch_jobs.migration import migrate as rewrite
@@ -162,7 +173,7 @@ def _migrated(path: Path, pins: dict[str, int]) -> Migration | None:
         if not stat.S_ISREG(path.stat().st_mode):
             console.complain(f"{path}: it is no regular file")
             return None
-        return rewrite(path.read_bytes(), pins)
+        return rewrite(path.read_bytes(), pins, look)
     except NotUnderstoodError as error:
         place = path if error.line is None else f"{path}:{error.line}"
         console.complain(f"{place}: {error}; the file is left as it is")

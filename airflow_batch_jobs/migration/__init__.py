@@ -1,4 +1,4 @@
-"""Rewriting DAGs that use the Amazon provider's BatchOperator for this package, as far as a file alone allows."""
+"""Rewriting DAGs that use the Amazon provider's BatchOperator for this package, as far as the files alone allow."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from airflow_batch_jobs.migration.counterparts import CLASSES, COUNTERPARTS, LINK_KEYS, Counterpart
+from airflow_batch_jobs.migration.counterparts import CLASSES, COUNTERPARTS, LINK_KEYS, MODULES, Counterpart
 from airflow_batch_jobs.migration.default_args import DefaultArgs
-from airflow_batch_jobs.migration.reading import dotted, last_name, text_of, values_of
+from airflow_batch_jobs.migration.reading import dotted, last_name, module_of, text_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,7 @@ class Dependants:
     def look(self) -> None:
         """Look for all of them."""
         self._look_for_other_classes()
+        self._look_for_unknown_names()
         if self._uses.renamed:
             self._look_at_default_args()
             self._look_at_attributes()
@@ -53,6 +54,17 @@ class Dependants:
         for defined in self._names.of(cst.ClassDef):
             for base in defined.bases:
                 self._look_at_other_class(defined, dotted(base.value))
+
+    def _look_for_unknown_names(self) -> None:
+        """Look for names of these classes that can only be from an `import *` of a module that nothing is known of."""
+        modules = [module_of(node) for node in self._names.of(cst.ImportFrom) if isinstance(node.names, cst.ImportStar)]
+        if not modules or not MODULES.isdisjoint(modules):
+            return
+        for name in self._names.of(cst.Name):
+            is_known = self._names.bindings(name, name.value) or not self._names.is_read(name)
+            if name.value in CLASSES and not is_known:
+                where = " or ".join(dict.fromkeys(modules))
+                self._uses.stay(name, f"{name.value} may be from {where}: import it by name; then migrate again")
 
     def _look_at_other_class(self, place: cst.CSTNode, name: str) -> None:
         if name.rpartition(".")[2] not in CLASSES:

@@ -14,6 +14,7 @@ from airflow_batch_jobs.migration.reading import module_of
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
+    from airflow_batch_jobs.migration.names import Names
     from airflow_batch_jobs.migration.provider_uses import ProviderUses
 
 
@@ -22,13 +23,13 @@ class Replaced(NamedTuple):
 
     Attributes:
         kept: What is left of it, if anything is.
-        added: The import of our classes, if one is needed.
+        added: The imports of our classes, and of the provider's that came from another file.
         comments: Comments that stood by what is not kept, for the lines above what is added.
         comment: Likewise, for the end of its line.
     """
 
     kept: cst.Import | cst.ImportFrom | None
-    added: cst.ImportFrom | None = None
+    added: Sequence[cst.ImportFrom] = ()
     comments: Sequence[cst.EmptyLine] = ()
     comment: cst.TrailingWhitespace | None = None
 
@@ -38,11 +39,13 @@ class Imports:
 
     Args:
         module: The module.
+        names: Its names.
         uses: The uses of the provider's classes in it.
     """
 
-    def __init__(self, module: cst.Module, uses: ProviderUses) -> None:
+    def __init__(self, module: cst.Module, names: Names, uses: ProviderUses) -> None:
         self._uses = uses
+        self._known = names
         self._step = module.default_indent
         statements = (each for line in module.body if isinstance(line, cst.SimpleStatementLine) for each in line.body)
         self._at_top = [each for each in statements if isinstance(each, (cst.Import, cst.ImportFrom))]
@@ -63,38 +66,52 @@ class Imports:
         self._may_go = may_go
         replaced = self._names(node) if isinstance(node, cst.ImportFrom) else self._modules(node)
         if node in self._at_top:
-            now = {name for each in (replaced.kept, replaced.added) for name in _our_names(each)}
+            now = {name for each in (replaced.kept, *replaced.added) for name in _our_names(each)}
             self._so_far |= now
             self._moved_up |= now.difference(_our_names(node))
         return replaced
 
     def _names(self, node: cst.ImportFrom) -> Replaced:
         if isinstance(node.names, cst.ImportStar):
-            return Replaced(node)
+            return self._all_names(node)
         gone: dict[cst.ImportAlias, cst.ImportAlias | None] = {}
         added: dict[str, cst.ImportAlias] = {}
+        indirect = self._uses.indirect.get(node, {})
         for alias in node.names:
             if self._may_go and node in self._at_top and not self._moved_up.isdisjoint(_our_names(node, alias)):
                 gone[alias] = None
                 continue
-            keep, ours = self._imported(f"{module_of(node)}.{alias.evaluated_name}", alias)
+            [full_name, *_] = self._known.imported(node, alias.evaluated_name)
+            keep, ours = self._imported(full_name, alias)
             if ours is not None and _name(ours) in added:
                 ours = None
             if ours is not None:
                 added[_name(ours)] = ours
-            if not keep:
+            if not keep or _name(alias) in indirect:
                 gone[alias] = ours
         names = _ImportedNames(node, self._step)
+        imports = [*_imports(added), *map(_direct, indirect, indirect.values())]
         if len(gone) < len(node.names):
-            dropped = names.drop(gone, keep_comments=not added)
-            if not added:
+            dropped = names.drop(gone, keep_comments=not imports)
+            if not imports:
                 return Replaced(names.to_import())
-            return Replaced(names.to_import(), _import([*added.values()]), *_comments(dropped))
-        if not added:
-            return Replaced(None)
+            return Replaced(names.to_import(), imports, *_comments(dropped))
+        if not added or indirect:
+            return Replaced(None, imports)
         names.drop({alias for alias, ours in gone.items() if ours is None})
         names.put(gone)
         return Replaced(names.to_import().with_changes(module=cst.Name(PACKAGE), relative=()))
+
+    def _all_names(self, node: cst.ImportFrom) -> Replaced:
+        """Import our classes beside `import *` from another file that has the provider's."""
+        added: dict[str, cst.ImportAlias] = {}
+        for name, full_name in self._known.starred(node):
+            last = full_name.rpartition(".")[2]
+            alias = cst.ImportAlias(cst.Name(last), cst.AsName(cst.Name(name)) if name != last else None)
+            if (ours := self._imported(full_name, alias, stays=True)[1]) is not None:
+                added[_name(ours)] = ours
+        indirect = self._uses.indirect.get(node, {})
+        return Replaced(node, [*_imports(added), *map(_direct, indirect, indirect.values())])
 
     def _modules(self, node: cst.Import) -> Replaced:
         """Import our classes beside a module of the provider's, or instead of it if nothing else uses it."""
@@ -102,23 +119,25 @@ class Imports:
         for alias in node.names:
             keep, ours = self._imported(alias.evaluated_name, alias)
             if not keep and alias.asname and len(node.names) == 1:
-                return Replaced(None, _import([ours]) if ours else None)
+                return Replaced(None, _imports({_name(ours): ours} if ours else {}))
             if ours is not None:
                 added[_name(ours)] = ours
-        return Replaced(node, _import([*added.values()]) if added else None)
+        return Replaced(node, _imports(added))
 
-    def _imported(self, full_name: str, alias: cst.ImportAlias) -> tuple[bool, cst.ImportAlias | None]:
-        """Return whether an import is still needed, and what is to be imported from this package."""
+    def _imported(
+        self, full_name: str, alias: cst.ImportAlias, *, stays: bool = False
+    ) -> tuple[bool, cst.ImportAlias | None]:
+        """Return whether an import is still needed, or stays anyway, and what is to be imported from this package."""
         uses = self._uses
         if full_name not in COUNTERPARTS:
             used = sorted(each for each in uses.by_module if each.startswith(f"{full_name}."))
             if not used:
                 return True, None
             others = (f"{each}." for each in uses.elsewhere | uses.left)
-            keep = full_name not in MODULES or any(each.startswith(f"{full_name}.") for each in others)
+            keep = stays or full_name not in MODULES or any(each.startswith(f"{full_name}.") for each in others)
             ours = COUNTERPARTS[used[0]].name
             return keep, cst.ImportAlias(cst.Name(ours)) if self._is_needed(ours, keep=keep) else None
-        ours, keep = COUNTERPARTS[full_name].name, full_name in uses.left
+        ours, keep = COUNTERPARTS[full_name].name, stays or full_name in uses.left
         if keep and full_name not in uses.by_name:
             return True, None
         here = uses.our_name(_name(alias), [full_name])
@@ -184,8 +203,16 @@ def _name(alias: cst.ImportAlias) -> str:
     return alias.evaluated_alias or alias.evaluated_name
 
 
-def _import(names: list[cst.ImportAlias]) -> cst.ImportFrom:
-    return cst.ImportFrom(cst.Name(PACKAGE), _last_without_comma(names))
+def _imports(names: Mapping[str, cst.ImportAlias]) -> list[cst.ImportFrom]:
+    """Return the import of our classes, if there are any."""
+    return [cst.ImportFrom(cst.Name(PACKAGE), _last_without_comma([*names.values()]))] if names else []
+
+
+def _direct(name: str, full_name: str) -> cst.ImportFrom:
+    """Return the import of something of the provider's by a name."""
+    module, _, last = full_name.rpartition(".")
+    code = f"from {module} import {last}" + (f" as {name}" if name != last else "")
+    return cst.ensure_type(cst.ensure_type(cst.parse_statement(code), cst.SimpleStatementLine).body[0], cst.ImportFrom)
 
 
 def _last_without_comma(names: list[cst.ImportAlias]) -> list[cst.ImportAlias]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
+from airflow_batch_jobs.migration.composed_texts import SIGN
 from airflow_batch_jobs.migration.counterparts import CLASSES, MODULES
 from airflow_batch_jobs.migration.dependants import Dependants
 from airflow_batch_jobs.migration.names import Names
@@ -29,10 +30,12 @@ from airflow_batch_jobs.migration.rewriting import Rewriting
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_batch_jobs.migration.neighbours import Look
+
 #: The largest file that is read, in bytes; a larger one is no DAG's.
 LARGEST_FILE = 1_000_000
 #: What a file that is of any interest has in it.
-_SIGNS = re.compile("|".join(rf"\b{re.escape(each)}\b" for each in sorted(CLASSES | MODULES)).encode())
+_SIGNS = re.compile("|".join(rf"\b{re.escape(each)}\b" for each in sorted(CLASSES | MODULES)).encode() + b"|" + SIGN)
 _OUR_SIGN = b"BatchJobOperator"
 
 
@@ -70,7 +73,7 @@ class Migration:
         after: Its code after the migration.
         encoding: The file's encoding.
         rewritten: How many uses of the provider's classes were rewritten.
-        left: How many were left.
+        stayed: What is said of each that was left.
         unpinned: The names of definitions that have no revision.
         pinned: The names of those whose revision was written in.
         remarks: What a person should know, though there is nothing to do.
@@ -80,7 +83,7 @@ class Migration:
     after: str
     encoding: str
     rewritten: int = 0
-    left: int = 0
+    stayed: tuple[str, ...] = ()
     unpinned: frozenset[str] = frozenset()
     pinned: frozenset[str] = frozenset()
     remarks: tuple[str, ...] = ()
@@ -99,6 +102,15 @@ class Migration:
         lines = _lines_of_python(self.after)
         return [Finding(n, lines[n - 1].partition(MARK)[2].rstrip()) for n in sorted(_marked(self.after))]
 
+    @property
+    def left(self) -> int:
+        """How many uses were left."""
+        return len(self.stayed)
+
+    def left_at(self) -> list[int]:
+        """Return the lines, from 1, of the comments in the rewritten file that say of uses that they were left."""
+        return [finding.line for finding in self.findings() if finding.text in self.stayed]
+
     def diff(self, name: str) -> bytes:
         """Return a unified diff, as `patch -p0` reads it, in the encoding of the file.
 
@@ -112,15 +124,16 @@ class Migration:
         return text.encode("latin-1")
 
 
-def migrate(source: bytes, pins: Mapping[str, int] | None = None) -> Migration:
+def migrate(source: bytes, pins: Mapping[str, int] | None = None, look: Look = lambda _: None) -> Migration:
     """Rewrite a DAG file.
 
-    Rewrites the classes' imports, their calls, and `.partial(…).expand(…)`. Does not run the file, and does not follow
-    what it imports: a subclass, or arguments that come from a dictionary, are left and marked.
+    Rewrites the classes' imports, their calls, and `.partial(…).expand(…)`. Does not run the file: a subclass, or
+    arguments that come from a dictionary, are left and marked.
 
     Args:
         source: The file's content.
         pins: Revisions by the names of definitions, for definitions that are written without one.
+        look: Looks up the modules that the file imports, among the other files of the run.
 
     Raises:
         NotUnderstoodError: It is not a Python file, or one that cannot be rewritten.
@@ -132,7 +145,7 @@ def migrate(source: bytes, pins: Mapping[str, int] | None = None) -> Migration:
         raise NotUnderstoodError(f"it has more than {LARGEST_FILE:,} bytes")
     try:
         _compile(source)
-        return _migrated(code, encoding, pins or {})
+        return _migrated(code, encoding, pins or {}, look)
     except SyntaxError as error:
         raise NotUnderstoodError(error.msg, error.lineno) from error
     except cst.ParserSyntaxError as error:
@@ -167,9 +180,9 @@ def _compile(source: bytes) -> None:
         compile(source, "<DAG>", "exec", dont_inherit=True)
 
 
-def _migrated(code: str, encoding: str, pins: Mapping[str, int]) -> Migration:
+def _migrated(code: str, encoding: str, pins: Mapping[str, int], look: Look) -> Migration:
     module = cst.parse_module(code)
-    names = Names(module)
+    names = Names(module, look)
     notes, revisions = Notes(names), Revisions(names, pins)
     uses = ProviderUses(names, revisions, notes)
     Dependants(names, uses, notes).look()
@@ -187,7 +200,7 @@ def _migrated(code: str, encoding: str, pins: Mapping[str, int]) -> Migration:
         after=after,
         encoding=encoding,
         rewritten=len(uses.calls),
-        left=uses.stayed,
+        stayed=tuple(uses.stayed),
         unpinned=frozenset(revisions.unpinned),
         pinned=frozenset(revisions.used),
         remarks=tuple(notes.remarks),

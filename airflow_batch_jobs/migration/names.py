@@ -13,6 +13,8 @@ from airflow_batch_jobs.migration.reading import dotted, module_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from airflow_batch_jobs.migration.neighbours import Look
+
 #: Fields of nodes that hold layout, or names that are looked up nowhere.
 _PASSED_OVER = ("whitespace", "leading_lines", "lines_after", "header", "footer", "newline", "comma", "semicolon")
 _PASSED_OVER_EXACTLY = frozenset({"lpar", "rpar", "attr", "keyword"})
@@ -44,11 +46,12 @@ class Names:
 
     Args:
         module: The module.
-
+        look: Looks up the modules that it imports, as far as they are known.
     """
 
-    def __init__(self, module: cst.Module) -> None:
+    def __init__(self, module: cst.Module, look: Look) -> None:
         self._module = module
+        self._look = look
         self._nodes: dict[type, list[Any]] = {}
         self._parents: dict[cst.CSTNode, cst.CSTNode] = {}
         self._bindings: dict[tuple[cst.CSTNode, str], list[Binding]] = {}
@@ -63,6 +66,7 @@ class Names:
         ]
         self._bind_all()
         self._move_nonlocal()
+        self._pass_over_replaced()
 
     def of(self, kind: type[_Node]) -> Sequence[_Node]:
         """Return all nodes of a kind in the order of the file; only code, not layout, and nothing of imports."""
@@ -92,6 +96,18 @@ class Names:
         """Yield every name that is given a meaning anywhere, and where."""
         for (_, name), found in self._bindings.items():
             yield from ((name, each) for each in found)
+
+    def imported(self, node: cst.ImportFrom, name: str) -> Sequence[str]:
+        """Return the full names of what is imported by a name; several, if another file has it from several places."""
+        neighbour = self._look(module_of(node))
+        found = neighbour.names.get(name) if neighbour else None
+        return found or (f"{module_of(node)}.{name}",)
+
+    def starred(self, node: cst.ImportFrom) -> Iterator[tuple[str, str]]:
+        """Yield the names that `import *` is known to give, with the full name of what each stands for."""
+        if neighbour := self._look(module_of(node)):
+            for name in sorted(neighbour.public):
+                yield from ((name, full_name) for full_name in neighbour.names[name])
 
     def value_of(self, node: cst.BaseExpression) -> cst.BaseExpression:
         """Return what a name stands for, if it is assigned in one place; any other expression as it is."""
@@ -155,6 +171,22 @@ class Names:
             if found:
                 self._bindings.setdefault((owner, name), []).extend(found)
 
+    def _pass_over_replaced(self) -> None:
+        """Pass over what `import *` gives where a later statement at the top of the file replaces it in any case."""
+        order: dict[cst.CSTNode, int] = {statement: number for number, statement in enumerate(self._module.body)}
+        for star in self.of(cst.ImportFrom):
+            for name, _ in self.starred(star) if isinstance(star.names, cst.ImportStar) else ():
+                found = self._bindings[self._module, name]
+                last = max(order.get(self._line(each.node), -1) for each in found)
+                if last > order[self._line(star, at_top=True)]:
+                    self._bindings[self._module, name] = [each for each in found if each.node is not star]
+
+    def _line(self, node: cst.CSTNode, *, at_top: bool = False) -> cst.CSTNode:
+        """Return the statement that a node is in; the one at the top of the file, if asked for."""
+        while not isinstance(node, cst.BaseStatement) or (at_top and self.parent(node) is not self._module):
+            node = self.parent(node)
+        return node
+
     def _bind_target(self, target: cst.CSTNode | None, scope: cst.CSTNode, binding: Binding) -> None:
         if isinstance(target, (cst.Tuple, cst.List)):
             for element in target.elements:
@@ -187,17 +219,24 @@ class Names:
                 bind(node)
 
     def _bind_import(self, node: Any) -> None:
-        if isinstance(node.names, cst.ImportStar):
-            return
-        module = f"{module_of(node)}." if isinstance(node, cst.ImportFrom) else ""
         scope = self._scope(node)
-        for alias in node.names:
-            full_name, name = f"{module}{alias.evaluated_name}", alias.evaluated_alias
-            if name is None and not module:  # `import a.b` binds a
-                full_name = full_name.partition(".")[0]
-            name = name or full_name.rpartition(".")[2]
+        for name, full_name in self._imports(node):
             is_shared = (scope, name) in self._global or (scope, name) in self._nonlocal
             self._bind(name, scope, Binding(node, full_name, is_shared=is_shared))
+
+    def _imports(self, node: cst.Import | cst.ImportFrom) -> Iterator[tuple[str, str]]:
+        """Yield the names that an import gives a meaning, with their full names."""
+        if isinstance(node.names, cst.ImportStar):
+            yield from self.starred(cst.ensure_type(node, cst.ImportFrom))
+            return
+        for alias in node.names:
+            full_name, name = alias.evaluated_name, alias.evaluated_alias
+            if isinstance(node, cst.ImportFrom):
+                yield from ((name or full_name, each) for each in self.imported(node, full_name))
+            elif name is None:  # `import a.b` binds a
+                yield full_name.partition(".")[0], full_name.partition(".")[0]
+            else:
+                yield name, full_name
 
     def _bind_assigned(self, node: Any) -> None:
         scope = self._scope(node)

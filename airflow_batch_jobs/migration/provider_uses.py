@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from airflow_batch_jobs.migration import judge
+from airflow_batch_jobs.migration.composed_texts import composed_names
 from airflow_batch_jobs.migration.counterparts import (
     CLASSES,
     COUNTERPARTS,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     Reference = cst.Name | cst.Attribute
 
 _EXPANSIONS = frozenset({"expand", "expand_kwargs"})
+_NAMES_A_CLASS = "this text names a class of the provider's; ours are in airflow_batch_jobs"
+_TYPE_CHECKS = frozenset({"isinstance", "issubclass"})
 #: Methods that Airflow calls.
 _METHODS = frozenset({"execute", "poke"})
 _IN_TEXTS = CLASSES | {module.rpartition(".")[2] for module in MODULES}
@@ -64,7 +67,9 @@ class ProviderUses:
         by_module: Likewise, where it does.
         left: The full names of the classes that are used in a way that has to stay.
         elsewhere: What else is used from the provider's modules, as `module.name`.
-        stayed: How many uses are left.
+        indirect: What is left and comes from another file, which may no longer have it: the full name of what each name
+            there stands for.
+        stayed: What is said of each use that is left.
     """
 
     def __init__(self, names: Names, revisions: Revisions, notes: Notes) -> None:
@@ -77,8 +82,10 @@ class ProviderUses:
         self.by_module: set[str] = set()
         self.left: set[str] = set()
         self.elsewhere: set[str] = set()
-        self.stayed = 0
+        self.indirect: dict[cst.ImportFrom, dict[str, str]] = {}
+        self.stayed: list[str] = []
         self._names = names
+        self._names_modules = False
         self._revisions = revisions
         self._notes = notes
         self._annotations: list[tuple[Reference | cst.SimpleString, Sequence[str]]] = []
@@ -94,6 +101,10 @@ class ProviderUses:
         for text in names.of(cst.SimpleString):
             if any(each in text.value for each in _IN_TEXTS) and not isinstance(names.parent(text), cst.Expr):
                 self._look_at_text(text)
+        for composed in composed_names(names):
+            self._names_modules = True
+            self.stay(composed, "this may name a module of the provider's; our classes are in airflow_batch_jobs")
+        self._look_at_getattr()
         self._look_at_imports()
         self._decide_annotations()
 
@@ -130,15 +141,20 @@ class ProviderUses:
 
     def stay(self, node: cst.CSTNode, finding: str) -> None:
         """Say what is to be done about a use that is none of a name that is known."""
-        self.stayed += 1
+        self.stayed.append(finding)
         self._notes.add(node, finding)
 
     def _leave(self, node: cst.CSTNode, full_names: Sequence[str], why: str) -> None:
         """Say that a use stays, and why."""
         self.left.update(full_names)
-        self.stayed += 1
         gone = "" if full_names[0] in PRESENT else ", which the provider no longer has,"
-        self._notes.add(node, f"{short(full_names)}{gone} was left here: {why}")
+        self.stay(node, f"{short(full_names)}{gone} was left here: {why}")
+        first = dotted(node).partition(".")[0]
+        for binding in self._names.bindings(node, first) if first else ():
+            place = binding.node
+            if isinstance(place, cst.ImportFrom) and not binding.imported.startswith(f"{module_of(place)}."):
+                known = self.indirect.setdefault(place, {})
+                known[first] = max(known.get(first, ""), binding.imported, key=lambda name: name in PRESENT)
 
     def _look_up(self, name: cst.Name) -> None:
         """Handle a name if it stands for one of the classes, or leads to one."""
@@ -171,8 +187,20 @@ class ProviderUses:
         elif self._is_annotation(node) and not why:
             self._annotations.append((node, full_names))
         else:
-            is_base = isinstance(parent, cst.Arg) and isinstance(self._names.parent(parent), cst.ClassDef)
-            self._leave(node, full_names, why or ("a subclass of it" if is_base else "a use of it that is not a call"))
+            self._leave(node, full_names, why or self._why_no_call(parent, name))
+
+    def _why_no_call(self, parent: cst.CSTNode, ours: str) -> str:
+        """Say what a use is that is no call, and what is to be done about it."""
+        call = self._names.parent(parent) if isinstance(parent, cst.Arg) else None
+        if isinstance(call, cst.ClassDef):
+            return "a subclass of it"
+        if not isinstance(call, cst.Call):
+            return f"a use of it that is not a call; put {ours} here, and rename the arguments where it is called"
+        if last_name(call.func) in _TYPE_CHECKS:
+            return f"a use of it that is not a call; check for {ours} as well"
+        passed_to = dotted(call.func) or "a call"
+        arguments = "the arguments" if last_name(call.func) == "partial" else "its arguments there"
+        return f"it is passed to {passed_to}; pass {ours}, and rename {arguments}, by hand"
 
     def _call(self, node: Reference, full_names: Sequence[str], chain: Sequence[cst.Call], why: str) -> None:
         """Take a call, or a `.partial(…)` with its `.expand(…)`."""
@@ -254,9 +282,19 @@ class ProviderUses:
             why = "it is in __all__; check who imports it from here" if is_exported else "a text that names it"
             self._leave(node, full_names, why)
         elif DOTTED.fullmatch(text) and any(f"{text}.".startswith(f"{each}.") for each in COUNTERPARTS):
-            self.stay(node, "this text names a class of the provider's; ours are in airflow_batch_jobs")
+            self.stay(node, _NAMES_A_CLASS)
         elif text in MODULES and self._name_behind(node) in {"", *CLASSES}:
+            self._names_modules = True
             self.stay(node, "this text names a module of the provider's; our classes are in airflow_batch_jobs")
+
+    def _look_at_getattr(self) -> None:
+        """Look for classes that are taken from a module by a text, unless that module is named by a text as well."""
+        for call in self._names.of(cst.Call) if not self._names_modules else ():
+            if (
+                last_name(call.func) == "getattr"
+                and text_of(values_of(call, ("object", "name")).get("name")) in CLASSES
+            ):
+                self.stay(call, _NAMES_A_CLASS)
 
     def _module_in(self, node: cst.SimpleString) -> str:
         """Return the module that `import_module(".batch", "airflow…")` names; empty for any other text."""
@@ -292,8 +330,7 @@ class ProviderUses:
         for node in self._names.of(cst.ImportFrom):
             module = module_of(node)
             if module in MODULES and isinstance(node.names, cst.ImportStar):
-                self.stayed += 1
-                self._notes.add(node, "import by name what you use from this module; then migrate again")
+                self.stay(node, "import by name what you use from this module; then migrate again")
             for alias in () if isinstance(node.names, cst.ImportStar) else node.names:
                 full_name = f"{module}.{alias.evaluated_name}"
                 if full_name in COUNTERPARTS and full_name not in used:
@@ -305,8 +342,7 @@ class ProviderUses:
         if self._makes_dags():
             self._notes.remark(f"{what}; the import can go")
         else:
-            self.stayed += 1
-            self._notes.add(node, f"{what}: check who imports it from here")
+            self.stay(node, f"{what}: check who imports it from here")
 
     def _makes_dags(self) -> bool:
         """Whether Airflow finds DAGs in the file; nobody imports from such a one."""

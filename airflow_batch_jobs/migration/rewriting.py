@@ -33,8 +33,8 @@ class Rewriting(cst.CSTTransformer):
         self._uses = uses
         self._replacements = revisions.replacements
         self._notes = notes
-        self._imports = Imports(module, uses)
-        imports = (*names.of(cst.Import), *names.of(cst.ImportFrom)) if uses.renamed else ()
+        self._imports = Imports(module, names, uses)
+        imports = (*names.of(cst.Import), *names.of(cst.ImportFrom)) if uses.renamed or uses.indirect else ()
         places: Iterable[cst.CSTNode] = (
             *uses.renamed,
             *uses.calls,
@@ -106,13 +106,17 @@ class Rewriting(cst.CSTTransformer):
         has_comment = "#" in self._module.code_for_node(updated_node)
         is_alone = len(getattr(self._parent(original_node), "body", ())) == 1
         replaced = self._imports.rewrite(first, may_go=not (has_comment or is_alone))
-        if replaced.kept is None:
-            return updated_node.with_changes(body=[replaced.added]) if replaced.added else cst.RemoveFromParent()
-        kept = updated_node.with_changes(body=[replaced.kept])
-        if replaced.added is None:
-            return kept
-        end = replaced.comment or cst.TrailingWhitespace()
-        return cst.FlattenSentinel([kept, cst.SimpleStatementLine([replaced.added], replaced.comments, end)])
+        imports = [*([replaced.kept] if replaced.kept else ()), *replaced.added]
+        if not imports:
+            return cst.RemoveFromParent()
+        lines = [
+            updated_node.with_changes(body=imports[:1]),
+            *(cst.SimpleStatementLine([each]) for each in imports[1:]),
+        ]
+        if len(lines) > 1:
+            end = replaced.comment or cst.TrailingWhitespace()
+            lines[1] = lines[1].with_changes(leading_lines=replaced.comments, trailing_whitespace=end)
+        return cst.FlattenSentinel(lines) if len(lines) > 1 else lines[0]
 
     def leave_SimpleStatementSuite(  # noqa: N802 - libcst's name
         self, original_node: cst.SimpleStatementSuite, updated_node: cst.SimpleStatementSuite
@@ -127,7 +131,7 @@ class Rewriting(cst.CSTTransformer):
         for each in statements:
             if isinstance(each, (cst.Import, cst.ImportFrom)):
                 replaced = self._imports.rewrite(each, may_go=False)
-                written += [one for one in (replaced.kept, replaced.added) if one is not None]
+                written += [*([replaced.kept] if replaced.kept else ()), *replaced.added]
             else:
                 written.append(each)
         return [*(each.with_changes(semicolon=_semicolon(each)) for each in written[:-1]), *written[-1:]]

@@ -145,7 +145,7 @@ def test_the_summary_says_what_is_left_and_where(tmp_path: Path) -> None:
 
     assert result.stderr.splitlines()[-5:] == [
         "5 uses of BatchOperator or BatchSensor in 3 files: 3 rewritten, 2 left.",
-        f"Left in {tmp_path / 'left.py'} (2)",
+        f"Left at {tmp_path / 'left.py'}:2, {tmp_path / 'left.py'}:4",
         f"For you to do, as the comments say: 4 comments in {tmp_path / 'left.py'} (2), {tmp_path / 'open.py'} (2)",
         f"To pin what has no revision, complete: airflow-batch-jobs migrate {tmp_path} {pins} --write",
         "--pin conut=3 changes nothing: no definition without a revision has this name",

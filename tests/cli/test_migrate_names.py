@@ -271,6 +271,59 @@ def test_a_module_that_is_imported_by_a_text_is_named(rewrite: Rewrite, code: st
     assert [line for line in after.splitlines() if MARK not in line] == code.splitlines()
 
 
+PACKAGE = "airflow.providers.amazon.aws"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"importlib.import_module(f'{PACKAGE}.operators.{{x}}')\n",
+        f"importlib.import_module('{PACKAGE}.operators.' + x)\n",
+        f"__import__('{PACKAGE}.%s.batch' % x)\n",
+        f"name = '{PACKAGE}.{{}}.batch'.format(x)\n",
+        f"name = '.'.join(['{PACKAGE}', x, 'batch'])\n",
+        f"PACKAGE = '{PACKAGE}.operators'\nimport_module(f'{{PACKAGE}}.batch')\n",
+        f"import_module('{PACKAGE}.operators' '.batch')\n",
+        f"import_module('.' + x, '{PACKAGE}.operators')\n",
+        f"import_module(x, package='{PACKAGE}.operators')\n",
+        f"getattr(import_module('{PACKAGE}.operators'), 'batch')\n",
+        f"import_string(f'{MODULE}.{{x}}')\n",
+        "import_string(f'airflow.contrib.operators.{x}_operator.{y}')\n",
+    ],
+)
+def test_a_module_whose_name_is_put_together_is_named(dag_file: Path, rewrite: Rewrite, code: str) -> None:
+    """It stays, and the summary has the line."""
+    after = rewrite(code)
+
+    assert marked(after) == ["this may name a module of the provider's; our classes are in airflow_batch_jobs"]
+    assert [line for line in after.splitlines() if MARK not in line] == code.splitlines()
+    summary = run(dag_file).stderr
+    assert "1 use of BatchOperator or BatchSensor in 1 file: 0 can be rewritten, with --write, 1 left." in summary
+    assert f"Left at {dag_file}:{len(code.splitlines())}\n" in summary
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"import_module(f'{PACKAGE}.hooks.{{x}}')\n",
+        f"import_module('{PACKAGE}.operators.s3' + x)\n",
+        f"log.info(f'see {PACKAGE}.operators.{{x}}')\n",
+        f"text = f'airflow.{{x}}' + '{PACKAGE}.operators.s3'\n",
+    ],
+)
+def test_a_text_that_cannot_become_one_of_the_modules_is_no_use(rewrite: Rewrite, code: str) -> None:
+    """Its fixed parts say so."""
+    assert rewrite(code) == code
+
+
+@pytest.mark.parametrize("module", [f"import {MODULE} as m\n", "def f(m):\n    "])
+def test_a_class_that_is_taken_from_a_module_by_a_text_is_named(rewrite: Rewrite, module: str) -> None:
+    """Whatever the module is; one that is named by a text is said already."""
+    assert marked(rewrite(f"{module}getattr(m, 'BatchOperator')(task_id='t')\n")) == [
+        "this text names a class of the provider's; ours are in airflow_batch_jobs"
+    ]
+
+
 def test_another_class_of_the_module_may_be_imported_by_a_text(rewrite: Rewrite) -> None:
     """It has no counterpart here."""
     code = f"import_module('{MODULE}').BatchCreateComputeEnvironmentOperator()\n"

@@ -29,8 +29,27 @@ if TYPE_CHECKING:
         ),
         ("part = BatchOperator.partial(task_id='t')", "partial and expand are not in one expression"),
         ("class Mine(BatchOperator): ...", "a subclass of it"),
-        ("make(BatchOperator)", "a use of it that is not a call"),
-        ("isinstance(x, BatchOperator)", "a use of it that is not a call"),
+        (
+            "make(BatchOperator)",
+            "it is passed to make; pass BatchJobOperator, and rename its arguments there, by hand",
+        ),
+        (
+            "make(kind=BatchOperator, job_name='j')",
+            "it is passed to make; pass BatchJobOperator, and rename its arguments there, by hand",
+        ),
+        (
+            "make = functools.partial(BatchOperator, job_name='j')",
+            "it is passed to functools.partial; pass BatchJobOperator, and rename the arguments, by hand",
+        ),
+        (
+            "(lambda kind: kind())(BatchOperator)",
+            "it is passed to a call; pass BatchJobOperator, and rename its arguments there, by hand",
+        ),
+        (
+            "kinds = {'batch': BatchOperator}",
+            "a use of it that is not a call; put BatchJobOperator here, and rename the arguments where it is called",
+        ),
+        ("isinstance(x, BatchOperator)", "a use of it that is not a call; check for BatchJobOperator as well"),
     ],
 )
 def test_what_cannot_be_rewritten_is_left_and_marked(rewrite: Rewrite, statement: str, why: str) -> None:
