@@ -38,7 +38,8 @@ DescribeLogStreams; of STS: GetCallerIdentity, AssumeRole. Any other operation i
 names it.
 
 Access
-    Only the access key is checked: signatures, regions, session tokens and IAM policies are not. Any role of any
+    Only the access key is checked: signatures, regions, session tokens and IAM policies are not, and a session policy
+    has no effect. Any role of any
     account may be assumed. There is one account with one set of jobs, whatever region a client names; an ARN of another
     account or region names nothing.
 Running
@@ -77,6 +78,7 @@ Where AWS does not document what it does, this way was taken:
 - A node that is stopped because the main node has ended FAILED if its exit code says so.
 - vCPUs on EC2 are whole numbers. Of several containers on EC2, none has to name its sizes.
 - Characters of overrides are counted as the JSON of command and environment that ECS gets from Batch.
+- Session policies are too large if their text has more than 2,048 characters.
 - An empty time range of events is empty, not refused. How terms are matched says `filter_pattern.py`.
 """
 

@@ -44,7 +44,10 @@ def whole_number(text: str) -> int | None:
 
 
 def check_name(name: str, what: str) -> None:
-    """Refuse a name that has more than 128 characters, or others than letters, digits, `-` and `_`.
+    """Refuse a name that has more than 128 characters, others than letters, digits, `-` and `_`, or one of these first.
+
+    AWS documents the last of jobs only; for definitions and queues it was tried, in
+    https://github.com/hashicorp/terraform-provider-aws/pull/2159.
 
     Raises:
         ServiceError: A ClientException.

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.local.account import Identity, unique_id
+from airflow_batch_jobs.local.session_policy import check_policies
 from airflow_batch_jobs.local.wire import ServiceError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Sts:
                 "ValidationError",
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
             )
+        percent = check_policies(request)
         session, until = request["RoleSessionName"], self._timeline.now() + seconds
         identity = Identity(
             arn=f"arn:{role['partition']}:sts::{role['account']}:assumed-role/{role['name']}/{session}",
@@ -57,7 +59,7 @@ class Sts:
             account=role["account"],
         )
         access_key, secret_key = self._account.issue_key(identity, until)
-        answer = {
+        answer: dict[str, Any] = {
             "Credentials": {
                 "AccessKeyId": access_key,
                 "SecretAccessKey": secret_key,
@@ -66,4 +68,6 @@ class Sts:
             },
             "AssumedRoleUser": {"AssumedRoleId": identity.user_id, "Arn": identity.arn},
         }
+        if percent is not None:
+            answer["PackedPolicySize"] = percent
         return answer | {key: request[key] for key in ("SourceIdentity",) if key in request}

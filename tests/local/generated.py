@@ -158,7 +158,13 @@ VALID: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("logs", "DescribeLogStreams"): [{**_GROUP, "orderBy": "LastEventTime", "descending": True, "limit": 1}],
     ("sts", "GetCallerIdentity"): [{}],
     ("sts", "AssumeRole"): [
-        {"RoleArn": ROLE, "RoleSessionName": "worker", "DurationSeconds": 900, "Tags": [{"Key": "a", "Value": "b"}]}
+        {
+            "RoleArn": ROLE,
+            "RoleSessionName": "worker",
+            "DurationSeconds": 900,
+            "Tags": [{"Key": "a", "Value": "b"}],
+            "Policy": json.dumps({"Statement": {"Effect": "Deny", "Action": "batch:*", "Resource": "*"}}),
+        }
     ],
 }
 

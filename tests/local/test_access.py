@@ -11,9 +11,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_batch_jobs.local import Access, LocalAws
 from airflow_batch_jobs.local.model import load_service
+from airflow_batch_jobs.local.session_policy import check_policies
+from airflow_batch_jobs.local.wire import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -271,6 +275,102 @@ def test_a_role_assumed_from_a_role_lasts_an_hour(aws: LocalAws, client_of: Call
     clients, _ = assumed(aws, client_of(aws, "sts"), arn, DurationSeconds=7200)
     with pytest.raises(ClientError, match="1 hour session limit for roles assumed by role chaining"):
         assumed(aws, clients("sts"), arn, DurationSeconds=3601)
+
+
+STATEMENT = {"Effect": "Allow", "Action": ["batch:*", "*"], "Resource": "arn:aws:batch:*:*:job/*"}
+
+
+def policy(*statements: Any, **more: Any) -> str:
+    """Return a session policy."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements), **more})
+
+
+@pytest.mark.parametrize(
+    ("policies", "percent"),
+    [
+        ({}, None),
+        ({"Policy": policy(STATEMENT).ljust(2048)}, 100),
+        ({"Policy": policy(STATEMENT, Statement=STATEMENT, Id="x").ljust(1024)}, 50),
+        ({"Policy": policy({"Effect": "Deny", "NotAction": "s3:*", "NotResource": ["*"], "Condition": {}})}, 6),
+        ({"PolicyArns": [{"arn": "arn:aws:iam::aws:policy/x"}] * 10}, 13),
+    ],
+)
+def test_a_session_policy_is_taken_and_measured(aws: LocalAws, policies: dict[str, Any], percent: int | None) -> None:
+    """As part of the space that AWS has for them."""
+    role = "arn:aws:iam::123456789012:role/airflow"
+    answer = aws.clients()("sts").assume_role(RoleArn=role, RoleSessionName="worker", **policies)
+    assert answer.get("PackedPolicySize") == percent
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "invalid Json"),
+        ("policy.json", "invalid Json"),
+        ("[" * 2000, "invalid Json"),
+        ("[]", "Syntax errors"),
+        ("{}", "Syntax errors"),
+        (policy(), "Syntax errors"),
+        (policy(STATEMENT, Statements=[]), "Syntax errors"),
+        (policy(STATEMENT, Version="2026-01-01"), "version"),
+        (policy(STATEMENT, Version=["2012-10-17"]), "version"),
+        (policy("x"), "Syntax errors"),
+        (policy({**STATEMENT, "Principal": "*"}), "principal"),
+        (policy({**STATEMENT, "Actions": "*"}), "Syntax errors"),
+        (policy({**STATEMENT, "Condition": []}), "Syntax errors"),
+        (policy({"Action": "*", "Resource": "*"}), "Missing required field Effect"),
+        (policy({**STATEMENT, "Effect": "allow"}), "Invalid effect: allow"),
+        (policy({**STATEMENT, "Effect": ["Allow"]}), "Invalid effect"),
+        (policy({"Effect": "Allow", "Resource": "*"}), "Missing required field Action"),
+        (policy({"Effect": "Allow", "Action": "*"}), "Missing required field Resource"),
+        (policy({**STATEMENT, "NotAction": "*"}), "both Action and NotAction"),
+        (policy({**STATEMENT, "Action": []}), "Syntax errors"),
+        (policy({**STATEMENT, "Action": [1]}), "Syntax errors"),
+        (policy({**STATEMENT, "Action": "SubmitJob"}), "prefaced by a vendor"),
+        (policy({**STATEMENT, "Resource": "job/x"}), 'Resource job/x must be in ARN format or "\\*"'),
+    ],
+)
+def test_a_session_policy_that_is_none_is_malformed(aws: LocalAws, text: str, problem: str) -> None:
+    """With what is wrong with it."""
+    role = "arn:aws:iam::123456789012:role/airflow"
+    with pytest.raises(ClientError, match=problem) as raised:
+        aws.clients()("sts").assume_role(RoleArn=role, RoleSessionName="worker", Policy=text)
+    assert raised.value.response["Error"]["Code"] == "MalformedPolicyDocument"
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.sampled_from(["Allow", "*", "2012-10-17"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(STATEMENT)), inner, max_size=3),
+)
+
+
+@given(
+    text=st.text(min_size=1, max_size=50)
+    | st.builds(policy, ANYTHING)
+    | st.builds(lambda given: policy(STATEMENT | given), st.dictionaries(st.sampled_from(sorted(STATEMENT)), ANYTHING))
+    | st.builds(lambda version: policy(STATEMENT, Version=version), ANYTHING)
+)
+def test_any_session_policy_is_taken_or_refused(text: str) -> None:
+    """With one of AWS's codes."""
+    try:
+        assert check_policies({"Policy": text}) in range(1, 101)
+    except ServiceError as error:
+        assert error.code in {"MalformedPolicyDocument", "PackedPolicyTooLarge"}  # noqa: PT017 - either is right
+
+
+@pytest.mark.parametrize(
+    ("policies", "code"),
+    [
+        ({"Policy": policy(STATEMENT).ljust(2049)}, "PackedPolicyTooLarge"),
+        ({"Policy": policy(STATEMENT).ljust(2040), "PolicyArns": [{"arn": "a" * 20}]}, "PackedPolicyTooLarge"),
+        ({"PolicyArns": [{"arn": "a" * 20}] * 11}, "ValidationError"),
+    ],
+)
+def test_session_policies_have_a_limit(aws: LocalAws, policies: dict[str, Any], code: str) -> None:
+    """Inline and managed ones together."""
+    role = "arn:aws:iam::123456789012:role/airflow"
+    sts = aws.clients()("sts")
+    assert code_of(lambda: sts.assume_role(RoleArn=role, RoleSessionName="worker", **policies)) == code
 
 
 def test_a_role_needs_a_name(aws: LocalAws) -> None:

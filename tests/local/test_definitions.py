@@ -219,3 +219,18 @@ def test_names_are_asked_for_alone(batch: Any) -> None:
         batch.describe_job_queues(jobQueues=["default"] * 101)
     with pytest.raises(client_exception, match="ACTIVE or INACTIVE"):
         batch.describe_job_definitions(status="active")
+
+
+@pytest.mark.parametrize("name", ["_a", "-a", "a.b", "a b", "", "a" * 129])
+def test_a_name_begins_with_a_letter_or_digit(aws: LocalAws, batch: Any, name: str) -> None:
+    """Of a definition, a queue and a job alike, and has nothing else but these, `-` and `_`."""
+    aws.register("align")
+    container = {"image": "i", "vcpus": 1, "memory": 4}
+    requests: dict[str, dict[str, Any]] = {
+        "register_job_definition": {"jobDefinitionName": name, "type": "container", "containerProperties": container},
+        "create_job_queue": {"jobQueueName": name, "priority": 1, "computeEnvironmentOrder": []},
+        "submit_job": {"jobName": name, "jobQueue": "default", "jobDefinition": "align"},
+    }
+    for operation, request in requests.items():
+        with pytest.raises(batch.exceptions.ClientException, match="name should match valid pattern"):
+            getattr(batch, operation)(**request)

@@ -220,6 +220,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         pod({}, securityContext={"seccompProfile": {"type": "Unconfined", "localhostProfile": "p"}}),
         "needs localhostProfile",
     ),
+    (pod({"securityContext": {"capabilities": {"add": ["SYS_PTRACE"] * 65}}}), "less than or equal to 64"),
+    (pod({"securityContext": {"capabilities": {"drop": ["x" * 129]}}}), "less than or equal to 128"),
     (pod({"volumeMounts": [{"name": "v", "mountPath": "/v"}]}), "volumeMount v"),
     (task({"name": "a"}, networkMode="host"), "Managed Instances only"),
     (
