@@ -271,7 +271,7 @@ class JobFailedError(BatchJobsError):
     """The job ended as FAILED.
 
     Attributes:
-        job: The job in its last state, as `JobDetail.to_xcom` returns it.
+        job: The job in its last state, as the XCom `batch_job` has it.
         diagnosis: Why it failed and what to do.
     """
 

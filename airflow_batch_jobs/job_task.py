@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -307,6 +307,7 @@ class JobTask:
             plan,
             self._connection,
             key_of(context),
+            attempt=_attempt_of(ti),
             retry_left=self._is_retried(context, TaskEvictedError(plan.job_id, runs_on=True)),
             region=region_of(context),
             recorded_as=ti.id if self._is_recorded else None,
@@ -343,7 +344,7 @@ class JobTask:
         if self._killed:
             copy.kill()
         copy.run()
-        self._push(ti, outcome.job)
+        self._push_end(ti, outcome.job)
         if outcome.timed_out and not outcome.succeeded:
             raise self._time_is_up(outcome.job_id)
         outcome.raise_for_status()
@@ -356,8 +357,43 @@ class JobTask:
 
     def _push(self, ti: Any, job: Mapping[str, Any]) -> None:
         """Push the `batch_job` XCom, marked with the attempt that wrote it: XComs are not fenced."""
-        from airflow_batch_jobs.batch.detail import JOB_XCOM
+        from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
         from airflow_batch_jobs.batch.storable import storable
 
         with execution_timeout.held():
-            ti.xcom_push(JOB_XCOM, {**storable(job), "try_number": ti.try_number, "max_tries": ti.max_tries})
+            ti.xcom_push(JOB_XCOM, {**storable(job), **_attempt_of(ti)})
+
+    def _push_end(self, ti: Any, job: Mapping[str, Any]) -> None:
+        """Push what became of the job, and with it what is known from before; leave the XCom of a newer attempt alone.
+
+        Args:
+            ti: The task instance.
+            job: What is known of the job in this process.
+        """
+        from airflow_batch_jobs.batch.job_xcom import carried_on
+        from airflow_batch_jobs.task import stop
+
+        stored = self._pushed(ti)
+        if not stop.is_newer(stored, ti.try_number):
+            self._push(ti, carried_on(job, stored))
+
+    def _push_stopped(self, ti: Any, job_id: str, reason: str) -> None:
+        """Push that the job was terminated, if its XCom is there."""
+        from airflow_batch_jobs.batch.job_xcom import stopped
+
+        stored = self._pushed(ti)
+        if isinstance(stored, Mapping) and (stored.get("job_id"), stored.get("try_number")) == (job_id, ti.try_number):
+            self._push(ti, stopped(stored, reason))
+
+    def _pushed(self, ti: Any) -> Any:
+        """Return the `batch_job` XCom; None if there is none, or it cannot be read: no task fails for want of it."""
+        from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
+
+        with execution_timeout.held(), suppress(Exception):
+            return ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
+        return None
+
+
+def _attempt_of(ti: Any) -> dict[str, int]:
+    """Return what marks an XCom as that of an attempt."""
+    return {"try_number": ti.try_number, "max_tries": ti.max_tries}

@@ -72,7 +72,7 @@ class _JobLink(BaseOperatorLink):
         del operator
         from airflow.sdk.execution_time.xcom import XCom
 
-        from airflow_batch_jobs.batch.detail import JOB_XCOM
+        from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
 
         job = XCom.get_value(ti_key=ti_key, key=JOB_XCOM)
         return self.url(job) if isinstance(job, dict) and job.get("region") else ""

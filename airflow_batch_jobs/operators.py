@@ -145,6 +145,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         """
         from airflow.sdk.exceptions import AirflowTaskTimeout
 
+        from airflow_batch_jobs.batch.job_xcom import job_xcom
         from airflow_batch_jobs.task.submitting import submission_for, submit
 
         ti, request = context["ti"], self._request()
@@ -160,7 +161,7 @@ class BatchJobOperator(JobTask, BaseOperator):
             submitted, job = submit(submission)
             self._is_recorded = submitted.is_recorded
             with self._or_given_up(context, submitted.job_id):
-                self._push(ti, job.to_xcom())
+                self._push(ti, job_xcom(job, datetime.now(tz=UTC)))
                 reach("before-deferral", ti.run_id)
                 if not self.wait and not self._killed:
                     return submitted.job_id
@@ -315,7 +316,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         return outcome
 
     def _job_waited_for(self, ti: Any) -> str | None:
-        from airflow_batch_jobs.batch.detail import JOB_XCOM
+        from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
 
         job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
         return job["job_id"] if job else None
@@ -333,6 +334,7 @@ class BatchJobOperator(JobTask, BaseOperator):
             if TaskStateRecords(context["task_state_store"]).read() is None:  # it may be a newer attempt's by now
                 return f"Job {job_id} may still be running."
             terminate(self._connection.clients(), job_id, reason)
+            self._push_stopped(context["ti"], job_id, reason)
         except Exception as refused:  # noqa: BLE001 - what ended the wait is what must be reported
             return f"Job {job_id} could not be terminated and may still be running. {refused}"
         return "No retry follows, so the job was terminated."

@@ -6,6 +6,7 @@ A single container is in `container`, several are in `ecsProperties` and each at
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,11 @@ DEFAULT_LOG_GROUP = "/aws/batch/job"
 
 #: 128 + SIGKILL and 128 + SIGTERM: the exit codes of a healthy container that ECS stops because another one failed.
 _STOPPED_BY_ECS = frozenset({137, 143})
+
+#: An amount and its unit; a pod's may have those of Kubernetes.
+_AMOUNT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([A-Za-z]{0,3})")
+_CORES: Mapping[str, float] = {"": 1, "m": 0.001}
+_MEBIBYTES: Mapping[str, float] = {"MiB": 1, "Mi": 1, "Gi": 1024}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Between these, in milliseconds since the epoch, are the times of all jobs: AWS Batch is of 2016.
@@ -66,6 +72,10 @@ class ContainerSpec:
         log_group: The CloudWatch group, if the driver is `awslogs`.
         log_region: The region of that group; empty for the job's own.
         memory: The memory it has, with its unit.
+        vcpus: The vCPUs that it asks for; None if it does not say, or not in digits.
+        memory_mib: The memory that it asks for; None likewise.
+        gpus: The GPUs that it asks for; 0 for none.
+        is_before_others: Whether it has ended when the other containers of its pod start.
         log_address: Where another driver sends the log, if its options say so.
     """
 
@@ -77,6 +87,10 @@ class ContainerSpec:
     log_region: str = ""
     log_address: str = ""
     memory: str = ""
+    vcpus: float | None = None
+    memory_mib: int | None = None
+    gpus: int = 0
+    is_before_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +162,7 @@ def read_results(job: Mapping[str, Any], specs: Sequence[ContainerSpec]) -> tupl
 def read_specs(job: Mapping[str, Any]) -> tuple[ContainerSpec, ...]:
     """Read what a DescribeJobs entry runs; for a multi-node parent, what its nodes run."""
     ranges = structures(structure(job, "nodeProperties"), "nodeRangeProperties")
-    found = {spec.name: spec for part in ranges for spec in map(_spec, _containers(part))}
-    found |= {spec.name: spec for spec in map(_spec, _containers(job))}
+    found = {spec.name: spec for part in (*ranges, job) for spec in _specs(part)}
     return tuple(found.values())
 
 
@@ -258,7 +271,14 @@ def _result(container: Mapping[str, Any], essential: Mapping[str, bool]) -> Cont
     )
 
 
-def _spec(container: Mapping[str, Any]) -> ContainerSpec:
+def _specs(entry: Mapping[str, Any]) -> Iterator[ContainerSpec]:
+    before = structures(_pod(entry), "initContainers")
+    for container in _containers(entry):
+        yield _spec(container, is_before_others=any(container is each for each in before))
+
+
+def _spec(container: Mapping[str, Any], *, is_before_others: bool) -> ContainerSpec:
+    needs, memory = _needs(container), _memory(container)
     log = structure(container, "logConfiguration")
     options = texts(log, "options")
     addresses = (value for option, value in options.items() if option.endswith(("-address", "-url")))
@@ -272,14 +292,33 @@ def _spec(container: Mapping[str, Any]) -> ContainerSpec:
         log_region=name(options, "awslogs-region"),
         # What follows the @: before it may be a password.
         log_address=next(addresses, "").rpartition("@")[2],
-        memory=_memory(container),
+        memory=memory,
+        vcpus=_amount(needs.get("VCPU") or name(container, "vcpus") or _of_pod(container, "cpu"), _CORES),
+        memory_mib=None if (mebibytes := _amount(memory, _MEBIBYTES)) is None else round(mebibytes),
+        gpus=round(_amount(needs.get("GPU") or _of_pod(container, "nvidia.com/gpu"), _CORES) or 0),
+        is_before_others=is_before_others,
     )
 
 
+def _needs(container: Mapping[str, Any]) -> dict[str, str]:
+    return {name(need, "type"): name(need, "value") for need in structures(container, "resourceRequirements")}
+
+
 def _memory(container: Mapping[str, Any]) -> str:
-    """Read the memory from where the definition has it: a resource, the older field, or a pod's limit."""
-    wanted = structures(container, "resourceRequirements")
-    needs = (name(need, "value") for need in wanted if need.get("type") == "MEMORY")
-    mebibytes = next(needs, name(container, "memory"))
-    limits = structure(structure(container, "resources"), "limits")
-    return f"{mebibytes} MiB" if mebibytes else name(limits, "memory")
+    """Read the memory from where the definition has it: a resource, the older field, or what a pod says."""
+    mebibytes = _needs(container).get("MEMORY") or name(container, "memory")
+    return f"{mebibytes} MiB" if mebibytes else _of_pod(container, "memory")
+
+
+def _of_pod(container: Mapping[str, Any], resource: str) -> str:
+    """Read what a pod's container asks for; its limit and its request are the same where AWS Batch takes both."""
+    resources = structure(container, "resources")
+    return name(structure(resources, "limits"), resource) or name(structure(resources, "requests"), resource)
+
+
+def _amount(text: str, units: Mapping[str, float]) -> float | None:
+    """Read an amount with its unit; None if that is not known, or there is no amount."""
+    match = _AMOUNT.fullmatch(text)
+    if match is None or match[2] not in units:
+        return None
+    return float(match[1]) * units[match[2]] or None

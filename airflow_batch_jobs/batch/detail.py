@@ -6,8 +6,6 @@ are read into the same form. Whatever AWS leaves out is None or empty; whatever 
 
 from __future__ import annotations
 
-import json
-from collections import deque
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import count
@@ -30,10 +28,9 @@ from airflow_batch_jobs.batch.containers import (
 from airflow_batch_jobs.batch.log_stream import LogStream, logs_elsewhere
 from airflow_batch_jobs.batch.members import name, number, structure, structures, text, texts
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.storable import within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 __all__ = ["Attempt", "ContainerResult", "ContainerSpec", "JobDetail", "JobKind", "LogStream", "Pod"]
@@ -44,12 +41,6 @@ _MOST_CHILDREN = 10_000
 _MOST_NODES = 1_000
 #: A part's number has fewer digits.
 _MOST_DIGITS = 10
-#: The name of the XCom that `JobDetail.to_xcom` makes; links and the UI read it.
-JOB_XCOM = "batch_job"
-#: What its parts may take up in bytes of JSON, so that it stays far below 48 KiB.
-_LOG_STREAMS_BYTES = 12 * 1024
-_REASON_BYTES = 2_100
-_NAMES_BYTES = 4_096
 
 
 class JobKind(Enum):
@@ -108,6 +99,8 @@ class JobDetail:
         containers: What the job runs.
         results: The current state of those containers.
         pod: Where a job on EKS runs; None for any other job.
+        platform: What it runs on: EKS, or as AWS Batch calls it, EC2 or FARGATE.
+        instance_type: The type of its instances, where the definition names one.
     """
 
     job_id: str
@@ -141,6 +134,8 @@ class JobDetail:
     containers: tuple[ContainerSpec, ...] = ()
     results: tuple[ContainerResult, ...] = ()
     pod: Pod | None = None
+    platform: str = ""
+    instance_type: str = ""
 
     @classmethod
     def from_response(cls, job: Mapping[str, Any], region: str) -> JobDetail:
@@ -192,7 +187,9 @@ class JobDetail:
             ),
             containers=containers,
             results=results,
-            pod=read_pod(job),
+            pod=(pod := read_pod(job)),
+            platform="EKS" if pod else _platform(job),
+            instance_type=_instance_type(job),
         )
 
     @property
@@ -235,7 +232,7 @@ class JobDetail:
         """
         if self.kind is JobKind.MULTI_NODE:
             return ()
-        runs = self._runs()
+        runs = self.runs()
         names = {result.name for attempt in runs for result in attempt.containers} | {c.name for c in self.containers}
         specs = {spec.name: spec for spec in self.containers}
         several_attempts = bool(runs) and runs[-1].number > 1
@@ -263,35 +260,7 @@ class JobDetail:
         """Say in one line where a log outside CloudWatch is; empty if all of it is in CloudWatch."""
         return logs_elsewhere(self.containers, self.pod)
 
-    def to_xcom(self, log_streams: Iterable[LogStream] | None = None) -> dict[str, Any]:
-        """Return the `batch_job` XCom: JSON, times as ISO 8601 with `+00:00`; of many log streams the newest.
-
-        Args:
-            log_streams: The job's streams, including those of its parts; None for those in this entry.
-        """
-        streams = self.log_streams() if log_streams is None else tuple(log_streams)
-        shown = _newest(streams)
-        names = {
-            "job_id": self.job_id,
-            "job_name": self.job_name,
-            "definition": self.job_definition,
-            "queue": self.job_queue,
-            "region": self.region,
-        }
-        return {
-            **within(names, _NAMES_BYTES),
-            "status": self.status.value,
-            "status_reason": within(self.status_reason, _REASON_BYTES),
-            "exit_code": self.exit_code,
-            "attempts": len(self.attempts),
-            "created_at": _iso(self.created_at),
-            "started_at": _iso(self.started_at),
-            "stopped_at": _iso(self.stopped_at),
-            "log_streams": shown,
-            **({"log_streams_left_out": len(streams) - len(shown)} if len(streams) > len(shown) else {}),
-        }
-
-    def _runs(self) -> tuple[Attempt, ...]:
+    def runs(self) -> tuple[Attempt, ...]:
         """Return the attempts, adding the running one if its streams are not among theirs yet."""
         listed = {result.log_stream_name for attempt in self.attempts for result in attempt.containers}
         fresh = tuple(r for r in self.results if r.log_stream_name and r.log_stream_name not in listed)
@@ -322,18 +291,6 @@ def _last_ends(results: Sequence[ContainerResult], attempts: Sequence[Attempt]) 
     ]
 
 
-def _newest(streams: Sequence[LogStream]) -> list[dict[str, str]]:
-    """Return the JSON form of the newest of a job's log streams, as many as there is space for."""
-    shown: deque[dict[str, str]] = deque()
-    size = 0
-    for stream in reversed(streams):
-        size += len(json.dumps(each := stream.to_dict()))
-        if size > _LOG_STREAMS_BYTES:
-            break
-        shown.appendleft(each)
-    return list(shown)
-
-
 def _kind(job: Mapping[str, Any]) -> JobKind:
     array, job_id = structure(job, "arrayProperties"), name(job, "jobId")
     if "#" in job_id or number(structure(job, "nodeDetails"), "nodeIndex") is not None:
@@ -347,6 +304,18 @@ def _kind(job: Mapping[str, Any]) -> JobKind:
     if job.get("eksProperties") or job.get("eksAttempts"):
         return JobKind.EKS
     return JobKind.MULTI_CONTAINER if job.get("ecsProperties") else JobKind.SINGLE
+
+
+def _platform(job: Mapping[str, Any]) -> str:
+    """Return what a job outside of EKS runs on: EC2 if AWS does not say otherwise."""
+    told = job.get("platformCapabilities")
+    names = [each for each in told if isinstance(each, str)] if isinstance(told, (list, tuple)) else []
+    return "FARGATE" if "FARGATE" in names else name({"": names[0]}, "") if names else "EC2"
+
+
+def _instance_type(job: Mapping[str, Any]) -> str:
+    ranges = structures(structure(job, "nodeProperties"), "nodeRangeProperties")
+    return next(filter(None, (name(structure(entry, "container"), "instanceType") for entry in (job, *ranges))), "")
 
 
 def _status(called: str) -> JobStatus:
@@ -370,7 +339,3 @@ def _region_of(job: Mapping[str, Any]) -> str:
     """Take the region from the first ARN that the entry has: `arn:aws:batch:REGION:…`."""
     arns = (name(job, member).split(":") for member in ("jobArn", "jobQueue", "jobDefinition"))
     return next((parts[3] for parts in arns if parts[0] == "arn" and len(parts) > 3), "")  # noqa: PLR2004 - as above
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="milliseconds") if moment else None

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.detail import JobDetail
 
-__all__ = ["Cause", "Diagnosis", "Outlook", "diagnose", "in_words", "summarize", "why_waiting"]
+__all__ = ["Cause", "Diagnosis", "Outlook", "diagnose", "in_words", "reason_to_wait", "summarize", "why_waiting"]
 
 #: A block that AWS reports counts after this many seconds: one report proves nothing, since a healthy queue was seen to
 #: report one while its first instance was still booting (nextflow#7479, after 188 s).
@@ -145,6 +145,24 @@ def why_waiting(detail: JobDetail, waited_seconds: float) -> Diagnosis | None:
     if waited_seconds < SILENT_DWELL_SECONDS:
         return None
     return _tell(detail, _NO_REASON, f"{waited}; {detail.status_reason or 'AWS gives no reason'}")
+
+
+def reason_to_wait(detail: JobDetail, waited_seconds: float) -> Diagnosis | None:
+    """Say what AWS tells of why a job does not start, at once and without how long that has been so.
+
+    Args:
+        detail: The job as it is now.
+        waited_seconds: How long it has been in this state.
+
+    Returns:
+        None where AWS tells nothing, unless a job has been RUNNABLE for long without a reason.
+    """
+    if detail.status is JobStatus.PENDING and detail.depends_on and not _has_begun(detail):
+        return _tell(detail, _DEPENDENCY_PENDING, f"it is waiting for {', '.join(detail.depends_on)}")
+    if detail.status is not JobStatus.RUNNABLE or not (detail.status_reason or waited_seconds >= SILENT_DWELL_SECONDS):
+        return None
+    block = meaning_of(BLOCKS, detail.status_reason) or _NO_REASON
+    return _tell(detail, block, detail.status_reason or "AWS gives no reason")
 
 
 def summarize(detail: JobDetail) -> str:

@@ -5,6 +5,7 @@ They cross as the trigger's kwargs and as its event: stored formats, which outli
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,16 +13,19 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Diagnosis
 from airflow_batch_jobs.batch.job_failed import job_failed
+from airflow_batch_jobs.batch.job_xcom import MOST_BYTES, fitted
 from airflow_batch_jobs.batch.numbers import positive, shown
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.storable import storable, within
+from airflow_batch_jobs.batch.storable import within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: What the parts of an event may take up in bytes of JSON; in all it stays below 48 KiB. The waits of a triggerer keep
-#: to the first of these, and say what they leave out.
+#: What the parts of an event may take up in bytes of JSON. The waits of a triggerer keep to the first of these, and say
+#: what they leave out.
 UNREAD_BYTES = 24 * 1024
+#: In all it stays below 48 KiB. The job may take up what the others leave, and at least `_JOB_BYTES`.
+_MOST_BYTES = 48_896
 _JOB_BYTES = 15_872
 _SUMMARY_BYTES = 800
 _WHY_BYTES = 2_784
@@ -127,9 +131,7 @@ class Outcome:
 
         Such an event would end its triggerer, with all that wait in it. What is longer than any real one is cut.
         """
-        least = {"job_id": self.job_id, "status": self.job.get("status")}
-        return {
-            "job": within(self.job, _JOB_BYTES) or storable(least),
+        event = {
             "summary": within(self.summary, _SUMMARY_BYTES),
             "diagnosis": None if self.error else within(self.diagnosis, _WHY_BYTES),
             "error": within(self.error, _WHY_BYTES),
@@ -137,6 +139,8 @@ class Outcome:
             "timed_out": self.timed_out,
             "rendered": within(self.rendered, _RENDERED_BYTES),
         }
+        left = _MOST_BYTES - len(json.dumps(event))
+        return {"job": fitted(self.job, min(max(left, _JOB_BYTES), MOST_BYTES)), **event}
 
     @classmethod
     def from_event(cls, payload: Mapping[str, Any]) -> Outcome:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.configuration import conf
 
-from airflow_batch_jobs.batch.detail import JOB_XCOM
+from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
 from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
 from airflow_batch_jobs.task import log, stop
+from airflow_batch_jobs.task.saved_job import SavedJob
 from airflow_batch_jobs.task.saved_log import SavedLog, are_logs_remote
 from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance, UnansweredError, answered
 from airflow_batch_jobs.task.triggerer import Triggerer
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
 STATE_SECONDS = 30.0
 #: How long a stopped task's state may stay inconclusive: scheduled, queued, running.
 UNDECIDED_SECONDS = 20.0
-#: How long to wait for the last lines of a stopped job.
-LAST_LINES_SECONDS = 20.0
+#: How long to wait for the end of a stopped job and its last lines: AWS gives it 30 s before it kills it.
+LAST_LINES_SECONDS = 45.0
+#: How long a stopped job's XCom may take, with a thousand others.
+LAST_WORDS_SECONDS = 60.0
 #: How long a stop may take at most, whatever does not answer.
-STOP_SECONDS = STATE_SECONDS + TERMINATE_SECONDS + LAST_LINES_SECONDS
+STOP_SECONDS = STATE_SECONDS + TERMINATE_SECONDS + LAST_LINES_SECONDS + LAST_WORDS_SECONDS
 #: How long the scheduler may take to learn that a worker's process has ended.
 SCHEDULER_SECONDS = 2.0
 #: How long a supervisor takes to read what is in its log socket: some 200 lines, a few at a time between other work.
@@ -69,10 +72,16 @@ class TriggererWait:
         self._saved_log: SavedLog | None = None
         if self._task is not None and plan.copy_logs:
             self._saved_log = SavedLog(plan.job_id, self._task, self._triggerer)
+        self._saved_job: SavedJob | None = None
+        if self._task is not None:
+            turns, questions = self._triggerer.job_turns, self._triggerer.questions
+            is_there = plan.submitted_at is not None  # its worker has pushed it
+            self._saved_job = SavedJob(self._task, self._attempt, turns, questions, is_there=is_there)
         self._wait = JobWait(
             plan,
             self._triggerer.watcher(connection),
             listener=self._saved_log,
+            on_news=self._saved_job.on_news if self._saved_job else None,
             is_current=self._is_current,
         )
         self._is_settled = False
@@ -90,6 +99,8 @@ class TriggererWait:
         async with self._wait:
             try:
                 outcome = await self._wait.outcome()
+                if self._saved_job is not None:
+                    await self._saved_job.close()
                 if self._task is not None and not self._can_finish(outcome):
                     early = begun + shortest_deferral_seconds() - asyncio.get_running_loop().time()
                     await asyncio.sleep(max(0.0, early))
@@ -108,11 +119,12 @@ class TriggererWait:
 
         The event could carry XComs, but Airflow 3.3 encodes those twice: readers would get a string of JSON.
         """
-        if self._task is None or not self._can_finish(outcome):
+        if self._task is None or self._saved_job is None or not self._can_finish(outcome):
             return False
         try:
+            if not await self._saved_job.save(outcome.job):
+                return False  # another attempt has taken over, and nobody takes this one's event
             async with self._triggerer.questions:
-                await self._task.set_xcom(JOB_XCOM, {**outcome.job, **self._attempt})
                 await self._task.set_xcom("return_value", outcome.job_id)
         except UnansweredError as error:
             why = f"its XComs could not be written: {error}"
@@ -129,7 +141,7 @@ class TriggererWait:
         if are_logs_remote():
             return
         await self.leave()
-        self._saved_log = None  # by now it may belong to the next attempt
+        self._saved_log = self._saved_job = None  # by now it may belong to the next attempt
         self._is_settled = True
         await self._until_lines_are_read()
 
@@ -140,6 +152,8 @@ class TriggererWait:
 
     async def leave(self) -> None:
         """Save how far the log is copied, or forget it if the job has ended. Never stops the job."""
+        if self._saved_job is not None:
+            self._saved_job.drop()
         if self._saved_log is None:
             return
         with suppress(UnansweredError, TimeoutError):
@@ -167,6 +181,8 @@ class TriggererWait:
 
     async def _stop_if_wanted(self) -> None:
         """Find out whether a user wants the job gone; then terminate it and copy its last lines."""
+        if self._saved_job is not None:
+            self._saved_job.drop()
         state, verdict = await self._verdict()
         if verdict is not stop.Verdict.TERMINATE or not self.plan.terminate_on_kill:
             self._leave_to_another(state)
@@ -174,15 +190,24 @@ class TriggererWait:
         if self._task is not None and self._task.is_looped:
             self._saved_log = None  # what a pass's trigger saves is refused once the task is not deferred any more
         # A wait that has not begun yet can stop its job all the same, but then there is no log to wait for.
+        reason = stop.reason(state)
         try:
             async with asyncio.timeout(TERMINATE_SECONDS + 1):
-                self._is_settled = await self._wait.terminate(stop.reason(state))
+                self._is_settled = await self._wait.terminate(reason)
         except TimeoutError:
             log.problem(f"AWS has yet to accept the termination of job {self.plan.job_id}, which is still tried.")
             return
         if self._wait.is_open and not self._wait.ended:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wait.outcome(), LAST_LINES_SECONDS)
+        if self._is_settled and self._saved_job is not None:
+            await self._save_stopped(self._saved_job, reason)
+
+    async def _save_stopped(self, saved_job: SavedJob, reason: str) -> None:
+        """Tell in the XCom what became of the job: no worker will."""
+        with suppress(UnansweredError, TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS), self._triggerer.last_words:
+                await saved_job.save_stopped(self._wait.job(), reason)
 
     def _leave_to_another(self, state: str | None) -> None:
         self._is_settled = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,12 @@ from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import TaskEvictedError
 from airflow_batch_jobs.task import execution_timeout, stop, supervisor
 from airflow_batch_jobs.task.record import has_record
+from airflow_batch_jobs.task.saved_job import SavedJob, Turns
 from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance, UnansweredError
 from airflow_batch_jobs.task.wait import AFTERMATH_SECONDS, JobWait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from airflow_batch_jobs.batch.identity import TaskKey
     from airflow_batch_jobs.task.connection import AwsConnection
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 STATE_SECONDS = 1.0
 #: How long to wait for the last lines of a terminated job: Airflow sends SIGKILL about 5 s after SIGTERM.
 LAST_LINES_SECONDS = 3.0
+#: How long the API server may take then to be told of the job, once it is terminated and once it has ended.
+LAST_WORDS_SECONDS = 1.0
+#: The most writes of what is known of the job.
+WRITES_PER_SECOND = 4.0
 #: What a worker may write: it shares its event loop with nothing else, and manages about 9,000.
 LINES_PER_SECOND = 5_000.0
 
@@ -40,6 +46,7 @@ class WorkerWait:
         plan: What to wait for.
         connection: The AWS settings.
         key: The task instance.
+        attempt: What marks its XCom as this attempt's.
         retry_left: Whether Airflow will try the task again if this attempt fails.
         recorded_as: The id under which this attempt has written the record of its submit; None if it has not.
         region: Where Airflow keeps the pass of a loop, see `TaskInstance`.
@@ -51,6 +58,7 @@ class WorkerWait:
         connection: AwsConnection,
         key: TaskKey,
         *,
+        attempt: Mapping[str, int],
         retry_left: bool,
         recorded_as: Any = None,
         region: Region | None = None,
@@ -58,6 +66,7 @@ class WorkerWait:
         self.plan = plan
         self._connection = connection
         self._task = TaskInstance(key, region)
+        self._attempt = attempt
         self._retry_left = retry_left
         self._recorded_as = recorded_as
         self._is_killed = False
@@ -88,15 +97,26 @@ class WorkerWait:
             killed_event.set()
         options = replace(Settings.read().watch_options(), log_lines_per_second=LINES_PER_SECOND)
         watcher = JobWatcher(self._connection.clients(), options)
-        async with JobWait(self.plan, watcher, is_current=self._is_current) as wait:
+        saved_job = self._new_saved_job()
+        on_news = saved_job.on_news if saved_job else None
+        async with JobWait(self.plan, watcher, on_news=on_news, is_current=self._is_current) as wait:
             waiting = asyncio.create_task(wait.outcome())
             killed = asyncio.create_task(killed_event.wait())
             await asyncio.wait({waiting, killed}, return_when=asyncio.FIRST_COMPLETED)
             killed.cancel()
             self._wake = lambda: None
+            if saved_job is not None:
+                saved_job.drop()
             if waiting.done():
                 return waiting.result()
-            return await self._stop(wait, waiting)
+            return await self._stop(wait, waiting, saved_job)
+
+    def _new_saved_job(self) -> SavedJob | None:
+        """Return what keeps the XCom current; None under `dag.test()`, where an event loop has nobody to tell."""
+        if not supervisor.is_here():
+            return None
+        turns, is_there = Turns(WRITES_PER_SECOND), self.plan.submitted_at is not None
+        return SavedJob(self._task, self._attempt, turns, nullcontext(), is_there=is_there)
 
     async def _is_current(self) -> bool:
         """Ask whether this attempt is still its task instance's current one; no answer counts as no."""
@@ -109,15 +129,28 @@ class WorkerWait:
         except UnansweredError:  # if it stays so, the supervisor will end this process
             return False
 
-    async def _stop(self, wait: JobWait, waiting: asyncio.Task[Outcome]) -> Outcome:
+    async def _stop(self, wait: JobWait, waiting: asyncio.Task[Outcome], saved_job: SavedJob | None) -> Outcome:
         state, verdict = await verdict_on_worker(self._task, retry_left=self._retry_left, recorded_as=self._recorded_as)
         if not self.plan.terminate_on_kill:
             verdict = stop.Verdict.LEAVE
         if verdict is stop.Verdict.TERMINATE:
-            await wait.terminate(stop.reason(state) if state in stop.STOPPED_STATES else stop.WORKER_STOPPED)
+            reason = stop.reason(state) if state in stop.STOPPED_STATES else stop.WORKER_STOPPED
+            is_terminated = await wait.terminate(reason)
+            telling = asyncio.create_task(_tell(saved_job if is_terminated else None, wait, reason))
             await asyncio.wait({waiting}, timeout=LAST_LINES_SECONDS)
+            await telling
+            if wait.ended:
+                await _tell(saved_job, wait, reason)
         waiting.cancel()
         raise stopped(self.plan.job_id, state, verdict)
+
+
+async def _tell(saved_job: SavedJob | None, wait: JobWait, reason: str) -> None:
+    """Tell in the XCom that the job was terminated, while there is time: nobody will do so later."""
+    if saved_job is not None:
+        with suppress(UnansweredError, TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await saved_job.save_stopped(wait.job(), reason)
 
 
 async def verdict_on_worker(

@@ -1,4 +1,4 @@
-"""SavedLog: how far a job's log is copied, and where it is, kept in the deferred task's XComs while the job runs."""
+"""SavedLog: how far a job's log is copied, kept in the deferred task's XComs while the job runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.cursors import are_partial
 from airflow_batch_jobs.batch.logs.reading import CLOCK_SKEW_MS
-from airflow_batch_jobs.links import BatchJobLogLink, log_stream_url
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.supervisor import UnansweredError
 from airflow_batch_jobs.task.wait import WaitListener
@@ -21,7 +20,6 @@ from airflow_batch_jobs.task.wait import WaitListener
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
     from airflow_batch_jobs.task.supervisor import TaskInstance
     from airflow_batch_jobs.task.triggerer import Triggerer
@@ -35,7 +33,7 @@ _MOST_WRITERS = 20
 
 
 class SavedLog(WaitListener):
-    """Keeps what the next run of a trigger, and the UI, have to know about a running job's log.
+    """Keeps what the next run of a trigger has to know about a running job's log.
 
     Args:
         job_id: The job.
@@ -137,16 +135,6 @@ class SavedLog(WaitListener):
         with suppress(UnansweredError):  # the next one will do
             async with self._triggerer.questions:
                 await self.save(cursors())
-
-    async def on_streams(self, streams: tuple[LogStream, ...]) -> bool:
-        """Point the UI's link to the newest stream while the job runs, as soon as the shared rate allows."""
-        if not self._triggerer.link_writes.allows(asyncio.get_running_loop().time()):
-            return False
-        newest = streams[-1]
-        with suppress(UnansweredError):  # a link is not worth a job
-            async with self._triggerer.questions:
-                await self._task.set_xcom(BatchJobLogLink().xcom_key, log_stream_url(newest.to_dict()))
-        return True
 
     async def save(self, cursors: Mapping[str, Any], *, left: bool = False) -> None:
         """Save how far the log is copied, at once, unless no line has come since the last time.

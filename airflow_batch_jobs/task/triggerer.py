@@ -19,6 +19,7 @@ from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.handover import UNREAD_BYTES
 from airflow_batch_jobs.task.heap import freeze_after
 from airflow_batch_jobs.task.orphan_watch import OrphanWatch
+from airflow_batch_jobs.task.saved_job import Turns
 from airflow_batch_jobs.task.task_states import TaskStates
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ QUESTIONS_AT_ONCE = 4
 GOODBYE_SECONDS = 1.0
 LONGEST_GOODBYE_SECONDS = 17.0
 GOODBYES_PER_SECOND = 40.0
-#: Cursors and links are a convenience, and the API server has other things to do.
+#: Cursors, and what is known of jobs, are a convenience, and the API server has other things to do.
 WRITES_PER_SECOND = 4.0
 #: Each time the number of followed jobs and log streams first reaches another multiple of this, what exists is left out
 #: of garbage collections.
@@ -54,7 +55,8 @@ class Triggerer:
         states: Asks it for the states of tasks that are stopped, or whose time is up.
         urgent_questions: Held while it is asked what else decides about the jobs of such tasks.
         cursor_writes: Bounds how often cursors are saved.
-        link_writes: Bounds how often links are saved.
+        job_turns: Bounds how often what is known of jobs is saved, with the links to their logs.
+        last_words: Held while a trigger that ends saves that; by one at a time, which leaves room for what decides.
     """
 
     def __init__(self) -> None:
@@ -63,7 +65,8 @@ class Triggerer:
         self.states = TaskStates(QUESTIONS_AT_ONCE)
         self.urgent_questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self.cursor_writes = WriteRate(WRITES_PER_SECOND)
-        self.link_writes = WriteRate(WRITES_PER_SECOND)
+        self.job_turns = Turns(WRITES_PER_SECOND)
+        self.last_words = asyncio.Semaphore(1)
         self._goodbyes = 0
         self._watchers: dict[str, JobWatcher] = {}
         self._budgets: dict[float, LineBudget] = {}

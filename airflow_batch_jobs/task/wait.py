@@ -6,12 +6,14 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, summarize, why_waiting
+from airflow_batch_jobs.batch.job_history import noted
+from airflow_batch_jobs.batch.job_xcom import job_xcom, stopped
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.watch import Ended, LogLines, NoAnswer, Problem, StatusChange
+from airflow_batch_jobs.batch.watch import DetailChange, Ended, LogLines, NoAnswer, Problem, StatusChange
 from airflow_batch_jobs.task import log, stop
 from airflow_batch_jobs.task.handover import Outcome
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.job_history import Change
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
     from airflow_batch_jobs.batch.watch import JobFollower, JobWatcher
@@ -34,6 +37,18 @@ WORRY_SECONDS = 30.0
 ASK_AGAIN_SECONDS = 5.0
 #: How many log streams are named in the task log one by one.
 MOST_NAMED = 5
+
+
+class OnNews(Protocol):
+    """Is told that there is more to say of a job."""
+
+    def __call__(self, job: Callable[[], Mapping[str, Any]], *, is_urgent: bool) -> object:
+        """Take note.
+
+        Args:
+            job: Returns what is known of the job by then, as the `batch_job` XCom has it.
+            is_urgent: Whether somebody waits for it: the job runs, there is a reason why it does not, or a new stream.
+        """
 
 
 class WaitListener:
@@ -53,10 +68,6 @@ class WaitListener:
             cursors: Returns how far the log is copied now, by stream.
         """
 
-    async def on_streams(self, streams: tuple[LogStream, ...]) -> bool:
-        """Take the job's streams when there are new ones; return whether they need not be offered again."""
-        return bool(streams)
-
 
 class JobWait:
     """Waits for one job and writes what happens to it into the task log.
@@ -66,7 +77,8 @@ class JobWait:
     Args:
         plan: What to wait for.
         watcher: Follows the job.
-        listener: Is told what does not go into the log.
+        listener: Is told how far the log is copied.
+        on_news: Is told that the `batch_job` XCom is not current.
         is_current: Asks whether this is still the wait of the task instance; no answer counts as no. Asked when time is
             up, since the job may belong to a newer attempt by then.
 
@@ -81,12 +93,14 @@ class JobWait:
         watcher: JobWatcher,
         *,
         listener: WaitListener | None = None,
+        on_news: OnNews | None = None,
         is_current: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self.plan = plan
         self.ended = False
         self.is_open = False
         self._listener: WaitListener = listener or _NOBODY
+        self._on_news = on_news
         self._is_current = is_current
         self._follower: JobFollower = watcher.follow(
             plan.job_id,
@@ -95,8 +109,11 @@ class JobWait:
             cursors=self._listener.load_cursors if listener else None,
             submitted_at=plan.submitted_at,
         )
-        self._streams = 0
         self._detail: JobDetail | None = None
+        self._history: tuple[Change, ...] = ()
+        self._parts: tuple[JobDetail, ...] | None = None
+        self._stop_reason = ""
+        self._stream_count = 0
         self._clock = watcher.clock
         self._since = self._clock.now()
         self._worry: tuple[Cause, str] | None = None
@@ -116,6 +133,17 @@ class JobWait:
     def cursors(self) -> dict[str, Any]:
         """Return how far the log is copied, by stream, for a wait that continues after this one."""
         return self._follower.cursors()
+
+    def job(self) -> dict[str, Any]:
+        """Return what is known of the job, as the `batch_job` XCom has it: at least its id."""
+        detail, seen_at = self._follower.detail, self._follower.seen_at
+        if detail is None or seen_at is None:
+            known: dict[str, Any] = {"job_id": self.plan.job_id}
+        else:
+            parts = self._follower.parts() if self._parts is None else self._parts
+            streams = self._follower.log_streams()
+            known = job_xcom(detail, seen_at, history=self._history, log_streams=streams, parts=parts)
+        return stopped(known, self._stop_reason) if self._stop_reason else known
 
     async def outcome(self) -> Outcome:
         """Wait until the job has ended and its log is copied, or the deadline has passed.
@@ -153,6 +181,7 @@ class JobWait:
             log.problem(f"Job {self.plan.job_id} could not be terminated and may still be running. {error}")
             return False
         log.note(f"Terminated job {self.plan.job_id}: {reason}")
+        self._stop_reason = reason
         return True
 
     async def _next(self) -> Outcome | None:
@@ -166,12 +195,14 @@ class JobWait:
             except TimeoutError:
                 return self._unfinished() if await self._is_over() else None
         match update:
-            case StatusChange(detail=detail):
-                await self._on_status(detail)
+            case StatusChange(detail=detail, seen_at=seen_at):
+                self._on_status(detail, seen_at or self._clock.now())
+            case DetailChange():
+                self._has_news(is_urgent=self._is_alone)
             case LogLines(stream=stream, events=events):
                 self._listener.before_lines(events)
                 log.lines(stream, events)
-                await self._show_streams()
+                self._look_for_streams()
                 await self._listener.on_lines(self.cursors)
             case NoAnswer(problem="", service=service):
                 log.note(f"{service} answers again.")
@@ -181,29 +212,42 @@ class JobWait:
                 return self._end(update)
         return None
 
-    async def _on_status(self, detail: JobDetail) -> None:
+    def _on_status(self, detail: JobDetail, seen_at: datetime) -> None:
         log.status(detail)
         if self._detail is None and self.plan.copy_logs and (elsewhere := detail.logs_elsewhere()):
             log.note(elsewhere)
         if self._detail is None or self._detail.status is not detail.status:
             self._since = detail.created_at if self._detail is None and detail.created_at else self._clock.now()
         self._detail = detail
-        await self._show_streams()
+        self._history = noted(self._history, detail, seen_at)
+        has_reason = detail.status.is_waiting and bool(detail.status_reason)
+        self._has_news(is_urgent=has_reason or detail.status is JobStatus.RUNNING)
 
-    async def _show_streams(self) -> None:
-        """Tell the listener about the job's log streams when there are new ones."""
-        streams = self._follower.log_streams()
-        if len(streams) > self._streams and await self._listener.on_streams(streams):
-            self._streams = len(streams)
+    def _has_news(self, *, is_urgent: bool) -> None:
+        if self._on_news is not None:
+            self._on_news(self.job, is_urgent=is_urgent)
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether the job has no parts, whose changes are many."""
+        return self._detail is not None and self._detail.array_size is None and self._detail.nodes is None
+
+    def _look_for_streams(self) -> None:
+        """Tell of the job's log streams when there are new ones."""
+        if (count := len(self._follower.log_streams())) > self._stream_count:
+            self._stream_count = count
+            if not self._is_alone:  # its own are told of as AWS tells of them
+                self._has_news(is_urgent=False)
 
     def _end(self, end: Ended) -> Outcome:
         self.ended = True
+        self._parts = end.parts
         _tell_incomplete(end.incomplete)
         if any(cursor.is_partial for _, cursor in end.unread.values()):
             log.note("What is left of the log is read from further back; lines may appear twice.")
         failed = end.detail.status is JobStatus.FAILED
         return Outcome(
-            job=end.detail.to_xcom(self._follower.log_streams()),
+            job=self.job(),
             summary=summarize(end.detail),
             diagnosis=diagnose(end.detail, end.parts).to_dict() if failed else None,
             unread=[{**stream.to_dict(), "cursor": cursor.to_dict()} for stream, cursor in end.unread.values()],
@@ -212,8 +256,7 @@ class JobWait:
 
     def _unfinished(self) -> Outcome:
         """Return the outcome of a wait that ends before the job does."""
-        job = self._detail.to_xcom(self._follower.log_streams()) if self._detail else {"job_id": self.plan.job_id}
-        return Outcome(job=job, timed_out=True)
+        return Outcome(job=self.job(), timed_out=True)
 
     def _alarm_seconds(self) -> float | None:
         waits = self._detail is None or self._detail.status.is_waiting
@@ -249,6 +292,7 @@ class JobWait:
         # The text counts the minutes, so it does not tell whether the worry is new.
         if worry is not None and (worry.cause, detail.status_reason) != self._worry:
             self._worry = worry.cause, detail.status_reason
+            self._has_news(is_urgent=True)
             log.problem(f"Job {detail.job_id}: {worry}")
 
 

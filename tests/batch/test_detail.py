@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_batch_jobs.batch.detail import JobDetail, JobKind
-from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.status import JobStatus
 from tests.batch.conftest import ACCOUNT, CREATED, JOB_ID, REGION, milliseconds
 
@@ -323,43 +321,3 @@ def test_a_container_with_another_log_driver_is_named(entries: Entries) -> None:
     assert detail.logs_elsewhere() == (
         "The log of container sidecar goes to the awsfirelens log driver, not to CloudWatch"
     )
-
-
-def test_the_xcom_keeps_its_stored_form(entries: Entries) -> None:
-    """Links and the user interface read these keys; stored values of older versions have them too."""
-    xcom = entries.read(entries.single(statusReason="Essential container in task exited")).to_xcom()
-    assert json.loads(json.dumps(xcom)) == {
-        "job_id": JOB_ID,
-        "job_name": "align",
-        "definition": f"{ACCOUNT}:job-definition/align-reads:7",
-        "queue": f"{ACCOUNT}:job-queue/science",
-        "region": REGION,
-        "status": "SUCCEEDED",
-        "status_reason": "Essential container in task exited",
-        "exit_code": 0,
-        "attempts": 1,
-        "created_at": "2026-11-23T06:00:00.000+00:00",
-        "started_at": "2026-11-23T06:00:12.000+00:00",
-        "stopped_at": "2026-11-23T06:03:20.000+00:00",
-        "log_streams": [{"label": "", "group": "/aws/batch/job", "region": REGION, "stream": "align/default/1"}],
-    }
-
-
-def test_the_xcom_takes_the_streams_of_the_parts(entries: Entries) -> None:
-    """An array parent's XCom lists its children's streams; absent times are null."""
-    streams = entries.read(entries.child(3)).log_streams()
-    xcom = entries.read(entries.array({"RUNNING": 4})).to_xcom(streams)
-    assert [stream["label"] for stream in xcom["log_streams"]] == ["child 3"]
-
-
-def test_the_xcom_of_any_job_is_small(entries: Entries) -> None:
-    """Of ten thousand streams it has the newest and a count, of a reason without measure the beginning and the end."""
-    streams = [LogStream(f"child {n}", "/aws/batch/job", REGION, f"align/default/{n:032}") for n in range(10_000)]
-    job = entries.read(entries.array({"RUNNING": 4}, statusReason=f"begin {'x' * 100_000} end"))
-    xcom = job.to_xcom(streams)
-    assert len(json.dumps(xcom)) < 16 * 1024
-    assert xcom["log_streams"][-1] == streams[-1].to_dict()
-    assert xcom["log_streams_left_out"] + len(xcom["log_streams"]) == 10_000
-    assert xcom["status_reason"].startswith("begin")
-    assert xcom["status_reason"].endswith("end")
-    assert (xcom["started_at"], xcom["exit_code"]) == (None, None)

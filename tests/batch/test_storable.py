@@ -76,9 +76,8 @@ def assert_storable(value: Any) -> int:
 
 @given(odd_entries())
 def test_whatever_an_entry_holds_what_is_told_of_it_can_be_stored(entry: dict[str, Any]) -> None:
-    """Its XCom, its diagnosis, its summary: without half characters, and numbers that no encoder takes."""
+    """Its diagnosis, its summary: without half characters, and numbers that no encoder takes."""
     detail = JobDetail.from_response(entry, "eu-central-1")
-    assert assert_storable(detail.to_xcom()) < 48 * 1024
     told: tuple[Any, ...] = (diagnose(detail).to_dict(), summarize(detail), str(why_waiting(detail, 1e6)))
     assert assert_storable([*told, detail.logs_elsewhere(), [stream.key for stream in detail.log_streams()]]) < 2**18
     assert len(detail.part_ids()) <= 10_000

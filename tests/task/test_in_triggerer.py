@@ -14,8 +14,8 @@ import pytest
 from airflow.sdk.execution_time.comms import DeleteXCom, GetXCom, SetXCom
 from structlog.testing import capture_logs
 
-from airflow_batch_jobs.batch.detail import JOB_XCOM
 from airflow_batch_jobs.batch.identity import TaskKey
+from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 from airflow_batch_jobs.task.in_triggerer import (
@@ -335,7 +335,8 @@ def test_a_task_that_a_worker_ends_stays_deferred_for_a_while(aws: LocalAws, api
     _, is_finished, _, took = finished(aws)
     assert not is_finished
     assert took >= 5 + SCHEDULER_SECONDS
-    assert not [each for each in api_server.told(SetXCom) if each.key in {JOB_XCOM, "return_value"}]
+    told = [each for each in api_server.told(SetXCom) if each.key in {JOB_XCOM, "return_value"}]
+    assert [(each.key, each.value["status"]) for each in told] == [(JOB_XCOM, "RUNNING")]
 
 
 def test_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
@@ -11,12 +12,11 @@ from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.followed_logs import FollowedLogs
 from airflow_batch_jobs.batch.watch.followed_parts import FollowedParts
-from airflow_batch_jobs.batch.watch.updates import Ended, NoAnswer, Problem, StatusChange
+from airflow_batch_jobs.batch.watch.updates import DetailChange, Ended, NoAnswer, Problem, StatusChange
 from airflow_batch_jobs.errors import BatchJobsError, JobNotFoundError, WaitCrashedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from datetime import datetime
 
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.logs.followed_stream import Moment
@@ -152,6 +152,18 @@ class FollowedJob:
         """Return, as JSON, how far each stream was handed out."""
         return self.logs.cursors(self._known_until())
 
+    @property
+    def seen_at(self) -> datetime | None:
+        """When AWS was asked for what `detail` says, by AWS's clock; None before the first answer."""
+        if self._asked_at == float("-inf"):
+            return None
+        now = self._moment()
+        return datetime.fromtimestamp(now.ms / 1000 - (now.seconds - self._asked_at), tz=UTC)
+
+    def parts(self) -> tuple[JobDetail, ...]:
+        """Return the job's parts by their number, as far as AWS has described them."""
+        return self._parts.in_order()
+
     # The job's status
 
     def hurry(self) -> None:
@@ -177,7 +189,9 @@ class FollowedJob:
             return
         self._missing_since = None
         if self.detail is None or _telling(detail) != _telling(self.detail):
-            self._tell(StatusChange(detail))
+            self._tell(StatusChange(detail, self.seen_at))
+        elif _less_telling(detail) != _less_telling(self.detail) and DetailChange() not in self._updates:
+            self._tell(DetailChange())
         self.detail = detail
         if self._copy_logs:
             self.logs.retire()
@@ -286,3 +300,8 @@ class FollowedJob:
 def _telling(detail: JobDetail) -> tuple[Any, ...]:
     """Return the fields of a job whose change is news."""
     return detail.status, detail.status_reason, len(detail.attempts)
+
+
+def _less_telling(detail: JobDetail) -> tuple[Any, ...]:
+    """Return what else of a job is worth a word when it changes."""
+    return detail.children, [result.log_stream_name for result in detail.results]

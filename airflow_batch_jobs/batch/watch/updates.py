@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
@@ -15,9 +16,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StatusChange:
-    """The job was seen for the first time, or its status, status reason or number of attempts changed."""
+    """The job was seen for the first time, or its status, status reason or number of attempts changed.
+
+    Attributes:
+        detail: The job.
+        seen_at: When AWS was asked for it, by AWS's clock.
+    """
 
     detail: JobDetail
+    seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DetailChange:
+    """Less has changed: how many children are in which state, or the log streams. `JobFollower.detail` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +88,4 @@ class Ended:
     incomplete: Mapping[LogStream, str] = field(default_factory=dict)
 
 
-Update: TypeAlias = StatusChange | LogLines | NoAnswer | Problem | Ended
+Update: TypeAlias = StatusChange | DetailChange | LogLines | NoAnswer | Problem | Ended

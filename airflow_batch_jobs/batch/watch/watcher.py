@@ -241,8 +241,17 @@ class JobFollower:
         return self._job.detail if self._job else None
 
     def log_streams(self) -> tuple[LogStream, ...]:
-        """Return the log streams followed so far, including those of the job's parts, for `JobDetail.to_xcom`."""
+        """Return the log streams followed so far, including those of the job's parts."""
         return self._job.logs.streams() if self._job else ()
+
+    @property
+    def seen_at(self) -> datetime | None:
+        """When AWS was asked for what `detail` says, by AWS's clock; None before the first answer."""
+        return self._job.seen_at if self._job else None
+
+    def parts(self) -> tuple[JobDetail, ...]:
+        """Return the job's children or nodes by their number, as far as AWS has described them."""
+        return self._job.parts() if self._job else ()
 
     def cursors(self) -> dict[str, dict[str, Any]]:
         """Return, as JSON, how far each stream was handed out; `JobWatcher.follow` continues from there.
