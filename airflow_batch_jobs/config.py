@@ -53,6 +53,10 @@ class Settings:
         "Once a minute, let triggerers check the queues of the jobs they wait for, and terminate the jobs of this "
         "deployment whose task instance is final or gone. Needs deployment.",
     )
+    tab: bool = _option(
+        True,  # noqa: FBT003 - as above
+        "Show the tab Batch at task instances and DAG runs in the UI; read by the API server.",
+    )
 
     def __post_init__(self) -> None:
         """Check each number by its option's name.
@@ -85,6 +89,17 @@ class Settings:
 
         names = {each.name for each in fields(WatchOptions)} & {each.name for each in _FIELDS}
         return WatchOptions(**{name: getattr(self, name) for name in names})
+
+
+def shows_tab() -> bool:
+    """Read whether the UI has the tab; this option alone, so that a mistake in another one does not cost the plugin.
+
+    Raises:
+        AirflowConfigException: It is no boolean.
+    """
+    from airflow.sdk.configuration import conf
+
+    return bool(conf.getboolean(SECTION, "tab", fallback=True))
 
 
 #: The types of numbers.

@@ -26,6 +26,7 @@ DECLARED = {
     "finish_in_triggerer": ("boolean", "False"),
     "deployment": ("string", ""),
     "sweep_orphans": ("boolean", "False"),
+    "tab": ("boolean", "True"),
 }
 
 

@@ -1,0 +1,122 @@
+import { describe, expect, it } from "vitest";
+
+import samples from "../samples.json";
+import { countedTo, headline, shortReason } from "./headline";
+import { readJob, type Job } from "./job";
+import { spans, total } from "./timeline";
+
+const at = (clock: string): Date => new Date(`2026-01-15T${clock}Z`);
+const read = (value: unknown): Job => {
+  const job = readJob(value);
+  if (job === null) {
+    throw new Error("no job");
+  }
+  return job;
+};
+
+describe("an XCom", () => {
+  it("is none if it has no id, whatever it is instead", () => {
+    for (const value of [null, undefined, "s3://bucket/key", 7, [], {}, { job_id: 5 }, "{", '"x"']) {
+      expect(readJob(value)).toBeNull();
+    }
+  });
+
+  it("may come as JSON text", () => {
+    expect(read(JSON.stringify(samples.failed)).id).toBe(samples.failed.job_id);
+  });
+
+  it("of the first version has a number of attempts", () => {
+    const job = read(samples.succeeded);
+    expect([job.attemptCount, job.attempts]).toEqual([1, []]);
+  });
+
+  it("is read and summed up with any field missing, or of another type", () => {
+    for (const sample of Object.values(samples)) {
+      for (const name of Object.keys(sample)) {
+        for (const other of [undefined, null, 7, "x", [], [7, null], {}, { a: 1 }, true]) {
+          const job = readJob({ ...sample, [name]: other });
+          if (name !== "job_id") {
+            const { status, title } = headline(read(job && { ...sample, [name]: other }), "deferred", at("22:17:00"));
+            expect([typeof status, typeof title]).toEqual(["string", "string"]);
+            expect(spans(read({ ...sample, [name]: other }), at("22:17:00"))).toBeInstanceOf(Array);
+          }
+        }
+      }
+    }
+  });
+});
+
+describe("a headline", () => {
+  const now = at("22:17:00");
+  it.each([
+    ["failed", "failed", "The container ran out of memory (exit code 137)"],
+    ["waiting", "deferred", "for 13 min: No instance type of its compute environments is large enough"],
+    ["second attempt", "deferred", "for 4 min, attempt 2 of 3 (attempt 1: exit code 75)"],
+    ["array", "failed", "33 of 1,000 children failed"],
+    ["succeeded", "success", "after 5 min"],
+    ["stopped", "failed", "Stopped by a user: task marked failed"],
+  ] as const)("of a job that is %s says what matters", (name, state, title) => {
+    expect(headline(read(samples[name]), state, now).title).toBe(title);
+  });
+
+  it("names AWS's reason and the exit code where there is no diagnosis", () => {
+    const job = read({ ...samples.failed, diagnosis: undefined, attempts: 1 });
+    expect(headline(job, "failed", now).title).toBe("Essential container in task exited, exit code 137");
+  });
+
+  it("of a job that nobody watches any more does not pretend to know its state", () => {
+    const { title, lines } = headline(read({ ...samples.succeeded, status: "RUNNING" }), "success", now);
+    expect(title).toContain("the task has ended (success)");
+    expect(lines).toHaveLength(1);
+  });
+
+  it("counts the time of such a job to when it was last looked at", () => {
+    const job = read(samples["second attempt"]);
+    expect(total(spans(job, countedTo(job, "success", at("23:00:00"))), "ran")).toBe(4 * 60_000);
+    expect(total(spans(job, countedTo(job, "deferred", at("23:00:00"))), "ran")).toBe(47 * 60_000);
+    expect(shortReason(job, "success")).toContain("no more");
+  });
+
+  it("leaves out what AWS says of every job", () => {
+    expect(headline(read({ ...samples.failed, attempts: 1 }), "failed", now).aws).toBe("");
+    expect(headline(read(samples.failed), "failed", now).aws).toBe(samples.failed.attempts[0]?.reason);
+  });
+
+  it("counts from the state's beginning, which is not that of the job", () => {
+    const job = read({ ...samples.waiting, why_waiting: null });
+    expect(headline(job, "deferred", now)).toMatchObject({ title: "for 16 min", aws: samples.waiting.status_reason });
+    expect(headline(read({ ...samples.waiting, why_waiting: null, history: [] }), "deferred", now).title).toBe(
+      "submitted 17 min ago",
+    );
+  });
+
+  it("is a row's reason as well, but only of a job that failed or waits", () => {
+    const reasons = Object.values(samples).map((sample) => shortReason(read(sample), null));
+    expect(reasons).toEqual([
+      "The container ran out of memory (exit code 137)",
+      "No instance type of its compute environments is large enough",
+      "",
+      "33 of 1,000 children failed",
+      "",
+      "Stopped by a user: task marked failed",
+    ]);
+  });
+});
+
+describe("a timeline", () => {
+  it("has a span for each wait and each attempt", () => {
+    const all = spans(read(samples["second attempt"]), at("22:17:00"));
+    expect(all.map(({ kind }) => kind)).toEqual(["waited", "failed", "waited", "ran"]);
+    expect([total(all, "waited"), total(all, "ran", "failed")]).toEqual([2 * 60_000, 15 * 60_000]);
+  });
+
+  it("of a job without a list of attempts ends with it", () => {
+    const all = spans(read(samples.succeeded), at("23:00:00"));
+    expect(all.map(({ kind }) => kind)).toEqual(["waited", "ran"]);
+    expect(total(all, "ran")).toBe(5 * 60_000);
+  });
+
+  it("of an array is empty", () => {
+    expect(spans(read(samples.array), at("23:00:00"))).toEqual([]);
+  });
+});
