@@ -159,12 +159,15 @@ async def verdict_on_worker(
     """Ask the API server what SIGTERM means. No answer means that the server is lost, not that a user stopped the task.
 
     Unless a user has stopped the task, an attempt that has been replaced terminates nothing, since the next one may
-    have adopted its job: a scheduler that starts after another one died resets the tasks of workers that live on.
+    have adopted its job: a scheduler that starts after another one died resets the tasks of workers that live on. The
+    state of a pass of a loop tells of no clear; what the attempt has lost, and the other passes, do.
     """
     try:
         state = await task.state(STATE_SECONDS)
         may_be_replaced = state not in stop.STOPPED_STATES and recorded_as is not None
         if may_be_replaced and not await has_record(recorded_as, STATE_SECONDS):
+            if await task.is_made_anew(STATE_SECONDS):
+                return stop.REPLACED, stop.Verdict.TERMINATE
             return state, stop.Verdict.LEAVE
     except UnansweredError:
         state = UNANSWERED

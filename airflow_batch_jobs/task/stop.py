@@ -18,11 +18,11 @@ from airflow_batch_jobs.batch.orphans import ENDED_STATES
 if TYPE_CHECKING:
     import asyncio
 
-#: The states of a task that a user stopped while it ran on a worker: `restarting` is a clear.
-STOPPED_STATES = ENDED_STATES | {"restarting"}
-
-#: In place of a state: the attempt of the trigger that asks is replaced, or gone.
+#: In place of a state: the attempt that asks is replaced, or gone, since a user has cleared the task.
 REPLACED = "replaced"
+
+#: The states of a task that a user stopped while it ran on a worker: `restarting` is a clear.
+STOPPED_STATES = ENDED_STATES | {"restarting", REPLACED}
 
 #: The statusReasons of jobs that are terminated without a user having stopped their task.
 TIME_IS_UP = "The Airflow task's execution_timeout has passed"

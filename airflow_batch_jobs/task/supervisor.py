@@ -112,6 +112,16 @@ class TaskInstance:
         """
         return await answered(self._pass_state() if self.is_looped else _state_of(self.key), seconds)
 
+    async def is_made_anew(self, seconds: float = ANSWER_SECONDS) -> bool:
+        """Ask whether a user's clear is why a pass of a loop, on its worker, has lost what it had stored.
+
+        False outside of loops, and where that cannot be told.
+
+        Raises:
+            UnansweredError: No answer within this many seconds.
+        """
+        return self.is_looped and await answered(self._is_made_anew(), seconds)
+
     async def get_xcom(self, name: str) -> Any:
         """Return an XCom of the task instance; None if there is none.
 
@@ -143,6 +153,17 @@ class TaskInstance:
     async def _pass_state(self) -> str | None:
         states = _final_states(await _ask(GetTaskBreadcrumbs(dag_id=self.key.dag_id, run_id=self.key.run_id)))
         return "running" if self._region is None else states.get((self.key.task_id, self._region), "running")
+
+    async def _is_made_anew(self) -> bool:
+        latest = _without_pass(self.key)
+        if (await states_of([latest])).get(latest) == "restarting":
+            return True
+        # A pass begins when the one before it has ended; of a mapped task, passes are not told.
+        before = (self.key.loop_index or 0) - 1
+        if before < 0 or self.key.map_index >= 0:
+            return False
+        final = _final_states(await _ask(GetTaskBreadcrumbs(dag_id=self.key.dag_id, run_id=self.key.run_id)))
+        return (self.key.task_id, before) not in {(task_id, region.region_index) for task_id, region in final}
 
     def _arguments(self) -> dict[str, Any]:
         key = self.key

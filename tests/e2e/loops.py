@@ -31,6 +31,10 @@ class Pass(Run):
         """Return what the REST API tells of the pass, once there is one."""
         return dict(until(self.found, 120))
 
+    def job(self) -> dict[str, Any]:
+        """Return the `batch_job` XCom, once it is there: the passes before it come first."""
+        return dict(until(lambda: self.xcom("batch_job"), 180))
+
     def xcom(self, key: str) -> Any:
         """Return an XCom of the pass."""
         found = self._ask(f"xcomEntries/{key}", deserialize=False)

@@ -138,6 +138,19 @@ class ApiServer:
         return [message for message in self.asked if isinstance(message, kind)]
 
 
+def final_pass(task_id: str, index: int, state: str, region: str = "region-1", map_index: int = -1) -> dict[str, Any]:
+    """Return what Airflow 3.4 tells of a final task instance in a loop."""
+    return {
+        "task_id": task_id,
+        "map_index": map_index,
+        "state": state,
+        "operator": "",
+        "duration": 1.0,
+        "region_id": region,
+        "region_index": index,
+    }
+
+
 def _connection(conn_id: str, known: dict[str, Any]) -> ConnectionResult:
     extra = json.dumps(known.get("extra", {}))
     fields = {"host": None, "schema": None, "port": None} | known | {"conn_id": conn_id, "extra": extra}

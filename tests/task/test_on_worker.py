@@ -1,4 +1,4 @@
-"""What SIGTERM on a worker means, where the attempt may have been replaced meanwhile."""
+"""What SIGTERM on a worker means, where the attempt may have been replaced, or its time may be up."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.task.on_worker import STATE_SECONDS, verdict_on_worker
 from airflow_batch_jobs.task.stop import Verdict
-from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance
+from airflow_batch_jobs.task.supervisor import UNANSWERED, Region, TaskInstance
 from tests.batch.virtual import run
+from tests.task.api_server import final_pass
 
 if TYPE_CHECKING:
     from tests.task.api_server import ApiServer
@@ -58,3 +59,41 @@ def test_a_worker_that_gets_no_answer_is_lost(
     found, took = run(main())
     assert found == (UNANSWERED, verdict)
     assert took <= STATE_SECONDS + 0.1
+
+
+SECOND_PASS = TaskInstance(TaskKey("d", "r", "t", loop_index=1), Region("region", 1))
+FIRST_PASS = TaskInstance(TaskKey("d", "r", "t", loop_index=0), Region("region", 0))
+MAPPED = TaskInstance(TaskKey("d", "r", "t", 1, 1), Region("mapped", 1))
+
+
+@pytest.mark.parametrize(
+    ("task", "latest", "final", "is_replaced", "verdict"),
+    [
+        (SECOND_PASS, "running", [0], False, Verdict.TERMINATE),
+        (SECOND_PASS, "running", [0], True, Verdict.LEAVE),
+        (SECOND_PASS, "running", [], True, Verdict.TERMINATE),
+        (SECOND_PASS, "running", [], False, Verdict.TERMINATE),
+        (SECOND_PASS, "restarting", [0], True, Verdict.TERMINATE),
+        (SECOND_PASS, "success", [0, 1], True, Verdict.TERMINATE),
+        (FIRST_PASS, "running", [], True, Verdict.LEAVE),
+        (FIRST_PASS, "restarting", [], True, Verdict.TERMINATE),
+        (MAPPED, "running", [], True, Verdict.LEAVE),
+    ],
+)
+@pytest.mark.parametrize("retry_left", [True, False])
+def test_a_pass_of_a_loop_that_a_clear_makes_anew_takes_its_job_with_it(
+    api_server: ApiServer,
+    task: TaskInstance,
+    latest: str,
+    final: list[int],
+    verdict: Verdict,
+    *,
+    is_replaced: bool,
+    retry_left: bool,
+) -> None:
+    """Either it begins again, or a pass before it does; any other attempt that was replaced leaves its job."""
+    api_server.states = {"t": latest, "t_1": latest}
+    api_server.final = [final_pass("t", number, "success", "region") for number in final]
+    api_server.is_replaced = is_replaced
+    _, found = asyncio.run(verdict_on_worker(task, retry_left=retry_left, recorded_as=ATTEMPT))
+    assert found is (Verdict.LEAVE if not is_replaced and retry_left else verdict)

@@ -25,6 +25,7 @@ from airflow_batch_jobs.task.supervisor import (
     states_on_worker,
 )
 from tests.batch.virtual import run
+from tests.task.api_server import final_pass
 
 if TYPE_CHECKING:
     from tests.task.api_server import ApiServer
@@ -92,19 +93,6 @@ def test_an_error_of_the_api_server_is_no_state(monkeypatch: pytest.MonkeyPatch)
             asyncio.run(states_of([TaskKey("d", "r", "t")]))
 
 
-def final(task_id: str, index: int, state: str, region: str = "region-1", map_index: int = -1) -> dict[str, Any]:
-    """Return what Airflow 3.4 tells of a final task instance."""
-    return {
-        "task_id": task_id,
-        "map_index": map_index,
-        "state": state,
-        "operator": "",
-        "duration": 1.0,
-        "region_id": region,
-        "region_index": index,
-    }
-
-
 PASSES = [TaskKey("d", "r", "t", loop_index=number) for number in range(3)]
 MAPPED_PASS = TaskKey("d", "r", "m", 0, 1)
 PLAIN = TaskKey("d", "r", "plain")
@@ -115,7 +103,11 @@ def test_a_worker_tells_the_final_passes_of_a_loop_from_the_others(
 ) -> None:
     """What Airflow says of the task is the latest pass's; which pass a mapped instance is of, it does not say."""
     api_server.states = {"t": "deferred", "m_0": "running", "plain": "success"}
-    api_server.final = [final("t", 0, "success"), final("t", 1, "failed"), final("m", 0, "success", "region-2", 0)]
+    api_server.final = [
+        final_pass("t", 0, "success"),
+        final_pass("t", 1, "failed"),
+        final_pass("m", 0, "success", "region-2", 0),
+    ]
     monkeypatch.setattr(task_runner.RuntimeTaskInstance, "get_task_states", _asked_of(api_server))
     states = states_on_worker([*PASSES, MAPPED_PASS, PLAIN])
     assert states == {**dict(zip(PASSES, ("success", "failed", UNFINISHED), strict=True)), PLAIN: "success"}
@@ -173,9 +165,9 @@ def test_a_worker_in_a_loop_knows_its_own_pass(api_server: ApiServer, map_index:
     index = max(map_index, 1)
     task = TaskInstance(TaskKey("d", "r", "t", map_index, 1), Region("region-1", index))
     api_server.states = {"t": "success", f"t_{map_index}": "success"}
-    api_server.final = [final("t", index, "success", "region-2"), final("u", index, "success")]
+    api_server.final = [final_pass("t", index, "success", "region-2"), final_pass("u", index, "success")]
     assert asyncio.run(task.state()) == "running"
-    api_server.final.append(final("t", index, "failed"))
+    api_server.final.append(final_pass("t", index, "failed"))
     assert asyncio.run(task.state()) == "failed"
 
 
