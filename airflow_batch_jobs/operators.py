@@ -298,11 +298,15 @@ class BatchJobOperator(JobTask, BaseOperator):
         Returns:
             What became of the job; None if there is none, or it is left alone.
         """
+        from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
         from airflow_batch_jobs.errors import AwsError
         from airflow_batch_jobs.task import log
+        from airflow_batch_jobs.task.supervisor import extend_execution_timeout
+        from airflow_batch_jobs.task.wait import AFTER_TIMEOUT_SECONDS
 
         if self._is_retried(context, timeout) or not self.terminate_on_kill:
             return None
+        extend_execution_timeout(UNKNOWN_GRACE_SECONDS + AFTER_TIMEOUT_SECONDS)
         try:
             jobs = submission.unfinished()
         except AwsError as error:  # the timeout is what must be reported

@@ -54,7 +54,7 @@ def job_failed(job: Mapping[str, Any], diagnosis: Diagnosis) -> errors.JobFailed
     """Return the error of a failed job.
 
     Args:
-        job: The job in its last state, as `JobDetail.to_xcom` returns it.
+        job: The job in its last state, as `job_xcom` returns it.
         diagnosis: Why it failed.
     """
     return FAMILY[diagnosis.cause](job, diagnosis)

@@ -17,7 +17,7 @@ from airflow_batch_jobs.task import execution_timeout, stop, supervisor
 from airflow_batch_jobs.task.record import has_record
 from airflow_batch_jobs.task.saved_job import SavedJob, Turns
 from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance, UnansweredError
-from airflow_batch_jobs.task.wait import AFTERMATH_SECONDS, JobWait
+from airflow_batch_jobs.task.wait import AFTER_TIMEOUT_SECONDS, JobWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,7 +81,7 @@ class WorkerWait:
         """
         if execution_timeout.disarm() and self.plan.deadline is not None:
             left = (self.plan.deadline - datetime.now(tz=UTC)).total_seconds()
-            supervisor.extend_execution_timeout(max(0.0, left) + AFTERMATH_SECONDS)
+            supervisor.extend_execution_timeout(max(0.0, left) + AFTER_TIMEOUT_SECONDS)
         return asyncio.run(self._run())
 
     def kill(self) -> None:
@@ -130,17 +130,30 @@ class WorkerWait:
             return False
 
     async def _stop(self, wait: JobWait, waiting: asyncio.Task[Outcome], saved_job: SavedJob | None) -> Outcome:
-        state, verdict = await verdict_on_worker(self._task, retry_left=self._retry_left, recorded_as=self._recorded_as)
+        """Find out what SIGTERM means, and act. If the task's time is up, it changes nothing but that time is short.
+
+        Raises:
+            AirflowTaskTerminated: A user stopped the task.
+            TaskEvictedError: The worker was told to stop for another reason.
+        """
+        is_late = self.plan.deadline is not None and datetime.now(tz=UTC) >= self.plan.deadline
+        state, verdict = await verdict_on_worker(
+            self._task, retry_left=self._retry_left and not is_late, recorded_as=self._recorded_as
+        )
         if not self.plan.terminate_on_kill:
             verdict = stop.Verdict.LEAVE
+        is_users = state in stop.STOPPED_STATES
         if verdict is stop.Verdict.TERMINATE:
-            reason = stop.reason(state) if state in stop.STOPPED_STATES else stop.WORKER_STOPPED
-            is_terminated = await wait.terminate(reason)
+            late = stop.TIME_IS_UP if is_late else stop.WORKER_STOPPED
+            reason = stop.reason(state) if is_users else late
+            is_terminated = wait.is_terminated or await wait.terminate(reason)
             telling = asyncio.create_task(_tell(saved_job if is_terminated else None, wait, reason))
             await asyncio.wait({waiting}, timeout=LAST_LINES_SECONDS)
             await telling
             if wait.ended:
                 await _tell(saved_job, wait, reason)
+            if is_late and not is_users:
+                return replace(waiting.result() if waiting.done() else wait.unfinished(), timed_out=True)
         waiting.cancel()
         raise stopped(self.plan.job_id, state, verdict)
 

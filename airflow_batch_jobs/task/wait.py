@@ -12,6 +12,7 @@ from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, summarize, why_waiting
 from airflow_batch_jobs.batch.job_history import noted
 from airflow_batch_jobs.batch.job_xcom import job_xcom, stopped
+from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch import DetailChange, Ended, LogLines, NoAnswer, Problem, StatusChange
 from airflow_batch_jobs.task import log, stop
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 #: How long the wait goes on after it had a job terminated: AWS gives a job 30 s before it kills it, and its last log
 #: events come some seconds later.
 AFTERMATH_SECONDS = 120.0
+#: How long it may take to have a job terminated, and to wait for its end.
+AFTER_TIMEOUT_SECONDS = TERMINATE_SECONDS + AFTERMATH_SECONDS
 #: How often a waiting job is checked for a reason to worry.
 WORRY_SECONDS = 30.0
 #: How long a wait whose time is up pauses before it asks again whether it may terminate its job.
@@ -85,6 +88,7 @@ class JobWait:
     Attributes:
         ended: Whether the job has ended, and its log is copied as far as this wait copies it.
         is_open: Whether `outcome` may be awaited.
+        is_terminated: Whether AWS has accepted a termination of this wait's.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class JobWait:
         self.plan = plan
         self.ended = False
         self.is_open = False
+        self.is_terminated = False
         self._listener: WaitListener = listener or _NOBODY
         self._on_news = on_news
         self._is_current = is_current
@@ -180,9 +185,14 @@ class JobWait:
         except errors.AwsError as error:
             log.problem(f"Job {self.plan.job_id} could not be terminated and may still be running. {error}")
             return False
+        self.is_terminated = True
         log.note(f"Terminated job {self.plan.job_id}: {reason}")
         self._stop_reason = reason
         return True
+
+    def unfinished(self) -> Outcome:
+        """Return the outcome of a wait whose time is up and that ends before the job does."""
+        return Outcome(job=self.job(), timed_out=True)
 
     async def _next(self) -> Outcome | None:
         """Wait for one update and log what it says; return the outcome if there is one now."""
@@ -193,7 +203,7 @@ class JobWait:
                 async with asyncio.timeout(seconds):
                     update = await anext(self._follower)
             except TimeoutError:
-                return self._unfinished() if await self._is_over() else None
+                return self.unfinished() if await self._is_over() else None
         match update:
             case StatusChange(detail=detail, seen_at=seen_at):
                 self._on_status(detail, seen_at or self._clock.now())
@@ -253,10 +263,6 @@ class JobWait:
             unread=[{**stream.to_dict(), "cursor": cursor.to_dict()} for stream, cursor in end.unread.values()],
             timed_out=self._timed_out,
         )
-
-    def _unfinished(self) -> Outcome:
-        """Return the outcome of a wait that ends before the job does."""
-        return Outcome(job=self.job(), timed_out=True)
 
     def _alarm_seconds(self) -> float | None:
         waits = self._detail is None or self._detail.status.is_waiting

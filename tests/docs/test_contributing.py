@@ -42,7 +42,7 @@ OF_OTHERS = {
         "Connection.extra_dejson",
     },
     "commands": {"redis-server", "airflow-batch-jobs"},
-    "options": {"--help", "deferrable=False", "[batch_jobs]", "__init__"},
+    "options": {"--help", "deferrable=False", "[batch_jobs]", "[core] killed_task_cleanup_time", "__init__"},
     "stored": {"batch_job", "batch_job_log_cursor", "batch_job_wait"},
 }
 

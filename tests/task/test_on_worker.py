@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from airflow_batch_jobs.batch.identity import TaskKey
-from airflow_batch_jobs.task.on_worker import STATE_SECONDS, verdict_on_worker
-from airflow_batch_jobs.task.stop import Verdict
-from airflow_batch_jobs.task.supervisor import UNANSWERED, Region, TaskInstance
+from airflow_batch_jobs.task.connection import AwsConnection
+from airflow_batch_jobs.task.handover import WaitPlan
+from airflow_batch_jobs.task.on_worker import STATE_SECONDS, WorkerWait, verdict_on_worker
+from airflow_batch_jobs.task.stop import TIME_IS_UP, Verdict
+from airflow_batch_jobs.task.supervisor import UNANSWERED, Region, TaskInstance, UnansweredError
 from tests.batch.virtual import run
 from tests.task.api_server import final_pass
 
 if TYPE_CHECKING:
+    from airflow_batch_jobs.local.server import LocalAws
     from tests.task.api_server import ApiServer
 
 TASK = TaskInstance(TaskKey("d", "r", "t"))
@@ -97,3 +103,44 @@ def test_a_pass_of_a_loop_that_a_clear_makes_anew_takes_its_job_with_it(
     api_server.is_replaced = is_replaced
     _, found = asyncio.run(verdict_on_worker(task, retry_left=retry_left, recorded_as=ATTEMPT))
     assert found is (Verdict.LEAVE if not is_replaced and retry_left else verdict)
+
+
+class Unsure(TaskInstance):
+    """A task instance whose state the API server may not know how to tell."""
+
+    def __init__(self, key: TaskKey, *, knows: bool) -> None:
+        super().__init__(key)
+        self._knows = knows
+
+    async def state(self, seconds: float = STATE_SECONDS) -> str | None:
+        """Ask for the state."""
+        if not self._knows:
+            raise UnansweredError(TimeoutError())
+        return await super().state(seconds)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("knows", [True, False])
+@pytest.mark.parametrize("retry_left", [True, False])
+def test_sigterm_after_the_deadline_is_the_deadlines_end(
+    monkeypatch: pytest.MonkeyPatch, aws: LocalAws, api_server: ApiServer, *, retry_left: bool, knows: bool
+) -> None:
+    """Airflow 3.4 sends it to a task that outlives its time; what the API server does not say is not waited for."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.airflow_connection())
+    aws.register("job")
+    aws.script(definition="job", running=600, stopping=60)
+    [job_id] = aws.submit("job:1")
+    aws.wait_for_status(job_id, "RUNNING")
+    api_server.states = {"t": "running"}
+    plan = WaitPlan(job_id=job_id, deadline=datetime.now(tz=UTC), poll_interval=0.2)
+    numbers = {"try_number": 1, "max_tries": 1}
+    wait = WorkerWait(plan, AwsConnection(), TASK.key, attempt=numbers, retry_left=retry_left, recorded_as=ATTEMPT)
+    monkeypatch.setattr(wait, "_task", Unsure(TASK.key, knows=knows))
+    threading.Timer(2, wait.kill).start()
+    began = time.monotonic()
+    outcome = wait.run()
+    assert time.monotonic() - began < 9
+    assert outcome.timed_out
+    assert not outcome.succeeded
+    assert aws.job(job_id)["statusReason"] == TIME_IS_UP
+    assert len([*aws.requests("TerminateJob"), *aws.requests("TerminateJobs")]) == 1
