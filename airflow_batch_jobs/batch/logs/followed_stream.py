@@ -5,18 +5,16 @@ Knows what of the stream was fetched and what was handed out. Does no IO and rea
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_batch_jobs.batch.logs.cursor import EventKeys, LogCursor
-from airflow_batch_jobs.batch.logs.event import Numbering
+from airflow_batch_jobs.batch.logs.line_queue import LineQueue
 from airflow_batch_jobs.batch.logs.room import cost_of
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs.event import LogEvent
+    from airflow_batch_jobs.batch.logs.moment import Moment
     from airflow_batch_jobs.batch.logs.room import Room
 
 #: How far before a stream's newest event a scan starts at first; the next full scan finds what is later than that.
@@ -34,21 +32,6 @@ _LONGEST_LAST_WAIT_SECONDS = 2.0
 _LEAST_REREAD = 3
 #: Lines that a stale stream writes next are found at once if they are readable within this time.
 _STALE_MS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A moment on several clocks.
-
-    Attributes:
-        seconds: On a clock that never runs backwards, for spans.
-        ms: Wall-clock time at AWS in ms since the epoch, to compare with timestamps.
-        machine_ms: The same by this machine's clock, which may be minutes off.
-    """
-
-    seconds: float
-    ms: int
-    machine_ms: int = 0
 
 
 class StreamOwner(Protocol):
@@ -81,8 +64,8 @@ class FollowedStream:
         is_known: Whether CloudWatch has answered for the stream.
         is_lagging: Whether it has more lines than there is room for; it is then read alone, a page at a time.
         is_new_to_lag: Whether it has not had a turn since it began to lag.
+        lines: Those that are fetched and not handed out.
         line_bytes: About how many bytes one of its lines takes up.
-        queued_bytes: How many bytes the lines take up that are fetched and not handed out.
         is_settled: Whether its job has ended and nothing more is to come.
         problem: Why it cannot be read; empty if it can.
         is_refused: Whether that is CloudWatch's own word.
@@ -111,7 +94,6 @@ class FollowedStream:
         self.is_lagging = False
         self.is_new_to_lag = False
         self.line_bytes = float(_LINE_BYTES)
-        self.queued_bytes = 0
         self.is_settled = False
         self.problem = ""
         self.is_refused = False
@@ -121,20 +103,15 @@ class FollowedStream:
         self.asked_again_at = float("-inf")
         self._owner = owner
         self._lookback_ms = lookback_ms
-        self._room = room
         self._refused_from: int | None = None
         self._keys = EventKeys(cursor.keys if cursor else ())
-        self._queue: deque[tuple[LogEvent, int]] = deque()
-        self._is_sorted = True
-        self._granted = 0
-        self._numbering = Numbering(cursor.numbered) if cursor else Numbering()
+        self.lines = LineQueue(room, cursor.numbered if cursor else None)
         self._near_ms = _NEAR_MS
         self._quiet_below = 0
         self._is_scanned_whole = False
         self._misses = 0
-        self._scans: tuple[
-            tuple[int, int], ...
-        ] = ()  # the last one from the floor, and the last one since: start, began
+        #: The last one from the floor, and the last one since: start, began.
+        self._scans: tuple[tuple[int, int], ...] = ()
         self._whole_at: float | None = None
         self._reread = 0
         self._fetched_at: float | None = None
@@ -205,17 +182,13 @@ class FollowedStream:
             return None
         cost = cost_of(event)
         self.line_bytes += (cost - self.line_bytes) * _ADAPTATION
-        if not self._room.take(cost, self.queued_bytes, is_alone=self.is_lagging):
+        if not self.lines.put(event, key, cost, is_alone=self.is_lagging):
             self._keys.remove(timestamp, key)
             self._refused_from = timestamp
             return None
-        self.queued_bytes += cost
         if self.is_stale:
             self._is_scanned_whole = False  # there may be some before this one
         self._reread = 0
-        if self._queue and event.order < self._queue[-1][0].order:
-            self._is_sorted = False
-        self._queue.append((event, key))
         self._fetched_at = now.seconds
         if timestamp < self.newest:
             inversion = int((self.newest - timestamp) * _NEAR_MARGIN)
@@ -316,7 +289,7 @@ class FollowedStream:
             floor = min(floor, self._refused_from)
         if floor > self.floor:
             self.floor = floor
-            self._keys.forget_below(min(floor, self._oldest_queued(floor)))
+            self._keys.forget_below(min(floor, self.lines.oldest(floor)))
 
     # The end
 
@@ -352,23 +325,13 @@ class FollowedStream:
     # What is handed out
 
     @property
-    def queued(self) -> int:
-        """How many lines are fetched but not handed out."""
-        return len(self._queue)
-
-    @property
     def ungranted(self) -> int:
         """How many queued lines have no share of the line budget yet."""
-        return len(self._queue) - self._granted
-
-    @property
-    def granted(self) -> int:
-        """How many lines may be taken."""
-        return self._granted
+        return len(self.lines) - self.lines.granted
 
     def grant(self, lines: int) -> None:
         """Let this many more lines be taken."""
-        self._granted += lines
+        self.lines.granted += lines
         self._owner.has_lines(self)
 
     def grant_millisecond(self) -> None:
@@ -377,20 +340,9 @@ class FollowedStream:
         The next reader writes to a different file, and Airflow sorts the lines of several files by the millisecond and
         then by their place in their file.
         """
-        self._sort()
-        last, _ = self._numbering.last
-        rest = sum(1 for _ in takewhile(lambda entry: entry[0].timestamp == last, self._queue))
-        if rest > self._granted:
-            self.grant(rest - self._granted)
-
-    def take(self, most: int) -> tuple[LogEvent, ...]:
-        """Hand out the oldest lines that are granted."""
-        self._sort()
-        count = min(most, self._granted)
-        events = [self._queue.popleft()[0] for _ in range(count)]
-        self._granted -= count
-        self._free(sum(map(cost_of, events)))
-        return tuple(map(self._numbering.number, events))
+        rest = self.lines.left_of_millisecond()
+        if rest > self.lines.granted:
+            self.grant(rest - self.lines.granted)
 
     def check(self, now: Moment) -> None:
         """Answer everything that all streams are asked together, so that one that cannot is found out.
@@ -402,18 +354,12 @@ class FollowedStream:
             self.start(now, is_full=is_full)
         for ask in (self.latest_if_stale, self.is_due, self.mark):
             ask(now)
-        for name in ("owner", "wants_rounds", "lines_per_second", "has_ended", "is_refusing", "queued", "ungranted"):
+        for name in ("owner", "wants_rounds", "lines_per_second", "has_ended", "is_refusing", "ungranted"):
             getattr(self, name)
 
     def fail(self, error: Exception) -> None:
         """Tell the owner that what is known about the stream is broken."""
         self._owner.fail(error)
-
-    def leave(self) -> None:
-        """Forget the lines that wait: nobody will take them."""
-        self._queue.clear()
-        self._granted = 0
-        self._free(self.queued_bytes)
 
     @property
     def key_count(self) -> int:
@@ -423,7 +369,7 @@ class FollowedStream:
     @property
     def oldest_open(self) -> int:
         """The timestamp (ms) below which nothing is left to be handed out."""
-        return min(self.floor, self._oldest_queued(self.floor))
+        return min(self.floor, self.lines.oldest(self.floor))
 
     def cursor(self, most_keys: int | None = None) -> LogCursor:
         """Return how far the stream was handed out.
@@ -434,28 +380,14 @@ class FollowedStream:
                 there have been: then events of which the key is missing come again.
         """
         if self._is_done:
-            return LogCursor(self._latest + 1, self.newest, numbered=self._numbering.last)
-        queued = {key for _, key in self._queue}
-        oldest = self._oldest_queued(self._latest + 1)
+            return LogCursor(self._latest + 1, self.newest, numbered=self.lines.numbered)
+        oldest = self.lines.oldest(self._latest + 1)
         most = len(self._keys) if most_keys is None else most_keys
-        complete_from, keys = self._keys.newest(most, without=queued)
+        complete_from, keys = self._keys.newest(most, without=self.lines.keys)
         floor = min(max(self.floor, min(complete_from, self._quiet_below)), oldest)
         is_partial = complete_from > floor or len(keys) > most
-        return LogCursor(floor, self.newest, tuple(keys[:most]), self._numbering.last, is_partial)
+        return LogCursor(floor, self.newest, tuple(keys[:most]), self.lines.numbered, is_partial)
 
     @property
     def _is_done(self) -> bool:
-        return self.is_settled and not self._queue
-
-    def _free(self, cost: int) -> None:
-        self.queued_bytes -= cost
-        self._room.give_back(cost)
-
-    def _oldest_queued(self, default: int) -> int:
-        self._sort()
-        return self._queue[0][0].timestamp if self._queue else default
-
-    def _sort(self) -> None:
-        if not self._is_sorted:
-            self._queue = deque(sorted(self._queue, key=lambda entry: entry[0].order))
-            self._is_sorted = True
+        return self.is_settled and not self.lines

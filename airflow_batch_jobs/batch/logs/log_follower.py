@@ -23,7 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.logs.cursors import unread
-from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
+from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream
 from airflow_batch_jobs.batch.logs.log_region import LogRegion
 from airflow_batch_jobs.batch.logs.room import Room, cost_of
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.cursor import LogCursor
     from airflow_batch_jobs.batch.logs.event import LogEvent
     from airflow_batch_jobs.batch.logs.followed_stream import StreamOwner
+    from airflow_batch_jobs.batch.logs.moment import Moment
     from airflow_batch_jobs.batch.logs.page import LogPage
     from airflow_batch_jobs.batch.logs.scan import LogGroup, Scan
 
@@ -114,7 +115,7 @@ class LogFollower:
     def drop(self, stream: FollowedStream) -> None:
         """Stop following a stream."""
         self._region(stream.stream.region).drop(stream)
-        stream.leave()
+        stream.lines.clear()
 
     def unread(self, streams: Mapping[str, FollowedStream]) -> dict[str, LogCursor]:
         """Return, by their keys, where to read on in the streams that an ended job leaves, see `cursors.unread`."""

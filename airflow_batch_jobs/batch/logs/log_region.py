@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from airflow_batch_jobs.batch.logs.scan import FULL_SCAN_SECONDS, LogGroup, Scan
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
+    from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream
+    from airflow_batch_jobs.batch.logs.moment import Moment
     from airflow_batch_jobs.batch.logs.room import Room
 
 #: How often to check whether a lagging stream has room again.
@@ -166,7 +167,7 @@ class LogRegion:
 
     def _may_go_on(self, stream: FollowedStream, share: int, now: Moment) -> bool:
         asked_again_at = max(stream.asked_again_at, self.group_of(stream).denied_until)
-        return stream.queued_bytes <= share // 2 and asked_again_at <= now.seconds
+        return stream.lines.bytes <= share // 2 and asked_again_at <= now.seconds
 
     def _is_overtaken(self, scan: Scan, now: Moment) -> bool:
         """Tell whether a lagging stream's scan could raise the floor but does not, or a full scan is overdue."""

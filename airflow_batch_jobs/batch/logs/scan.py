@@ -11,7 +11,8 @@ from airflow_batch_jobs.batch.logs.lateness import Lateness
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
+    from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream
+    from airflow_batch_jobs.batch.logs.moment import Moment
     from airflow_batch_jobs.batch.logs.page import LogPage
     from airflow_batch_jobs.batch.logs.room import Room
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from airflow_batch_jobs.batch.detail import JobDetail
-    from airflow_batch_jobs.batch.logs.followed_stream import Moment
     from airflow_batch_jobs.batch.logs.log_follower import LogFollower
+    from airflow_batch_jobs.batch.logs.moment import Moment
     from airflow_batch_jobs.batch.watch.status_poll import StatusPoll
     from airflow_batch_jobs.batch.watch.updates import Update
 

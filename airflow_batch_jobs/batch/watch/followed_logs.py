@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
-    from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream, Moment
+    from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream
     from airflow_batch_jobs.batch.logs.log_follower import LogFollower
+    from airflow_batch_jobs.batch.logs.moment import Moment
 
 #: Lines handed out at a time: writing them takes a triggerer about 30 ms.
 _MOST_LINES = 50
@@ -150,7 +151,7 @@ class FollowedLogs:
 
     def retire(self) -> None:
         """Drop the streams that were handed out completely."""
-        done = [(key, stream) for key, stream in self._live.items() if stream.is_settled and not stream.queued]
+        done = [(key, stream) for key, stream in self._live.items() if stream.is_settled and not stream.lines]
         for key, stream in done:
             self._done[key] = stream.cursor()
             if stream.doubt:
@@ -169,8 +170,8 @@ class FollowedLogs:
             return None
         stream = next(iter(self._granted))
         del self._granted[stream]
-        lines = LogLines(stream.stream, stream.take(_MOST_LINES))
-        if stream.granted:
+        lines = LogLines(stream.stream, stream.lines.take(_MOST_LINES))
+        if stream.lines.granted:
             self._granted[stream] = None
         return lines
 
@@ -190,7 +191,7 @@ class FollowedLogs:
             return None
         if self._handed_over_at is None:
             self._handed_over_at = now.seconds + QUEUE_SECONDS
-        if now.seconds < self._handed_over_at and any(stream.queued and not stream.is_lagging for stream in live):
+        if now.seconds < self._handed_over_at and any(stream.lines and not stream.is_lagging for stream in live):
             return None
         for stream in live:
             stream.grant_millisecond()

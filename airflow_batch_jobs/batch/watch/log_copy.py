@@ -17,8 +17,8 @@ from airflow_batch_jobs.errors import AwsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_batch_jobs.batch.logs.followed_stream import Moment
     from airflow_batch_jobs.batch.logs.log_follower import LogFollower
+    from airflow_batch_jobs.batch.logs.moment import Moment
     from airflow_batch_jobs.batch.logs.page import LogPage
     from airflow_batch_jobs.batch.logs.scan import Scan
     from airflow_batch_jobs.batch.watch.paced_calls import Channel

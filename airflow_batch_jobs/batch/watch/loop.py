@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.batch.logs.followed_stream import Moment
 from airflow_batch_jobs.batch.logs.log_follower import LogFollower
+from airflow_batch_jobs.batch.logs.moment import Moment
 from airflow_batch_jobs.batch.numbers import positive
 from airflow_batch_jobs.batch.watch.aws_time import AwsTime
 from airflow_batch_jobs.batch.watch.log_copy import LogCopy

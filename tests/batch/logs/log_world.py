@@ -13,8 +13,8 @@ from airflow_batch_jobs.batch.aws.pacing import Pace
 from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.logs.cursor import event_key
 from airflow_batch_jobs.batch.logs.event import LogEvent
-from airflow_batch_jobs.batch.logs.followed_stream import Moment
 from airflow_batch_jobs.batch.logs.log_follower import LogFollower
+from airflow_batch_jobs.batch.logs.moment import Moment
 from airflow_batch_jobs.batch.logs.page import LogPage
 from airflow_batch_jobs.batch.watch.line_budget import LineBudget
 
@@ -176,7 +176,7 @@ class Copy:
     def take(self) -> None:
         """Take all lines that are granted."""
         for name, stream in self.followed.items():
-            for event in stream.take(10_000):
+            for event in stream.lines.take(10_000):
                 self.got[name].append(event)
                 self.got_at.setdefault(event.event_id, self.now)
             if stream.is_settled and name not in self.settled_at:

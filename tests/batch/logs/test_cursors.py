@@ -30,7 +30,7 @@ def followed(name: str, lines: int = 0, *, floor: int = EPOCH_MS, taken: bool = 
         stream.accept(event, event_key(event.event_id), moment(10_000.0))
     if taken:
         stream.grant(lines)
-        stream.take(lines)
+        stream.lines.take(lines)
     return stream
 
 

@@ -69,7 +69,7 @@ def test_jobs_that_come_and_go_lose_and_double_no_line(seed: int) -> None:
     for at, name, begins_now in sorted(begins + ends):
         copy.run_until(at)
         (copy.follow if begins_now else copy.end)(name)
-        for settled in [other for other in copy.settled_at if not copy.followed[other].queued]:
+        for settled in [other for other in copy.settled_at if not copy.followed[other].lines]:
             copy.logs.drop(copy.followed[settled])
     copy.run_until(SECONDS + 300)
     assert set(copy.settled_at) == set(lives)

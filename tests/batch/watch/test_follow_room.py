@@ -42,12 +42,12 @@ def test_the_room_is_never_overfilled_and_has_a_place_for_who_is_quiet(
     for number, lines, length in waves:
         fill(streams[number], lines, length)
         assert room.used <= room.size + SPARE
-        assert room.used == sum(stream.queued_bytes for stream in streams)
+        assert room.used == sum(stream.lines.bytes for stream in streams)
     quiet = stream_of(room, "quiet")
     fill(quiet, 1)
-    assert quiet.queued == 1
+    assert len(quiet.lines) == 1
     for stream in [*streams, quiet]:
-        stream.leave()
+        stream.lines.clear()
     assert room.used == 0
 
 
@@ -63,8 +63,8 @@ def test_the_cost_of_an_event_is_what_it_takes_up() -> None:
             stream.accept(LogEvent(at, text + f" {number:6}", name, at + 300), (number << 40) + 1, moment(60.0))
         held, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert stream.queued == 2_000
-        assert 0.8 < held / stream.queued_bytes < 1.2
+        assert len(stream.lines) == 2_000
+        assert 0.8 < held / stream.lines.bytes < 1.2
 
 
 def test_what_there_was_no_room_for_is_read_again_from_there() -> None:
@@ -72,16 +72,16 @@ def test_what_there_was_no_room_for_is_read_again_from_there() -> None:
     room = Room(size=64 * 1024)
     stream = stream_of(room)
     fill(stream, 1_000)
-    taken = stream.queued
+    taken = len(stream.lines)
     assert 0 < taken < 1_000
     assert stream.is_refusing
     stream.raise_floor(EPOCH_MS + 5_000)
     assert stream.floor == EPOCH_MS + taken == stream.start(moment(60.0), is_full=False)
     stream.grant(taken)
-    stream.take(taken)
+    stream.lines.take(taken)
     stream.make_room()
     fill(stream, 1_000)
-    assert stream.queued > 0
+    assert len(stream.lines) > 0
 
 
 def test_floods_fill_the_room_and_no_more() -> None:
@@ -96,7 +96,7 @@ def test_floods_fill_the_room_and_no_more() -> None:
     for second in range(11, 200, 3):
         copy.run_until(second)
         assert copy.budget.room.used <= 8 * 1024 * 1024
-        assert sum(stream.queued for stream in copy.followed.values()) < 20_000
+        assert sum(len(stream.lines) for stream in copy.followed.values()) < 20_000
     assert all(len(copy.got[name]) == 300 for name in world.events)
     assert not any(copy.doubled(name) for name in world.events)
     assert copy.budget.room.used == 0
@@ -138,9 +138,9 @@ def test_watchers_share_one_room() -> None:
         copy.now = 10.0
         copy.follow(*world.events)
         copy.run_until(20)
-    assert sum(stream.queued_bytes for copy in copies for stream in copy.followed.values()) == budget.room.used
+    assert sum(stream.lines.bytes for copy in copies for stream in copy.followed.values()) == budget.room.used
     assert budget.room.used <= 256 * 1024
-    assert any(stream.queued for stream in copies[1].followed.values())
+    assert any(stream.lines for stream in copies[1].followed.values())
     for copy in copies:
         for stream in copy.followed.values():
             copy.logs.drop(stream)

@@ -27,6 +27,7 @@ from airflow_batch_jobs.batch.logs.cursor import EventKeys
 from airflow_batch_jobs.batch.logs.event import LogEvent, Numbering
 from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream
 from airflow_batch_jobs.batch.logs.lateness import Lateness
+from airflow_batch_jobs.batch.logs.line_queue import LineQueue
 from airflow_batch_jobs.batch.logs.scan import LogGroup
 from airflow_batch_jobs.batch.watch import Ended
 from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
@@ -66,6 +67,7 @@ CLASSES = (
     FollowedParts,
     FollowedStream,
     EventKeys,
+    LineQueue,
     Numbering,
     JobDetail,
     LogStream,
@@ -123,7 +125,7 @@ class Victim:
 
     def _of_streams(self, job: Any) -> Iterator[Any]:
         for stream in job.logs._live.values():
-            yield from (stream._keys, stream._numbering)
+            yield from (stream._keys, stream.lines, stream.lines._numbering)
 
 
 @contextmanager

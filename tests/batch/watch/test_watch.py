@@ -115,7 +115,7 @@ def test_a_follower_nobody_consumes_stays_small(frozen_aws: LocalAws) -> None:
         async with virtual.watcher(log_lines_per_second=400).follow(job_id) as follower:
             await asyncio.sleep(35)
             assert follower._job is not None
-            queued = sum(stream.queued for stream in follower._job.logs._live.values())
+            queued = sum(len(stream.lines) for stream in follower._job.logs._live.values())
             return queued, [update async for update in follower]
 
     queued, updates = run(main())
