@@ -381,17 +381,6 @@ def test_a_cause_has_the_outlooks_of_its_words() -> None:
     assert told == outlooks
 
 
-def test_links_lead_somewhere() -> None:
-    """In every page, to a heading of any page or to a file."""
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))):
-        for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8")):
-            path, _, anchor = target.partition("#")
-            file = (page.parent / path).resolve() if path else page
-            assert file.exists(), target
-            if anchor:
-                assert anchor in anchors(file.read_text(encoding="utf-8")), target
-
-
 def test_options_are_those_that_there_are() -> None:
     """Each option that the pages name is Airflow's or ours, and all of ours have their reader."""
     spec = find_spec("airflow")
@@ -408,9 +397,3 @@ def test_options_are_those_that_there_are() -> None:
         assert f"\n    {option}:\n" in block[1], option
     readers = PRODUCTION.read_text(encoding="utf-8").partition("| option | read by |")[2].partition("\n\n")[0]
     assert {option for option in OPTIONS if f"`{option}`" in readers} == set(OPTIONS)
-
-
-def anchors(text: str) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

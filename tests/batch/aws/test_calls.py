@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.aws import ClientFactory, KeptClients, Patience, Trouble, explain, service, trouble
@@ -33,13 +30,15 @@ from airflow_batch_jobs.errors import (
     EndpointError,
     RequestRefusedError,
 )
-from airflow_batch_jobs.local.access import Access
+from tests.batch.aws.answers import SameAnswer
 from tests.batch.conftest import request_for
 from tests.clocks import ManualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    from botocore.config import Config
 
     from airflow_batch_jobs.local.server import LocalAws
 
@@ -181,109 +180,6 @@ def test_a_bug_travels_on_as_itself(aws: LocalAws) -> None:
         stopping(broken)
     with pytest.raises(AttributeError, match="describe_job_s"):
         service(aws.clients(), "batch").call("describe_job_s", dict)
-
-
-def test_pages_that_go_on_without_end_are_an_error() -> None:
-    """A page whose next one is the same page."""
-    same = SameAnswer(body=b'{"jobSummaryList": [], "nextToken": "again"}')
-    with pytest.raises(EndpointError, match="batch:ListJobs"):
-        find_by_name(same, "default", "x")
-
-
-def test_pages_that_go_round_in_a_circle_are_an_error() -> None:
-    """Three pages, the last of which leads to the first."""
-    after = {None: "1", "1": "2", "2": "1"}
-    circle = SameAnswer(answer=lambda request: {"jobSummaryList": [], "nextToken": after[request.get("nextToken")]})
-    with pytest.raises(EndpointError, match=r"batch:ListJobs.*the pages have no end"):
-        find_by_name(circle, "default", "x")
-
-
-class ChangingList:
-    """Jobs that are listed newest first, a few a page, with tokens that are positions; some leave after a call."""
-
-    def __init__(self, jobs: int, page: int, leaving: list[list[int]]) -> None:
-        self.jobs, self.page, self.leaving = [str(n) for n in range(jobs)], page, iter(leaving)
-
-    def __call__(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Answer, and let the next jobs go."""
-        start = int(request.get("nextToken", 0))
-        jobs = [{"jobId": job} for job in self.jobs[start : start + self.page]]
-        more = {"nextToken": str(start + self.page)} if start + self.page < len(self.jobs) else {}
-        for position in next(self.leaving, []):
-            if self.jobs:
-                del self.jobs[position % len(self.jobs)]
-        return {"jobSummaryList": jobs, **more}
-
-
-@given(
-    jobs=st.integers(0, 30),
-    page=st.integers(1, 10),
-    leaving=st.lists(st.lists(st.integers(0, 30), max_size=3), max_size=20),
-)
-@example(jobs=25, page=3, leaving=[*[[]] * 7, [0], [0, 0], *[[]] * 4, [0, 0], [0, 0]])
-@settings(deadline=None)
-def test_who_is_in_a_list_throughout_is_found_whoever_leaves(jobs: int, page: int, leaving: list[list[int]]) -> None:
-    """With tokens that are positions, and up to three that leave between two pages; each once."""
-    changing = ChangingList(jobs, page, leaving)
-    found = find_by_name(SameAnswer(answer=changing), "default", "x")
-    assert set(changing.jobs) <= set(found)
-    assert len(set(found)) == len(found)
-
-
-def test_a_list_of_one_page_is_read_once() -> None:
-    """A look for a name costs one call."""
-    asked: list[dict[str, Any]] = []
-
-    def answer(request: dict[str, Any]) -> dict[str, Any]:
-        asked.append(request)
-        return {"jobSummaryList": [{"jobId": "1"}]}
-
-    assert find_by_name(SameAnswer(answer=answer), "default", "x") == ["1"]
-    assert len(asked) == 1
-
-
-def test_a_list_that_never_comes_to_rest_is_read_six_times() -> None:
-    """With a hundred new jobs a call."""
-    asked: list[dict[str, Any]] = []
-
-    def answer(request: dict[str, Any]) -> dict[str, Any]:
-        asked.append(request)
-        jobs = [{"jobId": f"{len(asked)}-{n}"} for n in range(100)]
-        return {"jobSummaryList": jobs, **({} if "nextToken" in request else {"nextToken": "2"})}
-
-    assert len(find_by_name(SameAnswer(answer=answer), "default", "x")) == len(asked) * 100
-    assert len(asked) == 2 * 6
-
-
-class Raw(io.BytesIO):
-    """A body as botocore reads it."""
-
-    def stream(self, **_how: Any) -> Iterator[bytes]:
-        """Yield all of it."""
-        yield self.read()
-
-
-class SameAnswer:
-    """Makes clients that get the same answer to every request, or what a function answers, without a wire."""
-
-    def __init__(
-        self, status: int = 200, body: bytes = b"", answer: Callable[[dict[str, Any]], Any] | None = None
-    ) -> None:
-        self.status, self.body, self.answer = status, body, answer
-        self.headers = {"content-type": "application/json"}
-        self._make = Access("http://127.0.0.1:1", "x", "x", "us-east-1", "1").clients()
-
-    def __call__(self, service: str, *, region_name: str | None = None, config: Any = None) -> Any:
-        """Make a client."""
-        once = Config(retries={"total_max_attempts": 1})
-        client = self._make(service, region_name=region_name, config=once.merge(config) if config else once)
-        client.meta.events.register("before-send", self._answer)
-        return client
-
-    def _answer(self, request: Any, **_how: Any) -> AWSResponse:
-        headers: Any = self.headers
-        body = json.dumps(self.answer(json.loads(request.body))).encode() if self.answer else self.body
-        return AWSResponse(request.url, self.status, headers, Raw(body))
 
 
 def fetching(clients: ClientFactory) -> None:

@@ -107,3 +107,10 @@ def nodes(targets: str = "0:", count: int | None = None, **override: Any) -> dic
     """Return an override of a range of nodes."""
     of_range: dict[str, Any] = {"nodePropertyOverrides": [{"targetNodes": targets, **override}]}
     return {"nodeOverrides": of_range if count is None else {**of_range, "numNodes": count}}
+
+
+def notes(batch: Batch, kind: str, **fields: Any) -> list[str]:
+    """Return what is told of a request that is not refused."""
+    said: list[str] = []
+    check_plan(batch.plan(request_for(f"{kind}:1", **fields)), said.append)
+    return said
