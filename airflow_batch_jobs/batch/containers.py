@@ -23,7 +23,7 @@ AWSLOGS = "awslogs"
 DEFAULT_LOG_GROUP = "/aws/batch/job"
 
 #: 128 + SIGKILL and 128 + SIGTERM: the exit codes of a healthy container that ECS stops because another one failed.
-_STOPPED_BY_ECS = frozenset({137, 143})
+STOPPED_BY_ECS = frozenset({137, 143})
 
 #: An amount and its unit; a pod's may have those of Kubernetes.
 _AMOUNT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([A-Za-z]{0,3})")
@@ -206,7 +206,7 @@ def most_telling(results: Sequence[ContainerResult]) -> ContainerResult:
     """
     first = min(results, key=_silence, default=ContainerResult())
     never_ran = first.exit_code is None and not first.log_stream_name
-    if first.reason or not (never_ran or first.exit_code in _STOPPED_BY_ECS):
+    if first.reason or not (never_ran or first.exit_code in STOPPED_BY_ECS):
         return first
     others = (one for one in results if (one.reason and one.exit_code is None) or (one.failed and never_ran))
     return min(others, key=_silence, default=first)
@@ -214,7 +214,7 @@ def most_telling(results: Sequence[ContainerResult]) -> ContainerResult:
 
 def _silence(result: ContainerResult) -> tuple[bool, int]:
     """Rank how little a result explains: it failed by itself, never started, was stopped with the job, or is fine."""
-    stopped_along = result.exit_code in _STOPPED_BY_ECS and not result.reason
+    stopped_along = result.exit_code in STOPPED_BY_ECS and not result.reason
     if result.failed and not stopped_along:
         rank = 0
     elif result.exit_code is None and result.reason:

@@ -96,6 +96,7 @@ class JobDetail:
         nodes: The number of nodes of a multi-node job.
         main_node: The node whose end is the job's end.
         node_index: Which node of its multi-node job this is.
+        is_main_node: Whether that is the main one.
         containers: What the job runs.
         results: The current state of those containers.
         pod: Where a job on EKS runs; None for any other job.
@@ -131,6 +132,7 @@ class JobDetail:
     nodes: int | None = None
     main_node: int | None = None
     node_index: int | None = None
+    is_main_node: bool = False
     containers: tuple[ContainerSpec, ...] = ()
     results: tuple[ContainerResult, ...] = ()
     pod: Pod | None = None
@@ -185,6 +187,7 @@ class JobDetail:
                 if kind is JobKind.NODE
                 else None
             ),
+            is_main_node=structure(job, "nodeDetails").get("isMainNode") is True,
             containers=containers,
             results=results,
             pod=(pod := read_pod(job)),

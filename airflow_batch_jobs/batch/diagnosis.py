@@ -22,6 +22,7 @@ from airflow_batch_jobs.batch.aws_messages import (
     Outlook,
     meaning_of,
 )
+from airflow_batch_jobs.batch.containers import STOPPED_BY_ECS
 from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.status import JobStatus
@@ -210,6 +211,12 @@ _ESSENTIAL_EXITED = Meaning(
 _FAILED_BY_ITSELF = Meaning(
     Cause.EXIT_CODE, Outlook.UNCLEAR, "{container} failed by itself", "Read the end of its log."
 )
+_NODE_STOPPED = Meaning(
+    Cause.SIGNAL,
+    Outlook.UNCLEAR,
+    "{container} was stopped, most often because the main node of its job ended",
+    "Look at the main node; if that ran on, look for a spot interruption or too little memory.",
+)
 _CHILD_FAILED = Meaning(
     Cause.UNKNOWN,
     Outlook.UNCLEAR,
@@ -298,6 +305,9 @@ def _by_reason(detail: JobDetail) -> Diagnosis | None:
 def _by_exit_code(detail: JobDetail) -> Diagnosis | None:
     """Read the bare exit code."""
     code = detail.exit_code
+    is_other_node = detail.kind is JobKind.NODE and not detail.is_main_node
+    if code in STOPPED_BY_ECS and is_other_node and not detail.reason:
+        return _tell(detail, replace(_NODE_STOPPED, cause=EXIT_CODES[code].cause))
     return _tell(detail, EXIT_CODES.get(code) or _other_exit(code)) if code else None
 
 

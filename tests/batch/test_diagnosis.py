@@ -287,6 +287,16 @@ def test_the_main_node_explains_a_multi_node_job(entries: Entries) -> None:
     assert diagnose(parent, parts).summary.startswith("Main node 1 of 3 failed: The container failed by itself")
 
 
+@pytest.mark.parametrize(("code", "cause"), [(143, Cause.SIGNAL), (137, Cause.KILLED)])
+def test_a_node_that_was_only_stopped_points_at_the_main_one(entries: Entries, code: int, cause: Cause) -> None:
+    """When that ends, AWS stops the others; the main node itself, and a node with a reason, are read as any job."""
+    stopped = diagnose(entries.read(entries.node(1, entries.failed(code))))
+    assert (stopped.cause, stopped.remedy.split(";")[0]) == (cause, "Look at the main node")
+    assert "most often because the main node of its job ended" in stopped.summary
+    others = [entries.node(0, entries.failed(code), is_main=True), entries.node(1, entries.failed(code, reason="OOM"))]
+    assert not [one for one in others if "main node" in str(diagnose(entries.read(one)))]
+
+
 def test_another_node_explains_a_job_whose_main_node_was_only_stopped(entries: Entries) -> None:
     """A node whose host went away brings the whole job down."""
     parent = entries.read(entries.multi_node(2, status="FAILED"))
