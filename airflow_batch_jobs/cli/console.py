@@ -155,6 +155,7 @@ class JobProgress:
 
     def __init__(self, *, has_lines: bool = False) -> None:
         self._has_spinner = _stderr().is_terminal and not has_lines
+        self._has_to_say_where = has_lines
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         self._progress = Progress(*columns, console=_stderr(), transient=True)
         self._task = self._progress.add_task("Waiting for AWS")
@@ -172,7 +173,13 @@ class JobProgress:
             self._progress.stop()
 
     def show(self, detail: JobDetail) -> None:
-        """Show where the job is, until it has ended: how it ended is for whoever waited to say."""
+        """Show where the job is, until it has ended: how it ended is for whoever waited to say.
+
+        At first, says where lines are that cannot be printed.
+        """
+        if self._has_to_say_where and (elsewhere := detail.logs_elsewhere()):
+            note(elsewhere)
+        self._has_to_say_where = False
         if not detail.is_final:
             self._show(_standing(detail))
 

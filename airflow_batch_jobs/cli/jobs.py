@@ -147,11 +147,12 @@ def logs(
         clients = clients_of(region, profile, endpoint_url)
         job = BatchJob.from_id(job_id, clients=clients)
         detail = job.detail()
-        if elsewhere := detail.logs_elsewhere():
-            console.note(elsewhere)
         if follow:
             console.note_standing(detail := _follow(job), _failed_parts(detail, clients))
-        elif not _say_lines(job.logs()):
+            return
+        if elsewhere := detail.logs_elsewhere():
+            console.note(elsewhere)
+        if not _say_lines(job.logs()):
             console.note_standing(detail, _failed_parts(detail, clients))
 
 

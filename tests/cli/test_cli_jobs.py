@@ -79,6 +79,21 @@ def test_submit_follow_prints_the_lines_on_stdout_and_the_rest_on_stderr(run: Ru
     assert "SUCCEEDED" in result.stderr
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("command", ["submit", "logs"])
+def test_following_a_log_that_is_elsewhere_says_where(run: Run, aws: LocalAws, command: str) -> None:
+    """Once, before anything is waited for."""
+    pod = {"podProperties": {"containers": [{"name": "main", "image": "i", "command": ["true"]}]}}
+    aws.clients()("batch").register_job_definition(jobDefinitionName="pod", type="container", eksProperties=pod)
+    arguments = ("pod:1", "-q", "default") if command == "submit" else aws.submit("pod:1")
+    result = run(command, *arguments, "--follow")
+
+    assert result.exit_code == 0
+    [line] = [line for line in result.stderr.splitlines() if "is in EKS" in line]
+    assert line.startswith("The log of ")
+    assert result.stderr.splitlines()[-1].startswith("Job ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [
