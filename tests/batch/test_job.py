@@ -136,6 +136,12 @@ def test_what_cannot_run_is_not_submitted(
     assert job.job_id is None
 
 
+def test_too_many_tags_are_counted_without_airflow(job: BatchJob) -> None:
+    """Which put none there."""
+    with pytest.raises(RequestError, match="tags: there are 51; AWS accepts at most 50"):
+        job.submit("default", tags={f"t{number}": "" for number in range(51)})
+
+
 def test_what_may_not_be_meant_is_told(aws: LocalAws) -> None:
     """And submitted all the same."""
     aws.register("align", ["align", "--sample=Ref::sample"])

@@ -35,8 +35,11 @@ def check_resources(plan: Plan) -> None:
 
 
 def note_older_fields(plan: Plan, note: Callable[[str], object]) -> None:
-    """Tell of `vcpus` and `memory` in an override that change nothing: resourceRequirements stand above them."""
-    for task in plan.ecs_tasks():
+    """Tell of `vcpus` and `memory` in an override that change nothing: resourceRequirements stand above them.
+
+    On Fargate they are refused.
+    """
+    for task in plan.ecs_tasks() if not is_on_fargate(plan.definition) else ():
         for container in task.containers:
             for field, kind in _OLDER.items():
                 asked = container.override.get(field)

@@ -91,7 +91,8 @@ def _at(request: Mapping[str, Any], path: str) -> Any:
 def _check_tags(tags: Mapping[str, str]) -> None:
     if len(tags) > MAX_TAGS:
         own = sum(key.startswith(TAG_PREFIX) for key in tags)
-        raise RequestError("tags", f"there are {len(tags)}, {own} of them Airflow's; AWS accepts at most {MAX_TAGS}")
+        of_airflow = f", {own} of them Airflow's" if own else ""
+        raise RequestError("tags", f"there are {len(tags)}{of_airflow}; AWS accepts at most {MAX_TAGS}")
     for key, value in tags.items():
         if not 1 <= len(key) <= MAX_TAG_KEY:
             raise RequestError("tags", f"the key {key!r} has {len(key)} characters; AWS accepts 1 to {MAX_TAG_KEY}")

@@ -154,6 +154,15 @@ def test_an_older_field_without_effect_is_told(batch: Batch, kind: str, override
     assert told in line
 
 
+def test_an_older_field_on_fargate_is_refused_and_not_told_as_well(batch: Batch) -> None:
+    """One thing is said once."""
+    request = request_for("fargate:1", container_overrides={"memory": 8192})
+    told: list[str] = []
+    with pytest.raises(RequestError, match="is not taken for Fargate"):
+        check_plan(batch.plan(request), told.append)
+    assert told == []
+
+
 def test_an_older_field_without_effect_on_nodes_is_told(batch: Batch) -> None:
     """With its place in the request."""
     [line] = notes(batch, "mesh", options=nodes("0:", containerOverrides={"memory": 8192}))
