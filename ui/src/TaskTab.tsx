@@ -72,7 +72,8 @@ const JobPage = ({ job, links, taskState, asOf, isLive }: JobView): ReactNode =>
   return (
     <>
       <Top asOf={asOf} isLive={isLive} job={job} now={now} taskState={taskState} />
-      {job.isArray ? <Children job={job} links={links} /> : <Timeline job={job} now={end} today={now} />}
+      {job.isArray ? <Children job={job} /> : <Timeline job={job} now={end} today={now} />}
+      <FailedParts job={job} links={links} />
       <Attempts job={job} links={links} now={end} />
       <Facts job={job} links={links} />
     </>
@@ -149,9 +150,8 @@ const Timeline = ({ job, now, today }: { job: Job; now: Date; today: Date }): Re
   );
 };
 
-const Children = ({ job, links }: { job: Job; links: Links }): ReactNode => {
+const Children = ({ job }: { job: Job }): ReactNode => {
   const words = job.children.map(([status, amount]) => `${count(amount)} ${status}`).join(" · ");
-  const more = job.failedChildrenLeftOut;
   return (
     <Box>
       <Bar
@@ -161,10 +161,25 @@ const Children = ({ job, links }: { job: Job; links: Links }): ReactNode => {
       <Text color="fg.muted" fontSize="sm" mt={1}>
         {count(childCount(job))} children{words && `: ${words}`}
       </Text>
-      {job.failedChildren.length > 0 && (
+    </Box>
+  );
+};
+
+/** The children of an array, or the nodes of a multi-node job, that have failed. */
+const FailedParts = ({ job, links }: { job: Job; links: Links }): ReactNode => {
+  const [part, parts] = job.isArray ? ["child", "children"] : ["node", "nodes"];
+  const more = job.failedChildrenLeftOut;
+  return (
+    job.failedChildren.length > 0 && (
+      <Box>
         <Rows
-          columns={[{ title: "Failed child" }, { title: "Exit code", isNumber: true }, { title: "Reason" }, { title: "Log" }]}
-          label="Failed children"
+          columns={[
+            { title: `Failed ${part}` },
+            { title: "Exit code", isNumber: true },
+            { title: "Reason" },
+            { title: "Log" },
+          ]}
+          label={`Failed ${parts}`}
           rows={job.failedChildren.map((child, place) => ({
             key: `${place} ${child.id}`,
             cells: [
@@ -175,9 +190,9 @@ const Children = ({ job, links }: { job: Job; links: Links }): ReactNode => {
             ],
           }))}
         />
-      )}
-      {more > 0 && <Text mt={1}>and {count(more)} more</Text>}
-    </Box>
+        {more > 0 && <Text mt={1}>and {count(more)} more</Text>}
+      </Box>
+    )
   );
 };
 

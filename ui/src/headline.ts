@@ -23,7 +23,7 @@ export const taskHasEnded = (state: string | null): boolean => state !== null &&
 /** Sum up a job: why it failed, why it waits and for how long, or its state and attempt. */
 export function headline(job: Job, taskState: string | null, now: Date): Headline {
   const base = { status: job.status, lines: [], aws: "" };
-  if (job.status === "FAILED") {
+  if (hasGoneWrong(job)) {
     return { ...base, ...failure(job) };
   }
   if (!hasEnded(job) && taskHasEnded(taskState)) {
@@ -41,6 +41,10 @@ export function headline(job: Job, taskState: string | null, now: Date): Headlin
   const spent = ran === null ? "" : hasEnded(job) ? `after ${ran}` : `for ${ran}`;
   return { ...base, title: [spent, attemptOf(job)].filter(Boolean).join(", ") };
 }
+
+/** Tell whether a job has failed, or was stopped, of which AWS may not have told yet. */
+export const hasGoneWrong = (job: Job): boolean =>
+  job.status === "FAILED" || (job.diagnosis !== null && job.status !== "SUCCEEDED");
 
 function failure(job: Job): Partial<Headline> & { title: string } {
   const { diagnosis } = job;
@@ -105,10 +109,10 @@ export const childCount = (job: Job): number =>
 
 /** Return the reason in a table's row: the diagnosis, why it waits, or AWS's words. */
 export function shortReason(job: Job, taskState: string | null): string {
-  if (!hasEnded(job) && taskHasEnded(taskState)) {
+  if (!hasEnded(job) && !hasGoneWrong(job) && taskHasEnded(taskState)) {
     return "The task has ended and watches it no more";
   }
-  if (job.status === "FAILED") {
+  if (hasGoneWrong(job)) {
     return failure(job).title;
   }
   return isWaiting(job) ? job.whyWaiting?.summary || job.whyWaiting?.reason || job.statusReason : "";

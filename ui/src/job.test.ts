@@ -77,6 +77,12 @@ describe("a headline", () => {
     expect(shortReason(job, "success")).toContain("no more");
   });
 
+  it("of a job that was stopped just now says so, before AWS does", () => {
+    const job = read({ ...samples.stopped, status: "RUNNING", stopped_at: null });
+    expect(headline(job, "failed", now)).toMatchObject({ status: "RUNNING", title: "Stopped by a user: task marked failed" });
+    expect(shortReason(job, "failed")).toBe("Stopped by a user: task marked failed");
+  });
+
   it("leaves out what AWS says of every job", () => {
     expect(headline(read({ ...samples.failed, attempts: 1 }), "failed", now).aws).toBe("");
     expect(headline(read(samples.failed), "failed", now).aws).toBe(samples.failed.attempts[0]?.reason);
