@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.cause import Cause
+    from airflow_batch_jobs.batch.changes import LongerTimeout, MoreMemory, OtherQueue, RequestChange
     from airflow_batch_jobs.batch.definition import Field, JobDefinition
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.job import BatchJob
@@ -51,9 +52,13 @@ __all__ = [
     "JobNotFoundError",
     "JobStatus",
     "JobTimeoutError",
+    "LongerTimeout",
+    "MoreMemory",
     "NoDeploymentError",
     "NotPinnedError",
+    "OtherQueue",
     "ParameterError",
+    "RequestChange",
     "RequestError",
     "Retry",
     "__version__",
@@ -71,6 +76,10 @@ _MODULES = {
     "JobDefinition": "batch.definition",
     "JobDetail": "batch.detail",
     "JobStatus": "batch.status",
+    "LongerTimeout": "batch.changes",
+    "MoreMemory": "batch.changes",
+    "OtherQueue": "batch.changes",
+    "RequestChange": "batch.changes",
     "Retry": "retries",
 }
 

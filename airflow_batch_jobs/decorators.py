@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.decorator import DecoratedOperator, determine_kwargs, task_decorator_factory
@@ -15,13 +14,10 @@ from airflow_batch_jobs.operators import BatchJobOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import datetime
     from typing import ClassVar
 
     from airflow.sdk import Context
     from airflow.sdk.bases.decorator import TaskDecorator
-
-    from airflow_batch_jobs.task.handover import WaitPlan
 
 
 class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
@@ -33,7 +29,7 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         **BatchJobOperator.template_fields_renderers,
     }
     custom_operator_name = "@task.batch_job"
-    # The definition is known only after execution has begun.
+    _late_fields = ("definition", "parameters")
     overwrite_rtif_after_execution = True
 
     def __init__(
@@ -98,41 +94,6 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         mask_secrets(definition.to_data())
         # Anything that looks like a template here is a value, and is checked as one.
         return definition.with_parameters({})
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Show the definition again, since this process does not know it yet, then take over from the trigger."""
-        self._show(event.get("rendered") or {})
-        return super().execute_complete(context, event)
-
-    def _last_plan(self, context: Context) -> WaitPlan | None:
-        """Show the definition again, for the same reason."""
-        if (plan := super()._last_plan(context)) is not None:
-            self._show(plan.rendered or {})
-        return plan
-
-    def _plan(self, job_id: str, submitted_at: datetime | None = None) -> WaitPlan:
-        fields = self._rendered_fields()
-        plan = super()._plan(job_id, submitted_at)
-        return replace(plan, rendered={name: fields[name] for name in ("definition", "parameters")})
-
-    def _send_rendered_fields(self) -> None:
-        """Let the UI show the request while the task is deferred; Airflow itself sends it after the task's end."""
-        from airflow.sdk.execution_time import task_runner
-        from airflow.sdk.execution_time.comms import SetRenderedFields
-
-        task_runner.SUPERVISOR_COMMS.send(SetRenderedFields(rendered_fields=self._rendered_fields()))
-
-    def _rendered_fields(self) -> dict[str, Any]:
-        """Return the fields as the UI shows them, secrets masked. Airflow's function for that has no public name."""
-        from airflow.sdk.execution_time import task_runner
-
-        from airflow_batch_jobs.batch.storable import storable
-
-        return dict(storable(task_runner._serialize_rendered_fields(self)))  # noqa: SLF001 - as said
-
-    def _show(self, plain: Mapping[str, Any]) -> None:
-        self.definition = plain.get("definition", self.definition)
-        self.parameters = plain.get("parameters", self.parameters)
 
 
 def batch_job_task(python_callable: Callable[..., JobDefinition] | None = None, **kwargs: Any) -> TaskDecorator:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context, XComArg
 
+    from airflow_batch_jobs.batch.changes import RequestChange
     from airflow_batch_jobs.batch.request import SubmitRequest
     from airflow_batch_jobs.batch.submission import Submission
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: The template fields without which AWS cannot be asked.
 _CONNECTION_FIELDS = ("aws_conn_id", "region_name", "verify", "botocore_config")
+#: Those that a retry may change.
+_CHANGED_FIELDS = ("job_queue", "container_overrides", "submit_options")
 #: Those by which an earlier attempt's job is found, so they are rendered before what may be refused.
 _LOOK_FIELDS = ("job_queue", "job_name")
 
@@ -51,6 +54,8 @@ class BatchJobOperator(JobTask, BaseOperator):
         submit_options: Any other SubmitJob field under AWS's own name: arrayProperties, dependsOn, retryStrategy,
             timeout, tags, nodeOverrides, …
         job_name: The readable part of the job's name; None for `<dag>-<task>`.
+        on_retry: What a retry changes once a job of this run has failed: `MoreMemory`, `OtherQueue`, `LongerTimeout`,
+            or a `RequestChange` of your own, one after the other.
         wait: Whether to wait for the job's end; False returns its id after the submit.
         deferrable: Whether to wait in the triggerer; False waits in the worker, by the same code.
         poll_interval: Seconds between two looks at the job; None for `[batch_jobs] poll_interval`.
@@ -88,6 +93,10 @@ class BatchJobOperator(JobTask, BaseOperator):
     operator_extra_links = JOB_LINKS
     ui_color = "#ffe0b8"
     _has_submitted = True
+    #: The fields that are known only after execution has begun.
+    _late_fields: ClassVar[tuple[str, ...]] = ()
+    #: What a retry has changed in the request, each as `Change.to_dict` has it.
+    _changes: Sequence[dict[str, Any]] = ()
     #: Why the rendered fields make no request; raised only where one would be sent.
     _refusal: Exception | None = None
 
@@ -100,6 +109,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         container_overrides: Mapping[str, Any] | XComArg | None = None,
         submit_options: Mapping[str, Any] | XComArg | None = None,
         job_name: str | None = None,
+        on_retry: Sequence[RequestChange] = (),
         wait: bool = True,
         deferrable: bool = True,
         poll_interval: float | None = None,
@@ -121,6 +131,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.container_overrides: Any = container_overrides
         self.submit_options: Any = submit_options
         self.job_name = job_name
+        self.on_retry = on_retry
         self.wait = wait
         self.deferrable = deferrable
         self.poll_interval = None if poll_interval is None else reasonable(poll_interval, "poll_interval")
@@ -135,6 +146,10 @@ class BatchJobOperator(JobTask, BaseOperator):
         check_text(job_name, "job_name", or_empty=True)
         self._check_arguments()
         self._check_overrides()
+        if on_retry != ():
+            from airflow_batch_jobs.batch.changes.change import check_changes
+
+            check_changes(on_retry, "on_retry")
 
     def execute(self, context: Context) -> str:
         """Submit the job, then wait for it.
@@ -145,6 +160,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         """
         from airflow.sdk.exceptions import AirflowTaskTimeout
 
+        from airflow_batch_jobs.batch.changes.change import CHANGES
         from airflow_batch_jobs.batch.job_xcom import job_xcom
         from airflow_batch_jobs.task.submitting import submission_for, submit
 
@@ -156,12 +172,17 @@ class BatchJobOperator(JobTask, BaseOperator):
             job_name=None if self.job_name is None else str(self.job_name),
             is_detached=not (self.wait and self.terminate_on_kill),
             refusal=self._refusal,
+            changes=self.on_retry,
         )
         try:
             submitted, job = submit(submission)
             self._is_recorded = submitted.is_recorded
             with self._or_given_up(context, submitted.job_id):
-                self._push(ti, job_xcom(job, datetime.now(tz=UTC)))
+                told = job_xcom(job, datetime.now(tz=UTC))
+                if submitted.changes:
+                    told[CHANGES] = [change.to_dict() for change in submitted.changes]
+                    self._show_changed(submitted.request, told[CHANGES])
+                self._push(ti, told)
                 reach("before-deferral", ti.run_id)
                 if not self.wait and not self._killed:
                     return submitted.job_id
@@ -284,8 +305,72 @@ class BatchJobOperator(JobTask, BaseOperator):
                 self._refusal = error
         return SubmitRequest(job_queue=str(self.job_queue), job_definition=str(self.definition))
 
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Show again what this process does not know, then take over from the trigger."""
+        from airflow_batch_jobs.batch.changes.change import CHANGES
+
+        self._show_again(event.get("rendered"), event["job"].get(CHANGES))
+        return super().execute_complete(context, event)
+
+    def _last_plan(self, context: Context) -> WaitPlan | None:
+        """Show it again, for the same reason."""
+        if (plan := super()._last_plan(context)) is not None:
+            self._show_again(plan.rendered, plan.on_retry)
+        return plan
+
     def _plan(self, job_id: str, submitted_at: datetime | None = None) -> WaitPlan:
-        return super()._plan(job_id, submitted_at or datetime.now(tz=UTC))
+        plan = super()._plan(job_id, submitted_at or datetime.now(tz=UTC))
+        names = [*self._late_fields, *(_CHANGED_FIELDS if self._changes else ())]
+        if not names:
+            return plan
+        fields = self._rendered_fields()
+        return replace(plan, rendered={name: fields[name] for name in names}, on_retry=list(self._changes))
+
+    def _show_changed(self, request: SubmitRequest, changes: Sequence[dict[str, Any]]) -> None:
+        """Show the request as it was sent in place of the task's own, and what was changed."""
+        self.job_queue = request.job_queue
+        self.container_overrides = dict(request.container_overrides) or None
+        self.submit_options = dict(request.options) or None
+        self._show_again(None, changes)
+
+    def _show_again(self, fields: Mapping[str, Any] | None, changes: Sequence[dict[str, Any]] | None) -> None:
+        """Show fields as an earlier process of this attempt has, and what a retry has changed.
+
+        Airflow shows the task's own at the start of each process.
+        """
+        from airflow_batch_jobs.task import log
+
+        self._show(fields or {})
+        self._changes = changes or ()
+        if self._changes:
+            try:
+                self._send_rendered_fields()
+                self.overwrite_rtif_after_execution = False  # that would take out what was changed
+            except Exception as error:  # noqa: BLE001 - what the UI shows is no reason to end a job
+                log.problem(f"What on_retry has changed is not among the rendered fields: {error}")
+
+    def _show(self, fields: Mapping[str, Any]) -> None:
+        for name in (*self._late_fields, *_CHANGED_FIELDS):
+            setattr(self, name, fields.get(name, getattr(self, name)))
+
+    def _send_rendered_fields(self) -> None:
+        """Let the UI show the request while the task is deferred; Airflow itself sends it before or after that."""
+        from airflow.sdk.execution_time import task_runner
+        from airflow.sdk.execution_time.comms import SetRenderedFields
+
+        task_runner.SUPERVISOR_COMMS.send(SetRenderedFields(rendered_fields=self._rendered_fields()))
+
+    def _rendered_fields(self) -> dict[str, Any]:
+        """Return the fields as the UI shows them, secrets masked. Airflow's function for that has no public name."""
+        from airflow.sdk.execution_time import task_runner
+
+        from airflow_batch_jobs.batch.changes import Change
+        from airflow_batch_jobs.batch.storable import storable
+
+        fields = dict(storable(task_runner._serialize_rendered_fields(self)))  # noqa: SLF001 - as said
+        if self._changes:
+            fields["on_retry"] = [str(Change.from_dict(change)) for change in self._changes]
+        return fields
 
     def _time_is_up(self, job_id: str) -> BaseException:
         from airflow.sdk.exceptions import AirflowTaskTimeout

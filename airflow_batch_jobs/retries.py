@@ -11,6 +11,7 @@ from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.cause import Cause, Outlook
+from airflow_batch_jobs.batch.changes.change import CHANGES
 from airflow_batch_jobs.batch.numbers import reasonable, shown
 
 if TYPE_CHECKING:
@@ -220,14 +221,19 @@ class BatchRetryPolicy(RetryPolicy):
             return _Rule(self.exit_codes[code], f"exit code {code}")
         if own := self.overrides.get(cause) or _nearest(self.errors, error):
             return _Rule(own, cause.value)
+        answers = [type(change).__name__ for change in getattr(task, "on_retry", ()) if cause in change.after]
+        used_up = {change.get("by") for change in error.job.get(CHANGES) or () if change.get("is_most")}
+        if left := [name for name in answers if name not in used_up]:
+            return _Rule(Retry.NOW, f"{cause.value}, for which on_retry has {' and '.join(left)}")
         why = f"exit code {code}" if cause is Cause.EXIT_CODE and code is not None else cause.value
+        no_more = f", and {' and '.join(answers)} of on_retry has no more to give" if answers else ""
         default, outlook = BY_CAUSE[cause], error.diagnosis.outlook
         if outlook is Outlook.LASTS:
-            return _Rule(Retry.NEVER, f"{why}, which lasts until something is changed")
+            return _Rule(Retry.NEVER, why + (no_more or ", which lasts until something is changed"))
         if outlook is Outlook.PASSES and default in (Retry.NEVER, Retry.DEFAULT):
             default = Retry.LATER
         passes = ", which passes by itself" if outlook is Outlook.PASSES else ""
-        return _Rule(default, why + passes)
+        return _Rule(default, why + passes + no_more)
 
     def _again(
         self, error: BatchJobsError, rule: _Rule, number: int, context: Context | None, *, is_last: bool

@@ -95,10 +95,11 @@ def _change(status: JobStatus, reason: str, at: datetime) -> Change:
     return {"status": status.value, "reason": reason, "at": written(at)}
 
 
-def _place(change: Change) -> tuple[datetime, int]:
-    """Return what orders changes: their times, and in the same millisecond a job's life."""
+def _place(change: Change) -> tuple[datetime, int, str]:
+    """Return what orders changes: their times, and in the same millisecond a job's life; in any case the same order."""
     status = change["status"]
-    return datetime.fromisoformat(change["at"]), _LIFE.index(status) if status in _LIFE else len(_LIFE)
+    stage = _LIFE.index(status) if status in _LIFE else len(_LIFE)
+    return datetime.fromisoformat(change["at"]), stage, change["reason"]
 
 
 def _entries(history: Any) -> list[Change]:

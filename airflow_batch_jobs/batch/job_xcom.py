@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.changes.change import CHANGES
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.diagnosis import diagnose, reason_to_wait
 from airflow_batch_jobs.batch.excerpt import excerpt
@@ -48,7 +49,7 @@ _LISTS: Mapping[str, tuple[bool, str]] = {
     "failed_children": (False, "failed_children_left_out"),
 }
 #: What only those who wrote an earlier value know.
-_CARRIED_ON = ("changes",)
+_CARRIED_ON = (CHANGES,)
 #: Hours are rounded to so many digits.
 _DIGITS = 4
 

@@ -37,7 +37,7 @@ REASON_LIMIT = 1024
 #: The most ids that TerminateJobs takes per call.
 MOST_TOGETHER = 50
 #: The most ids that DescribeJobs takes per call.
-_IDS_A_CALL = 100
+MOST_DESCRIBED = 100
 
 
 def send(
@@ -135,9 +135,24 @@ def describe_jobs(clients: ClientFactory, job_ids: Iterable[str]) -> list[JobDet
         region = batch.region_name()
         found.update((entry["jobId"], JobDetail.from_response(entry, region)) for entry in answer["jobs"])
 
-    for start in range(0, len(ids), _IDS_A_CALL):
-        batch.call("describe_jobs", read, jobs=ids[start : start + _IDS_A_CALL])
+    for start in range(0, len(ids), MOST_DESCRIBED):
+        batch.call("describe_jobs", read, jobs=ids[start : start + MOST_DESCRIBED])
     return [found[job_id] for job_id in ids if job_id in found]
+
+
+def failed_children(batch: Service, array_id: str) -> list[str]:
+    """Return the ids of an array's children that failed, as many as DescribeJobs takes per call.
+
+    Raises:
+        AwsError: AWS did not list them.
+    """
+    return batch.call(
+        "list_jobs",
+        lambda answer: [*filter(None, map(job_id_if_any, answer["jobSummaryList"]))][:MOST_DESCRIBED],
+        arrayJobId=array_id,
+        jobStatus="FAILED",
+        maxResults=MOST_DESCRIBED,
+    )
 
 
 def terminate(clients: ClientFactory, job_id: str, reason: str, clock: Clock | None = None) -> None:

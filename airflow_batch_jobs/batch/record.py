@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_batch_jobs.batch.changes import Change, Failure
+from airflow_batch_jobs.batch.members import structures
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,6 +27,8 @@ class Record:
         job_id: None until AWS has answered.
         forgotten_before: The attempt that found nothing recorded: active jobs of the attempts before it are an older
             run's, unless they are of this generation. 0 where no attempt before the first record is known.
+        failures: Why the generation's earlier jobs failed, as far as that was known by then.
+        changes: What was changed in the request of this job because of that.
     """
 
     job_name: str
@@ -35,15 +40,22 @@ class Record:
     sent_at: str
     job_id: str | None = None
     forgotten_before: int = 0
+    failures: tuple[Failure, ...] = ()
+    changes: tuple[Change, ...] = ()
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Record:
         """Read the stored form, ignoring unknown fields."""
-        return cls(**{name: stored[name] for name in cls.__slots__ if name in stored})
+        known = {name: stored[name] for name in cls.__slots__ if name in stored}
+        failures = tuple(Failure.from_dict(each) for each in structures(stored, "failures"))
+        changes = tuple(Change.from_dict(each) for each in structures(stored, "changes"))
+        return cls(**{**known, "failures": failures, "changes": changes})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stored form."""
-        return asdict(self)
+        failures = [failure.to_dict() for failure in self.failures]
+        changes = [change.to_dict() for change in self.changes]
+        return {**asdict(self), "failures": failures, "changes": changes}
 
 
 class RecordStore(Protocol):

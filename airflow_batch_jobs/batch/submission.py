@@ -15,6 +15,9 @@ generation, a user's clear begins a new one. The rules, in the order of `Submiss
 2. Check, record, then send. The record goes into the store before the request goes out, and the id after; so does the
    id of an adopted job. The write is the fence: if the store refuses it, another attempt has taken over and this one
    must not act any more. If the store is out of order, the job is submitted only if AWS can be asked which jobs exist.
+   The request that goes out is the task's own, changed by `on_retry` for each job of the generation that failed: what
+   failed is what AWS lists and the record has, so no attempt forgets a change or makes it twice. What decides whether a
+   job is adopted is the digest of the request before that.
 3. One send, see `operations.send`. If a record has no id, its answer was lost: the name is looked up, until 60 s after
    it was sent, before anything else happens.
 
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.changes import Change, Failure
+    from airflow_batch_jobs.batch.changes.on_retry import OnRetry
     from airflow_batch_jobs.batch.identity import TaskIdentity
     from airflow_batch_jobs.batch.request import SubmitRequest
 
@@ -75,6 +80,7 @@ class Submitted:
         found: The job as AWS described it, if an earlier attempt had submitted it; None for a new one.
         is_recorded: Whether the store has this attempt's record.
         definition: The ARN of the definition with its revision, of a new job.
+        changes: What `on_retry` changed in the request.
     """
 
     job_id: str
@@ -83,6 +89,7 @@ class Submitted:
     found: JobDetail | None = None
     is_recorded: bool = True
     definition: str = ""
+    changes: tuple[Change, ...] = ()
 
     def to_detail(self, region: str) -> JobDetail:
         """Return the job as far as it is known without asking AWS about it again.
@@ -116,6 +123,7 @@ class Submission:
         check: Returns the definition that would run; raises what is wrong with the request. Only asked before a send.
         refusal: Why there is no request that could be sent; None if there is one. Then `request` only tells where to
             look.
+        on_retry: What changes the request for each job of the generation that failed; None for nothing.
         clock: Time and sleep.
     """
 
@@ -128,12 +136,14 @@ class Submission:
     job_name: InitVar[str | None] = None
     is_detached: bool = False
     refusal: Exception | None = None
+    on_retry: OnRetry | None = None
     clock: Clock = field(default_factory=SystemClock)
     _prefix: str = field(init=False)
     _is_recorded: bool = field(default=False, init=False)
     _is_sent: bool = field(default=False, init=False)
     _forgotten_before: int = field(default=0, init=False)
     _begun: float = field(default=0.0, init=False)
+    _failures: tuple[Failure, ...] = field(default=(), init=False)
 
     def __post_init__(self, job_name: str | None) -> None:
         self._prefix = self.identity.job_name_prefix(job_name)
@@ -179,8 +189,9 @@ class Submission:
     def _send(self, earlier: Record | None) -> Submitted:
         if self.refusal is not None:
             raise self.refusal
-        definition, digest = self.check(self.request), self.request.digest()
-        record = self._own_record(digest)
+        request, changes = self._changed()
+        definition, digest = self.check(request), self.request.digest()
+        record = self._own_record(request, digest, changes)
         reach("before-record", self.identity.key.run_id)
         try:
             record = self._lease(record)
@@ -191,14 +202,26 @@ class Submission:
         reach("before-send", self.identity.key.run_id)
         sent = self.clock.now()
         self._is_sent = True
-        job_id = send(self.clients, self.request, clock=self.clock, before_repeat=lambda: self._renew(record))
+        job_id = send(self.clients, request, clock=self.clock, before_repeat=lambda: self._renew(record))
         reach("after-send", self.identity.key.run_id)
         # With the current time: a throttled request may have gone out long after its record was made.
         self._remember(replace(record, job_id=job_id, sent_at=self.clock.now().isoformat()))
-        return Submitted(job_id, self.request, sent, is_recorded=self._is_recorded, definition=definition)
+        return Submitted(job_id, request, sent, is_recorded=self._is_recorded, definition=definition, changes=changes)
+
+    def _changed(self) -> tuple[SubmitRequest, tuple[Change, ...]]:
+        """Return what is to be sent, after the generation's failures, and what was changed in it."""
+        if self.on_retry is None:
+            return self.request, ()
+        return self.on_retry.applied(self.request, self._failures)
 
     def _record(
-        self, digest: str, job_name: str, job_queue: str, sent_at: datetime, job_id: str | None = None
+        self,
+        digest: str,
+        job_name: str,
+        job_queue: str,
+        sent_at: datetime,
+        job_id: str | None = None,
+        changes: tuple[Change, ...] = (),
     ) -> Record:
         """Return this attempt's record of a job."""
         return Record(
@@ -211,11 +234,13 @@ class Submission:
             sent_at=sent_at.isoformat(),
             job_id=job_id,
             forgotten_before=self._forgotten_before,
+            failures=self._failures,
+            changes=changes,
         )
 
-    def _own_record(self, digest: str) -> Record:
+    def _own_record(self, request: SubmitRequest, digest: str, changes: tuple[Change, ...] = ()) -> Record:
         """Return the record of a request that has not been sent yet."""
-        return self._record(digest, self.request.job_name, self.request.job_queue, self.clock.now())
+        return self._record(digest, request.job_name, request.job_queue, self.clock.now(), changes=changes)
 
     def _write(self, record: Record) -> None:
         self.store.write(record)
@@ -255,6 +280,8 @@ class Submission:
         own = [job for job in jobs if job.tags.get(GENERATION_TAG) in generations]
         # An older generation's record does not tell what this one asked for.
         told = record if record and record.generation in generations else None
+        known = told.failures if told else ()
+        self._failures = self._failures_of(own, known)
         asked = self._digest()
         is_same = told is None or asked is None or told.request_digest == asked
         taken = _best(own, is_same=is_same)
@@ -267,11 +294,17 @@ class Submission:
         if unwanted:
             # The record as it was read: if this attempt paused since then, it may have been replaced, and these jobs
             # may be another attempt's.
-            self.store.write(record or self._own_record(asked or ""))
+            self.store.write(record or self._own_record(self.request, asked or ""))
             self._end(unwanted)
             # What was active may have succeeded meanwhile, and what was to be adopted may have ended.
-            taken = _best(describe_jobs(self.clients, [job.job_id for job in own]), is_same=is_same)
-        return None if taken is None else self._adopt(taken, asked or (told.request_digest if told else ""))
+            own = describe_jobs(self.clients, [job.job_id for job in own])
+            self._failures = self._failures_of(own, known)
+            taken = _best(own, is_same=is_same)
+        return None if taken is None else self._adopt(taken, told, asked or (told.request_digest if told else ""))
+
+    def _failures_of(self, own: list[JobDetail], known: tuple[Failure, ...]) -> tuple[Failure, ...]:
+        """Return why the generation's jobs failed: what the record knows, and what AWS says of the others."""
+        return known if self.on_retry is None else self.on_retry.failures(known, own)
 
     def _own_generations(self, record: Record | None) -> set[str]:
         """Return the generations that count as this attempt's: an unknown trace matches any other."""
@@ -310,15 +343,22 @@ class Submission:
         except (RequestError, DefinitionError):
             return None
 
-    def _adopt(self, job: JobDetail, digest: str) -> Submitted:
-        """Adopt a job, and remember that: if listings lag, the next attempt knows its id."""
+    def _adopt(self, job: JobDetail, told: Record | None, digest: str) -> Submitted:
+        """Adopt a job, and remember that: if listings lag, the next attempt knows its id.
+
+        Args:
+            job: The job.
+            told: The generation's record; it has what was changed for this job, if it is of this job.
+            digest: That of the request.
+        """
+        changes = told.changes if told and job.job_name == told.job_name else ()
         self.note(f"Job {job.job_id} of an earlier attempt is {job.status}; this attempt takes it over.")
         sent_at = job.created_at or self.clock.now()
-        self._remember(self._record(digest, job.job_name, job.job_queue, sent_at, job.job_id))
-        return self._submitted(job)
+        self._remember(self._record(digest, job.job_name, job.job_queue, sent_at, job.job_id, changes))
+        return self._submitted(job, changes)
 
-    def _submitted(self, job: JobDetail) -> Submitted:
-        return Submitted(job.job_id, self.request, job.created_at, job, is_recorded=self._is_recorded)
+    def _submitted(self, job: JobDetail, changes: tuple[Change, ...] = ()) -> Submitted:
+        return Submitted(job.job_id, self.request, job.created_at, job, is_recorded=self._is_recorded, changes=changes)
 
     def _jobs(self, record: Record | None) -> list[JobDetail]:
         """Return the jobs of this task instance and deployment: the record's first, then the newest first.
@@ -342,7 +382,8 @@ class Submission:
         )
 
     def _listed(self, record: Record | None) -> Iterator[JobDetail]:
-        queues = dict.fromkeys([self.request.job_queue, *([record.job_queue] if record else [])])
+        others = self.on_retry.queues if self.on_retry else []
+        queues = dict.fromkeys([self.request.job_queue, *([record.job_queue] if record else []), *others])
         ids = dict.fromkeys(
             [
                 *([record.job_id] if record and record.job_id else []),

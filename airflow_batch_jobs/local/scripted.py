@@ -22,6 +22,8 @@ class ScriptedAttempt:
         running: How many seconds it runs; None for the script's own value.
         starts: False for an attempt that fails in STARTING and never has a log stream.
         parts: Exit codes of containers by name, or of nodes by number, where they differ.
+        needs_mib: How much memory containers need, by name or by number of the node; one that has less runs out of it.
+            The empty name is for all that are not named.
     """
 
     exit_code: int | None = 0
@@ -30,6 +32,7 @@ class ScriptedAttempt:
     running: float | None = None
     starts: bool = True
     parts: Mapping[str, int] = field(default_factory=dict)
+    needs_mib: Mapping[str, int] = field(default_factory=dict)
 
 
 class LineNames(NamedTuple):
@@ -124,6 +127,7 @@ class Script:
     Attributes:
         definition: Only jobs of this definition: `name`, `name:revision`; empty for all.
         job_name: Only jobs whose names begin with this; empty for all.
+        queue: Only jobs of this queue, by its name; empty for all.
         array_index: Only array children with this index; None for all.
         submitted: Seconds in SUBMITTED; None, here and below, for the endpoint's own step.
         pending: Seconds in PENDING.
@@ -140,6 +144,7 @@ class Script:
 
     definition: str = ""
     job_name: str = ""
+    queue: str = ""
     array_index: int | None = None
     submitted: float | None = None
     pending: float | None = None
@@ -153,17 +158,19 @@ class Script:
     delivery: Delivery = Delivery()
     uses_slot: bool = False
 
-    def matches(self, definition: str, job_name: str, array_index: int | None) -> bool:
+    def matches(self, definition: str, job_name: str, array_index: int | None, queue: str) -> bool:
         """Tell whether a job follows this script.
 
         Args:
             definition: Its definition as `name:revision`.
             job_name: Its name.
             array_index: Its index if it is an array's child.
+            queue: The name of its queue.
         """
         return (
             self.definition in {"", definition, definition.partition(":")[0]}
             and job_name.startswith(self.job_name)
+            and self.queue in {"", queue}
             and self.array_index in {None, array_index}
         )
 

@@ -77,7 +77,7 @@ class Submitter:
             flaw=_flaw(definition, request, containers),
             tags=dict(request.get("tags", {})),
             created_at=self._timeline.now_ms(),
-            script=self._script(definition.reference, request["jobName"], None),
+            script=self._script(definition.reference, request["jobName"], queue.arn),
             node_count=nodes,
         )
 
@@ -95,7 +95,7 @@ class Submitter:
                 flaw=parent.flaw,
                 tags={},
                 created_at=self._timeline.now_ms(),
-                script=self._script(parent.definition.reference, parent.name, index),
+                script=self._script(parent.definition.reference, parent.name, parent.queue_arn, index),
                 parent=parent,
                 index=index,
                 status=JobStatus.PENDING,
@@ -103,8 +103,9 @@ class Submitter:
             for index in range(parent.array_size)
         ]
 
-    def _script(self, definition: str, job_name: str, array_index: int | None) -> Script | None:
-        return next((one for one in self._scripts if one.matches(definition, job_name, array_index)), None)
+    def _script(self, definition: str, job_name: str, queue_arn: str, array_index: int | None = None) -> Script | None:
+        queue = queue_arn.rpartition("/")[2]
+        return next((one for one in self._scripts if one.matches(definition, job_name, array_index, queue)), None)
 
     def _check_dependencies(self, request: Mapping[str, Any]) -> None:
         size = request.get("arrayProperties", {}).get("size")

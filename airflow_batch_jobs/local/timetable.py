@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_batch_jobs.local.resources import resources_of
 from airflow_batch_jobs.local.scripted import LineNames
 from airflow_batch_jobs.local.streams import ScriptedStream
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 #: The exit code of a process that ends on SIGTERM.
 _TERMINATED = 143
+#: That of a process that the kernel ends for want of memory.
+_KILLED = 137
+OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 
 
 class Timetable:
@@ -57,10 +61,15 @@ class Timetable:
 
     def _end(self, job: Job, attempt: Attempt, scripted: ScriptedAttempt) -> None:
         job.timer = None
-        ends = [(part, scripted.parts.get(_label(part), scripted.exit_code)) for part in attempt.parts]
+        ends = [
+            (part, _KILLED, OUT_OF_MEMORY)
+            if _runs_out(part, scripted)
+            else (part, scripted.parts.get(_label(part), scripted.exit_code), scripted.reason)
+            for part in attempt.parts
+        ]
         # The first essential part to end decides: let it be one that fails.
-        for part, exit_code in sorted(ends, key=lambda end: (end[0].container.is_essential, end[1] == 0)):
-            self.lifecycle.part_ended(job, part, exit_code, scripted.reason, scripted.status_reason)
+        for part, exit_code, reason in sorted(ends, key=lambda end: (end[0].container.is_essential, end[1] == 0)):
+            self.lifecycle.part_ended(job, part, exit_code, reason, scripted.status_reason)
 
     def _end_stopped(self, job: Job, attempt: Attempt) -> None:
         job.timer = None
@@ -87,6 +96,12 @@ class Timetable:
                 names=LineNames(job.id, job.name, attempt.number, part.log_stream),
             )
         )
+
+
+def _runs_out(part: Part, scripted: ScriptedAttempt) -> bool:
+    """Tell whether a container has less memory than the script says that it needs."""
+    needs = scripted.needs_mib.get(_label(part), scripted.needs_mib.get("", 0))
+    return bool(needs) and int(resources_of(part.container.properties).get("MEMORY", 0)) < needs
 
 
 def _label(part: Part) -> str:

@@ -46,6 +46,7 @@ class WaitPlan:
         rendered: Handed back in the outcome, unchanged: what the resumed task would otherwise have forgotten.
         resumed: How often the wait has been taken up again after a crash of its trigger.
         begins_at: When the trigger begins to wait after such a crash, aware UTC; None for at once.
+        on_retry: What was changed in the job's request, each as `Change.to_dict` has it; becomes a part of the job.
     """
 
     job_id: str
@@ -57,6 +58,7 @@ class WaitPlan:
     rendered: dict[str, Any] | None = None
     resumed: int = 0
     begins_at: datetime | None = None
+    on_retry: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Check the id, which may be an upstream task's result, and read the interval, which may have any form.

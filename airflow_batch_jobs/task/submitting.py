@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import service
+from airflow_batch_jobs.batch.changes.on_retry import OnRetry
 from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey
 from airflow_batch_jobs.batch.orphans import detach
 from airflow_batch_jobs.batch.preflight import check_request
@@ -16,9 +17,12 @@ from airflow_batch_jobs.task.record import TaskStateRecords
 from airflow_batch_jobs.task.supervisor import Region
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.sdk import Context
 
     from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.changes import RequestChange
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.request import SubmitRequest
     from airflow_batch_jobs.batch.submission import Submitted
@@ -58,6 +62,7 @@ def submission_for(
     job_name: str | None,
     is_detached: bool,
     refusal: Exception | None = None,
+    changes: Sequence[RequestChange] = (),
 ) -> Submission:
     """Return what submits a request once for a task instance.
 
@@ -69,17 +74,20 @@ def submission_for(
         is_detached: Whether the job may outlive its task, so that the sweep for orphans leaves it alone: no task waits
             for it, or it is not stopped with its task.
         refusal: Why there is no request that could be sent; None if there is one.
+        changes: What is changed in the request once a job of the generation has failed.
     """
+    on_retry = OnRetry(clients, changes, log.note)
     return Submission(
         clients=clients,
         identity=identity_of(context),
         request=request,
         store=TaskStateRecords(context["task_state_store"]),
         note=log.note,
-        check=partial(check_request, clients, note=log.problem),
+        check=partial(check_request, clients, note=log.problem, also=on_retry.check),
         job_name=job_name,
         is_detached=is_detached,
         refusal=refusal,
+        on_retry=on_retry,
     )
 
 
@@ -93,11 +101,11 @@ def submit(submission: Submission) -> tuple[Submitted, JobDetail]:
         BatchJobsError: See `airflow_batch_jobs.errors`.
         Exception: The submission's `refusal`.
     """
-    request, clients = submission.request, submission.clients
+    clients = submission.clients
     submitted = submission.run()
     if submitted.found is None:
-        name, queue = request.job_name, request.job_queue
-        log.note(f"Submitted job {submitted.job_id} ({name}): {request.job_definition} to {queue}")
+        name, queue = submitted.request.job_name, submitted.request.job_queue
+        log.note(f"Submitted job {submitted.job_id} ({name}): {submitted.request.job_definition} to {queue}")
     else:
         if submission.refusal is not None:
             log.problem(f"A new job could not be submitted any more: {submission.refusal}")

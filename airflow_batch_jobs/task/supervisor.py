@@ -195,8 +195,11 @@ def is_cancelled() -> bool:
 
 
 def is_here() -> bool:
-    """Tell whether this process has a supervisor that an event loop can ask: there is none under `dag.test()`."""
-    return hasattr(task_runner.SUPERVISOR_COMMS, "asend")
+    """Tell whether this process has a supervisor that an event loop can ask.
+
+    There is none under `dag.test()`, and none at all where a test of one's own calls `execute`.
+    """
+    return hasattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "asend")
 
 
 def extend_execution_timeout(seconds: float) -> None:

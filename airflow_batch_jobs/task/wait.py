@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_batch_jobs import errors
+from airflow_batch_jobs.batch.changes.change import CHANGES
 from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, summarize, why_waiting
 from airflow_batch_jobs.batch.job_history import noted
 from airflow_batch_jobs.batch.job_xcom import job_xcom, stopped
@@ -163,7 +164,8 @@ class JobWait:
                 pass
         except (errors.JobNotFoundError, errors.AwsError) as error:
             outcome = Outcome.of_error(self.plan.job_id, error)
-        return replace(outcome, rendered=self.plan.rendered)
+        job = {**outcome.job, CHANGES: self.plan.on_retry} if self.plan.on_retry else outcome.job
+        return replace(outcome, job=job, rendered=self.plan.rendered)
 
     async def terminate(self, reason: str) -> bool:
         """Have AWS terminate the job, and say in the log whether it accepted.

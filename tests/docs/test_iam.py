@@ -60,7 +60,7 @@ ROLES = {
     "batch/preflight/existing:check_queue": {AIRFLOW, BY_HAND},
     "batch/preflight/existing:check_revision": {AIRFLOW, BY_HAND},
     "batch/watch/status_poll:Descriptions.ask": {AIRFLOW, WATCH_ONLY, BY_HAND},
-    "batch/watch/status_poll:_failed_children": {AIRFLOW, WATCH_ONLY, BY_HAND},
+    "batch/operations:failed_children": {AIRFLOW, WATCH_ONLY, BY_HAND},
 }
 #: Who beside batch/aws loads boto3 or botocore.
 SESSION_OPENERS = {"cli/aws_options", "task/connection"}

@@ -17,6 +17,8 @@ from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch import diagnosis
 from airflow_batch_jobs.batch.aws import Caller, explain
 from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Meaning
+from airflow_batch_jobs.batch.changes import MoreMemory
+from airflow_batch_jobs.batch.changes.on_retry import OnRetry
 from airflow_batch_jobs.batch.definition import Field, JobDefinition
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
@@ -173,6 +175,9 @@ def requests_refused() -> Iterator[BatchJobsError]:
     ):
         plan = Plan.of(definition, {"jobDefinition": "align:7", **request})
         yield raised(partial(check_plan, plan))
+    least = OnRetry(client_of, [MoreMemory(at_most_mib=4)], print)
+    yield raised(lambda: least.check({"containerProperties": {"memory": 512}}, {}))
+    yield errors.RequestError("jobName", "was changed by Mine of on_retry, which has to leave it as it is")
 
 
 @cache

@@ -28,9 +28,23 @@ FIRST_STORED: dict[str, Any] = {
 }
 #: As they are stored since a wait outlives the crash of its trigger.
 STORED: dict[str, Any] = {**FIRST_STORED, "resumed": 1, "begins_at": "2026-11-23T12:30:00+00:00"}
+#: As they are stored since a retry may change the request.
+CHANGED_STORED: dict[str, Any] = {
+    **STORED,
+    "on_retry": [
+        {
+            "field": "jobQueue",
+            "before": "spot",
+            "after": "on-demand",
+            "why": "host lost in job 1a2b",
+            "is_most": True,
+            "by": "OtherQueue",
+        }
+    ],
+}
 
 
-@pytest.mark.parametrize("stored", [FIRST_STORED, STORED])
+@pytest.mark.parametrize("stored", [FIRST_STORED, STORED, CHANGED_STORED])
 def test_a_trigger_is_made_again_of_what_it_stores(stored: dict[str, Any]) -> None:
     """Class path and arguments outlive restarts and upgrades."""
     path, arguments = BatchJobTrigger(**stored).serialize()

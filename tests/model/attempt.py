@@ -71,6 +71,7 @@ def _look(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
     likeliest = sorted(listed, key=lambda index: (seen is not None and index == seen.job, index), reverse=True)
     own = [index for index in likeliest if world.jobs[index].generation == worker.generation]
     told = seen if seen and seen.generation == worker.generation else None
+    before, worker = worker, worker._replace(failures=_failures(world, worker, setting, own))
     is_same = told is None or told.request == worker.request
     good = [index for index in own if rules.take_success and world.jobs[index].status == "succeeded"]
     good += [index for index in own if is_same and world.jobs[index].status == "active"]
@@ -78,15 +79,36 @@ def _look(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
     unwanted = tuple(index for index in active if _is_unwanted(world.jobs[index], worker, setting))
     if unwanted:
         place = worker._replace(place="fence" if rules.fence_before_end else "end", unwanted=unwanted)
-        yield Step(f"finds jobs {unwanted} unwanted", world.with_worker(worker, place))
+        after = world.with_worker(before, place)
+        mine = [job for job in map(world.jobs.__getitem__, unwanted) if job.generation == worker.generation]
+        if world.is_current(worker) and not good and any(job.request == worker.request for job in mine):
+            after = after._replace(broken="I7")
+        yield Step(f"finds jobs {unwanted} unwanted", after)
     elif good:
         job = world.jobs[good[0]]
-        after = world.with_worker(worker, worker._replace(place="write id", seen=None, job=good[0]))
+        after = world.with_worker(before, worker._replace(place="write id", seen=None, job=good[0]))
         if job.run != worker.run:
             after = after._replace(broken="I3")
         yield Step(f"goes on with job {good[0]}, which is {job.status}", after)
     else:
-        yield Step("finds no job to go on with", world.with_worker(worker, _before_send(worker, setting)))
+        yield Step("finds no job to go on with", world.with_worker(before, _before_send(worker, setting)))
+
+
+def _failures(world: World, worker: Worker, setting: Setting, own: list[int]) -> frozenset[int]:
+    """Return which jobs of its generation an attempt knows to have failed."""
+    if not setting.scenario.changes_on_retry:
+        return frozenset()
+    rules, seen = setting.rules, worker.seen
+    found = {index for index in own if world.jobs[index].has_fallen} if rules.failures_of_aws else set()
+    if seen and rules.failures_of_record:
+        is_told = seen.generation == worker.generation or not rules.failures_of_generation
+        found |= seen.failures if is_told else set()
+    return frozenset(found)
+
+
+def _asked(worker: Worker, setting: Setting) -> int:
+    """Return what the record keeps of an attempt's request."""
+    return worker.request + (0 if setting.rules.digest_before_change else 10 * len(worker.failures))
 
 
 def _is_unwanted(job: Job, worker: Worker, setting: Setting) -> bool:
@@ -134,7 +156,7 @@ def _fence(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
 
 def _record(worker: Worker, setting: Setting) -> Record:
     since = worker.since if setting.rules.remember_forgotten else 0
-    return Record(worker.attempt, worker.generation, worker.request, since=since)
+    return Record(worker.attempt, worker.generation, _asked(worker, setting), since=since, failures=worker.failures)
 
 
 def _end(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
@@ -189,6 +211,9 @@ def _send(world: World, worker: Worker, setting: Setting) -> Iterator[Step]:
     is_asked_for = worker.run == world.task.run or not setting.scenario.forgets
     if is_asked_for and any(each.run == worker.run and each.status == "succeeded" for each in world.jobs):
         sent = sent._replace(broken="I4")
+    fallen = {number for number, each in enumerate(world.jobs) if each.run == worker.run and each.has_fallen}
+    if setting.scenario.changes_on_retry and worker.failures != fallen:
+        sent = sent._replace(broken="I6")
     yield Step(
         f"sends job {index}",
         sent.with_worker(worker, worker._replace(place="write id", seen=None, job=index, is_late=False)),

@@ -15,6 +15,35 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "the job fails": (Scenario(Disturbances(job_failures=1)), 33),
     "a crash": (Scenario(Disturbances(crashes=1), listings_lag=True), 120),
     "two crashes": (Scenario(Disturbances(crashes=2), retries=2, listings_lag=True), 390),
+    "two failed jobs and a crash, with changes": (
+        Scenario(Disturbances(job_failures=2, crashes=1), retries=3, listings_lag=True, changes_on_retry=True),
+        820,
+    ),
+    "a failed job, a crash and a lost answer, with changes": (
+        Scenario(
+            Disturbances(job_failures=1, crashes=1, lost_answers=1),
+            retries=3,
+            listings_lag=True,
+            changes_on_retry=True,
+        ),
+        1_500,
+    ),
+    "a failed job and a pause, with changes": (
+        Scenario(Disturbances(job_failures=1, pauses=1), retries=2, listings_lag=True, changes_on_retry=True),
+        2_100,
+    ),
+    "two failed jobs and a clear, with changes": (
+        Scenario(Disturbances(job_failures=2, clears=1), retries=2, listings_lag=True, changes_on_retry=True),
+        7_400,
+    ),
+    "two failed jobs of which one is forgotten, with changes": (
+        Scenario(Disturbances(job_failures=2, forgets=1, crashes=1), retries=3, changes_on_retry=True),
+        900,
+    ),
+    "a failed job and a retry that asks for something else, with changes": (
+        Scenario(Disturbances(job_failures=1, crashes=1), retries=3, request_changes=True, changes_on_retry=True),
+        300,
+    ),
     "a crash and a failed job": (Scenario(Disturbances(crashes=1, job_failures=1), retries=2, listings_lag=True), 400),
     "a lost answer": (Scenario(Disturbances(lost_answers=1), listings_lag=True), 62),
     "a lost answer and a crash": (Scenario(Disturbances(lost_answers=1, crashes=1), listings_lag=True), 270),
@@ -245,6 +274,10 @@ BROKEN = [
     ("resume_after_crash", "I2", "a crashed trigger without a retry"),
     ("ask_state_before_kill", "I2", "a stalled triggerer"),
     ("leave_on_the_way", "I2", "a stalled triggerer and a trigger that crashes again and again"),
+    ("failures_of_aws", "I6", "two failed jobs and a crash, with changes"),
+    ("failures_of_record", "I6", "two failed jobs of which one is forgotten, with changes"),
+    ("failures_of_generation", "I6", "two failed jobs and a clear, with changes"),
+    ("digest_before_change", "I7", "two failed jobs and a crash, with changes"),
     ("ask_state_on_worker", "I2", "an eviction"),
     ("sweep_lists_first", "I2", "a clear and a user's stop"),
     *(("sweep", "I1", name) for name in SWEPT),

@@ -83,6 +83,14 @@ class Rules:
     remember_forgotten: bool = True
     #: 6. Any other job of a generation that is neither the own nor the record's is left alone.
     leave_unknown: bool = True
+    #: 6. Failures that AWS lists change the request of the next job.
+    failures_of_aws: bool = True
+    #: 6. So do those that the record has: AWS forgets jobs.
+    failures_of_record: bool = True
+    #: 6. Those of an older generation's record do not: a clear begins with the task's own request.
+    failures_of_generation: bool = True
+    #: 6. A job is adopted by the digest of the request before it was changed.
+    digest_before_change: bool = True
     #: 7. An attempt whose id is refused leaves the job that it sent.
     stale_leaves_its_job: bool = True
     #: 7. An attempt makes sure that it is not stale before it terminates what it found.
@@ -130,6 +138,7 @@ class Disturbances(NamedTuple):
     evictions: int = 0
     timeouts: int = 0
     resets: int = 0
+    forgets: int = 0
 
 
 class Job(NamedTuple):
@@ -143,6 +152,8 @@ class Job(NamedTuple):
     is_listed: bool = True
     is_others: bool = False
     stop_was_seen: bool = False
+    has_fallen: bool = False  # it failed by itself
+    is_forgotten: bool = False
 
 
 class Record(NamedTuple):
@@ -153,6 +164,7 @@ class Record(NamedTuple):
     request: int
     job: int = NO_JOB
     since: int = 0  # the attempt that found nothing recorded; 0 for none
+    failures: frozenset[int] = frozenset()
 
 
 class XCom(NamedTuple):
@@ -202,6 +214,7 @@ class Worker(NamedTuple):
     is_paused: bool = False
     is_late: bool = False  # the lease may have run out since it wrote its record
     is_unrecorded: bool = False  # the store did not answer, so it sends without a record
+    failures: frozenset[int] = frozenset()  # the jobs of its generation that failed, for which it changes its request
 
     @property
     def retry_left(self) -> bool:
@@ -314,6 +327,7 @@ class Scenario:
             3.4 on.
         request_changes: Whether a retry asks for something else than the first attempt.
         neighbour: Whether another deployment has a job of the same name prefix.
+        changes_on_retry: Whether the request is changed for each job that failed.
         pauses_before_send: Whether a process may also pause between its last check and the send.
         is_swept: Whether it is one of those that only the sweep ends.
     """
@@ -328,6 +342,7 @@ class Scenario:
     forgets: bool = False
     request_changes: bool = False
     neighbour: bool = False
+    changes_on_retry: bool = False
     pauses_before_send: bool = False
     is_swept: bool = False
 

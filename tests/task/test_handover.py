@@ -101,6 +101,7 @@ def test_an_error_crosses_to_the_worker() -> None:
         rendered=st.none() | st.dictionaries(st.text(), st.text()),
         resumed=st.integers(min_value=0),
         begins_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+        on_retry=st.lists(st.dictionaries(st.text(), st.text() | st.booleans())),
     )
 )
 def test_a_plan_is_read_as_it_was_stored(plan: WaitPlan) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.override_length import check_length, overridden
 from airflow_batch_jobs.batch.preflight.existing import check_queue, check_revision
@@ -19,14 +19,18 @@ from airflow_batch_jobs.batch.preflight.targets import check_targets
 from airflow_batch_jobs.errors import AccessDeniedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.request import SubmitRequest
 
 
 def check_request(
-    clients: ClientFactory, request: SubmitRequest, *, note: Callable[[str], object] = lambda _: None
+    clients: ClientFactory,
+    request: SubmitRequest,
+    *,
+    note: Callable[[str], object] = lambda _: None,
+    also: Callable[[Mapping[str, Any], Mapping[str, Any]], object] = lambda *_: None,
 ) -> str:
     """Find what AWS would refuse, or would run differently than intended, before the request is sent.
 
@@ -38,6 +42,7 @@ def check_request(
         clients: Makes the clients.
         request: What is to be submitted.
         note: Told in one line each what may not be meant, or why nothing was looked at.
+        also: Called with the revision, as AWS describes it, and the arguments of SubmitJob; may find more.
 
     Returns:
         The ARN of the pinned revision; the request's own reference if the role may not look it up.
@@ -66,6 +71,7 @@ def check_request(
     plan = Plan.of(definition, request.to_api())
     note_foreign_resources(plan.request, home, note)
     check_plan(plan, note)
+    also(definition, request.to_api())
     return str(definition.get("jobDefinitionArn", request.job_definition))
 
 

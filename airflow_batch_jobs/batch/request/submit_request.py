@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -72,6 +72,27 @@ class SubmitRequest:
             DefinitionError: The job definition is malformed.
         """
         _ = self._is_within_limits
+
+    def changed(self, fields: Mapping[str, Any]) -> SubmitRequest:
+        """Return a request of other fields for the same job; its name and the tags that tell whose it is stay.
+
+        Args:
+            fields: The arguments of boto3's `submit_job`.
+
+        Raises:
+            RequestError: A tag is not a user's.
+        """
+        rest = {name: value for name, value in fields.items() if name.lower() not in _ELSEWHERE}
+        if "propagateTags" not in self.options and rest.get("propagateTags") is True:
+            del rest["propagateTags"]  # the default, which not every revision takes
+        tags = {key: value for key, value in rest.pop("tags", {}).items() if self.tags.get(key) != value}
+        return replace(
+            self,
+            job_queue=fields["jobQueue"],
+            parameters=fields.get("parameters", {}),
+            container_overrides=fields.get("containerOverrides", {}),
+            options={**rest, "tags": tags} if tags else rest,
+        )
 
     def digest(self) -> str:
         """Return a short hash of what is to run: the same for all attempts, whatever the job's name and tags."""

@@ -20,7 +20,7 @@ from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.clock import SystemClock
 from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.detail import JobDetail
-from airflow_batch_jobs.batch.operations import job_id_if_any
+from airflow_batch_jobs.batch.operations import failed_children
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.ask_queue import MOST_IDS, AskQueue
 from airflow_batch_jobs.batch.watch.aws_time import AwsTime
@@ -256,7 +256,7 @@ class StatusPoll:
 
     async def _list(self, listing: _Listing) -> None:
         try:
-            job_ids = await self._channel.ask(partial(_failed_children, array_id=listing.array_id))
+            job_ids = await self._channel.ask(partial(failed_children, array_id=listing.array_id))
         except AwsError as error:
             listing.failures += self._answers > listing.answers
             listing.answers = self._answers
@@ -338,13 +338,3 @@ def _fail(questions: Iterable[Question], error: Exception) -> None:
     for asker in {asker for question in questions for asker in question.askers}:
         # Each copy is raised somewhere else, and grows a traceback there.
         asker.fail(copy(error) if isinstance(error, AwsError) else error)
-
-
-def _failed_children(batch: Service, array_id: str) -> list[str]:
-    return batch.call(
-        "list_jobs",
-        lambda answer: [*filter(None, map(job_id_if_any, answer["jobSummaryList"]))][:MOST_IDS],
-        arrayJobId=array_id,
-        jobStatus="FAILED",
-        maxResults=MOST_IDS,
-    )

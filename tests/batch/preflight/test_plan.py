@@ -9,6 +9,7 @@ import pytest
 from airflow_batch_jobs.batch.preflight.check import check_plan
 from airflow_batch_jobs.batch.preflight.plan import Plan
 from airflow_batch_jobs.errors import RequestError
+from tests.batch.conftest import request_for
 from tests.batch.preflight.conftest import FINE, ON_FARGATE, SIZES, Batch, check, nodes, notes, pod, task
 
 if TYPE_CHECKING:

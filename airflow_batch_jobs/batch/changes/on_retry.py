@@ -1,0 +1,117 @@
+"""OnRetry: what a task's changes make of its request, for one attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.aws import service
+from airflow_batch_jobs.batch.changes.failure import Failure, failures_of
+from airflow_batch_jobs.batch.changes.next_job import NextJob
+from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
+from airflow_batch_jobs.batch.detail import JobKind
+from airflow_batch_jobs.batch.operations import MOST_DESCRIBED, describe_jobs, failed_children
+from airflow_batch_jobs.batch.preflight import check_revision
+from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.errors import AccessDeniedError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.changes.change import Change, RequestChange
+    from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.request import SubmitRequest
+
+#: What a change must leave: by its name a job is found, and the pinned revision is the DAG author's.
+_FIXED = ("jobName", "jobDefinition")
+#: The most changes that record and XCom tell.
+_MOST_TOLD = 20
+
+
+@dataclass(frozen=True, slots=True)
+class OnRetry:
+    """What is changed in the request of a task's next attempt.
+
+    Attributes:
+        clients: Makes the clients.
+        changes: What the task's author wants to be changed.
+        note: Told in one line each what is changed, or cannot be.
+    """
+
+    clients: ClientFactory
+    changes: Sequence[RequestChange]
+    note: Callable[[str], object]
+
+    @property
+    def queues(self) -> list[str]:
+        """The queues besides the task's own in which the jobs of its attempts can be."""
+        return [change.queue for change in self.changes if isinstance(change, OtherQueue)]
+
+    def failures(self, known: Iterable[Failure], jobs: Iterable[JobDetail]) -> tuple[Failure, ...]:
+        """Return why the generation's jobs failed.
+
+        Args:
+            known: What the record knows; those jobs are not looked at again.
+            jobs: The generation's jobs, as AWS describes them.
+
+        Raises:
+            AwsError: AWS did not describe the parts of one.
+        """
+        found = list(known)
+        told = {failure.job_id for failure in found}
+        failed = [job for job in jobs if job.status is JobStatus.FAILED and job.job_id not in told]
+        for job in sorted(failed, key=lambda job: (job.created_at is None, job.created_at, job.job_id)):
+            found.extend(failures_of(job, self._failed_parts(job)))
+        return tuple(found)
+
+    def applied(self, request: SubmitRequest, failures: Sequence[Failure]) -> tuple[SubmitRequest, tuple[Change, ...]]:
+        """Return the request as the earlier failures change it, and what was changed.
+
+        Raises:
+            RequestError: A change of the user's own touches what it must leave.
+            AwsError: AWS did not describe the revision.
+        """
+        for called in sorted({failure.called for failure in failures if failure.called}):
+            self.note(f"on_retry passes over {called!r}, a cause that this version does not know: update the workers")
+        if not failures:
+            return request, ()
+        job = NextJob(request.to_api(), self._revision(request), self.note)
+        fixed = {name: job.request[name] for name in _FIXED}
+        changes: list[Change] = []
+        for change in self.changes:
+            by = type(change).__name__
+            changes.extend(one.told_by(by) for one in change.apply(job, failures))
+            for name, value in fixed.items():
+                if job.request.get(name) != value:
+                    raise RequestError(name, f"was changed by {by} of on_retry, which has to leave it as it is")
+        for one in changes:
+            self.note(f"on_retry: {one}")
+        return (request.changed(job.to_api()) if changes else request), tuple(changes[:_MOST_TOLD])
+
+    def check(self, definition: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+        """Check that the changes have something to give.
+
+        Args:
+            definition: The revision, as AWS describes it.
+            request: The arguments of SubmitJob, before any change.
+
+        Raises:
+            RequestError: The most that one gives is below what the job begins with.
+        """
+        job = NextJob(dict(request), definition)
+        for change in self.changes:
+            check: Any = getattr(change, "check", None)
+            if check is not None and (problem := check(job)):
+                raise RequestError("on_retry", problem)
+
+    def _revision(self, request: SubmitRequest) -> Mapping[str, Any]:
+        try:
+            return check_revision(self.clients, request.job_definition)
+        except AccessDeniedError:
+            return {}
+
+    def _failed_parts(self, job: JobDetail) -> list[JobDetail]:
+        if job.kind is JobKind.ARRAY_PARENT:
+            return describe_jobs(self.clients, failed_children(service(self.clients, "batch"), job.job_id))
+        return describe_jobs(self.clients, job.part_ids()[:MOST_DESCRIBED]) if job.kind is JobKind.MULTI_NODE else []
