@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _ROOTS = ("airflow.providers.amazon", "airflow.contrib", "astronomer.providers.amazon")
 #: What a file that has such a text has in it: its beginning, with an end or a gap behind it.
 SIGN = rb"(?:airflow|astronomer)\.(?:providers\.amazon|contrib)[\w.]*[\"'{%]"
+_IMPORTERS = frozenset({"import_module", "__import__"})
 _PACKAGES = frozenset(module.rpartition(".")[0] for module in MODULES)
 _FULL_NAMES = sorted(MODULES | COUNTERPARTS.keys())
 #: The gaps of a text that is formatted by `%`, and of one by `.format(…)`.
@@ -33,11 +34,19 @@ _Parts = list[str | None]
 
 
 def composed_names(names: Names) -> Iterator[cst.BaseExpression]:
-    """Yield what may become the name of one of the provider's modules, or of a class in it."""
+    """Yield what may become the name of one of the provider's modules, or of a class in it.
+
+    Where nothing in the file shows what becomes of the name of their package, that is it.
+    """
     kinds = (cst.FormattedString, cst.ConcatenatedString, cst.BinaryOperation, cst.Call)
     found = {node for kind in kinds for node in names.of(kind) if _can_be_providers(_whole(node, names))}
     for kind in kinds:
         yield from (node for node in names.of(kind) if node in found and not _is_part(node, found, names))
+    for text in names.of(cst.SimpleString) if not found else ():
+        call = names.parent(names.parent(text))
+        is_argument = isinstance(call, cst.Call) and last_name(call.func) in _IMPORTERS  # its other one is known
+        if (text_of(text) or "").rstrip(".") in _PACKAGES and not is_argument:
+            yield text
 
 
 def _is_part(node: cst.CSTNode, others: Container[cst.CSTNode], names: Names) -> bool:
@@ -51,7 +60,7 @@ def _is_part(node: cst.CSTNode, others: Container[cst.CSTNode], names: Names) ->
 
 def _whole(node: cst.BaseExpression, names: Names) -> _Parts:
     """Return the parts of a text, or of the module's name that a call imports."""
-    if isinstance(node, cst.Call) and last_name(node.func) in {"import_module", "__import__"}:
+    if isinstance(node, cst.Call) and last_name(node.func) in _IMPORTERS:
         return _imported(node, names)
     return _parts(node, names)
 

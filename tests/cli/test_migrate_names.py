@@ -288,6 +288,8 @@ PACKAGE = "airflow.providers.amazon.aws"
         f"import_module(x, package='{PACKAGE}.operators')\n",
         f"getattr(import_module('{PACKAGE}.operators'), 'batch')\n",
         f"import_string(f'{MODULE}.{{x}}')\n",
+        f"class C:\n    BASE = '{PACKAGE}.operators'\n    def f(self): return import_module(self.BASE + '.batch')\n",
+        f"PARTS = ['{PACKAGE}.operators.', x]\n",
         "import_string(f'airflow.contrib.operators.{x}_operator.{y}')\n",
     ],
 )
@@ -297,9 +299,10 @@ def test_a_module_whose_name_is_put_together_is_named(dag_file: Path, rewrite: R
 
     assert marked(after) == ["this may name a module of the provider's; our classes are in airflow_batch_jobs"]
     assert [line for line in after.splitlines() if MARK not in line] == code.splitlines()
+    [line] = [number for number, text in enumerate(after.splitlines(), start=1) if MARK in text]
     summary = run(dag_file).stderr
     assert "1 use of BatchOperator or BatchSensor in 1 file: 0 can be rewritten, with --write, 1 left." in summary
-    assert f"Left at {dag_file}:{len(code.splitlines())}\n" in summary
+    assert f"Left at {dag_file}:{line}\n" in summary
 
 
 @pytest.mark.parametrize(
