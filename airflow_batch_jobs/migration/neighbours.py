@@ -121,7 +121,7 @@ def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
     """Yield statements that run when a module is imported, also those below an `if` or a `try`."""
     for statement in body:
         yield statement
-        if isinstance(statement, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
+        if isinstance(statement, (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While)):
             for part in ("body", "handlers", "orelse", "finalbody"):
                 for each in getattr(statement, part, ()):
                     yield from _statements(each.body if isinstance(each, ast.ExceptHandler) else [each])

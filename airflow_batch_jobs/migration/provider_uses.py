@@ -150,11 +150,12 @@ class ProviderUses:
         gone = "" if full_names[0] in PRESENT else ", which the provider no longer has,"
         self.stay(node, f"{short(full_names)}{gone} was left here: {why}")
         first = dotted(node).partition(".")[0]
-        for binding in self._names.bindings(node, first) if first else ():
-            place = binding.node
-            if isinstance(place, cst.ImportFrom) and not binding.imported.startswith(f"{module_of(place)}."):
+        for place, full_name, *_ in self._names.bindings(node, first) if first else ():
+            if not isinstance(place, cst.ImportFrom) or full_name not in _ALL_NAMES:
+                continue
+            if not full_name.startswith(f"{module_of(place)}."):
                 known = self.indirect.setdefault(place, {})
-                known[first] = max(known.get(first, ""), binding.imported, key=lambda name: name in PRESENT)
+                known[first] = max(known.get(first, ""), full_name, key=lambda name: name in PRESENT)
 
     def _look_up(self, name: cst.Name) -> None:
         """Handle a name if it stands for one of the classes, or leads to one."""

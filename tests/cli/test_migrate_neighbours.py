@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_batch_jobs.migration import MARK
+from airflow_batch_jobs.migration.neighbours import Neighbours
 from tests.cli.migrating import IMPORT, MODULE, OURS, SENSOR_IMPORT, marked, places, run
 
 if TYPE_CHECKING:
@@ -151,3 +154,16 @@ def test_a_name_that_another_file_may_give_is_left(files: Files) -> None:
     assert marked(files(common=IMPORT, dag=code)) == [
         "BatchOperator was left here: BatchOperator may be something else here"
     ]
+
+
+@given(
+    content=st.binary(max_size=60) | st.text(st.characters(exclude_categories=["Cs"]), max_size=60).map(str.encode),
+    module=st.text(alphabet="common._", max_size=8),
+)
+def test_any_file_can_be_a_neighbour(tmp_path_factory: pytest.TempPathFactory, content: bytes, module: str) -> None:
+    """Whatever is in it, and by whatever name it is imported."""
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "common.py").write_bytes(content)
+    look = Neighbours([folder / "common.py", folder / "dag.py"]).seen_from(folder / "dag.py")
+
+    assert all(found is None or not found.names for found in map(look, ("common", ".common", ".", "." * 50, module)))
