@@ -187,8 +187,10 @@ class TriggererWait:
         if verdict is not stop.Verdict.TERMINATE or not self.plan.terminate_on_kill:
             self._leave_to_another(state)
             return
+        if self._saved_log is not None:
+            self._saved_log.close()
         if self._task is not None and self._task.is_looped:
-            self._saved_log = None  # what a pass's trigger saves is refused once the task is not deferred any more
+            self._saved_log = None  # only its own trigger may delete it, and only while the task is deferred
         # A wait that has not begun yet can stop its job all the same, but then there is no log to wait for.
         reason = stop.reason(state)
         try:
@@ -204,13 +206,17 @@ class TriggererWait:
             await self._save_stopped(self._saved_job, reason)
 
     async def _save_stopped(self, saved_job: SavedJob, reason: str) -> None:
-        """Tell in the XCom what became of the job: no worker will."""
+        """Tell in the XCom what became of the job: no worker will. Of a pass of a loop, Airflow lets nobody do that."""
+        if self._task is None or self._task.is_looped:
+            return
         with suppress(UnansweredError, TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS), self._triggerer.last_words:
                 await saved_job.save_stopped(self._wait.job(), reason)
 
     def _leave_to_another(self, state: str | None) -> None:
         self._is_settled = True
+        if self._saved_log is not None:
+            self._saved_log.close()
         self._saved_log = None  # it belongs to another attempt or triggerer now
         log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
 

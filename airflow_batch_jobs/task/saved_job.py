@@ -147,12 +147,12 @@ class SavedJob:
             is_known = "status" in value or not isinstance(stored, dict) or stored.get("job_id") != value["job_id"]
             return stopped(value if is_known else stored, reason)
 
-        return await self._save_at_once(told)
+        return await self._save_at_once(told, is_stopped=True)
 
-    async def _save_at_once(self, job: Callable[[Any], Mapping[str, Any]]) -> bool:
+    async def _save_at_once(self, job: Callable[[Any], Mapping[str, Any]], *, is_stopped: bool = False) -> bool:
         async with self._writing:
             try:
-                return bool(await self._save(job))
+                return bool(await self._save(job, is_stopped=is_stopped))
             except _OlderError:
                 return False
 
@@ -192,7 +192,7 @@ class SavedJob:
                 _LOG.exception("What is known of the job of %s could not be saved.", self._task.key)
         return 1
 
-    async def _save(self, job: Callable[[Any], Mapping[str, Any]]) -> int:
+    async def _save(self, job: Callable[[Any], Mapping[str, Any]], *, is_stopped: bool = False) -> int:
         self._gathered_at = asyncio.get_running_loop().time() + GATHER_SECONDS
         async with self._questions:
             stored = await self._task.get_xcom(JOB_XCOM)
@@ -202,16 +202,16 @@ class SavedJob:
             value = job(stored)
             if is_older(value, stored):  # by another triggerer, or a clock that is ahead
                 raise _OlderError
-            await self._task.set_xcom(JOB_XCOM, {**carried_on(value, stored), **self._attempt})
+            await self._task.set_xcom(JOB_XCOM, {**carried_on(value, stored), **self._attempt}, is_stopped=is_stopped)
             self._is_there = True
-            return 1 + await self._point_to_log(value)
+            return 1 + await self._point_to_log(value, is_stopped=is_stopped)
 
-    async def _point_to_log(self, value: Mapping[str, Any]) -> int:
+    async def _point_to_log(self, value: Mapping[str, Any], *, is_stopped: bool) -> int:
         """Point the UI's link to the newest log stream, if there is a new one."""
         link = newest_log_url(value)
         if not link or link == self._link:
             return 0
         self._link = link
         with suppress(UnansweredError):  # a link is not worth a job
-            await self._task.set_xcom(BatchJobLogLink().xcom_key, link)
+            await self._task.set_xcom(BatchJobLogLink().xcom_key, link, is_stopped=is_stopped)
         return 1

@@ -48,6 +48,7 @@ class SavedLog(WaitListener):
         self._fetched: asyncio.Task[Any] | None = None
         self._is_stored = False
         self._is_exact = False
+        self._is_closed = False
         self._saved_at = float("-inf")
         self._writers: list[str] = []
         self._gap: tuple[int, str] | None = None  # see `_gap`
@@ -128,6 +129,8 @@ class SavedLog(WaitListener):
         """
         reach("after-lines", self._task.key.run_id)
         self._is_exact = False
+        if self._is_closed:
+            return
         now = asyncio.get_running_loop().time()
         if now - self._saved_at < CURSOR_SECONDS or not self._triggerer.cursor_writes.allows(now):
             return
@@ -135,6 +138,10 @@ class SavedLog(WaitListener):
         with suppress(UnansweredError):  # the next one will do
             async with self._triggerer.questions:
                 await self.save(cursors())
+
+    def close(self) -> None:
+        """Write nothing of the lines that are still to come: Airflow refuses it once the task is not deferred."""
+        self._is_closed = True
 
     async def save(self, cursors: Mapping[str, Any], *, left: bool = False) -> None:
         """Save how far the log is copied, at once, unless no line has come since the last time.

@@ -95,7 +95,8 @@ class TaskInstance:
     def __init__(self, key: TaskKey, region: Region | None = None) -> None:
         self.key = key
         self._region = region
-        self._context = Context() if key.loop_index is None else copy_context()
+        self._own = copy_context()
+        self._context = Context() if key.loop_index is None else self._own
 
     @property
     def is_looped(self) -> bool:
@@ -128,15 +129,22 @@ class TaskInstance:
         Raises:
             UnansweredError: No answer within `ANSWER_SECONDS`.
         """
-        return await answered(self._asked(XCom.aget_one(key=name, **self._arguments())))
+        return await answered(_in_context(XCom.aget_one(key=name, **self._arguments()), self._context))
 
-    async def set_xcom(self, name: str, value: Any) -> None:
+    async def set_xcom(self, name: str, value: Any, *, is_stopped: bool = False) -> None:
         """Write an XCom of the task instance, without what cannot be stored; a trigger of a replaced attempt may not.
+
+        Args:
+            name: Its key.
+            value: What it has.
+            is_stopped: Whether the task is not deferred any more, so that its trigger has to write as nobody; of a pass
+                of a loop it may not even then.
 
         Raises:
             UnansweredError: No answer within `ANSWER_SECONDS`; the XCom may have been written nevertheless.
         """
-        await answered(XCom.aset(name, storable(value), **self._arguments()))
+        writing = XCom.aset(name, storable(value), **self._arguments())
+        await answered(_in_context(writing, self._context if is_stopped else self._own))
 
     async def delete_xcom(self, name: str) -> None:
         """Delete an XCom of the task instance.
@@ -144,11 +152,7 @@ class TaskInstance:
         Raises:
             UnansweredError: No answer within `ANSWER_SECONDS`; the XCom may have been deleted nevertheless.
         """
-        await answered(self._asked(_ask(DeleteXCom(key=name, **self._arguments()))))
-
-    async def _asked(self, question: Coroutine[Any, Any, Answer]) -> Answer:
-        """Ask a question in the context by which Airflow tells whose trigger asks."""
-        return await asyncio.get_running_loop().create_task(question, context=self._context)
+        await answered(_in_context(_ask(DeleteXCom(key=name, **self._arguments())), self._context))
 
     async def _pass_state(self) -> str | None:
         states = _final_states(await _ask(GetTaskBreadcrumbs(dag_id=self.key.dag_id, run_id=self.key.run_id)))
@@ -168,6 +172,11 @@ class TaskInstance:
     def _arguments(self) -> dict[str, Any]:
         key = self.key
         return {"dag_id": key.dag_id, "run_id": key.run_id, "task_id": key.task_id, "map_index": key.map_index}
+
+
+async def _in_context(question: Coroutine[Any, Any, Answer], context: Context) -> Answer:
+    """Ask a question in the context by which Airflow tells whose trigger asks."""
+    return await asyncio.get_running_loop().create_task(question, context=context)
 
 
 async def answered(question: Awaitable[Answer], seconds: float = ANSWER_SECONDS) -> Answer:

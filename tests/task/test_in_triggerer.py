@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
+from airflow_batch_jobs.task import saved_log
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 from airflow_batch_jobs.task.in_triggerer import (
@@ -184,6 +185,28 @@ def test_a_stopped_pass_of_a_loop_takes_its_job_with_it(
     as_trigger.run(ASKS_AS.set, "attempt 1")
     job_id, _, _ = as_trigger.run(cancelled, aws, "user", happen=happen, key=PASS)
     assert aws.job(job_id)["statusReason"] == f"Airflow task stopped by a user: {says}"
+
+
+@pytest.mark.parametrize(("key", "last"), [(KEY, [JOB_XCOM]), (PASS, [])])
+def test_a_stopped_trigger_saves_no_place_in_its_log(
+    monkeypatch: pytest.MonkeyPatch, aws: LocalAws, api_server: ApiServer, key: TaskKey, last: list[str]
+) -> None:
+    """Airflow 3.4 refuses it, and tells so as an error in the triggerer's log; lines still come meanwhile.
+
+    What became of the job is told as nobody, which is not refused, but of a pass of a loop.
+    """
+    monkeypatch.setattr(saved_log, "CURSOR_SECONDS", 0.0)
+    aws.script(definition="job", running=600, stopping=15, lines=600)
+    written: list[int] = []
+
+    def happen() -> None:
+        api_server.states = {"t": "failed"}
+        written.append(len(api_server.told(SetXCom)))
+
+    _, lines, _ = cancelled(aws, "user", happen=happen, key=key)
+    assert written[0] > 0
+    assert [each.key for each in api_server.told(SetXCom)[written[0] :]] == last
+    assert len(lines) > 60
 
 
 def test_what_a_trigger_of_a_loop_asks_is_asked_as_its_own(aws: LocalAws, api_server: ApiServer) -> None:
