@@ -61,6 +61,8 @@ def airflow(
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
         # Tasks that wait on workers run beside others.
         "AIRFLOW__CORE__PARALLELISM": "16",
+        # From Airflow 3.4 on, what a task may take after its timeout, unless it asks for more: jobs take 5 s to stop.
+        "AIRFLOW__CORE__KILLED_TASK_CLEANUP_TIME": "6",
         **database.settings,
     }
     with StandaloneAirflow(tmp_path_factory.mktemp("airflow"), DAGS, environment) as running:

@@ -27,6 +27,8 @@ RUNS: dict[str, tuple[str, str] | tuple[str, str, str]] = {
     "success on a worker": ("on_worker", "echo here; sleep 1; echo there"),
     "success in the triggerer": ("finished_in_triggerer", "echo done"),
     "failure in the triggerer": ("finished_in_triggerer", "exit 3"),
+    "timeout": ("deferred_briefly", "trap '' TERM; echo begun; sleep 600; sleep 600"),
+    "timeout on a worker": ("on_worker_briefly", "trap '' TERM; echo begun; sleep 600; sleep 600"),
     "sensor": ("sensed", "sleep 3; echo seen", "sensor"),
     "array": ("bundle_of_three", "echo child $AWS_BATCH_JOB_ARRAY_INDEX writes"),
     "no clean text": ("deferred", NO_CLEAN_TEXT),
@@ -103,6 +105,22 @@ def test_a_job_is_waited_for_on_a_worker_by_the_same_code(runs: dict[str, Run]) 
     assert run.wait_for_end() == "success"
     assert run.lines()[-2:] == ["here", "there"]
     assert run.xcom("return_value") == run.job()["job_id"]
+
+
+@pytest.mark.parametrize("how", ["timeout", "timeout on a worker"])
+def test_a_job_whose_task_runs_out_of_time_is_terminated_once(
+    runs: dict[str, Run], cloud: LocalControl, how: str
+) -> None:
+    """The task fails with Airflow's own error, however long the job takes to stop; its supervisor does not step in."""
+    run = runs[how]
+    assert run.wait_for_end(seconds=240) == "failed"
+    job = cloud.job(run.job()["job_id"])
+    assert (job["status"], job["statusReason"]) == ("FAILED", "The Airflow task's execution_timeout has passed")
+    text = str(run.log())
+    assert "AirflowTaskTimeout" in text
+    assert "Task did not stop" not in text
+    assert run.text().count(f"Terminated job {job['jobId']}") == 1
+    assert run.lines() == ["begun"]
 
 
 def test_a_success_can_end_in_the_triggerer(runs: dict[str, Run], api: RestApi) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, task
@@ -30,6 +31,10 @@ with DAG("finished_in_triggerer", schedule=None, params=PARAMS):
 
 with DAG("on_worker", schedule=None, params=PARAMS):
     BatchJobOperator(**COMMON, deferrable=False)
+
+for name, is_deferrable in {"deferred_briefly": True, "on_worker_briefly": False}.items():
+    with DAG(name, schedule=None, params=PARAMS):
+        BatchJobOperator(**COMMON, deferrable=is_deferrable, execution_timeout=timedelta(seconds=20))
 
 with DAG("sensed", schedule=None, params=PARAMS):
     submitted = BatchJobOperator(**COMMON, wait=False)
