@@ -14,7 +14,6 @@ import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ import pytest
 
 from tests.e2e.chaos_world import told_to_end
 from tests.e2e.runs import FINAL, Run, until
+from tests.e2e.versions import LOST_TASKS_STAY_LOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -39,12 +39,7 @@ KILL = "kill"
 RAISE = "raise"
 #: How often cursors are saved, plus what is fetched at a time: lines since then may come twice after a kill.
 MOST_DOUBLE = 4 * 35
-#: Airflow 3.4.0b2 does not survive a worker that is lost while a retry is left; the next release is tried again.
-_LOSES_ITS_WORKER = pytest.mark.skipif(
-    version("apache-airflow") == "3.4.0b2",
-    reason="the scheduler of Airflow 3.4.0b2 dies of an IntegrityError (task_instance_current_key) when its heartbeat "
-    "purge meets a task that is to be tried again",
-)
+_LOSES_ITS_WORKER = pytest.mark.skipif(bool(LOST_TASKS_STAY_LOST), reason=LOST_TASKS_STAY_LOST)
 #: How long after a task's end its job may take to end, and its last lines to arrive.
 _AFTERMATH_SECONDS = 30.0
 

@@ -17,6 +17,7 @@ from tests.e2e import chaos_world, stores
 from tests.e2e.chaos_world import World
 from tests.e2e.cluster import Cluster
 from tests.e2e.runs import FINAL, Run, until
+from tests.e2e.versions import LOST_TASKS_STAY_LOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,6 +146,7 @@ def test_a_stopped_task_ends_its_job(world: World, stopped: Run) -> None:
     assert until(lambda: not missing_lines(world, stopped), 60)
 
 
+@pytest.mark.skipif(bool(LOST_TASKS_STAY_LOST), reason=LOST_TASKS_STAY_LOST)
 def test_the_loss_of_a_worker_and_a_triggerer_costs_no_job_and_no_line(cluster: Cluster, world: World) -> None:
     """200 mapped jobs, where AWS loses half of the answers, and some whose logs flow: one job each, no line lost."""
     deferred = Run.start(cluster.api, "one", conf={"definition": "lasting"})

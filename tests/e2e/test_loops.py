@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from packaging.version import Version
 
 from tests.e2e import stores
 from tests.e2e.loops import Pass, passes
 from tests.e2e.parts import SplitAirflow
 from tests.e2e.runs import Run, until
 from tests.e2e.test_orphans import orphans_from_a_shell
+from tests.e2e.versions import HAS_LOOPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_batch_jobs.local import LocalControl
 
-pytestmark = pytest.mark.skipif(
-    Version(version("apache-airflow")) < Version("3.4.0b1"), reason="TaskGroup.loop came with Airflow 3.4"
-)
+pytestmark = pytest.mark.skipif(not HAS_LOOPS, reason="TaskGroup.loop came with Airflow 3.4")
 
 DAGS = Path(__file__).parent / "loop_dags"
 SAYS = "echo pass $pass"
