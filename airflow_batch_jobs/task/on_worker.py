@@ -150,7 +150,7 @@ class WorkerWait:
             telling = asyncio.create_task(_tell(saved_job if is_terminated else None, wait, reason))
             await asyncio.wait({waiting}, timeout=LAST_LINES_SECONDS)
             await telling
-            if wait.ended:
+            if wait.has_seen_end:
                 await _tell(saved_job, wait, reason)
             if is_late and not is_users:
                 return replace(waiting.result() if waiting.done() else wait.unfinished(), timed_out=True)

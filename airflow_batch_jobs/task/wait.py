@@ -140,6 +140,11 @@ class JobWait:
         """Return how far the log is copied, by stream, for a wait that continues after this one."""
         return self._follower.cursors()
 
+    @property
+    def has_seen_end(self) -> bool:
+        """Whether the job has ended, whatever is left of its log."""
+        return self._detail is not None and self._detail.is_final
+
     def job(self) -> dict[str, Any]:
         """Return what is known of the job, as the `batch_job` XCom has it: at least its id."""
         detail, seen_at = self._follower.detail, self._follower.seen_at
@@ -178,7 +183,7 @@ class JobWait:
         Returns:
             Whether AWS accepted, or the job had ended already.
         """
-        if self._detail is not None and self._detail.is_final:
+        if self.has_seen_end:
             return True
         if self._detail is not None and self._detail.status_reason:
             log.note(f"Its status reason before the termination: {self._detail.status_reason}")

@@ -104,6 +104,39 @@ def test_a_users_stop_terminates_the_job_and_copies_its_last_lines(aws: LocalAws
     assert CURSOR_XCOM not in api_server.xcoms
 
 
+def test_the_xcom_follows_the_job_and_says_how_a_stop_ended_it(aws: LocalAws, api_server: ApiServer) -> None:
+    """Nobody else will: no worker resumes."""
+    seen: list[dict[str, Any]] = []
+
+    def happen() -> None:
+        seen.append(api_server.xcoms[JOB_XCOM])
+        api_server.states = {"t": "failed"}
+
+    cancelled(aws, "user", happen=happen)
+    assert seen[0]["status"] == "RUNNING"
+    assert [each["stream"] for each in seen[0]["log_streams"]]
+    told = api_server.xcoms[JOB_XCOM]
+    assert (told["status"], told["is_terminated"], told["try_number"]) == ("FAILED", True, 1)
+    assert told["stop_reason"] == "Airflow task stopped by a user: now failed"
+    assert [each["status"] for each in told["history"]][-2:] == ["RUNNING", "FAILED"]
+
+
+def test_a_stop_whose_job_takes_long_to_end_is_told_all_the_same(aws: LocalAws, api_server: ApiServer) -> None:
+    """A job may have longer than AWS's 30 s."""
+    aws.script(definition="job", running=3600, stopping=100)
+    cancelled(aws, "user", happen=lambda: api_server.states.update(t="failed"))
+    told = api_server.xcoms[JOB_XCOM]
+    assert (told["status"], told["is_terminated"]) == ("RUNNING", True)
+    assert told["diagnosis"]["cause"] == "terminated"
+
+
+def test_a_stale_trigger_leaves_the_xcom_of_a_newer_attempt(aws: LocalAws, api_server: ApiServer) -> None:
+    """Neither when its job changes nor when it ends it."""
+    newer = {"job_id": "another", "try_number": 2}
+    cancelled(aws, "user", happen=lambda: api_server.xcoms.update({JOB_XCOM: newer}))
+    assert api_server.xcoms[JOB_XCOM] == newer
+
+
 def test_a_triggerer_that_shuts_down_leaves_the_job_and_its_place_in_the_log(
     aws: LocalAws, api_server: ApiServer
 ) -> None:
@@ -311,6 +344,7 @@ def test_a_job_whose_wait_has_not_begun_is_stopped_all_the_same(aws: LocalAws, a
     api_server.states = {"t": "failed"}
     run(_killed(aws, job_id))
     assert aws.job(job_id)["isTerminated"]
+    assert api_server.xcoms[JOB_XCOM]["is_terminated"]
 
 
 async def _killed(aws: LocalAws, job_id: str) -> None:
@@ -342,6 +376,16 @@ def test_a_success_can_be_ended_here(aws: LocalAws, api_server: ApiServer) -> No
     assert api_server.xcoms["return_value"] == outcome.job_id
     assert api_server.xcoms[JOB_XCOM] == {**outcome.job, "try_number": 1, "max_tries": 0}
     assert lines[-1] == outcome.summary
+
+
+def test_a_success_of_an_attempt_that_was_replaced_is_not_ended_here(aws: LocalAws, api_server: ApiServer) -> None:
+    """Its XComs are the newer attempt's."""
+    newer = {"job_id": "another", "try_number": 2}
+    api_server.xcoms = {JOB_XCOM: newer}
+    _, is_finished, _, _ = finished(aws, may_finish=True)
+    assert not is_finished
+    assert api_server.xcoms[JOB_XCOM] == newer
+    assert "return_value" not in api_server.xcoms
 
 
 def test_a_success_whose_xcoms_cannot_be_written_is_ended_by_a_worker(aws: LocalAws, api_server: ApiServer) -> None:

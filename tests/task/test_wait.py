@@ -265,3 +265,55 @@ def test_an_event_is_small_however_much_of_a_log_is_left(aws: LocalAws) -> None:
     assert len(outcome.unread) + MOST_NAMED + int(more.split()[0]) == 200
     assert sum("Too many log streams of the job have lines left." in line for line in told) == MOST_NAMED
     assert any(line.startswith("What is left of the log is read from further back") for line in told)
+
+
+def told_of(aws: LocalAws, job_id: str) -> list[tuple[dict[str, Any], bool]]:
+    """Wait for a job; return what there was to tell of it meanwhile, each as it was then, and whether it was urgent."""
+    told: list[tuple[dict[str, Any], bool]] = []
+
+    async def main() -> None:
+        def on_news(job: Callable[[], Any], *, is_urgent: bool) -> None:
+            told.append((job(), is_urgent))
+
+        plan = WaitPlan(job_id=job_id)
+        async with JobWait(plan, VirtualAws(aws).watcher(), on_news=on_news) as wait:
+            outcome = await wait.outcome()
+        told.append((outcome.job, False))
+
+    run(main())
+    return told
+
+
+def test_what_is_urgent_to_tell_is_that_a_job_runs_or_why_it_does_not(aws: LocalAws) -> None:
+    """Each time with all that is known: a second attempt has the first one's end."""
+    aws.register("twice", retryStrategy={"attempts": 2})
+    reason = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - none left"
+    timetable = {"runnable": 20, "runnable_reason": reason, "starting": 20, "running": 20}
+    aws.script(definition="twice", **timetable, attempts=[{"exit_code": 3}, {}])
+    [job_id] = aws.submit("twice:1")
+    told = told_of(aws, job_id)
+    urgent = [(job["status"], len(job["attempts"])) for job, is_urgent in told if is_urgent]
+    assert list(dict.fromkeys(urgent)) == [("RUNNABLE", 0), ("RUNNING", 1), ("RUNNABLE", 1), ("RUNNING", 2)]
+    waiting = next(job for job, is_urgent in told if is_urgent)
+    assert waiting["why_waiting"]["cause"] == "capacity"
+    again = next(job for job, _ in told if job["status"] == "RUNNING" and len(job["attempts"]) == 2)
+    first, second = again["attempts"]
+    assert (first["exit_code"], second["exit_code"], second["stopped_at"]) == (3, None, None)
+    end, _ = told[-1]
+    assert end["status"] == "SUCCEEDED"
+    assert [change["status"] for change in end["history"]].count("RUNNING") == 2
+
+
+def test_counts_of_an_arrays_children_are_told_and_are_not_urgent(aws: LocalAws) -> None:
+    """With the failed ones, and at the end the hours of all."""
+    aws.register("few", containerProperties={"image": "i", "vcpus": 2, "memory": 1024, "command": ["x"]})
+    aws.script(definition="few", running=60, attempts=[{"exit_code": 4}])
+    [job_id] = aws.submit("few:1", arrayProperties={"size": 3})
+    told = told_of(aws, job_id)
+    counts = [job["children"] for job, is_urgent in told if not is_urgent]
+    assert {"RUNNING": 3} in counts
+    end, _ = told[-1]
+    assert end["children"] == {"FAILED": 3}
+    assert [child["exit_code"] for child in end["failed_children"]] == [4, 4, 4]
+    assert end["vcpu_hours"] == pytest.approx(2 * 3 * 60 / 3600, abs=0.02)
+    assert end["diagnosis"]["summary"].startswith("3 of 3 children failed")

@@ -62,6 +62,7 @@ class FollowedJob:
     Attributes:
         alarm: Rings when there is news.
         detail: The job as AWS described it last; None before the first answer.
+        seen_at: When AWS was asked for that, by AWS's clock.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class FollowedJob:
     ) -> None:
         self.alarm = Alarm()
         self.detail: JobDetail | None = None
+        self.seen_at: datetime | None = None
         self._job_id = job_id
         self._poll_interval = poll_interval
         self._copy_logs = copy_logs
@@ -152,14 +154,6 @@ class FollowedJob:
         """Return, as JSON, how far each stream was handed out."""
         return self.logs.cursors(self._known_until())
 
-    @property
-    def seen_at(self) -> datetime | None:
-        """When AWS was asked for what `detail` says, by AWS's clock; None before the first answer."""
-        if self._asked_at == float("-inf"):
-            return None
-        now = self._moment()
-        return datetime.fromtimestamp(now.ms / 1000 - (now.seconds - self._asked_at), tz=UTC)
-
     def parts(self) -> tuple[JobDetail, ...]:
         """Return the job's parts by their number, as far as AWS has described them."""
         return self._parts.in_order()
@@ -188,6 +182,8 @@ class FollowedJob:
             self._unknown(asked_at)
             return
         self._missing_since = None
+        now = self._moment()
+        self.seen_at = datetime.fromtimestamp(now.ms / 1000 - (now.seconds - asked_at), tz=UTC)
         if self.detail is None or _telling(detail) != _telling(self.detail):
             self._tell(StatusChange(detail, self.seen_at))
         elif _less_telling(detail) != _less_telling(self.detail) and DetailChange() not in self._updates:
@@ -197,7 +193,7 @@ class FollowedJob:
             self.logs.retire()
             self.logs.watch(detail, asked_at, self._moment())
         if detail.is_final:
-            self._ended_at = self._moment().seconds
+            self._ended_at = now.seconds
             self._look_for_failed(detail)
         else:
             self._ask(asked_at + self._interval())
