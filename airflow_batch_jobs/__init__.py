@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.cause import Cause
-    from airflow_batch_jobs.batch.changes import LongerTimeout, MoreMemory, OtherQueue, RequestChange
+    from airflow_batch_jobs.batch.changes.change import RequestChange
+    from airflow_batch_jobs.batch.changes.longer_timeout import LongerTimeout
+    from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
+    from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
     from airflow_batch_jobs.batch.definition import Field, JobDefinition
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.job import BatchJob
@@ -76,10 +79,10 @@ _MODULES = {
     "JobDefinition": "batch.definition",
     "JobDetail": "batch.detail",
     "JobStatus": "batch.status",
-    "LongerTimeout": "batch.changes",
-    "MoreMemory": "batch.changes",
-    "OtherQueue": "batch.changes",
-    "RequestChange": "batch.changes",
+    "LongerTimeout": "batch.changes.longer_timeout",
+    "MoreMemory": "batch.changes.more_memory",
+    "OtherQueue": "batch.changes.other_queue",
+    "RequestChange": "batch.changes.change",
     "Retry": "retries",
 }
 

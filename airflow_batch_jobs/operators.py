@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context, XComArg
 
-    from airflow_batch_jobs.batch.changes import RequestChange
+    from airflow_batch_jobs.batch.changes.change import RequestChange
     from airflow_batch_jobs.batch.request import SubmitRequest
     from airflow_batch_jobs.batch.submission import Submission
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
@@ -364,7 +364,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         """Return the fields as the UI shows them, secrets masked. Airflow's function for that has no public name."""
         from airflow.sdk.execution_time import task_runner
 
-        from airflow_batch_jobs.batch.changes import Change
+        from airflow_batch_jobs.batch.changes.change import Change
         from airflow_batch_jobs.batch.storable import storable
 
         fields = dict(storable(task_runner._serialize_rendered_fields(self)))  # noqa: SLF001 - as said

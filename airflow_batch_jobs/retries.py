@@ -11,7 +11,6 @@ from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.cause import Cause, Outlook
-from airflow_batch_jobs.batch.changes.change import CHANGES
 from airflow_batch_jobs.batch.numbers import reasonable, shown
 
 if TYPE_CHECKING:
@@ -95,6 +94,9 @@ BY_ERROR: Mapping[type[BatchJobsError], Retry] = {
     errors.NoDeploymentError: Retry.NEVER,
     errors.WaitCrashedError: Retry.NOW,
 }
+#: Errors that a retry can meet while it looks for the job of an earlier attempt, which may still be running: then the
+#: task is not given up as long as Airflow would try it again.
+_WHILE_LOOKING = (errors.AccessDeniedError, errors.ConfigurationError, errors.RequestRefusedError)
 #: Causes in whose words a program's own exit code is told; what AWS did to a job is stronger than any code.
 _OF_THE_PROGRAM = frozenset(
     {
@@ -173,12 +175,12 @@ class BatchRetryPolicy(RetryPolicy):
         if not isinstance(exception, errors.BatchJobsError):
             return RetryDecision.default()
         task: Any = (context or {}).get("task")
-        rule = self._rule(exception, task)
+        number = max(1, try_number - max_tries + getattr(task, "retries", max_tries))
+        rule = self._rule(exception, task, number)
         if rule.retry is Retry.NEVER:
             return RetryDecision.fail(f"{rule.why}; not tried again")
         if rule.retry is Retry.DEFAULT:
             return RetryDecision(reason=f"{rule.why}; left to retries and retry_delay")
-        number = max(1, try_number - max_tries + getattr(task, "retries", max_tries))
         return self._again(exception, rule, number, context, is_last=try_number > max_tries)
 
     def serialize(self) -> dict[str, Any]:
@@ -204,14 +206,17 @@ class BatchRetryPolicy(RetryPolicy):
             **{name: timedelta(seconds=data[name]) for name in spans if name in data},
         )
 
-    def _rule(self, error: BatchJobsError, task: Any) -> _Rule:
+    def _rule(self, error: BatchJobsError, task: Any, number: int) -> _Rule:
         """Return what applies to an error: what the user says of it, else what is the default."""
         if isinstance(error, errors.JobFailedError):
             return self._rule_of_job(error, task)
         own, default = _nearest(self.errors, error), _nearest(BY_ERROR, error)
+        if number > 1 and isinstance(error, _WHILE_LOOKING):
+            default = Retry.DEFAULT
         return _Rule(own or default or Retry.DEFAULT, type(error).__name__)
 
     def _rule_of_job(self, error: JobFailedError, task: Any) -> _Rule:
+        from airflow_batch_jobs.batch.changes.change import CHANGES
         from airflow_batch_jobs.sensors import BatchJobSensor
 
         cause, code = error.diagnosis.cause, error.exit_code

@@ -41,6 +41,16 @@ def test_the_package_loads_nothing_heavy() -> None:
     assert set(map(tuple, loaded.values())) == {()}
 
 
+def test_what_a_dag_says_of_retries_loads_no_diagnosis() -> None:
+    """AWS's words are a hundred patterns, which take longer to compile than a DAG file's import may."""
+    homes = {airflow_batch_jobs._MODULES[name] for name in ("Cause", "LongerTimeout", "MoreMemory", "OtherQueue")}
+    imports = "; ".join(f"import airflow_batch_jobs.{home}" for home in sorted(homes))
+    command = [sys.executable, "-c", f"{imports}; import sys; print(*sys.modules)"]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert "airflow_batch_jobs.batch.changes.more_memory" in loaded
+    assert not [name for name in loaded if "aws_messages" in name or "preflight" in name]
+
+
 def test_no_batch_module_loads_airflow_or_boto3() -> None:
     """The AWS side of the package can be used without Airflow, and boto3 is loaded where AWS is called."""
     modules = [module.name for module in pkgutil.walk_packages(batch.__path__, f"{batch.__name__}.")]

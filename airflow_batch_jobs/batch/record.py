@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_batch_jobs.batch.changes import Change, Failure
+from airflow_batch_jobs.batch.changes.change import Change
+from airflow_batch_jobs.batch.changes.failure import Failure
 from airflow_batch_jobs.batch.members import structures
 
 if TYPE_CHECKING:

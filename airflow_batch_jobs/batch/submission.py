@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_batch_jobs.batch.aws import ClientFactory
-    from airflow_batch_jobs.batch.changes import Change, Failure
+    from airflow_batch_jobs.batch.changes.change import Change
+    from airflow_batch_jobs.batch.changes.failure import Failure
     from airflow_batch_jobs.batch.changes.on_retry import OnRetry
     from airflow_batch_jobs.batch.identity import TaskIdentity
     from airflow_batch_jobs.batch.request import SubmitRequest

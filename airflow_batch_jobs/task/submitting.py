@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_batch_jobs.batch.aws import ClientFactory
-    from airflow_batch_jobs.batch.changes import RequestChange
+    from airflow_batch_jobs.batch.changes.change import RequestChange
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.request import SubmitRequest
     from airflow_batch_jobs.batch.submission import Submitted

@@ -17,7 +17,7 @@ from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch import diagnosis
 from airflow_batch_jobs.batch.aws import Caller, explain
 from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Meaning
-from airflow_batch_jobs.batch.changes import MoreMemory
+from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
 from airflow_batch_jobs.batch.changes.on_retry import OnRetry
 from airflow_batch_jobs.batch.definition import Field, JobDefinition
 from airflow_batch_jobs.batch.detail import JobDetail

@@ -44,6 +44,8 @@ JOBS: dict[str, dict[str, Any]] = {
     "waiting": {"runnable": 30, "running": 5, "lines": {"count": 20, "text": _TEXT}, "stopping": 1},
     "waiting_longer": {"runnable": 75, "running": 5, "lines": {"count": 20, "text": _TEXT}},
     "broken": {"running": 3, "lines": {"count": 12, "text": _TEXT}, "attempts": [1]},
+    "hungry": {"running": 12, "lines": {"count": 48, "text": _TEXT}, "attempts": [{"needs_mib": {"": 1500}}]},
+    "on_spot": {"running": 12, "lines": {"count": 48, "text": _TEXT}},
     "late": {"running": 15, "lines": {"count": 60, "text": _TEXT}, "delivery": 8},
 }
 
@@ -70,9 +72,7 @@ class World:
     def start(self, case: Case) -> Run:
         """Start a case's run."""
         for point, order in case.points.items():
-            hidden = self.points / f"{point}@{case.run_id}.hidden"
-            hidden.write_text(order)
-            hidden.rename(self.points / f"{point}@{case.run_id}")
+            self.arm(case.run_id, point, order)
         api = self.airflow.api
         until(lambda: case.dag_id in api.dag_ids(), 90)
         conf = {"definition": case.definition}
@@ -82,6 +82,12 @@ class World:
         if case.map_index >= 0:
             until(lambda: any(each["map_index"] >= 0 for each in api.task_instances(case.dag_id, case.run_id)))
         return Run(api, case.dag_id, case.run_id, map_index=case.map_index)
+
+    def arm(self, run_id: str, point: str, order: str) -> None:
+        """Arm a fault point for the next process of a run that reaches it."""
+        hidden = self.points / f"{point}@{run_id}.hidden"
+        hidden.write_text(order)
+        hidden.rename(self.points / f"{point}@{run_id}")
 
     def held(self, run: Run) -> int:
         """Wait until a process has reached a fault point that is armed for a run, and return its id."""
@@ -132,9 +138,14 @@ def told_to_end(job: dict[str, Any]) -> int:
 
 def prepare(cloud: LocalControl) -> None:
     """Register the definitions and say what their jobs do."""
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "1024"}]
     for name, timetable in JOBS.items():
-        cloud.register(name)
+        cloud.register(name, container={"resourceRequirements": needs})
         cloud.script(definition=name, **timetable)
+    order = [{"order": 1, "computeEnvironment": "local"}]
+    cloud.clients()("batch").create_job_queue(jobQueueName="on-demand", priority=1, computeEnvironmentOrder=order)
+    lost = {"exit_code": None, "status_reason": "Host EC2 (instance i-0abc) terminated."}
+    cloud.script(definition="on_spot", queue="default", attempts=[lost], **JOBS["on_spot"])
     # For the DAGs whose requests have these fields.
     cloud.fault("SubmitJob", "drop", times=1, after=True, parameter="retryStrategy")
     cloud.fault("SubmitJob", "drop", times=1, parameter="timeout")

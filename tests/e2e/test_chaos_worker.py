@@ -46,6 +46,22 @@ def wait_until_it_is_gone(world: World, run: Run) -> None:
     world.held(run)
 
 
+def kill_the_retry_after_submit(world: World, run: Run) -> None:
+    """Kill the worker of the second attempt when it has sent its request."""
+    _kill_the_retry(world, run, "after-send")
+
+
+def kill_the_retry_before_submit(world: World, run: Run) -> None:
+    """Kill the worker of the second attempt when it has written its record."""
+    _kill_the_retry(world, run, "before-send")
+
+
+def _kill_the_retry(world: World, run: Run, point: str) -> None:
+    run.wait_for("deferred")  # by then the first attempt is past its fault points
+    world.arm(run.run_id, point, WAIT)
+    world.airflow.kill_worker(world.held(run))
+
+
 def working(run: Run) -> int:
     """Wait until a worker has copied lines of its job, and return the id of the task's process."""
     until(lambda: len(run.lines()) > 8, 90, every=1)
@@ -82,6 +98,24 @@ CASES = [
     Case("SubmitJob's answer lost", "first_answer_lost", nothing),
     Case("SubmitJob's request lost", "first_request_lost", nothing, seconds=300),
     Case("worker told to end while it waits, a retry left", "on_worker", evict_while_it_waits, "steady"),
+    Case(
+        "retry with more memory killed after SubmitJob",
+        "changed",
+        kill_the_retry_after_submit,
+        "hungry",
+        jobs=2,
+        says="memory is 2048 MiB, not 1024 MiB",
+        seconds=300,
+    ),
+    Case(
+        "retry in another queue killed between the record and SubmitJob",
+        "changed",
+        kill_the_retry_before_submit,
+        "on_spot",
+        jobs=2,
+        says="jobQueue is on-demand, not default",
+        seconds=300,
+    ),
 ]
 LONG_CASES = [
     Case(

@@ -129,6 +129,29 @@ def test_retried_job_succeeds_with_the_second_job(run_example: Callable[..., Any
 
 
 @pytest.mark.long
+def test_more_memory_succeeds_with_the_third_job(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
+    """Each has twice what the one before had, and the log says why."""
+    airflow_aws.script(definition="fill-memory", running=0.2, attempts=[{"needs_mib": {"": 700}}])
+    run = run_example("more_memory")
+
+    assert run.run.state == "success"
+    jobs = sorted(airflow_aws.jobs(), key=lambda job: job["createdAt"])
+    needs = [{one["type"]: one["value"] for one in job["container"]["resourceRequirements"]} for job in jobs]
+    assert [need["MEMORY"] for need in needs] == ["256", "512", "1024"]
+    assert run.xcom("fill") == jobs[-1]["jobId"]
+    [change] = run.xcom("fill", "batch_job")["on_retry"]
+    assert (change["before"], change["after"]) == ("256 MiB", "1024 MiB")
+    assert run.rendered("fill")["on_retry"] == [f"{change['field']} is 1024 MiB, not 256 MiB: {change['why']}"]
+    assert "out of memory, for which on_retry has MoreMemory; tried again at once" in run.output
+
+
+def test_fill_memory_fills_what_it_is_told() -> None:
+    """On a machine that has it."""
+    command = [sys.executable, str(example_definitions() / "fill_memory.py"), "3"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "3 MiB are filled.\n"
+
+
+@pytest.mark.long
 def test_long_job_counts_as_far_as_it_is_told(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
     """Left alone, the job ends well; the demo's test shows how it is stopped."""
     run = run_example("long_job", {"seconds": 1})

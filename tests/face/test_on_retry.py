@@ -12,7 +12,9 @@ from airflow.serialization.serialized_objects import DagSerialization
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.cause import Cause, Outlook
-from airflow_batch_jobs.batch.changes import LongerTimeout, MoreMemory, OtherQueue
+from airflow_batch_jobs.batch.changes.longer_timeout import LongerTimeout
+from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
+from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.diagnosis import Diagnosis
 from airflow_batch_jobs.batch.job_failed import job_failed

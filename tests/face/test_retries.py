@@ -119,6 +119,13 @@ def test_every_error_has_its_answer(kind: type[errors.BatchJobsError]) -> None:
     assert decision.retry_delay == DELAYS[BY_ERROR[kind]][0]
 
 
+@pytest.mark.parametrize("kind", [errors.AccessDeniedError, errors.ConfigurationError, errors.RequestRefusedError])
+def test_a_retry_that_may_not_look_is_not_given_up(kind: type[errors.AwsError]) -> None:
+    """The job of an earlier attempt may be running, and would run on unwatched."""
+    assert decide(kind("no"), attempt=1, cleared_after=3).action is RetryAction.FAIL
+    assert decide(kind("no"), attempt=2).action is RetryAction.DEFAULT
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), TimeoutError(), KeyboardInterrupt()], ids=repr)
 def test_what_is_not_ours_is_left_to_airflow_without_a_word(error: BaseException) -> None:
     """A policy of the user's own can be asked for those."""

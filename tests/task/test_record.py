@@ -103,7 +103,7 @@ def test_a_plan_is_read_as_it_was_written_by_its_attempt_alone() -> None:
     plan = waits(store).read()
     assert plan == WaitPlan.from_dict(STORED_WAIT)
     waits(store).write(plan)
-    assert store.stored == {WAIT_KEY: STORED_WAIT}
+    assert store.stored == {WAIT_KEY: {**STORED_WAIT, "on_retry": []}}
     assert waits(store, 3).read() is None
     store.stored[WAIT_KEY] = "somebody else's"
     assert waits(store).read() is None

@@ -6,17 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_batch_jobs.batch.cause import Cause
-from airflow_batch_jobs.batch.diagnosis import diagnose
-from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.storable import whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from airflow_batch_jobs.batch.detail import JobDetail
-
-#: The most failures that are kept of one job: its parts may fail of different causes.
-_MOST_OF_A_JOB = 20
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,26 +55,3 @@ class Failure:
             "container": self.container,
             "node": self.node,
         }
-
-
-def failures_of(job: JobDetail, parts: Sequence[JobDetail] = ()) -> tuple[Failure, ...]:
-    """Return why a FAILED job failed: the cause of its diagnosis first, then the others of its parts.
-
-    Args:
-        job: The job.
-        parts: The children of an array or the nodes of a multi-node job, as far as they were described.
-    """
-    whole = _failure(job, job, diagnose(job, parts).cause)
-    of_parts = [_failure(job, part, diagnose(part).cause) for part in parts if part.status is JobStatus.FAILED]
-    first = next((failure for failure in of_parts if failure.cause is whole.cause), whole)
-    return tuple(dict.fromkeys([first, *of_parts]))[:_MOST_OF_A_JOB]
-
-
-def _failure(job: JobDetail, failed: JobDetail, cause: Cause) -> Failure:
-    return Failure(
-        job_id=job.job_id,
-        cause=cause,
-        queue=job.queue_name,
-        container=failed.telling_container(),
-        node=failed.node_index,
-    )

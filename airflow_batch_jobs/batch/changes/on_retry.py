@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import service
-from airflow_batch_jobs.batch.changes.failure import Failure, failures_of
+from airflow_batch_jobs.batch.changes.failure import Failure
 from airflow_batch_jobs.batch.changes.next_job import NextJob
 from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
 from airflow_batch_jobs.batch.detail import JobKind
+from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.operations import MOST_DESCRIBED, describe_jobs, failed_children
 from airflow_batch_jobs.batch.preflight import check_revision
 from airflow_batch_jobs.batch.status import JobStatus
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.cause import Cause
     from airflow_batch_jobs.batch.changes.change import Change, RequestChange
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.request import SubmitRequest
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 _FIXED = ("jobName", "jobDefinition")
 #: The most changes that record and XCom tell.
 _MOST_TOLD = 20
+#: The most failures that are kept of one job: its parts may fail of different causes.
+_MOST_OF_A_JOB = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +119,26 @@ class OnRetry:
         if job.kind is JobKind.ARRAY_PARENT:
             return describe_jobs(self.clients, failed_children(service(self.clients, "batch"), job.job_id))
         return describe_jobs(self.clients, job.part_ids()[:MOST_DESCRIBED]) if job.kind is JobKind.MULTI_NODE else []
+
+
+def failures_of(job: JobDetail, parts: Sequence[JobDetail] = ()) -> tuple[Failure, ...]:
+    """Return why a FAILED job failed: the cause of its diagnosis first, then the others of its parts.
+
+    Args:
+        job: The job.
+        parts: The children of an array or the nodes of a multi-node job, as far as they were described.
+    """
+    whole = _failure(job, job, diagnose(job, parts).cause)
+    of_parts = [_failure(job, part, diagnose(part).cause) for part in parts if part.status is JobStatus.FAILED]
+    first = next((failure for failure in of_parts if failure.cause is whole.cause), whole)
+    return tuple(dict.fromkeys([first, *of_parts]))[:_MOST_OF_A_JOB]
+
+
+def _failure(job: JobDetail, failed: JobDetail, cause: Cause) -> Failure:
+    return Failure(
+        job_id=job.job_id,
+        cause=cause,
+        queue=job.queue_name,
+        container=failed.telling_container(),
+        node=failed.node_index,
+    )

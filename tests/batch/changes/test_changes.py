@@ -12,8 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.cause import Cause
-from airflow_batch_jobs.batch.changes import Change, Failure, LongerTimeout, MoreMemory, NextJob, OtherQueue
-from airflow_batch_jobs.batch.changes.change import check_changes
+from airflow_batch_jobs.batch.changes.change import Change, check_changes
+from airflow_batch_jobs.batch.changes.failure import Failure
+from airflow_batch_jobs.batch.changes.longer_timeout import LongerTimeout
+from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
+from airflow_batch_jobs.batch.changes.next_job import NextJob
+from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
 from airflow_batch_jobs.batch.fargate import MEMORY_MIB
 from airflow_batch_jobs.batch.preflight.check import check_plan
 from airflow_batch_jobs.batch.preflight.plan import Plan

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.cause import Cause
-from airflow_batch_jobs.batch.changes import Change, Failure, MoreMemory, NextJob, OtherQueue
+from airflow_batch_jobs.batch.changes.change import Change
+from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
 from airflow_batch_jobs.batch.changes.on_retry import OnRetry
+from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
 from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.batch.request import SubmitRequest
@@ -22,7 +24,9 @@ from tests.clocks import FrozenClock
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from airflow_batch_jobs.batch.changes import RequestChange
+    from airflow_batch_jobs.batch.changes.change import RequestChange
+    from airflow_batch_jobs.batch.changes.failure import Failure
+    from airflow_batch_jobs.batch.changes.next_job import NextJob
     from airflow_batch_jobs.local.server import LocalAws
 
 SPOT_LOST = {"exit_code": None, "status_reason": "Host EC2 (instance i-0abc) terminated."}

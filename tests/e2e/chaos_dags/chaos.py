@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from airflow_batch_jobs import BatchJobOperator
+from airflow_batch_jobs import BatchJobOperator, BatchRetryPolicy, MoreMemory, OtherQueue
 
 COMMON: dict[str, Any] = {"task_id": "job", "job_queue": "default", "poll_interval": 2}
 RETRY: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(seconds=1)}
@@ -22,6 +22,12 @@ KINDS: dict[str, dict[str, Any]] = {
     "timed": {**RETRY, **TIMEOUT},
     "timed_once": TIMEOUT,
     "timed_on_worker": {**TIMEOUT, **ON_WORKER},
+    "changed": {
+        **RETRY,
+        "retries": 4,
+        "retry_policy": BatchRetryPolicy(),
+        "on_retry": [MoreMemory(at_most_mib=4096), OtherQueue("on-demand")],
+    },
     # The local AWS loses answers to requests that have these fields.
     "first_answer_lost": {**RETRY, "submit_options": {"retryStrategy": {"attempts": 1}}},
     "first_request_lost": {**RETRY, "submit_options": {"timeout": {"attemptDurationSeconds": 600}}},
