@@ -130,3 +130,33 @@ def test_a_timeout_counts_for_each_attempt_alone(frozen_aws: LocalAws) -> None:
     [job_id] = frozen_aws.submit("align:1")
     frozen_aws.advance(200)
     assert frozen_aws.job(job_id)["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(("memory", "status"), [("1023", "FAILED"), ("1024", "SUCCEEDED")])
+def test_a_scripted_job_runs_out_of_memory_if_it_has_less_than_it_needs(
+    frozen_aws: LocalAws, memory: str, status: str
+) -> None:
+    """As the kernel ends it, and in ECS's words."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", attempts=[{"needs_mib": {"": 1024}}])
+    override = {"resourceRequirements": [{"type": "MEMORY", "value": memory}]}
+    [job_id] = frozen_aws.submit("align:1", containerOverrides=override)
+    frozen_aws.advance(100)
+    job = frozen_aws.job(job_id)
+    assert job["status"] == status
+    if status == "FAILED":
+        assert job["container"]["exitCode"] == 137
+        assert job["container"]["reason"] == "OutOfMemoryError: Container killed due to memory usage"
+
+
+def test_a_script_can_be_of_one_queue_alone(frozen_aws: LocalAws) -> None:
+    """A host is lost on spot, and not elsewhere."""
+    frozen_aws.register("align")
+    order = [{"order": 1, "computeEnvironment": "local"}]
+    batch = frozen_aws.clients()("batch")
+    batch.create_job_queue(jobQueueName="on-demand", priority=1, computeEnvironmentOrder=order)
+    frozen_aws.script(definition="align")
+    frozen_aws.script(definition="align", queue="default", attempts=[1])
+    ids = [frozen_aws.submit("align:1", jobQueue=queue)[0] for queue in ("default", "on-demand")]
+    frozen_aws.advance(100)
+    assert [frozen_aws.job(job_id)["status"] for job_id in ids] == ["FAILED", "SUCCEEDED"]
