@@ -255,8 +255,8 @@ const Facts = ({ job, links }: { job: Job; links: Links }): ReactNode => {
     job.nodes !== null && `${count(job.nodes)} nodes`,
   ].filter(Boolean);
   const used = [
-    job.vcpuHours !== null && `${count(job.vcpuHours)} vCPU-hours`,
-    job.gbHours !== null && `${count(job.gbHours)} GB-hours`,
+    !!job.vcpuHours && `${count(job.vcpuHours)} vCPU-hours`,
+    !!job.gbHours && `${count(job.gbHours)} GB-hours`,
   ].filter(Boolean);
   const facts: [string, ReactNode][] = [
     ["Definition", job.definition && <Outward to={links.definition}>{job.definition}</Outward>],

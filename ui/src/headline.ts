@@ -46,18 +46,31 @@ export function headline(job: Job, taskState: string | null, now: Date): Headlin
 export const hasGoneWrong = (job: Job): boolean =>
   job.status === "FAILED" || (job.diagnosis !== null && job.status !== "SUCCEEDED");
 
+/** Leave out of a summary what it quotes of AWS's own words, which stand below it. */
+function without(summary: string, ...quoted: string[]): string {
+  let kept = summary;
+  for (const words of [...quoted, ...SAYS_NOTHING].map((each) => each.replace(/\.$/u, "")).filter(Boolean)) {
+    for (const quote of [`; ${words}`, `${words}; `, ` (${words})`]) {
+      kept = kept.replace(quote, "");
+    }
+  }
+  return kept;
+}
+
 function failure(job: Job): Partial<Headline> & { title: string } {
   const { diagnosis } = job;
   const told = job.attempts.at(-1)?.reason || job.statusReason;
-  const aws = told && !SAYS_NOTHING.has(told) && !diagnosis?.summary.includes(told) ? told : "";
+  const summary = without(diagnosis?.summary ?? "", told);
+  const aws = told && !SAYS_NOTHING.has(told) && !summary.includes(told) ? told : "";
   const lines = [diagnosis?.remedy ?? ""].filter(Boolean);
   const failed = childrenIn(job, "FAILED");
   if (job.isArray && failed > 0) {
     const title = `${count(failed)} of ${count(childCount(job))} children failed`;
-    return { title, lines: [diagnosis?.summary ?? "", ...lines].filter(Boolean), aws };
+    const rest = summary.replace(/^[\d,]+ of [\d,]+ children failed[^;]*;?\s*/u, "");
+    return { title, lines: [rest, ...lines].filter(Boolean), aws };
   }
-  if (diagnosis?.summary) {
-    return { title: diagnosis.summary, lines, aws };
+  if (summary) {
+    return { title: summary, lines, aws };
   }
   const exit = job.exitCode === null ? "" : `exit code ${job.exitCode}`;
   return { title: [told, exit].filter(Boolean).join(", ") || "AWS gives no reason", lines };
@@ -71,8 +84,9 @@ function waiting(job: Job, now: Date): Partial<Headline> & { title: string } {
   if (!why) {
     return { title: spent, aws: job.statusReason };
   }
-  const title = [spent, why.summary || why.reason].filter(Boolean).join(": ");
-  return { title, lines: [why.remedy].filter(Boolean), aws: why.summary ? why.reason : "" };
+  const summary = without(why.summary, why.reason);
+  const title = [spent, summary || why.reason].filter(Boolean).join(": ");
+  return { title, lines: [why.remedy].filter(Boolean), aws: summary && !summary.includes(why.reason) ? why.reason : "" };
 }
 
 /** Say which attempt runs or ended the job, and how those before it ended; empty for the only one. */
@@ -115,5 +129,6 @@ export function shortReason(job: Job, taskState: string | null): string {
   if (hasGoneWrong(job)) {
     return failure(job).title;
   }
-  return isWaiting(job) ? job.whyWaiting?.summary || job.whyWaiting?.reason || job.statusReason : "";
+  const { summary = "", reason = "" } = job.whyWaiting ?? {};
+  return isWaiting(job) ? without(summary, reason) || reason || job.statusReason : "";
 }

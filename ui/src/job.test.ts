@@ -83,6 +83,35 @@ describe("a headline", () => {
     expect(shortReason(job, "failed")).toBe("Stopped by a user: task marked failed");
   });
 
+  it("does not repeat what it says below", () => {
+    const told = "OutOfMemoryError: Container killed due to memory usage";
+    const summary = `The container ran out of memory (exit code 137; ${told}; Essential container in task exited).`;
+    const failed = read({ ...samples.failed, diagnosis: { summary } });
+    expect(headline(failed, "failed", now)).toMatchObject({
+      title: "The container ran out of memory (exit code 137).",
+      aws: told,
+    });
+    const reason = "MISCONFIGURATION:X - Too little.";
+    const why_waiting = { summary: "Nothing is large enough (MISCONFIGURATION:X - Too little).", reason };
+    const waiting = read({ ...samples.waiting, why_waiting, history: [] });
+    expect(headline(waiting, "deferred", now)).toMatchObject({
+      title: "submitted 17 min ago: Nothing is large enough.",
+      aws: reason,
+    });
+  });
+
+  it("of an array does not count its children twice", () => {
+    const summary = "33 of 1000 children failed (17, 40, …); child 17: The container failed by itself (exit code 3).";
+    expect(headline(read({ ...samples.array, diagnosis: { summary } }), "failed", now)).toMatchObject({
+      title: "33 of 1,000 children failed",
+      lines: ["child 17: The container failed by itself (exit code 3)."],
+    });
+  });
+
+  it("leaves out our own tags, which say where the page is", () => {
+    expect(read({ ...samples.failed, tags: { "airflow-dag-id": "d", team: "t" } }).tags).toEqual([["team", "t"]]);
+  });
+
   it("leaves out what AWS says of every job", () => {
     expect(headline(read({ ...samples.failed, attempts: 1 }), "failed", now).aws).toBe("");
     expect(headline(read(samples.failed), "failed", now).aws).toBe(samples.failed.attempts[0]?.reason);

@@ -79,6 +79,9 @@ export interface Job {
 const FINAL = new Set(["SUCCEEDED", "FAILED"]);
 const BEFORE_RUNNING = new Set(["SUBMITTED", "PENDING", "RUNNABLE", "STARTING"]);
 
+/** Our own tags say whose the job is, which the page says as well. */
+const OWN_TAGS = "airflow-";
+
 /** The states of a job, those first that somebody looks for. */
 const BY_INTEREST = ["FAILED", "RUNNABLE", "PENDING", "SUBMITTED", "STARTING", "RUNNING", "SUCCEEDED"];
 
@@ -134,7 +137,9 @@ export function readJob(value: unknown): Job | null {
     instanceType: text(resources["instance_type"]),
     vcpuHours: number(job["vcpu_hours"]),
     gbHours: number(job["gb_hours"]),
-    tags: Object.entries(record(job["tags"])).map(([key, tag]) => [key, text(tag)]),
+    tags: Object.entries(record(job["tags"]))
+      .filter(([key]) => !key.startsWith(OWN_TAGS))
+      .map(([key, tag]) => [key, text(tag)]),
     changes: list(job["changes"])
       .map((change) => text(record(change)["why"]))
       .filter(Boolean),
