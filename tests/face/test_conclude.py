@@ -21,6 +21,7 @@ from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import JobFailedError
 from airflow_batch_jobs.task import log_rest  # noqa: F401 - its import would take a part of the task's time
 from airflow_batch_jobs.task.handover import Outcome
+from tests.face.attempts import Attempts
 from tests.task.api_server import ApiServer
 
 if TYPE_CHECKING:
@@ -106,3 +107,36 @@ def test_a_users_stop_ends_the_copy(event: dict[str, Any], monkeypatch: pytest.M
     finally:
         timer.join()
         signal.signal(signal.SIGTERM, before)
+
+
+def ended(stored: Any, **job: Any) -> Any:
+    """Resume a task whose job has ended, with an XCom that is there; return the XCom afterwards."""
+    attempts = Attempts()
+    attempts.xcoms["batch_job"] = stored
+    outcome = Outcome(job={"job_id": "j", "status": "SUCCEEDED", **job}, summary="SUCCEEDED")
+    operator().execute_complete(attempts.context(), outcome.to_event())
+    return attempts.xcoms["batch_job"]
+
+
+def test_the_xcom_at_the_end_has_what_was_known_before() -> None:
+    """The trigger that saw the end may not have seen the beginning."""
+    waited, ran = (
+        {"status": status, "reason": "", "at": f"2026-11-23T06:00:0{number}.000+00:00"}
+        for number, status in enumerate(("RUNNABLE", "RUNNING"))
+    )
+    stored = {"job_id": "j", "status": "RUNNING", "history": [waited], "changes": ["more memory"], "try_number": 1}
+    value = ended(stored, history=[ran])
+    assert value["history"] == [waited, ran]
+    assert (value["status"], value["changes"], value["try_number"]) == ("SUCCEEDED", ["more memory"], 1)
+
+
+@pytest.mark.parametrize("stored", [None, "s3://bucket/key", {"job_id": "j", "attempts": 1}])
+def test_the_xcom_at_the_end_does_not_depend_on_what_is_there(stored: Any) -> None:
+    """An earlier version, a custom backend, or nobody has written it."""
+    assert ended(stored)["status"] == "SUCCEEDED"
+
+
+def test_a_worker_that_was_replaced_leaves_the_newer_attempts_xcom() -> None:
+    """XComs are not fenced by Airflow."""
+    newer = {"job_id": "j2", "try_number": 2}
+    assert ended(newer) == newer

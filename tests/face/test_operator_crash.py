@@ -100,7 +100,8 @@ def test_after_the_third_time_the_task_fails(
     long: LocalAws, retries: int, arguments: dict[str, Any], *, terminated: bool, says: str
 ) -> None:
     """Then nobody watches the job, so it is ended unless a retry will take it up."""
-    context = Attempts().context(retries=retries)
+    attempts = Attempts()
+    context = attempts.context(retries=retries)
     plan = deferred(operator(**arguments), context)
     before = datetime.now(tz=UTC)
     plans = [crashed(operator(**arguments), context) for _ in range(3)]
@@ -116,6 +117,7 @@ def test_after_the_third_time_the_task_fails(
     assert is_terminated(long) is terminated
     reasons = [request.parameters["reason"] for request in long.requests("TerminateJob")]
     assert reasons == ["The Airflow trigger that waited for it has crashed"] * terminated
+    assert bool(attempts.xcoms["batch_job"]["is_terminated"]) is terminated
 
 
 def test_a_wait_that_went_well_for_an_hour_has_all_its_times_again(long: LocalAws) -> None:

@@ -39,6 +39,7 @@ from tests.model.world import (
     TaskInstance,
     Worker,
     World,
+    XCom,
 )
 
 if TYPE_CHECKING:
@@ -267,6 +268,7 @@ def _runner_steps(world: World, runner: Runner, setting: Setting) -> Iterator[St
         return
     if world.left.timeouts:
         yield from _timeout_steps(world, runner, setting)
+    yield from _xcom_steps(world, runner, setting)
     if not (runner.is_assigned and _is_its_task(world, runner)):
         yield Step("is told to cancel it", _cancel(world, runner, setting))
     else:
@@ -290,6 +292,14 @@ def _timeout_steps(world: World, runner: Runner, setting: Setting) -> Iterator[S
     if is_current or not setting.rules.fence_before_timeout:
         after = world.spend("timeouts").terminate(runner.job, by_owner=is_its)
         yield Step(f"has its time up, and terminates job {runner.job}", after, is_due=False)
+
+
+def _xcom_steps(world: World, runner: Runner, setting: Setting) -> Iterator[Step]:
+    """Yield the write of what is known of the job: a look at what is there, and in the same moment the write."""
+    mine = XCom(runner.job, (runner.max_tries, runner.attempt))
+    may_write = world.xcom is not None and world.xcom.attempt[1] <= runner.attempt
+    if world.xcom != mine and (may_write or not setting.rules.xcom_stays_newest):
+        yield Step("writes its XCom", world._replace(xcom=mine), is_due=False)
 
 
 def _is_its_task(world: World, runner: Runner) -> bool:

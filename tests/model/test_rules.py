@@ -264,6 +264,7 @@ BROKEN = [
     ("fence_before_timeout", "I2", "a timeout and a scheduler's death without a retry"),
     ("fence_before_timeout", "I2", "a timeout, a stalled triggerer and a trigger that crashes again and again"),
     ("xcom_attempt_marks", "I2", "a stalled triggerer, a pause and a failed job"),
+    ("xcom_stays_newest", "I2", "a timeout, a stalled triggerer and a trigger that crashes again and again"),
     ("fence_before_eviction", "I2", "a scheduler's death without a retry"),
     ("newer_by_try_number", "I2", "a stalled triggerer, a user's stop, and a clear after retries were lowered"),
     (

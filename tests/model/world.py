@@ -103,6 +103,8 @@ class Rules:
     xcom_attempt_marks: bool = True
     #: 8. Newer is the attempt of the higher try number, whatever `max_tries` says.
     newer_by_try_number: bool = True
+    #: 8. A trigger keeps the XCom current while it is there, and no newer attempt's.
+    xcom_stays_newest: bool = True
     #: A task without a state is between two attempts; only a user's mark, or that it is gone, is a stop.
     no_state_is_no_stop: bool = True
     #: The wait of a trigger that crashed is taken up again, three times.

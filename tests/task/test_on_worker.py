@@ -10,14 +10,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from airflow.sdk.exceptions import AirflowTaskTerminated
 
 from airflow_batch_jobs.batch.identity import TaskKey
+from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.handover import WaitPlan
 from airflow_batch_jobs.task.on_worker import STATE_SECONDS, WorkerWait, verdict_on_worker
 from airflow_batch_jobs.task.stop import TIME_IS_UP, Verdict
 from airflow_batch_jobs.task.supervisor import UNANSWERED, Region, TaskInstance, UnansweredError
 from tests.batch.virtual import run
+from tests.e2e.runs import until
 from tests.task.api_server import final_pass
 
 if TYPE_CHECKING:
@@ -144,3 +147,33 @@ def test_sigterm_after_the_deadline_is_the_deadlines_end(
     assert not outcome.succeeded
     assert aws.job(job_id)["statusReason"] == TIME_IS_UP
     assert len([*aws.requests("TerminateJob"), *aws.requests("TerminateJobs")]) == 1
+
+
+@pytest.mark.long
+def test_the_xcom_follows_a_job_that_is_waited_for_here(
+    aws: LocalAws, api_server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says, before Airflow kills this process, that the job was terminated."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.airflow_connection())
+    aws.register("job")
+    aws.script(definition="job", running=600, stopping=600)
+    [job_id] = aws.submit("job:1")
+    api_server.states = {"t": "running"}
+    api_server.xcoms = {JOB_XCOM: {"job_id": job_id, "status": "SUBMITTED", "try_number": 1}}
+    plan = WaitPlan(job_id=job_id, poll_interval=0.2, copy_logs=False)
+    attempt = {"try_number": 1, "max_tries": 0}
+    wait = WorkerWait(plan, AwsConnection(), TASK.key, attempt=attempt, retry_left=False)
+
+    def stop() -> None:
+        until(lambda: api_server.xcoms[JOB_XCOM]["status"] == "RUNNING")
+        api_server.states = {"t": "failed"}
+        wait.kill()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    with pytest.raises(AirflowTaskTerminated):
+        wait.run()
+    stopping.join()
+    told = api_server.xcoms[JOB_XCOM]
+    assert (told["status"], told["is_terminated"], told["max_tries"]) == ("RUNNING", True, 0)
+    assert told["stop_reason"] == "Airflow task stopped by a user: now failed"
