@@ -42,10 +42,10 @@ class Usage(NamedTuple):
 def requested(detail: JobDetail) -> Usage:
     """Return what all containers that run at the same time ask for together; of an array, those of a child."""
     together = [spec for spec in detail.containers if not spec.is_before_others]
-    if not together:
-        return Usage(None, None)
-    gib = (None if spec.memory_mib is None else spec.memory_mib / 1024 for spec in together)
-    return Usage.total(map(Usage, (spec.vcpus for spec in together), gib))
+    each = [Usage(spec.vcpus, None if spec.memory_mib is None else spec.memory_mib / 1024) for spec in together]
+    if len(each) == 1:  # true of nearly all, of which an array may have thousands
+        return each[0]
+    return Usage.total(each) if each else Usage(None, None)
 
 
 def used(detail: JobDetail, parts: Sequence[JobDetail], as_of: datetime) -> Usage:
@@ -85,7 +85,9 @@ def attempts_of(detail: JobDetail) -> tuple[Attempt, ...]:
 
 
 def _used_alone(detail: JobDetail, as_of: datetime) -> Usage:
-    return requested(detail).times(sum(_hours(attempt, as_of) for attempt in attempts_of(detail)))
+    has_ended = detail.is_final and detail.attempts and detail.attempts[-1].stopped_at is not None
+    attempts = detail.attempts if has_ended else attempts_of(detail)
+    return requested(detail).times(sum(_hours(attempt, as_of) for attempt in attempts))
 
 
 def _hours(attempt: Attempt, as_of: datetime) -> float:

@@ -61,6 +61,7 @@ def job_xcom(
     history: Sequence[Change] = (),
     log_streams: Iterable[LogStream] = (),
     parts: Sequence[JobDetail] = (),
+    diagnosis: Diagnosis | None = None,
 ) -> dict[str, Any]:
     """Return the value: JSON, times as ISO 8601 with `+00:00`.
 
@@ -70,7 +71,10 @@ def job_xcom(
         history: What it went through, see `job_history`.
         log_streams: Its streams, including those of its parts; those in this entry if there are none.
         parts: The children of an array or the nodes of a multi-node job, as far as they were described.
+        diagnosis: Why it failed, if that has been found out already.
     """
+    if diagnosis is None and detail.status is JobStatus.FAILED:
+        diagnosis = diagnose(detail, parts)
     history = history or noted((), detail, as_of)
     streams = tuple(log_streams) or detail.log_streams()
     attempts, failed = attempts_of(detail), [part for part in parts if part.status is JobStatus.FAILED]
@@ -113,7 +117,7 @@ def job_xcom(
         "nodes": detail.nodes,
         "children": {status.value: count for status, count in detail.children.items()},
         "failed_children": shown_failed,
-        "diagnosis": _told(diagnose(detail, parts)) if detail.status is JobStatus.FAILED else None,
+        "diagnosis": None if diagnosis is None else _told(diagnosis),
         "why_waiting": _why_waiting(detail, history, as_of),
         "is_terminated": detail.is_terminated,
         "stop_reason": status_reason if detail.is_terminated and detail.is_final else None,

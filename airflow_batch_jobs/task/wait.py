@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.diagnosis import Diagnosis
     from airflow_batch_jobs.batch.job_history import Change
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
@@ -118,6 +119,7 @@ class JobWait:
         self._detail: JobDetail | None = None
         self._history: tuple[Change, ...] = ()
         self._parts: tuple[JobDetail, ...] | None = None
+        self._diagnosis: Diagnosis | None = None
         self._stop_reason = ""
         self._stream_count = 0
         self._clock = watcher.clock
@@ -153,7 +155,14 @@ class JobWait:
         else:
             parts = self._follower.parts() if self._parts is None else self._parts
             streams = self._follower.log_streams()
-            known = job_xcom(detail, seen_at, history=self._history, log_streams=streams, parts=parts)
+            known = job_xcom(
+                detail,
+                seen_at,
+                history=self._history,
+                log_streams=streams,
+                parts=parts,
+                diagnosis=self._diagnosis,
+            )
         return stopped(known, self._stop_reason) if self._stop_reason else known
 
     async def outcome(self) -> Outcome:
@@ -262,11 +271,12 @@ class JobWait:
         _tell_incomplete(end.incomplete)
         if any(cursor.is_partial for _, cursor in end.unread.values()):
             log.note("What is left of the log is read from further back; lines may appear twice.")
-        failed = end.detail.status is JobStatus.FAILED
+        if end.detail.status is JobStatus.FAILED:
+            self._diagnosis = diagnose(end.detail, end.parts)
         return Outcome(
             job=self.job(),
             summary=summarize(end.detail),
-            diagnosis=diagnose(end.detail, end.parts).to_dict() if failed else None,
+            diagnosis=self._diagnosis.to_dict() if self._diagnosis else None,
             unread=[{**stream.to_dict(), "cursor": cursor.to_dict()} for stream, cursor in end.unread.values()],
             timed_out=self._timed_out,
         )
