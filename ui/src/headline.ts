@@ -67,7 +67,7 @@ function failure(job: Job): Partial<Headline> & { title: string } {
   if (job.isArray && failed > 0) {
     const title = `${count(failed)} of ${count(childCount(job))} children failed`;
     const rest = summary.replace(/^[\d,]+ of [\d,]+ children failed[^;]*;?\s*/u, "");
-    return { title, lines: [rest, ...lines].filter(Boolean), aws };
+    return { title, lines: [rest.charAt(0).toUpperCase() + rest.slice(1), ...lines].filter(Boolean), aws };
   }
   if (summary) {
     return { title: summary, lines, aws };

@@ -104,7 +104,7 @@ describe("a headline", () => {
     const summary = "33 of 1000 children failed (17, 40, …); child 17: The container failed by itself (exit code 3).";
     expect(headline(read({ ...samples.array, diagnosis: { summary } }), "failed", now)).toMatchObject({
       title: "33 of 1,000 children failed",
-      lines: ["child 17: The container failed by itself (exit code 3)."],
+      lines: ["Child 17: The container failed by itself (exit code 3)."],
     });
   });
 
