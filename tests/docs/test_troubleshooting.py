@@ -178,6 +178,9 @@ def requests_refused() -> Iterator[BatchJobsError]:
     least = OnRetry(client_of, [MoreMemory(at_most_mib=4)], print)
     yield raised(lambda: least.check({"containerProperties": {"memory": 512}}, {}))
     yield errors.RequestError("jobName", "was changed by Mine of on_retry, which has to leave it as it is")
+    yield errors.RequestError(
+        "jobQueue", "was changed by Mine of on_retry, which has to name that queue as its attribute `queue`"
+    )
 
 
 @cache

@@ -79,6 +79,8 @@ class RequestChange(Protocol):
     def apply(self, job: NextJob, failures: Sequence[Failure]) -> Iterable[Change]:
         """Change `job.request`, SubmitJob's arguments as the pinned revision and the task give them.
 
+        A change that takes another queue has its name as the attribute `queue`: a retry looks for the job there.
+
         Is asked anew for each attempt, with all failures of the generation, so what it does must follow from those
         alone: it keeps nothing between two calls.
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs.batch.aws import service
 from airflow_batch_jobs.batch.changes.failure import Failure
 from airflow_batch_jobs.batch.changes.next_job import NextJob
-from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
 from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.operations import MOST_DESCRIBED, describe_jobs, failed_children
@@ -50,7 +49,8 @@ class OnRetry:
     @property
     def queues(self) -> list[str]:
         """The queues besides the task's own in which the jobs of its attempts can be."""
-        return [change.queue for change in self.changes if isinstance(change, OtherQueue)]
+        named = (getattr(change, "queue", None) for change in self.changes)
+        return [queue for queue in named if isinstance(queue, str)]
 
     def failures(self, known: Iterable[Failure], jobs: Iterable[JobDetail]) -> tuple[Failure, ...]:
         """Return why the generation's jobs failed.
@@ -73,7 +73,8 @@ class OnRetry:
         """Return the request as the earlier failures change it, and what was changed.
 
         Raises:
-            RequestError: A change of the user's own touches what it must leave.
+            RequestError: A change of the user's own touches what it must leave, or takes a queue in which no retry
+                would look for the job.
             AwsError: AWS did not describe the revision.
         """
         for called in sorted({failure.called for failure in failures if failure.called}):
@@ -86,6 +87,11 @@ class OnRetry:
         for change in self.changes:
             by = type(change).__name__
             changes.extend(one.told_by(by) for one in change.apply(job, failures))
+            if job.request["jobQueue"] not in (request.job_queue, *self.queues):
+                raise RequestError(
+                    "jobQueue",
+                    f"was changed by {by} of on_retry, which has to name that queue as its attribute `queue`",
+                )
             for name, value in fixed.items():
                 if job.request.get(name) != value:
                     raise RequestError(name, f"was changed by {by} of on_retry, which has to leave it as it is")

@@ -277,6 +277,15 @@ def test_a_change_of_ones_own_is_made_beside_the_others(frozen_aws: LocalAws) ->
     assert [change.by for change in submitted.changes] == ["Greeting", "MoreMemory"]
 
 
+def test_a_change_of_ones_own_names_the_queue_that_it_takes(frozen_aws: LocalAws) -> None:
+    """Otherwise an attempt that has no record would not find the job, and start a second one."""
+    world = World(frozen_aws, changes=[Renaming("jobQueue")])
+    world.submit_and_end(1)
+    with pytest.raises(RequestError, match="jobQueue: was changed by Renaming of on_retry, which has to name"):
+        world.submit(2)
+    assert len(world.aws.jobs()) == 1
+
+
 @pytest.mark.parametrize("field", ["jobName", "jobDefinition"])
 def test_a_change_of_ones_own_leaves_name_and_revision(frozen_aws: LocalAws, field: str) -> None:
     """By the name the job is found again."""
