@@ -64,6 +64,16 @@ describe("a headline", () => {
     expect(headline(job, "failed", now).title).toBe("Essential container in task exited, exit code 137");
   });
 
+  it("says what a retry changed, and of an older or a later version at least why", () => {
+    const [change] = samples.failed.changes;
+    const changes = [change, { field: "jobQueue", before: "spot", after: "spot", why: "host lost" }, { why: "more" }, 7, {}];
+    expect(read({ ...samples.failed, changes }).changes).toEqual([
+      "containerOverrides memory is 16384 MiB, not 8192 MiB: out of memory in job 0f5e2d6c-5f5b-4f0e-9a3e-1f0c6a0e2f11",
+      "jobQueue stays spot: host lost",
+      "more",
+    ]);
+  });
+
   it("of a job that nobody watches any more does not pretend to know its state", () => {
     const { title, lines } = headline(read({ ...samples.succeeded, status: "RUNNING" }), "success", now);
     expect(title).toContain("the task has ended (success)");

@@ -140,10 +140,15 @@ export function readJob(value: unknown): Job | null {
     tags: Object.entries(record(job["tags"]))
       .filter(([key]) => !key.startsWith(OWN_TAGS))
       .map(([key, tag]) => [key, text(tag)]),
-    changes: list(job["changes"])
-      .map((change) => text(record(change)["why"]))
-      .filter(Boolean),
+    changes: list(job["changes"]).map(record).map(changed).filter(Boolean),
   };
+}
+
+/** Say what a retry changed in the request, and why. */
+function changed(change: Record<string, unknown>): string {
+  const [field, before, after, why] = ["field", "before", "after", "why"].map((name) => text(change[name]));
+  const turned = before === after ? `stays ${after}` : `is ${after}, not ${before}`;
+  return field && after ? `${field} ${turned}: ${why}` : (why ?? "");
 }
 
 /** Return the value that some versions of Airflow's API give as JSON text. */
