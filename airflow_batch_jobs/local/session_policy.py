@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs.local.wire import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 #: What the service model says of inline and managed session policies together.
 _MOST_CHARACTERS = 2048
@@ -82,9 +82,9 @@ def _statement_problems(statement: Mapping[str, Any]) -> Iterator[str]:
         yield "Missing required field Effect"
     elif statement["Effect"] not in _EFFECTS:
         yield f"Invalid effect: {statement['Effect']}"
-    for kind, pattern, problem in (
-        ("Action", _ACTION, "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."),
-        ("Resource", _RESOURCE, 'Resource {} must be in ARN format or "*".'),
+    for kind, is_one, problem in (
+        ("Action", _ACTION.fullmatch, "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."),
+        ("Resource", _RESOURCE.fullmatch, 'Resource {} must be in ARN format or "*".'),
     ):
         given = [statement[key] for key in (kind, f"Not{kind}") if key in statement]
         if not given:
@@ -92,12 +92,12 @@ def _statement_problems(statement: Mapping[str, Any]) -> Iterator[str]:
         elif len(given) > 1:
             yield f"Statement contains both {kind} and Not{kind}"
         else:
-            yield from _value_problems(given[0], pattern, problem)
+            yield from _value_problems(given[0], is_one, problem)
 
 
-def _value_problems(given: Any, pattern: re.Pattern[str], problem: str) -> Iterator[str]:
+def _value_problems(given: Any, is_one: Callable[[str], object], problem: str) -> Iterator[str]:
     values = given if isinstance(given, list) else [given]
     if not values or not all(isinstance(value, str) for value in values):
         yield "Syntax errors in policy."
         return
-    yield from (problem.format(value) for value in values if not pattern.fullmatch(value))
+    yield from (problem.format(value) for value in values if not is_one(value))

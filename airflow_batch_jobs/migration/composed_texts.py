@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 #: What such a text begins with.
 _ROOTS = ("airflow.providers.amazon", "airflow.contrib", "astronomer.providers.amazon")
-#: What a file that has such a text has in it: its beginning, with an end or a gap behind it.
-SIGN = rb"(?:airflow|astronomer)\.(?:providers\.amazon|contrib)[\w.]*[\"'{%]"
+#: What a file that has such a text has in it: its beginning, with an end or a gap behind it. No full name is longer.
+SIGN = rb"(?:airflow|astronomer)\.(?:providers\.amazon|contrib)[\w.]{0,80}[\"'{%]"
 _IMPORTERS = frozenset({"import_module", "__import__"})
 _PACKAGES = frozenset(module.rpartition(".")[0] for module in MODULES)
 _FULL_NAMES = sorted(MODULES | COUNTERPARTS.keys())
@@ -134,5 +134,22 @@ def _can_be_providers(parts: _Parts) -> bool:
     known = (part for part in takewhile(lambda part: part is not None, parts))
     if not "".join(part or "" for part in known).startswith(_ROOTS):
         return False
-    pattern = re.compile("".join(r"[\w.]*" if part is None else re.escape(part) for part in parts))
-    return any(pattern.fullmatch(full_name) for full_name in _FULL_NAMES)
+    return any(_can_become(full_name, parts) for full_name in _FULL_NAMES)
+
+
+def _can_become(full_name: str, parts: _Parts) -> bool:
+    """Whether a name has the known parts in their order, with nothing but gaps between them."""
+    known = ["".join(filter(None, group)) for is_gap, group in groupby(parts, lambda part: part is None) if not is_gap]
+    begins = known.pop(0) if parts[0] is not None else ""
+    ends = known.pop() if parts[-1] is not None and known else ""
+    if None not in parts:
+        return full_name == begins
+    at, end = len(begins), len(full_name) - len(ends)
+    if at > end or not (full_name.startswith(begins) and full_name.endswith(ends)):
+        return False
+    for part in known:
+        at = full_name.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True

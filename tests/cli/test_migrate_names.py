@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from airflow_batch_jobs.migration import MARK
+from airflow_batch_jobs.migration import MARK, composed_texts
 from airflow_batch_jobs.migration.counterparts import COUNTERPARTS
 from tests.cli.migrating import IMPORT, MODULE, OURS, SENSOR_IMPORT, SENSORS, call, marked, run
 
@@ -363,3 +367,20 @@ def test_xcoms_of_a_class_that_is_left_are_not_gone(rewrite: Rewrite) -> None:
     """The provider's class goes on writing them."""
     code = f"{IMPORT}class Mine(BatchOperator): ...\nti.xcom_pull(task_ids='a', key='batch_job_details')\n"
     assert marked(rewrite(code)) == ["BatchOperator was left here: a subclass of it"]
+
+
+PIECES = st.lists(st.sampled_from([None, "a", "b", ".", "ab", "b.a"]), min_size=1, max_size=6)
+
+
+@given(PIECES, st.text("ab.", min_size=1, max_size=10))
+def test_a_name_has_the_known_parts_of_a_text_in_their_order(parts: list[str | None], name: str) -> None:
+    """As the pattern would have it that takes anything in the gaps."""
+    pattern = "".join("[ab.]*" if part is None else re.escape(part) for part in parts)
+    assert composed_texts._can_become(name, parts) == bool(re.fullmatch(pattern, name))
+
+
+def test_a_text_of_many_gaps_takes_no_time() -> None:
+    """There may be as many as a file has space for."""
+    began = time.thread_time()
+    assert composed_texts._can_become("airflow.providers.amazon" * 4, ["a", *[None, "a", None, "o"] * 1_000]) is False
+    assert time.thread_time() - began < 0.05

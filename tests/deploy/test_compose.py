@@ -231,7 +231,7 @@ def test_the_image_is_the_airflow_that_we_speak_of() -> None:
         return [int(number) for number in version.split(".")]
 
     assert numbers(base) >= numbers(least)
-    assert set(re.findall(r"\bAirflow (\d+\.\d+\.\d+)", readme)) <= {base}
+    assert set(re.findall(r"\bAirflow (\d+\.\d+\.\d+)\b", readme)) <= {base}
     ours = {each["image"] for each in written.values() if "build" in each}
     assert ours == {f"airflow-batch-jobs:airflow-{base}"}
 

@@ -139,7 +139,7 @@ def test_more_memory_succeeds_with_the_third_job(run_example: Callable[..., Any]
     needs = [{one["type"]: one["value"] for one in job["container"]["resourceRequirements"]} for job in jobs]
     assert [need["MEMORY"] for need in needs] == ["256", "512", "1024"]
     assert run.xcom("fill") == jobs[-1]["jobId"]
-    [change] = run.xcom("fill", "batch_job")["on_retry"]
+    [change] = run.xcom("fill", "batch_job")["changes"]
     assert (change["before"], change["after"]) == ("256 MiB", "1024 MiB")
     assert run.rendered("fill")["on_retry"] == [f"{change['field']} is 1024 MiB, not 256 MiB: {change['why']}"]
     assert "out of memory, for which on_retry has MoreMemory; tried again at once" in run.output

@@ -24,10 +24,11 @@ ADDRESS = f"/{tabs()[0]['bundle_url']}"
 
 
 def loaded() -> type[BatchJobsPlugin]:
-    """Return a plugin of its own that Airflow has loaded."""
+    """Return a plugin of its own that Airflow has loaded, whatever it has made of the real one in this process."""
 
     class Plugin(BatchJobsPlugin):
-        pass
+        react_apps = []  # noqa: RUF012 - as the plugin's own are
+        fastapi_apps = []  # noqa: RUF012 - likewise
 
     Plugin.on_load()
     return Plugin
