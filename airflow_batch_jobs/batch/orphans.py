@@ -26,8 +26,9 @@ from airflow_batch_jobs.batch.identity import (
     legal_tag_value,
     owner_of,
 )
-from airflow_batch_jobs.batch.operations import REASON_LIMIT, describe_jobs, job_id_if_any
-from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.listing import listed_jobs
+from airflow_batch_jobs.batch.operations import REASON_LIMIT, describe_jobs
+from airflow_batch_jobs.batch.status import ACTIVE
 from airflow_batch_jobs.batch.watch.blocking import terminate_all
 from airflow_batch_jobs.errors import NoDeploymentError
 
@@ -178,7 +179,7 @@ class OrphanSweep:
         """
         clients, tag, now = KeptClients.of(self.clients), legal_tag_value(self.deployment), self.clock.now()
         # A job whose next attempt begins goes back to RUNNABLE, behind the back of whoever lists the states in order.
-        ids = until_nobody_leaves(lambda: _active_ids(clients, self.job_queues))
+        ids = until_nobody_leaves(lambda: (job.job_id for job in listed_jobs(clients, self.job_queues, ACTIVE)))
         jobs = describe_jobs(clients, ids)
         return tuple(
             self._look(job, now) for job in jobs if job.status.is_active and job.tags.get(DEPLOYMENT_TAG) == tag
@@ -256,15 +257,3 @@ def _judge(finding: Finding, states: Mapping[TaskKey, str | None]) -> Finding:
     state = states[finding.owner]
     decision = Decision.ORPHAN if state in ENDED_STATES else Decision.LEFT
     return replace(finding, decision=decision, why=f"{finding.owner} is {state or 'cleared, or yet to be scheduled'}")
-
-
-def _active_ids(clients: ClientFactory, queues: Iterable[str]) -> Iterator[str]:
-    """Yield the ids of the jobs of some queues that have not ended, without an array's children.
-
-    The states are listed in the order of a job's life: a job that advances meanwhile is seen twice rather than missed.
-    """
-    batch = service(clients, "batch")
-    for queue in dict.fromkeys(queues):
-        for status in filter(lambda status: status.is_active, JobStatus):
-            found = batch.one_pass("list_jobs", "jobSummaryList", job_id_if_any, jobQueue=queue, jobStatus=status.value)
-            yield from filter(None, found)

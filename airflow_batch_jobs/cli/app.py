@@ -16,6 +16,7 @@ import typer
 
 from airflow_batch_jobs.cli import console
 from airflow_batch_jobs.cli.jobs import logs, status, submit, terminate
+from airflow_batch_jobs.cli.list_jobs import list_jobs
 from airflow_batch_jobs.cli.migrate import migrate
 from airflow_batch_jobs.cli.orphans import orphans
 
@@ -51,7 +52,7 @@ def main(
 
         airflow-batch-jobs demo        see the package work, without an AWS account
         airflow-batch-jobs local       a local AWS to develop DAGs against
-        airflow-batch-jobs submit ...  start a job; then status, logs, terminate
+        airflow-batch-jobs submit ...  start a job; then list, status, logs, terminate
 
     Results go to stdout, everything else to stderr. Exit codes:
 
@@ -141,6 +142,7 @@ def local(
             stop.pause(float("inf"))
 
 
+app.command("list")(list_jobs)
 for command in (submit, status, logs, terminate, orphans, migrate):
     app.command()(command)
 

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Self
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
 from rich.text import Text
 
 from airflow_batch_jobs.batch.diagnosis import diagnose, in_words, summarize, why_waiting
-from airflow_batch_jobs.batch.orphans import Decision
+from airflow_batch_jobs.batch.logs.event import printable
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.demo.interrupt import InterruptedByUserError
 from airflow_batch_jobs.errors import (
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
-    from airflow_batch_jobs.batch.orphans import Finding, SweepReport
     from airflow_batch_jobs.local.access import Access
 
 #: The exit codes, as `airflow-batch-jobs --help` explains them.
@@ -63,8 +61,6 @@ _NO_ANSWER_ERRORS = (
     SubmitUnansweredError,
     ThrottledError,
 )
-_SWEEP_COLOURS = {Decision.ORPHAN: "red", Decision.CANNOT_TELL: "yellow"}
-_COLOURS = {JobStatus.SUCCEEDED: "green", JobStatus.FAILED: "red", JobStatus.RUNNING: "cyan"}
 
 
 @contextmanager
@@ -86,12 +82,12 @@ def errors_told() -> Iterator[None]:
 
 def complain(text: str) -> None:
     """Print an error in one line on stderr."""
-    _stderr().print(Text.assemble(("error: ", "bold red"), " ".join(text.split())), soft_wrap=True)
+    _stderr().print(Text.assemble(("error: ", "bold red"), " ".join(printable(text).split())), soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Print a remark on stderr."""
-    _stderr().print(Text(text, "dim"), soft_wrap=True)
+    _stderr().print(Text(printable(text), "dim"), soft_wrap=True)
 
 
 def note_standing(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> None:
@@ -211,73 +207,7 @@ def say_end(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> None:
     note(_standing(detail))
 
 
-def say_statuses(rows: Sequence[tuple[JobDetail, Sequence[JobDetail]]]) -> None:
-    """Print the state of jobs on stdout: a table on a terminal, otherwise one tab-separated line per job.
-
-    Args:
-        rows: Each job with its children or nodes, as far as they are known.
-    """
-    _say_rows(("Job", "Status", "What"), [(_status_fields(*row), _status_cells(*row)) for row in rows])
-
-
-def say_sweep(report: SweepReport) -> None:
-    """Print what a sweep found on stdout, as `say_statuses` does, and its summary on stderr."""
-    rows = [(one, report.verdict(one)) for one in report.findings]
-    _say_rows(("Job", "Sweep", "Why"), [(_sweep_fields(*row), _sweep_cells(*row)) for row in rows])
-    note(report.summary())
-
-
-def _say_rows(headers: Sequence[str], rows: Sequence[tuple[Sequence[str], Sequence[Text]]]) -> None:
-    """Print rows on stdout: a table on a terminal, otherwise one tab-separated line per row.
-
-    Args:
-        headers: The headers of the table.
-        rows: Each row as the fields of a line and as the cells of a table.
-    """
-    console = Console()
-    if not console.is_terminal:
-        for fields, _ in rows:
-            say("\t".join(" ".join(field.split()) for field in fields))
-    elif rows:
-        # The first column has ids, which are to be copied: it takes what it needs of the terminal's width.
-        width = max(len(line) for _, (first, *_) in rows for line in first.plain.split("\n")[:1])
-        table = Table(Column(headers[0], min_width=width, overflow="fold"), *headers[1:])
-        for _, cells in rows:
-            table.add_row(*cells)
-        console.print(table)
-
-
-def _status_fields(detail: JobDetail, parts: Sequence[JobDetail]) -> Sequence[str]:
-    exit_code = "" if detail.exit_code is None else str(detail.exit_code)
-    known = (detail.job_id, detail.status.value, detail.definition_reference, detail.queue_name, exit_code)
-    return (*known, _story(detail, parts))
-
-
-def _status_cells(detail: JobDetail, parts: Sequence[JobDetail]) -> Sequence[Text]:
-    where = Text(f"{detail.definition_reference} on {detail.queue_name}", "dim")
-    return (
-        Text.assemble(detail.job_id, "\n", (detail.job_name, "dim")),
-        Text(detail.status.value, _COLOURS.get(detail.status, "yellow")),
-        Text.assemble(_story(detail, parts), "\n", where),
-    )
-
-
-def _sweep_fields(finding: Finding, verdict: str) -> Sequence[str]:
-    job = finding.job
-    return job.job_id, verdict, job.status.value, job.queue_name, finding.why
-
-
-def _sweep_cells(finding: Finding, verdict: str) -> Sequence[Text]:
-    job = finding.job
-    where = Text(f"{job.status.value} in {job.queue_name}", "dim")
-    return (
-        Text.assemble(job.job_id, "\n", (job.job_name, "dim")),
-        Text(verdict, _SWEEP_COLOURS.get(finding.decision, "")),
-        Text.assemble(finding.why, "\n", where),
-    )
-
-
-def _story(detail: JobDetail, parts: Sequence[JobDetail]) -> str:
+def story(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> str:
     """Tell a job's story: why it failed, how it went, or why it is waiting."""
     if detail.status is JobStatus.FAILED:
         return str(diagnose(detail, parts))
@@ -285,7 +215,7 @@ def _story(detail: JobDetail, parts: Sequence[JobDetail]) -> str:
         return summarize(detail)
     counts = ", ".join(f"{count} {status.value}" for status, count in detail.children.items())
     known = (counts, _reason(detail), detail.logs_elsewhere())
-    return "; ".join(filter(None, known)) or f"for {in_words(_age_seconds(detail))}"
+    return "; ".join(filter(None, known)) or f"for {in_words(age_seconds(detail))}"
 
 
 def _standing(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> str:
@@ -300,16 +230,23 @@ def _standing(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> str:
 
 def _reason(detail: JobDetail) -> str:
     """Say why a job that has not ended is in its state, as far as is known."""
-    waiting = why_waiting(detail, _age_seconds(detail)) if detail.status.is_waiting else None
+    waiting = why_waiting(detail, age_seconds(detail)) if detail.status.is_waiting else None
     if waiting is None and detail.status is JobStatus.PENDING and detail.depends_on:
         return f"it is waiting for {', '.join(detail.depends_on)}"
     return str(waiting) if waiting else detail.status_reason
 
 
-def _age_seconds(detail: JobDetail) -> float:
-    """Return how long a job has run, or waited."""
-    since = detail.started_at if detail.status is JobStatus.RUNNING else detail.created_at
-    return (datetime.now(tz=UTC) - since).total_seconds() if since else 0.0
+def since(detail: JobDetail) -> datetime | None:
+    """Return when a job ended, began to run, or was submitted: the last of these that it has reached."""
+    if detail.is_final:
+        return detail.stopped_at or detail.started_at or detail.created_at
+    return detail.started_at if detail.status is JobStatus.RUNNING else detail.created_at
+
+
+def age_seconds(detail: JobDetail) -> float:
+    """Return how long ago that was."""
+    began = since(detail)
+    return max(0.0, (datetime.now(tz=UTC) - began).total_seconds()) if began else 0.0
 
 
 def _exit_code(error: BatchJobsError) -> int:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from airflow_batch_jobs.batch.operations import REASON_LIMIT
-from airflow_batch_jobs.cli import console
+from airflow_batch_jobs.cli import console, tables
 from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
+from airflow_batch_jobs.cli.job_ids import JobId, JobIds, whole_id, whole_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 _MOST_PARTS = 1_000
 #: More often than a task polls, since a person is waiting.
 _POLL_SECONDS = 2.0
-
-JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="An array's child is id:3, a node is id#1.")]
-JobIds = Annotated[list[str], typer.Argument(metavar="JOB_ID...", help="An array's child is id:3, a node is id#1.")]
 
 
 def _check_not_node(value: str) -> str:
@@ -108,10 +106,11 @@ def status(job_ids: JobIds, region: Region = None, profile: Profile = None, endp
 
     with console.errors_told():
         clients = clients_of(region, profile, endpoint_url)
-        details = BatchJob.describe_jobs(job_ids, clients=clients)
-        console.say_statuses([(detail, _failed_parts(detail, clients)) for detail in details])
+        wanted = list(dict.fromkeys(whole_ids(job_ids, clients)))
+        details = BatchJob.describe_jobs(wanted, clients=clients)
+        tables.say_statuses([(detail, _failed_parts(detail, clients)) for detail in details])
         known = {detail.job_id for detail in details}
-        unknown = [job_id for job_id in dict.fromkeys(job_ids) if job_id not in known]
+        unknown = [job_id for job_id in wanted if job_id not in known]
         for job_id in unknown:
             console.complain(str(JobNotFoundError(job_id)))
         if unknown or any(detail.status is JobStatus.FAILED for detail in details):
@@ -145,7 +144,7 @@ def logs(
 
     with console.errors_told():
         clients = clients_of(region, profile, endpoint_url)
-        job = BatchJob.from_id(job_id, clients=clients)
+        job = BatchJob.from_id(whole_id(job_id, clients), clients=clients)
         detail = job.detail()
         if follow:
             console.note_standing(detail := _follow(job), _failed_parts(detail, clients))
@@ -160,7 +159,9 @@ def terminate(
     job_id: Annotated[
         str,
         typer.Argument(
-            metavar="JOB_ID", help="An array's child is id:3. A node ends with its job.", callback=_check_not_node
+            metavar="JOB_ID",
+            help="Or the beginning of one. An array's child is ID:3. A node ends with its job.",
+            callback=_check_not_node,
         ),
     ],
     reason: Annotated[
@@ -187,7 +188,9 @@ def terminate(
     from airflow_batch_jobs.batch.job import BatchJob
 
     with console.errors_told():
-        job = BatchJob.from_id(job_id, clients=clients_of(region, profile, endpoint_url))
+        clients = clients_of(region, profile, endpoint_url)
+        job_id = whole_id(job_id, clients)
+        job = BatchJob.from_id(job_id, clients=clients)
         before = job.detail()
         if before.is_final:
             console.note(f"Job {job_id} has ended already: it is {before.status.value}.")

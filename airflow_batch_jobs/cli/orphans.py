@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from airflow_batch_jobs.cli import console
+from airflow_batch_jobs.cli import console, tables
 from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def orphans(  # noqa: PLR0913, PLR0917 - each is an option of the command
             dry_run=not terminate,
         )
         report = sweep.run(_airflow(airflow_url, airflow_token).states)
-        console.say_sweep(report)
+        tables.say_sweep(report)
         if report.error:
             raise report.error
 

@@ -155,7 +155,7 @@ def test_a_deregistered_revision_is_not_submitted(aws: LocalAws, job: BatchJob) 
     """The error names the revision to pin instead."""
     aws.register("align", ["align"])
     aws.clients()("batch").deregister_job_definition(jobDefinition="align:1")
-    with pytest.raises(RevisionInactiveError, match=r"at_revision\(2\)"):
+    with pytest.raises(RevisionInactiveError, match=r":2\""):
         job.submit("default")
 
 

@@ -34,7 +34,7 @@ def test_version_is_the_package_s() -> None:
     assert CliRunner().invoke(app, ["--version"]).stdout == f"{__version__}\n"
 
 
-COMMANDS = [str(each.callback.__name__) for each in app.registered_commands if each.callback]
+COMMANDS = [str(each.name or each.callback.__name__) for each in app.registered_commands if each.callback]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

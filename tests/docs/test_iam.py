@@ -46,7 +46,8 @@ AIRFLOW, WATCH_ONLY, SWEEP, BY_HAND, REGISTER = (
 )
 ROLES = {
     "batch/job:BatchJob.cancel": {BY_HAND},
-    "batch/orphans:_active_ids": {SWEEP},
+    "batch/listing:listed_jobs": {SWEEP, BY_HAND},
+    "batch/listing:queue_names": {BY_HAND},
     "batch/orphans:detach": {AIRFLOW},
     "batch/definition_files:register_folder": {REGISTER},
     "batch/logs/page:fetch_page": {AIRFLOW, WATCH_ONLY, BY_HAND},
@@ -58,6 +59,7 @@ ROLES = {
     "batch/operations:terminate_once": {AIRFLOW, SWEEP, BY_HAND},
     "batch/operations:terminate_together": {AIRFLOW, SWEEP},
     "batch/preflight/existing:check_queue": {AIRFLOW, BY_HAND},
+    "batch/preflight/existing:find_queue": {AIRFLOW, BY_HAND},
     "batch/preflight/existing:check_revision": {AIRFLOW, BY_HAND},
     "batch/watch/status_poll:Descriptions.ask": {AIRFLOW, WATCH_ONLY, BY_HAND},
     "batch/operations:failed_children": {AIRFLOW, WATCH_ONLY, BY_HAND},

@@ -263,7 +263,7 @@ def test_an_inactive_revision_names_the_one_to_pin(run_dag: RunDag, greet: Local
         BatchJobOperator(task_id="job", job_queue="default", definition=Greet(who="x"))
     run = run_dag(dag)
     assert run.state("job") == "failed"
-    assert "at_revision(2)" in run.output
+    assert 'pin "greet:2"' in run.output
 
 
 def test_a_missing_permission_is_named(run_dag: RunDag, greet: LocalAws) -> None:

@@ -65,9 +65,9 @@ class LogEvent:
         """
         missing = len(self.message) - LONGEST_TEXT
         if missing <= 0:
-            return _printable(self.message)
+            return printable(self.message)
         half = LONGEST_TEXT // 2
-        head, tail = _printable(self.message[:half]), _printable(self.message[-half:])
+        head, tail = printable(self.message[:half]), printable(self.message[-half:])
         return f"{head} … [{missing:,} characters are left out here] … {tail}"
 
 
@@ -103,7 +103,8 @@ class Numbering:
         return replace(event, microsecond=self._number) if self._number else event
 
 
-def _printable(message: str) -> str:
+def printable(message: str) -> str:
+    """Return a text without what steers a terminal, as `LogEvent.text` describes it."""
     if _UNPRINTABLE.search(message):
         message = _ESCAPES.sub("", message)
         message = message.replace("\r\n", "\n").strip("\r").replace("\r", "\n")

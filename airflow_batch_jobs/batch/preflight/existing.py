@@ -37,6 +37,24 @@ def check_queue(clients: ClientFactory, queue: str) -> Place:
         QueueNotFoundError: There is no such queue (the message names the existing ones), or it is disabled.
         AwsError: AWS could not be asked.
     """
+    found = find_queue(clients, queue)
+    if found.get("state") == "DISABLED":
+        action = service(clients, "batch").action_of("describe_job_queues")
+        raise QueueNotFoundError(f"Job queue {queue!r} is disabled and takes no jobs. Enable it.", action=action)
+    return Place.of(found.get("jobQueueArn"))
+
+
+def find_queue(clients: ClientFactory, queue: str) -> dict[str, Any]:
+    """Find a queue, whether or not it takes jobs, and return it as AWS describes it.
+
+    Args:
+        clients: Makes the clients.
+        queue: The queue's name or ARN.
+
+    Raises:
+        QueueNotFoundError: There is no such queue; the message names the existing ones.
+        AwsError: AWS could not be asked.
+    """
     batch = service(clients, "batch")
     action = batch.action_of("describe_job_queues")
     found = _or_none(batch, queue, lambda: batch.call("describe_job_queues", _queues, jobQueues=[queue]))
@@ -48,9 +66,7 @@ def check_queue(clients: ClientFactory, queue: str) -> Place:
         elsewhere = Place.of(queue).foreign_to(_home(batch, existing.values()))
         problem = f"No job queue {queue!r} in region {batch.region_name()} of this account."
         raise QueueNotFoundError(" ".join(filter(None, (problem, elsewhere, way_out))), action=action)
-    if found[0].get("state") == "DISABLED":
-        raise QueueNotFoundError(f"Job queue {queue!r} is disabled and takes no jobs. Enable it.", action=action)
-    return Place.of(found[0].get("jobQueueArn"))
+    return found[0]
 
 
 def check_revision(clients: ClientFactory, reference: str, home: Place | None = None) -> dict[str, Any]:
@@ -91,8 +107,7 @@ def check_revision(clients: ClientFactory, reference: str, home: Place | None = 
         if newest is None
         else "It is listed as ACTIVE, so AWS will soon find it: try again."
         if wanted.revision in active
-        else f"The newest ACTIVE one is {newest}; if it does the same, pin it with `at_revision({newest})` or as "
-        f'"{wanted.base}:{newest}".'
+        else f'The newest ACTIVE one is {newest}; if it does the same, pin "{wanted.base}:{newest}".'
     )
     if not found:
         problem = f"Job definition {wanted.name!r} has no revision {wanted.revision}"

@@ -56,7 +56,7 @@ def test_a_deregistered_revision_is_told_the_newest_active_one(aws: LocalAws) ->
     arn = check_revision(aws.clients(), aws.register("align", ["align"]))["jobDefinitionArn"]
     aws.register("align", ["align"])
     aws.clients()("batch").deregister_job_definition(jobDefinition="align:1")
-    with pytest.raises(RevisionInactiveError, match=r"at_revision\(2\)` or as \"align:2\"") as caught:
+    with pytest.raises(RevisionInactiveError, match=r"pin \"align:2\"") as caught:
         check_revision(aws.clients(), "align:1")
     assert caught.value.action == "batch:DescribeJobDefinitions"
     with pytest.raises(RevisionInactiveError, match=arn[:-1] + "2"):
