@@ -31,6 +31,7 @@ from airflow_batch_jobs.errors import (
     EndpointError,
     ExhaustedError,
     NoDeploymentError,
+    NotPinnedError,
     RequestError,
     SubmitUnansweredError,
     ThrottledError,
@@ -73,7 +74,7 @@ def errors_told() -> Iterator[None]:
     try:
         yield
     except BatchJobsError as error:
-        complain(str(error))
+        complain(_in_shell_words(error))
         raise typer.Exit(_exit_code(error)) from error
     except InterruptedByUserError as error:
         complain(str(error))
@@ -247,6 +248,13 @@ def age_seconds(detail: JobDetail) -> float:
     """Return how long ago that was."""
     began = since(detail)
     return max(0.0, (datetime.now(tz=UTC) - began).total_seconds()) if began else 0.0
+
+
+def _in_shell_words(error: BatchJobsError) -> str:
+    """Return an error's message, without what only Python can do about it."""
+    if isinstance(error, NotPinnedError):
+        return f'Job definition {error.name!r} has no revision. Pin one: write "{error.name}:7".'
+    return str(error)
 
 
 def _exit_code(error: BatchJobsError) -> int:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from airflow_batch_jobs.batch.operations import REASON_LIMIT
-from airflow_batch_jobs.cli import console, tables
+from airflow_batch_jobs.cli import console, submit_options, tables
 from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
 from airflow_batch_jobs.cli.job_ids import JobId, JobIds, whole_id, whole_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.detail import JobDetail
@@ -40,12 +40,15 @@ def _check_reason(value: str) -> str:
     return value
 
 
-def submit(
-    definition: Annotated[str, typer.Argument(metavar="DEFINITION:REVISION", help="Or an ARN with a revision.")],
-    queue: Annotated[str, typer.Option("--queue", "-q", help="The job queue's name or ARN.")],
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Repeat for more.")
-    ] = None,
+def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    definition: submit_options.Definition = None,
+    queue: submit_options.Queue = None,
+    parameter: submit_options.Parameters = None,
+    env: submit_options.Environment = None,
+    container_override: submit_options.ContainerOverride = None,
+    array_size: submit_options.ArraySize = None,
+    job_name: submit_options.JobName = None,
+    like: submit_options.Like = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the job ends; exit with 1 if it fails.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait, and print the job's log lines.")] = False,
     region: Region = None,
@@ -57,9 +60,15 @@ def submit(
     With --follow, stdout gets the job's log lines instead. An unknown queue or revision, or a placeholder that no
     parameter fills, is found before AWS is asked to run anything.
 
-        airflow-batch-jobs submit align-reads:7 -q science -p sample=NA12878
-        airflow-batch-jobs submit align-reads:7 -q science -p sample=NA12878 --wait && echo done
-        airflow-batch-jobs submit align-reads:7 -q science -p sample=NA12878 --follow > log.txt
+    With --like, it is submitted as another job was: its definition, queue, parameters, overrides, array, timeout,
+    attempts and tags, unless given anew; not its name, what it depended on, or what made it the job of an Airflow task.
+
+        airflow-batch-jobs submit align-reads:7 -q science -p sample=NA12
+        airflow-batch-jobs submit align-reads:7 -q science --wait && echo done
+        airflow-batch-jobs submit align-reads:7 -q science --follow > log.txt
+        airflow-batch-jobs submit --like 6c8a7f0e -p sample=NA34
+        OVERRIDE='{"command": ["align", "--dry-run"]}'
+        airflow-batch-jobs submit align:7 -q lab --container-override "$OVERRIDE"
 
     Exit codes:
 
@@ -68,14 +77,23 @@ def submit(
         2  the command line or the definition is wrong
         3  AWS could not be reached, denied access, or gave no clear answer
     """
-    from airflow_batch_jobs.batch.definition import JobDefinition
     from airflow_batch_jobs.batch.job import BatchJob
 
     with console.errors_told():
-        pinned = JobDefinition.named(definition, _parameters(parameter or []))
         clients = clients_of(region, profile, endpoint_url)
-        job = BatchJob(pinned, clients=clients, note=console.note)
-        job_id = job.submit(queue)
+        wanted = submit_options.Submit.of(
+            definition,
+            queue,
+            clients=clients,
+            parameters=parameter,
+            environment=env,
+            container_override=container_override,
+            array_size=array_size,
+            job_name=job_name,
+            like=like,
+        )
+        job = BatchJob(wanted.definition, clients=clients, note=console.note)
+        job_id = job.submit(wanted.queue, wanted.container_overrides, **wanted.options)
         if not follow:
             console.say(job_id)
         if wait or follow:
@@ -232,18 +250,6 @@ def _left_alone(job_id: str) -> Iterator[None]:
     except KeyboardInterrupt:
         console.note(f"The job keeps running; `airflow-batch-jobs terminate {job_id}` stops it.")
         raise
-
-
-def _parameters(given: Sequence[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for each in given:
-        name, has_value, value = each.partition("=")
-        if not name or not has_value:
-            raise typer.BadParameter(f"{each!r} is not NAME=VALUE", param_hint="--parameter")
-        if name in values:
-            raise typer.BadParameter(f"{name!r} has two values", param_hint="--parameter")
-        values[name] = value
-    return values
 
 
 def _failed_parts(detail: JobDetail, clients: ClientFactory) -> list[JobDetail]:
