@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS, KeptClients, service, session_clients
@@ -11,6 +12,7 @@ from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.definition.reference import unique_name
 from airflow_batch_jobs.batch.logs import read_all
+from airflow_batch_jobs.batch.logs.window import LogWindow
 from airflow_batch_jobs.batch.operations import describe_jobs, send, terminate
 from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.request import SubmitRequest
@@ -26,6 +28,7 @@ from airflow_batch_jobs.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     import boto3
 
@@ -358,6 +361,8 @@ class BatchJob:
         self,
         *,
         follow: bool = False,
+        since: datetime | None = None,
+        tail: int | None = None,
         on_change: Callable[[JobDetail], None] = lambda _: None,
         on_problem: Callable[[str], None] = lambda _: None,
     ) -> Iterator[tuple[LogStream, LogEvent]]:
@@ -366,6 +371,8 @@ class BatchJob:
         Args:
             follow: Yield lines as they come until the job has ended and all are read. Without it, yield what is there
                 now, stream by stream.
+            since: Leave out older lines.
+            tail: Of the lines that are there now, yield at most so many of each stream, the last ones.
             on_change: With `follow`, called with the job at first and whenever its state changes.
             on_problem: With `follow`, called with one sentence when AWS has not answered for a while, and with an empty
                 one when it does again.
@@ -375,14 +382,26 @@ class BatchJob:
             JobNotFoundError: AWS knows no job of this id.
             AwsError: AWS refused, or could not be reached.
         """
-        detail = self.detail()
-        return follow_lines(self._clients, detail.job_id, on_change, on_problem) if follow else self._read(detail)
+        detail, window = self.detail(), LogWindow(since, tail)
+        if follow:
+            return self._follow(detail, window, on_change, on_problem)
+        return window.read(self._clients, self._streams(detail), self._clock)
 
-    def _read(self, detail: JobDetail) -> Iterator[tuple[LogStream, LogEvent]]:
+    def _follow(
+        self,
+        detail: JobDetail,
+        window: LogWindow,
+        on_change: Callable[[JobDetail], None],
+        on_problem: Callable[[str], None],
+    ) -> Iterator[tuple[LogStream, LogEvent]]:
+        if window.tail is not None:
+            yield from window.read(self._clients, self._streams(detail), self._clock)
+        with closing(follow_lines(self._clients, detail.job_id, on_change, on_problem)) as lines:
+            yield from (line for line in lines if window.wants(*line))
+
+    def _streams(self, detail: JobDetail) -> Iterator[LogStream]:
         for part in (detail, *describe_jobs(self._clients, detail.part_ids())):
-            for stream in part.log_streams():
-                for event in read_all(self._clients, stream, clock=self._clock):
-                    yield stream, event
+            yield from part.log_streams()
 
     def _submitted_id(self) -> str:
         if self._job_id is None:

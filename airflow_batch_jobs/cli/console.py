@@ -19,6 +19,7 @@ from rich.text import Text
 from airflow_batch_jobs.batch.diagnosis import diagnose, in_words, summarize, why_waiting
 from airflow_batch_jobs.batch.logs.event import printable
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.cli.times import moment
 from airflow_batch_jobs.demo.interrupt import InterruptedByUserError
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
@@ -118,9 +119,10 @@ def say(text: str) -> None:
         raise typer.Exit(NO_ANSWER) from error
 
 
-def say_line(stream: LogStream, event: LogEvent) -> None:
-    """Print a job's line on stdout, after its stream's label where the job has several streams."""
-    say(f"[{stream.label}] {event.text()}" if stream.label else event.text())
+def say_line(stream: LogStream, event: LogEvent, *, has_time: bool = False) -> None:
+    """Print a job's line on stdout, after its time where that is wanted, and its stream's label where it has one."""
+    time = f"{moment(event.time)} " if has_time else ""
+    say(f"{time}[{stream.label}] {event.text()}" if stream.label else f"{time}{event.text()}")
 
 
 def say_access(access: Access, registered: Sequence[str], *, is_key_known: bool = False) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,9 +11,10 @@ from airflow_batch_jobs.batch.operations import REASON_LIMIT
 from airflow_batch_jobs.cli import console, submit_options, tables
 from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
 from airflow_batch_jobs.cli.job_ids import JobId, JobIds, whole_id, whole_ids
+from airflow_batch_jobs.cli.times import ago_or_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.detail import JobDetail
@@ -138,6 +139,18 @@ def status(job_ids: JobIds, region: Region = None, profile: Profile = None, endp
 def logs(
     job_id: JobId,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep going until the job has ended.")] = False,
+    timestamps: Annotated[
+        bool, typer.Option("--timestamps", "-t", help="Begin each line with the time it was written, in UTC.")
+    ] = False,
+    tail: Annotated[
+        int | None, typer.Option("--tail", metavar="N", min=0, help="Only the last N lines there are, of each stream.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="SPAN|TIME", help="Only lines since 10m or 1h30m ago, or since 2026-11-26T09:00."
+        ),
+    ] = None,
     region: Region = None,
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
@@ -149,7 +162,8 @@ def logs(
     says what is being waited for, and how the job has ended.
 
         airflow-batch-jobs logs 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e
-        airflow-batch-jobs logs $ID --follow
+        airflow-batch-jobs logs 6c8a7f0e --follow --tail 10
+        airflow-batch-jobs logs 6c8a7f0e:3 --since 1h30m --timestamps
 
     Exit codes:
 
@@ -160,16 +174,18 @@ def logs(
     """
     from airflow_batch_jobs.batch.job import BatchJob
 
+    window: dict[str, Any] = {"since": ago_or_at(since, "--since"), "tail": tail}
     with console.errors_told():
         clients = clients_of(region, profile, endpoint_url)
         job = BatchJob.from_id(whole_id(job_id, clients), clients=clients)
         detail = job.detail()
         if follow:
-            console.note_standing(detail := _follow(job), _failed_parts(detail, clients))
+            detail = _follow(job, has_times=timestamps, **window)
+            console.note_standing(detail, _failed_parts(detail, clients))
             return
         if elsewhere := detail.logs_elsewhere():
             console.note(elsewhere)
-        if not _say_lines(job.logs()):
+        if not _say_lines(job.logs(**window), has_times=timestamps):
             console.note_standing(detail, _failed_parts(detail, clients))
 
 
@@ -226,18 +242,19 @@ def _wait(job: BatchJob, *, follow: bool) -> JobDetail:
         return job.wait(poll_interval=_POLL_SECONDS, on_look=progress.show, on_problem=progress.show_problem)
 
 
-def _follow(job: BatchJob) -> JobDetail:
+def _follow(job: BatchJob, *, has_times: bool = False, **window: Any) -> JobDetail:
     """Print a job's lines until it has ended, and on stderr what is being waited for."""
     with console.JobProgress(has_lines=True) as progress:
-        _say_lines(job.logs(follow=True, on_change=progress.show, on_problem=progress.show_problem))
+        lines = job.logs(follow=True, on_change=progress.show, on_problem=progress.show_problem, **window)
+        _say_lines(lines, has_times=has_times)
     return job.detail()
 
 
-def _say_lines(lines: Iterator[tuple[LogStream, LogEvent]]) -> bool:
+def _say_lines(lines: Iterable[tuple[LogStream, LogEvent]], *, has_times: bool = False) -> bool:
     """Print lines of a job, and tell whether there were any."""
     has_lines = False
     for stream, event in lines:
-        console.say_line(stream, event)
+        console.say_line(stream, event, has_time=has_times)
         has_lines = True
     return has_lines
 

@@ -16,7 +16,7 @@ def moment(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def ago_or_at(value: str | None) -> datetime | None:
+def ago_or_at(value: str | None, option: str = "") -> datetime | None:
     """Read a time, or how long ago it is: `90s`, `1h30m`, `2026-11-26T09:00`. Without an offset it is local time.
 
     Raises:
@@ -31,4 +31,6 @@ def ago_or_at(value: str | None) -> datetime | None:
             return datetime.now(tz=UTC) - timedelta(seconds=seconds)
         return datetime.fromisoformat(value).astimezone()
     except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(f"{value!r} is neither a span, such as 10m or 1h30m, nor a time") from error
+        raise typer.BadParameter(
+            f"{value!r} is neither a span, such as 10m or 1h30m, nor a time", param_hint=option
+        ) from error

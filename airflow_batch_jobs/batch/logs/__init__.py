@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_batch_jobs.batch.logs.cursor import LogCursor
 from airflow_batch_jobs.batch.logs.event import LogEvent
-from airflow_batch_jobs.batch.logs.reading import read_all, read_on, start_of
+from airflow_batch_jobs.batch.logs.reading import read_all, read_last, read_on, start_of
 from airflow_batch_jobs.batch.logs.rest import LogRest
 
-__all__ = ["LogCursor", "LogEvent", "LogRest", "read_all", "read_on", "start_of"]
+__all__ = ["LogCursor", "LogEvent", "LogRest", "read_all", "read_last", "read_on", "start_of"]

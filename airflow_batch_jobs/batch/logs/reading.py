@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 CLOCK_SKEW_MS = 60_000
 #: How long a read goes on without a new line.
 PATIENCE_SECONDS = 300.0
-#: Per second: AWS allows 5 for the whole account and region, and followers come first.
+#: Per second, where nothing else reads: AWS allows 5 for the whole account and region.
+_CALLS_ALONE = 4.0
+#: Per second, since followers come first.
 CALLS_BESIDE_FOLLOWERS = 1.0
 
 
@@ -57,7 +59,7 @@ def read_all(
     *,
     start_ms: int | None = None,
     limit: int | None = None,
-    calls_per_second: float = 4.0,
+    calls_per_second: float = _CALLS_ALONE,
     clock: Clock | None = None,
 ) -> Iterator[LogEvent]:
     """Read what a stream has now, all pages, oldest first.
@@ -78,6 +80,26 @@ def read_all(
     start, clock = start_of(stream) if start_ms is None else start_ms, clock or SystemClock()
     reader = _reader(clients, stream, LogCursor(start, start), Pace(calls_per_second), clock)
     return islice(_patiently(reader, reader.whole_pass(), clock), limit)
+
+
+def read_last(
+    clients: ClientFactory, stream: LogStream, lines: int, *, start_ms: int | None = None, clock: Clock | None = None
+) -> Iterator[LogEvent]:
+    """Read the last lines that a stream has now, oldest first.
+
+    Args:
+        clients: Makes the `logs` client.
+        stream: What to read.
+        lines: The most lines, at least 1.
+        start_ms: Leave out what is older than this timestamp (ms).
+        clock: The machine's own if None.
+
+    Raises:
+        AwsError: As `read_all`.
+    """
+    start, clock = start_of(stream) if start_ms is None else start_ms, clock or SystemClock()
+    reader = _reader(clients, stream, LogCursor(start, start), Pace(_CALLS_ALONE), clock)
+    return _patiently(reader, reader.last_lines(lines), clock)
 
 
 def read_on(

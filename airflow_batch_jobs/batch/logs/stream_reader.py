@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 #: How many lines at the end of a log that is too long are read all the same.
 TAIL_LINES = 1_000
+#: The most lines that FilterLogEvents takes as a limit.
+_MOST_A_PAGE = 10_000
+#: FilterLogEvents gives the newest first only of what was written since 2024-01-01; AWS Batch forgets jobs sooner.
+_NEWEST_FIRST_SINCE_MS = 1_704_067_200_000
 
 
 class StreamReader:
@@ -129,6 +133,24 @@ class StreamReader:
                 self._keys.forget_restored()
                 return
 
+    def last_lines(self, lines: int) -> Iterator[Events]:
+        """Read the last lines of what is there now: from the end, where botocore can ask for that.
+
+        Args:
+            lines: The most lines.
+
+        Raises:
+            AwsError: AWS refused.
+        """
+        if knows_start_from_head(self._logs):
+            yield (yield from self._tail(lines))
+            return
+        tail: deque[LogEvent] = deque(maxlen=lines)
+        for events in self.whole_pass():
+            tail.extend(events)
+            yield ()
+        yield tuple(tail)
+
     def _settled_pass(self, ended_ms: int, settle_seconds: float) -> Iterator[Events]:
         """Wait until late lines have come, then read what is there: a second pass would read much of it again.
 
@@ -167,7 +189,8 @@ class StreamReader:
 
     def _tail(self, lines: int) -> Generator[Events, None, Events]:
         """Read the stream's last lines, whether or not they were read before."""
-        request: dict[str, Any] = {"startTime": self._floor, "startFromHead": False, "limit": lines}
+        start = max(self._floor, _NEWEST_FIRST_SINCE_MS)
+        request: dict[str, Any] = {"startTime": start, "startFromHead": False, "limit": min(lines, _MOST_A_PAGE)}
         newest_first: list[LogEvent] = []
         while len(newest_first) < lines:
             page = yield from self._page(**request)
@@ -177,7 +200,9 @@ class StreamReader:
             if page.token is None:
                 break
             request["nextToken"] = page.token
-        oldest_first = sorted(newest_first[:lines], key=lambda event: event.order)
+        oldest_first = newest_first[:lines]
+        oldest_first.reverse()  # the sort keeps the order of those of one millisecond
+        oldest_first.sort(key=lambda event: event.order)
         return tuple(map(self._numbering.number, oldest_first))
 
     def _page(self, **request: Any) -> Generator[Events, None, LogPage]:

@@ -19,7 +19,7 @@ from airflow_batch_jobs.batch.watch.watcher import JobWatcher
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.detail import JobDetail
@@ -38,7 +38,7 @@ def follow_lines(
     job_id: str,
     on_change: Callable[[JobDetail], None],
     on_problem: Callable[[str], None],
-) -> Iterator[tuple[LogStream, LogEvent]]:
+) -> Generator[tuple[LogStream, LogEvent]]:
     """Yield the lines of all streams of a job, including its parts, until it has ended and all lines are read.
 
     Args:

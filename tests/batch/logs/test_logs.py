@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.log_stream import LogStream
-from airflow_batch_jobs.batch.logs import read_all, read_on, start_of
+from airflow_batch_jobs.batch.logs import read_all, read_last, read_on, start_of
 from airflow_batch_jobs.batch.logs.cursor import MOST_KEYS, EventKeys, LogCursor, event_key
 from airflow_batch_jobs.batch.logs.event import LONGEST_TEXT, LogEvent, Numbering
 from airflow_batch_jobs.errors import AccessDeniedError, EndpointError, RequestRefusedError
@@ -339,6 +339,33 @@ def test_a_botocore_that_cannot_begin_at_the_end_counts_on(frozen_aws: LocalAws)
     lines = [e.text() for e in read_on(older, stream, LogCursor(0, 0), max_lines=5_000, clock=clock)]
     assert lines[5_000].startswith("… 24,000 lines are left out here.")
     assert lines[5_001:] == [f"line {number}" for number in range(29_001, 30_001)]
+
+
+@pytest.mark.parametrize("lines", [1, 40, 12_000, 40_000])
+@pytest.mark.parametrize("knows", [pytest.param(True, marks=needs("logs", "FilterLogEvents", "startFromHead")), False])
+def test_the_last_lines_are_read_alone(frozen_aws: LocalAws, lines: int, *, knows: bool) -> None:
+    """From the end where botocore can; as many as there are, in order, whatever AWS takes as a limit."""
+    stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 15_000, "rate": 1_000.0})
+    make, clock = frozen_aws.clients(), FrozenClock(frozen_aws)
+
+    def clients(service: str, *, region_name: str | None = None, config: Any = None) -> Any:
+        client = make(service, region_name=region_name, config=config)
+        if not knows:
+            client.meta.service_model.operation_model("FilterLogEvents").input_shape.members.pop("startFromHead", None)
+        return client
+
+    found = [event.text() for event in read_last(clients, stream, lines, clock=clock)]
+    assert found == [f"line {number}" for number in range(1, 15_001)][-lines:]
+    assert not knows or lines > 40 or len(frozen_aws.requests("FilterLogEvents")) == 1
+
+
+def test_last_lines_of_one_millisecond_keep_their_order(frozen_aws: LocalAws) -> None:
+    """Read from the end, they come the other way round."""
+    stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 30, "rate": 1_000_000.0})
+    clock = FrozenClock(frozen_aws)
+    found = list(read_last(frozen_aws.clients(), stream, 20, clock=clock))
+    assert len({event.timestamp for event in found}) < 3
+    assert [event.text() for event in found] == [f"line {number}" for number in range(11, 31)]
 
 
 def test_a_log_just_over_the_bound_is_read_whole(frozen_aws: LocalAws) -> None:
