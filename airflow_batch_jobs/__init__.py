@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         NotPinnedError,
         ParameterError,
         RequestError,
+        ResultError,
     )
     from airflow_batch_jobs.operators import BatchJobOperator
     from airflow_batch_jobs.retries import BatchRetryPolicy, Retry
@@ -63,6 +64,7 @@ __all__ = [
     "ParameterError",
     "RequestChange",
     "RequestError",
+    "ResultError",
     "Retry",
     "__version__",
 ]

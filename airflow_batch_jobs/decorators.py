@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from airflow.sdk.bases.decorator import DecoratedOperator, determine_kwargs, task_decorator_factory
 from airflow.sdk.definitions._internal.types import SET_DURING_EXECUTION
 from airflow.sdk.definitions.context import context_merge
 
 from airflow_batch_jobs.batch.definition import JobDefinition
+from airflow_batch_jobs.batch.result.model import result_model
 from airflow_batch_jobs.errors import DefinitionError
 from airflow_batch_jobs.operators import BatchJobOperator
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
     from airflow.sdk.bases.decorator import TaskDecorator
+    from pydantic import BaseModel
 
 
 class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
@@ -57,6 +59,12 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         self._typed = None
         self.definition = SET_DURING_EXECUTION
 
+    def _take_result(self) -> None:
+        """Take the `Result` of the class that the function says it returns, unless there is a `result`."""
+        if self.result is None:
+            self.result = _declared_result(self.python_callable)
+        super()._take_result()
+
     def _complete(self, render: Callable[[Any], Any]) -> None:
         """Leave the parameters open as well."""
         from airflow_batch_jobs.task.masking import mask_secrets
@@ -64,7 +72,7 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         del render
         mask_secrets(self.container_overrides, self.submit_options)
 
-    def execute(self, context: Context) -> str:
+    def execute(self, context: Context) -> Any:
         """Call the function, then run the job of the definition that it returns.
 
         Raises:
@@ -91,9 +99,26 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
                 f"{self.python_callable.__name__} returned {definition!r}; a @task.batch_job function returns a "
                 "JobDefinition."
             )
+        own = result_model(None, definition)
+        if own is not None and self.result is None:
+            kind = type(definition).__name__
+            raise DefinitionError(
+                f"{self.python_callable.__name__} returned a {kind}, whose Result this task does not expect. Annotate "
+                f"the function with `-> {kind}`, or give result={kind}.Result."
+            )
         mask_secrets(definition.to_data())
         # Anything that looks like a template here is a value, and is checked as one.
         return definition.with_parameters({})
+
+
+def _declared_result(function: Callable[..., Any]) -> type[BaseModel] | None:
+    """Return the `Result` of the definition's class that a function is annotated to return; None if there is none."""
+    try:
+        returned = get_type_hints(function).get("return")
+    except Exception:  # noqa: BLE001 - an annotation may name what only a type checker knows
+        return None
+    is_class = isinstance(returned, type) and issubclass(returned, JobDefinition)
+    return result_model(None, returned) if is_class else None
 
 
 def batch_job_task(python_callable: Callable[..., JobDefinition] | None = None, **kwargs: Any) -> TaskDecorator:

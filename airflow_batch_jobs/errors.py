@@ -46,6 +46,7 @@
     │   ├── CapacityError                 there was no room for it
     │   ├── JobRefusedError               queue, compute environment and job do not fit together
     │   └── AwsFailureError               something went wrong inside AWS
+    ├── ResultError (ValueError)          the job succeeded, and its result is missing or does not fit
     └── JobTimeoutError (TimeoutError)    the wait ended before the job did
 
 A message says what happened, to which job or field, why, and what to do next; the same data is in attributes.
@@ -215,9 +216,11 @@ class TaskEvictedError(BatchJobsError):
         job_id: The job that was waited for.
     """
 
-    def __init__(self, job_id: str, *, runs_on: bool) -> None:
+    def __init__(self, job_id: str, *, runs_on: bool = False, has_ended: bool = False) -> None:
         self.job_id = job_id
-        if runs_on:
+        if has_ended:
+            end = "The job has succeeded; another attempt reads its result, without running it again."
+        elif runs_on:
             end = "The job keeps running for the next attempt."
         else:
             end = "No retry follows, so the job was terminated."
@@ -354,6 +357,26 @@ class JobRefusedError(JobFailedError):
 
 class AwsFailureError(JobFailedError):
     """Something went wrong inside AWS."""
+
+
+class ResultError(BatchJobsError, ValueError):
+    """The job succeeded, and its result is missing or does not fit. A retry would find the same.
+
+    Attributes:
+        job_id: The job; in an array, the child.
+        field: Where in the result, `counts.0`; empty if it is the whole that is wrong.
+        value: The value there; None if it is missing.
+        is_missing: Whether the job's log has no result at all.
+    """
+
+    def __init__(
+        self, job_id: str, problem: str, remedy: str, *, field: str = "", value: Any = None, is_missing: bool = False
+    ) -> None:
+        self.job_id = job_id
+        self.field = field
+        self.value = value
+        self.is_missing = is_missing
+        super().__init__(f"{problem}. {remedy} Job {job_id} has succeeded, and is not run again for this.")
 
 
 class JobTimeoutError(BatchJobsError, TimeoutError):

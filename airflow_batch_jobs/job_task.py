@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow.sdk import Context, RetryPolicy
+    from pydantic import BaseModel
 
     from airflow_batch_jobs.task.connection import AwsConnection, HasAwsParameters
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
     from airflow_batch_jobs.task.log_rest import RestCopy
     from airflow_batch_jobs.task.on_worker import WorkerWait
+    from airflow_batch_jobs.task.result import TaskResult
 
 
 #: The arguments that are True or False; None in place of the last leaves it to the configuration.
@@ -69,7 +71,9 @@ class JobTask:
     #: Whether SIGTERM has come.
     _killed = False
     #: What SIGTERM is passed on to.
-    _waiting: WorkerWait | RestCopy | None = None
+    _waiting: WorkerWait | RestCopy | TaskResult | None = None
+    #: What the job's result is read as; None if the task returns the job's id.
+    _result_model: type[BaseModel] | None = None
 
     @property
     def _connection(self) -> AwsConnection:
@@ -96,7 +100,7 @@ class JobTask:
         if self.execution_timeout is not None:
             reasonable(self.execution_timeout, "execution_timeout", or_zero=True)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Take over from the trigger: copy the lines that its line budget left over, then end as the job did.
 
         Raises:
@@ -281,7 +285,8 @@ class JobTask:
     def _may_finish_in_triggerer(self) -> bool:
         """Tell whether the triggerer may end a success: if that is wanted, and nothing has to run on a worker.
 
-        Airflow registers no asset events for a task that ends there, and runs neither `post_execute` nor listeners.
+        Airflow registers no asset events for a task that ends there, and runs neither `post_execute` nor listeners. A
+        result is read where the DAG's code is, which has its class.
         """
         from airflow.sdk import BaseOperator
 
@@ -290,7 +295,8 @@ class JobTask:
         task: Any = self
         wanted = Settings.read().finish_in_triggerer if self.finish_in_triggerer is None else self.finish_in_triggerer
         has_more_to_do = (
-            bool(task.outlets)
+            self._result_model is not None
+            or bool(task.outlets)
             or not task.do_xcom_push
             or task._post_execute_hook is not None  # noqa: SLF001 - has no public name
             or type(task).post_execute is not BaseOperator.post_execute
@@ -319,10 +325,15 @@ class JobTask:
         finally:
             self._waiting = None
 
-    def _conclude(self, context: Context, outcome: Outcome) -> str:
+    def _conclude(self, context: Context, outcome: Outcome) -> Any:
         """Copy the rest of the log, push what is known about the job, and end as it did.
 
+        Returns:
+            The job's result if the task has a model of it, otherwise the job's id.
+
         Raises:
+            ResultError: The job has succeeded, and its result is missing or does not fit.
+            TaskEvictedError: The worker was told to stop before the result was read.
             JobFailedError: The job has failed.
             JobNotFoundError: AWS does not know the job.
             AwsError: AWS refused to describe it.
@@ -349,7 +360,22 @@ class JobTask:
             raise self._time_is_up(outcome.job_id)
         outcome.raise_for_status()
         log.note(outcome.summary)
-        return outcome.job_id
+        if (model := self._result_model) is None:
+            return outcome.job_id
+        return self._result_of(context, outcome.job_id, model)
+
+    def _result_of(self, context: Context, job_id: str, model: type[BaseModel]) -> Any:
+        from airflow_batch_jobs.task.result import MOST_SECONDS, TaskResult
+        from airflow_batch_jobs.task.submitting import key_of, region_of
+        from airflow_batch_jobs.task.supervisor import extend_execution_timeout
+
+        if self.execution_timeout is not None:
+            extend_execution_timeout(MOST_SECONDS)
+        clients, key, region = self._connection.clients(), key_of(context), region_of(context)
+        self._waiting = result = TaskResult(job_id, model, clients, key, region=region)
+        if self._killed:
+            result.kill()
+        return result.read()
 
     def _time_is_up(self, job_id: str) -> BaseException:
         """Return the exception that ends the task when its deadline passes before the job ends."""

@@ -1,4 +1,4 @@
-"""BatchJobOperator: submit a pinned definition once, wait, copy the log, return the job's id."""
+"""BatchJobOperator: submit a pinned definition once, wait, copy the log, return the job's result or its id."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from airflow_batch_jobs.batch.definition import JobDefinition, is_late, parse_re
 from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.batch.override_length import check_overrides
+from airflow_batch_jobs.batch.result.model import result_model
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     import jinja2
     from airflow.sdk import Context, XComArg
+    from pydantic import BaseModel
 
     from airflow_batch_jobs.batch.changes.change import RequestChange
     from airflow_batch_jobs.batch.request import SubmitRequest
@@ -42,7 +44,8 @@ class BatchJobOperator(JobTask, BaseOperator):
     """Run an AWS Batch job at a pinned revision of its definition.
 
     Submits the job, waits in the triggerer until it has ended, shows its log lines in the task log meanwhile, and
-    terminates it when the task is stopped. Returns the job's id; the XCom `batch_job` has the rest.
+    terminates it when the task is stopped. Returns the job's result if it has one, otherwise the job's id; the XCom
+    `batch_job` has the rest.
 
     Does not register definitions, and never submits an unpinned one.
 
@@ -56,12 +59,14 @@ class BatchJobOperator(JobTask, BaseOperator):
         job_name: The readable part of the job's name; None for `<dag>-<task>`.
         on_retry: What a retry changes once a job of this run has failed: `MoreMemory`, `OtherQueue`, `LongerTimeout`,
             or a `RequestChange` of your own, one after the other.
+        result: The pydantic model of what the job hands back by the line `batch-job-result: {json}` of its log, which
+            the task then returns; None for the `Result` of the definition's class. An array returns a list.
         wait: Whether to wait for the job's end; False returns its id after the submit.
         deferrable: Whether to wait in the triggerer; False waits in the worker, by the same code.
         poll_interval: Seconds between two looks at the job; None for `[batch_jobs] poll_interval`.
         finish_in_triggerer: Whether the triggerer may end a succeeded task, without starting another worker; None for
-            `[batch_jobs] finish_in_triggerer`. Listeners do not hear of such an end. A task with outlets or a
-            `post_execute` is always ended by a worker.
+            `[batch_jobs] finish_in_triggerer`. Listeners do not hear of such an end. A task with a result, outlets or
+            a `post_execute` is always ended by a worker.
         copy_logs: Whether the job's CloudWatch log lines go into the task log.
         terminate_on_kill: Whether stopping the task, or its `execution_timeout`, terminates the job.
         aws_conn_id: The Airflow connection; None for boto3's own search for credentials.
@@ -70,7 +75,8 @@ class BatchJobOperator(JobTask, BaseOperator):
         botocore_config: Keyword arguments of botocore's Config.
 
     Raises:
-        DefinitionError: At parse time: the definition is not pinned, or a literal parameter does not fit it.
+        DefinitionError: At parse time: the definition is not pinned, a literal parameter does not fit it, or a result
+            is declared that cannot be one.
         RequestError: At parse time: literal overrides have more characters than ECS takes.
         ValueError: At parse time: an argument is not of its kind; the error names it.
     """
@@ -110,6 +116,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         submit_options: Mapping[str, Any] | XComArg | None = None,
         job_name: str | None = None,
         on_retry: Sequence[RequestChange] = (),
+        result: type[BaseModel] | None = None,
         wait: bool = True,
         deferrable: bool = True,
         poll_interval: float | None = None,
@@ -125,6 +132,8 @@ class BatchJobOperator(JobTask, BaseOperator):
         # A template that renders to text such as "20260131" must stay text, even in a DAG that renders native objects.
         kwargs.setdefault("render_template_as_native_obj", False)
         super().__init__(**kwargs)
+        self.result = result
+        self.wait = wait
         self._take(definition, parameters)
         # These have their declared types only after rendering.
         self.job_queue = job_queue
@@ -132,7 +141,6 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.submit_options: Any = submit_options
         self.job_name = job_name
         self.on_retry = on_retry
-        self.wait = wait
         self.deferrable = deferrable
         self.poll_interval = None if poll_interval is None else reasonable(poll_interval, "poll_interval")
         self.finish_in_triggerer = finish_in_triggerer
@@ -151,8 +159,11 @@ class BatchJobOperator(JobTask, BaseOperator):
 
             check_changes(on_retry, "on_retry")
 
-    def execute(self, context: Context) -> str:
+    def execute(self, context: Context) -> Any:
         """Submit the job, then wait for it.
+
+        Returns:
+            The job's result as JSON data, if the task has a model of it; otherwise the job's id.
 
         Raises:
             BatchJobsError: See `airflow_batch_jobs.errors`.
@@ -201,6 +212,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.parameters: Any = parameters
         try:
             self._take_definition(definition)
+            self._take_result()
             self._check_literals()
         except DefinitionError as error:
             if not getattr(self, "_BaseOperator__from_mapped", False):
@@ -212,6 +224,15 @@ class BatchJobOperator(JobTask, BaseOperator):
         self._typed = None if isinstance(definition, str) else definition
         self.definition: Any = ""
         self.definition = _reference_of(definition)
+
+    def _take_result(self) -> None:
+        """Keep what the job's result is read as."""
+        self._result_model = result_model(self.result, self._typed)
+        if self._result_model is not None and not self.wait:
+            raise DefinitionError(
+                f"wait=False returns before the job has its result, a {self._result_model.__qualname__}. Take "
+                "wait=True, or a definition without a Result."
+            )
 
     def _check_literals(self) -> None:
         """Find at parse time what can be found then: literal parameters that do not fit the definition."""
@@ -305,7 +326,7 @@ class BatchJobOperator(JobTask, BaseOperator):
                 self._refusal = error
         return SubmitRequest(job_queue=str(self.job_queue), job_definition=str(self.definition))
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Show again what this process does not know, then take over from the trigger."""
         from airflow_batch_jobs.batch.changes.change import CHANGES
 

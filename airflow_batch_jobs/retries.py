@@ -93,6 +93,7 @@ BY_ERROR: Mapping[type[BatchJobsError], Retry] = {
     errors.TaskEvictedError: Retry.NOW,
     errors.NoDeploymentError: Retry.NEVER,
     errors.WaitCrashedError: Retry.NOW,
+    errors.ResultError: Retry.NEVER,
 }
 #: Errors that a retry can meet while it looks for the job of an earlier attempt, which may still be running: then the
 #: task is not given up as long as Airflow would try it again.

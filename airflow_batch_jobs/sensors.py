@@ -88,7 +88,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         check_text(job_id, "job_id")
         self._check_arguments()
 
-    def execute(self, context: Context) -> str:
+    def execute(self, context: Context) -> Any:
         """Wait for the job.
 
         Raises:
@@ -106,7 +106,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         timeout = timedelta(seconds=self.timeout)
         return min(timeout, self.execution_timeout) if self.execution_timeout else timeout
 
-    def _conclude(self, context: Context, outcome: Outcome) -> str:
+    def _conclude(self, context: Context, outcome: Outcome) -> Any:
         """End as the job did; with `soft_fail` or `never_fail`, any failure is a skip."""
         from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
 

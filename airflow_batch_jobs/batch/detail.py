@@ -233,9 +233,15 @@ class JobDetail:
         Does not include those of an array's children or a multi-node job's nodes: describe `part_ids()` for them. The
         attempts of a multi-node job's parent are its main node's, whose own entry has their streams.
         """
+        return self._streams_of(self.runs())
+
+    def last_log_streams(self) -> tuple[LogStream, ...]:
+        """Return those of `log_streams` that are of the last attempt."""
+        return self._streams_of(self.runs()[-1:])
+
+    def _streams_of(self, runs: Sequence[Attempt]) -> tuple[LogStream, ...]:
         if self.kind is JobKind.MULTI_NODE:
             return ()
-        runs = self.runs()
         names = {result.name for attempt in runs for result in attempt.containers} | {c.name for c in self.containers}
         specs = {spec.name: spec for spec in self.containers}
         several_attempts = bool(runs) and runs[-1].number > 1

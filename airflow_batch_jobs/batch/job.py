@@ -11,11 +11,16 @@ from airflow_batch_jobs.batch.aws.clock import SystemClock, look_until
 from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.definition.reference import unique_name
+from airflow_batch_jobs.batch.diagnosis import diagnose
+from airflow_batch_jobs.batch.job_failed import job_failed
+from airflow_batch_jobs.batch.job_xcom import job_xcom
 from airflow_batch_jobs.batch.logs import read_all
 from airflow_batch_jobs.batch.logs.window import LogWindow
 from airflow_batch_jobs.batch.operations import describe_jobs, send, terminate
 from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.request import SubmitRequest
+from airflow_batch_jobs.batch.result.model import result_model
+from airflow_batch_jobs.batch.result.search import LATE_SECONDS, ResultSearch
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.watch.blocking import follow_lines
 from airflow_batch_jobs.errors import (
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import boto3
+    from pydantic import BaseModel
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.aws.clock import Clock
@@ -386,6 +392,38 @@ class BatchJob:
         if follow:
             return self._follow(detail, window, on_change, on_problem)
         return window.read(self._clients, self._streams(detail), self._clock)
+
+    def result(
+        self, model: type[BaseModel] | None = None, *, settle_seconds: float = 5.0, late_seconds: float = LATE_SECONDS
+    ) -> Any:
+        """Return what the job has handed back by the line `batch-job-result: {json}` of its log.
+
+        Args:
+            model: The pydantic model to read it as; None for the `Result` of the definition's class. If that has none,
+                the result is what its JSON has.
+            settle_seconds: How long after the job's end one result line may follow another.
+            late_seconds: How long after its end to look for a line that has not come.
+
+        Returns:
+            The model's instance; of an array the list of its children's, by index.
+
+        Raises:
+            CallOrderError: It has not been submitted, or has not ended.
+            JobFailedError: It has failed.
+            ResultError: There is no result, or one that does not fit.
+            DefinitionError: `model` or the definition's `Result` is no pydantic model.
+            JobNotFoundError: AWS knows no job of this id.
+            AwsError: AWS refused, or did not answer for five minutes.
+        """
+        own = result_model(model, self._definition)
+        detail = self.detail()
+        if not detail.is_final:
+            raise CallOrderError(f"Job {detail.job_id} is {detail.status.value} and has no result yet: wait() first.")
+        if detail.status is JobStatus.FAILED:
+            raise job_failed(job_xcom(detail, self._clock.now()), diagnose(detail))
+        return ResultSearch(
+            self._clients, detail, settle_seconds=settle_seconds, late_seconds=late_seconds, clock=self._clock
+        ).read(own)
 
     def _follow(
         self,

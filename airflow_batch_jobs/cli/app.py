@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_batch_jobs.cli import console
-from airflow_batch_jobs.cli.jobs import logs, status, submit, terminate
+from airflow_batch_jobs.cli.jobs import logs, result, status, submit, terminate
 from airflow_batch_jobs.cli.list_jobs import list_jobs
 from airflow_batch_jobs.cli.migrate import migrate
 from airflow_batch_jobs.cli.orphans import orphans
@@ -52,7 +52,7 @@ def main(
 
         airflow-batch-jobs demo        see the package work, without an AWS account
         airflow-batch-jobs local       a local AWS to develop DAGs against
-        airflow-batch-jobs submit ...  start a job; then list, status, logs, terminate
+        airflow-batch-jobs submit ...  start a job; then list, status, logs, result, terminate
 
     Results go to stdout, everything else to stderr. Exit codes:
 
@@ -143,7 +143,7 @@ def local(
 
 
 app.command("list")(list_jobs)
-for command in (submit, status, logs, terminate, orphans, migrate):
+for command in (submit, status, logs, result, terminate, orphans, migrate):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""`airflow-batch-jobs submit`, `status`, `logs` and `terminate`: work with jobs by their ids."""
+"""`airflow-batch-jobs submit`, `status`, `logs`, `result` and `terminate`: work with jobs by their ids."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
 ) -> None:
     """Submit a job at a pinned revision, once, and print its id.
 
-    With --follow, stdout gets the job's log lines instead. An unknown queue or revision, or a placeholder that no
-    parameter fills, is found before AWS is asked to run anything.
+    With --wait, stdout also gets the job's result, if it has one. With --follow, it gets the job's log lines instead.
+    An unknown queue or revision, or a placeholder that no parameter fills, is found before AWS is asked to run anything.
 
     With --like, it is submitted as another job was: its definition, queue, parameters, overrides, array, timeout,
     attempts and tags, unless given anew; not its name, what it depended on, or what made it the job of an Airflow task.
@@ -101,6 +101,8 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
             with _left_alone(job_id):
                 detail = _wait(job, follow=follow)
             console.say_end(detail, _failed_parts(detail, clients))
+            if not follow:
+                _say_result_if_any(job)
 
 
 def status(job_ids: JobIds, region: Region = None, profile: Profile = None, endpoint_url: EndpointUrl = None) -> None:
@@ -189,6 +191,28 @@ def logs(
             console.note_standing(detail, _failed_parts(detail, clients))
 
 
+def result(job_id: JobId, region: Region = None, profile: Profile = None, endpoint_url: EndpointUrl = None) -> None:
+    """Print the result of a job that has succeeded, as one line of JSON; that of an array is a list.
+
+    A job hands its result over by one line of its log, `batch-job-result: {json}`. The last one of its last attempt
+    counts. Waits for a minute after the job's end for a line that has not come, and not for the job.
+
+        airflow-batch-jobs result 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e
+        airflow-batch-jobs result $ID | jq -r .bam
+
+    Exit codes:
+
+        0  the result is printed
+        1  the job has no result, has failed or not ended, or AWS does not know it
+        2  the command line is wrong
+        3  AWS could not be reached, denied access, or gave no clear answer
+    """
+    from airflow_batch_jobs.batch.job import BatchJob
+
+    with console.errors_told():
+        _say_result(BatchJob.from_id(job_id, clients=clients_of(region, profile, endpoint_url)).result())
+
+
 def terminate(
     job_id: Annotated[
         str,
@@ -231,6 +255,24 @@ def terminate(
             return
         job.terminate(reason)
         console.note(f"Job {job_id} was {before.status.value} and is being terminated: {reason}")
+
+
+def _say_result(result: Any) -> None:
+    """Print a result as one line of JSON."""
+    import json
+
+    console.say(json.dumps(result, ensure_ascii=False))
+
+
+def _say_result_if_any(job: BatchJob) -> None:
+    """Print the result of a job that has just succeeded; nothing if no line of its log is one."""
+    from airflow_batch_jobs.errors import BatchJobsError, ResultError
+
+    try:
+        _say_result(job.result(late_seconds=0))
+    except BatchJobsError as error:  # the job has succeeded all the same
+        if not (isinstance(error, ResultError) and error.is_missing):
+            console.note(str(error))
 
 
 def _wait(job: BatchJob, *, follow: bool) -> JobDetail:

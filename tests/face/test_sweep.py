@@ -186,7 +186,7 @@ def test_an_adopted_job_is_tagged_when_its_task_does_not_wait_any_more(run_dag: 
     """The DAG was changed between two attempts: the sweep would mistake the job of a finished task for an orphan."""
 
     class FirstAttemptWaited(BatchJobOperator):
-        def execute(self, context: Context) -> str:
+        def execute(self, context: Context) -> Any:
             job_id = super().execute(context)
             if context["ti"].try_number == 1:
                 [job] = cloud.jobs()

@@ -1,0 +1,71 @@
+"""The line of a log that hands a result over, and the pieces that a log driver made of a long one."""
+
+from __future__ import annotations
+
+import json
+from itertools import accumulate
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: What the line begins with.
+MARK = "batch-job-result:"
+#: Finds it, and whatever else has these words, on CloudWatch's side.
+FILTER_PATTERN = f'"{MARK}"'
+#: The longest result, in bytes of UTF-8. The log driver makes at most a few pieces of it.
+MOST_BYTES = 256 * 1024
+#: docker splits a line that is longer, so a piece that is not the last one has this many bytes or, where a character
+#: was not to be split, up to three less.
+PIECE_BYTES = 16 * 1024 - 3
+#: In place of bytes that are no UTF-8.
+_REPLACED = "\ufffd"
+
+
+class NoJsonError(ValueError):
+    """What follows the mark is no JSON; the message says why."""
+
+
+def after_mark(message: str) -> str | None:
+    """Return what a line hands over; None for a line that does not begin with the mark."""
+    line = message.lstrip()
+    return line[len(MARK) :] if line.startswith(MARK) else None
+
+
+def is_cut(piece: str) -> bool:
+    """Tell whether a line is so long that a log driver may have split it after this piece."""
+    return len(piece.encode("utf-8", "replace")) >= PIECE_BYTES
+
+
+def json_of(pieces: Sequence[str]) -> str:
+    """Return the JSON that is at the beginning of a line's pieces, and ends where one of them does.
+
+    Raises:
+        NoJsonError: There is none.
+    """
+    text = "".join(pieces)
+    start = len(text) - len(text.lstrip())
+    try:
+        _, end = _DECODER.raw_decode(text, start)
+    except (ValueError, RecursionError) as error:
+        raise NoJsonError(_why(error, text)) from error
+    if text[end:].strip() and end not in accumulate(map(len, pieces)):
+        raise NoJsonError(f"more follows its end at character {end - start}")
+    if _REPLACED in text[start:end]:
+        raise NoJsonError("it was not written as UTF-8; let the library escape what is not ASCII")
+    return text[start:end]
+
+
+def _why(error: Exception, text: str) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        if not text[error.pos :].strip() or error.msg.startswith("Unterminated"):
+            return "it ends too early"
+        return f"{error.msg[:1].lower()}{error.msg[1:]} at character {error.pos}"
+    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number in JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)

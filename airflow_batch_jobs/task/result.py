@@ -1,0 +1,127 @@
+"""TaskResult: what an ended job hands back, read in the process that executes the task, as its return value."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_batch_jobs.batch.job import BatchJob
+from airflow_batch_jobs.batch.result.model import dump_result
+from airflow_batch_jobs.batch.result.search import LATE_SECONDS
+from airflow_batch_jobs.batch.storable import storable
+from airflow_batch_jobs.config import Settings
+from airflow_batch_jobs.errors import ResultError, TaskEvictedError
+from airflow_batch_jobs.task import stop
+from airflow_batch_jobs.task.on_worker import STATE_SECONDS, stopped
+from airflow_batch_jobs.task.supervisor import TaskInstance, UnansweredError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.identity import TaskKey
+    from airflow_batch_jobs.task.supervisor import Region
+
+#: How long the supervisor has to let the task live: CloudWatch may be away for five minutes, twice.
+MOST_SECONDS = LATE_SECONDS + 600.0
+
+
+class FinalResultError(ResultError, AirflowFailException):
+    """A ResultError that Airflow does not retry, with or without a policy: the job has run, and would not run again."""
+
+
+class TaskResult:
+    """The result of a job that has succeeded.
+
+    Args:
+        job_id: The job.
+        model: What its result is read as.
+        clients: Makes the clients.
+        key: The task instance.
+        region: Where Airflow keeps the pass of a loop, see `TaskInstance`.
+        late_seconds: How long after the job's end to look for a result that has not come.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        model: type[BaseModel],
+        clients: ClientFactory,
+        key: TaskKey,
+        *,
+        region: Region | None = None,
+        late_seconds: float = LATE_SECONDS,
+    ) -> None:
+        self._job_id = job_id
+        self._model = model
+        self._clients = clients
+        self._task = TaskInstance(key, region)
+        self._late_seconds = late_seconds
+        self._is_killed = False
+        self._is_reading = False
+
+    def read(self) -> Any:
+        """Return the result as JSON data; of an array the list of its children's.
+
+        Raises:
+            FinalResultError: There is none, or one that does not fit.
+            AwsError: AWS refused, or did not answer for five minutes; another attempt reads again, of the same job.
+            AirflowTaskTerminated: A user has stopped the task.
+            TaskEvictedError: The worker was told to stop for another reason.
+        """
+        try:
+            self._is_reading = True  # first: the signal may come between any two steps
+            if not self._is_killed:
+                return self._read()
+        except ResultError as error:
+            raise _final(error) from error
+        except _KilledError:
+            pass
+        finally:
+            self._is_reading = False
+        raise self._why_stopped()
+
+    def kill(self) -> None:
+        """Leave it: SIGTERM has come. Made for a signal handler: it raises there, whatever is being read."""
+        self._is_killed = True
+        if self._is_reading:
+            self._is_reading = False
+            raise _KilledError
+
+    def _read(self) -> Any:
+        job = BatchJob.from_id(self._job_id, clients=self._clients)
+        settle_seconds = Settings.read().log_settle_seconds
+        result = job.result(self._model, settle_seconds=settle_seconds, late_seconds=self._late_seconds)
+        if isinstance(result, list):
+            return [self._dumped(each, f"{self._job_id}:{index}") for index, each in enumerate(result)]
+        return self._dumped(result, self._job_id)
+
+    def _dumped(self, result: BaseModel, job_id: str) -> Any:
+        data = dump_result(result, job_id)
+        if storable(data) != data:
+            problem = (
+                "The result has a NUL, a number of more than 64 bits or too many levels, which Airflow cannot keep"
+            )
+            raise ResultError(job_id, problem, "Hand it over as text.", value=data)
+        return data
+
+    def _why_stopped(self) -> BaseException:
+        """Ask what SIGTERM means; no answer means that the server is lost, not that a user stopped the task."""
+        with suppress(UnansweredError):
+            state = asyncio.run(self._task.state(STATE_SECONDS))
+            if state in stop.STOPPED_STATES:
+                return stopped(self._job_id, state, stop.Verdict.LEAVE)
+        return TaskEvictedError(self._job_id, has_ended=True)
+
+
+def _final(error: ResultError) -> FinalResultError:
+    final = FinalResultError.__new__(FinalResultError, *error.args)
+    vars(final).update(vars(error))
+    return final
+
+
+class _KilledError(BaseException):
+    """SIGTERM has come; like AirflowTaskTerminated, no `except Exception` on the way may stop it."""
