@@ -58,8 +58,9 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
 ) -> None:
     """Submit a job at a pinned revision, once, and print its id.
 
-    With --wait, stdout also gets the job's result, if it has one. With --follow, it gets the job's log lines instead.
-    An unknown queue or revision, or a placeholder that no parameter fills, is found before AWS is asked to run anything.
+    With --wait, stdout also gets the job's result, if it has one. With --follow, it gets the job's log lines
+    instead. An unknown queue or revision, or a placeholder that no parameter fills, is found before AWS is asked to
+    run anything.
 
     With --like, it is submitted as another job was: its definition, queue, parameters, overrides, array, timeout,
     attempts and tags, unless given anew; not its name, what it depended on, or what made it the job of an Airflow task.

@@ -102,9 +102,7 @@ class TaskResult:
     def _dumped(self, result: BaseModel, job_id: str) -> Any:
         data = dump_result(result, job_id)
         if storable(data) != data:
-            problem = (
-                "The result has a NUL, a number of more than 64 bits or too many levels, which Airflow cannot keep"
-            )
+            problem = "The result has a NUL, a number of more than 64 bits or too many levels for Airflow to keep"
             raise ResultError(job_id, problem, "Hand it over as text.", value=data)
         return data
 

@@ -1,0 +1,143 @@
+"""The model of a result: where it is declared, and what does not fit it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, RootModel, field_validator
+
+from airflow_batch_jobs.batch.definition import JobDefinition
+from airflow_batch_jobs.batch.result.model import dump_result, read_result, result_model
+from airflow_batch_jobs.errors import DefinitionError, ResultError
+
+#: Any JSON, of whatever shape.
+DATA = st.recursive(
+    st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+
+
+class Align(JobDefinition, name="align", revision=1):
+    """A definition with a result."""
+
+    sample: str
+
+    class Result(BaseModel):
+        """What it hands back."""
+
+        bam: str
+        counts: list[int] = []
+        on: date | None = None
+
+
+class Plain(JobDefinition, name="plain", revision=1):
+    """A definition without one."""
+
+
+class Other(BaseModel):
+    """Another result."""
+
+    vcf: str
+
+
+def test_a_definition_declares_its_result_and_an_argument_overrides_that() -> None:
+    """By the class or an instance; a subclass inherits it, and it is no parameter of the job."""
+
+    class Longer(Align):
+        """Inherits it."""
+
+    assert result_model(None, Align) is Align.Result
+    assert result_model(None, Align(sample="s")) is Align.Result
+    assert result_model(None, Longer) is Align.Result
+    assert result_model(Other, Align) is Other
+    assert result_model(Other, None) is Other
+    assert result_model(None, Plain) is None
+    assert result_model(None, None) is None
+    assert Align(sample="s").parameters == ("sample",)
+
+
+def test_what_is_no_model_is_refused() -> None:
+    """A class that forgot BaseModel, an instance of a model, a dict; the error says which."""
+
+    class Forgot(JobDefinition, name="forgot", revision=1):
+        """Its Result is another kind of class."""
+
+        @dataclass
+        class Result:
+            """No model."""
+
+            bam: str
+
+    with pytest.raises(DefinitionError, match=r"^Forgot.Result is .* and no pydantic model"):
+        result_model(None, Forgot)
+    for given_result in (Other(vcf="x"), {"bam": str}, "Align", Plain(), dict):
+        with pytest.raises(DefinitionError, match=r"^result= is .* and no pydantic model"):
+            result_model(given_result, Align)
+
+
+def test_a_result_is_read_as_json() -> None:
+    """A date is a text there; what a task returns is JSON again. Without a model it is what it is."""
+    read = read_result(Align.Result, '{"bam": "x", "on": "2026-01-31", "more": 1}', "j")
+    assert read == Align.Result(bam="x", on=date(2026, 1, 31))
+    assert dump_result(read, "j") == {"bam": "x", "counts": [], "on": "2026-01-31"}
+    assert read_result(None, '{"more": [1]}', "j") == {"more": [1]}
+    assert dump_result(read_result(RootModel[list[str]], '["a"]', "j"), "j") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "value", "problem"),
+    [
+        ("{}", "bam", None, "field 'bam' is missing"),
+        ('{"bam": 3}', "bam", 3, "field 'bam' cannot be 3 (Input should be a valid string)"),
+        ('{"bam": "x", "counts": [1, "two"]}', "counts.1", "two", "field 'counts.1' cannot be 'two'"),
+        ("[1]", "", [1], "the whole cannot be [1]"),
+    ],
+)
+def test_an_error_names_field_and_value(text: str, field: str, value: Any, problem: str) -> None:
+    """In the message and as attributes; and says what to correct."""
+    with pytest.raises(ResultError) as raised:
+        read_result(Align.Result, text, "j")
+    error = raised.value
+    assert (error.job_id, error.field, error.value, error.is_missing) == ("j", field, value, False)
+    assert problem in str(error)
+    assert "Correct what the job prints, or Align.Result. Job j has succeeded" in str(error)
+
+
+def test_a_long_list_of_problems_and_a_long_value_are_cut() -> None:
+    """A message is for a person."""
+    text = json.dumps({"bam": "x" * 100_000, "counts": ["y" * 100_000] * 1000})
+    with pytest.raises(ResultError, match="and 997 more") as raised:
+        read_result(Align.Result, text, "j")
+    assert len(str(raised.value)) < 1_000
+
+
+def test_whatever_a_class_raises_is_an_error_of_the_result() -> None:
+    """A validator is anybody's code."""
+
+    class Broken(BaseModel):
+        """Looks up what is not there."""
+
+        bam: str
+
+        @field_validator("bam")
+        @classmethod
+        def look_up(cls, value: str) -> str:
+            """Fail."""
+            return {"x": "y"}[value]
+
+    with pytest.raises(ResultError, match=r"could not be read by .*Broken \(KeyError\('z'\)\)"):
+        read_result(Broken, '{"bam": "z"}', "j")
+
+
+@given(st.text() | DATA.map(json.dumps))
+def test_any_text_is_a_result_or_an_error_of_ours(text: str) -> None:
+    """And every message is text."""
+    try:
+        dump_result(read_result(Align.Result, text, "j"), "j")
+    except ResultError as error:
+        str(error).encode()
