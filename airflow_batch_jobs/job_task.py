@@ -375,7 +375,16 @@ class JobTask:
         self._waiting = result = TaskResult(job_id, model, clients, key, region=region)
         if self._killed:
             result.kill()
-        return result.read()
+        found = result.read()
+        self._push_fields(context["ti"], found, model)
+        return found
+
+    def _push_fields(self, ti: Any, result: Any, model: type[BaseModel]) -> None:
+        """Push each field of a result, since `task.output["field"]` is Airflow's way to say an XCom of that name."""
+        if getattr(self, "do_xcom_push", True) and isinstance(result, dict):
+            for name in model.model_fields.keys() & result.keys():
+                with execution_timeout.held():
+                    ti.xcom_push(name, result[name])
 
     def _time_is_up(self, job_id: str) -> BaseException:
         """Return the exception that ends the task when its deadline passes before the job ends."""

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _CONNECTION_FIELDS = ("aws_conn_id", "region_name", "verify", "botocore_config")
 #: Those that a retry may change.
 _CHANGED_FIELDS = ("job_queue", "container_overrides", "submit_options")
+#: What a task's XComs are called besides the fields of its result.
+_XCOMS = frozenset({"return_value", "batch_job", "batch_job_log_cursor"})
 #: Those by which an earlier attempt's job is found, so they are rendered before what may be refused.
 _LOOK_FIELDS = ("job_queue", "job_name")
 
@@ -227,11 +229,19 @@ class BatchJobOperator(JobTask, BaseOperator):
 
     def _take_result(self) -> None:
         """Keep what the job's result is read as."""
-        self._result_model = result_model(self.result, self._typed)
-        if self._result_model is not None and not self.wait:
+        self._result_model = model = result_model(self.result, self._typed)
+        if model is None:
+            return
+        if taken := sorted(_XCOMS & model.model_fields.keys()):
+            name = taken[0]
             raise DefinitionError(
-                f"wait=False returns before the job has its result, a {self._result_model.__qualname__}. Take "
-                "wait=True, or a definition without a Result."
+                f"{model.__qualname__} has a field {name!r}, and so is another XCom of the task called. Call the field "
+                f'{name}_, and keep the name in the job\'s line: `{name}_: … = Field(alias="{name}")`.'
+            )
+        if not self.wait:
+            raise DefinitionError(
+                f"wait=False returns before the job has its result, a {model.__qualname__}. Take wait=True, or a "
+                "definition without a Result."
             )
 
     def _check_literals(self) -> None:

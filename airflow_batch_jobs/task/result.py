@@ -42,7 +42,6 @@ class TaskResult:
         clients: Makes the clients.
         key: The task instance.
         region: Where Airflow keeps the pass of a loop, see `TaskInstance`.
-        late_seconds: How long after the job's end to look for a result that has not come.
     """
 
     def __init__(
@@ -53,13 +52,11 @@ class TaskResult:
         key: TaskKey,
         *,
         region: Region | None = None,
-        late_seconds: float = LATE_SECONDS,
     ) -> None:
         self._job_id = job_id
         self._model = model
         self._clients = clients
         self._task = TaskInstance(key, region)
-        self._late_seconds = late_seconds
         self._is_killed = False
         self._is_reading = False
 
@@ -94,7 +91,7 @@ class TaskResult:
     def _read(self) -> Any:
         job = BatchJob.from_id(self._job_id, clients=self._clients)
         settle_seconds = Settings.read().log_settle_seconds
-        result = job.result(self._model, settle_seconds=settle_seconds, late_seconds=self._late_seconds)
+        result = job.result(self._model, settle_seconds=settle_seconds, late_seconds=LATE_SECONDS)
         if isinstance(result, list):
             return [self._dumped(each, f"{self._job_id}:{index}") for index, each in enumerate(result)]
         return self._dumped(result, self._job_id)

@@ -393,3 +393,42 @@ def test_terminate_leaves_a_job_that_has_ended(run: Run, aws: LocalAws, shell: s
     assert result.exit_code == 0
     assert "has ended already" in result.stderr
     assert aws.counts().get("TerminateJob", 0) == 0
+
+
+@pytest.mark.long
+def test_result_prints_one_line_of_json(run: Run, shell: str) -> None:
+    """Of a job that has one; submit --wait prints it after the id."""
+    script = """echo 'batch-job-result: {"bam": "s3://é",  "n": [1]}'; echo done"""
+    waited = run("submit", shell, "-q", "default", "-p", f"script={script}", "--wait")
+
+    job_id, result = waited.stdout.splitlines()
+    assert (waited.exit_code, result) == (0, '{"bam": "s3://é", "n": [1]}')
+    assert run("result", job_id).stdout == f"{result}\n"
+
+
+@pytest.mark.long
+def test_submit_wait_says_of_a_result_that_is_none_that_it_is_none(run: Run, aws: LocalAws, shell: str) -> None:
+    """On stderr; the job has succeeded all the same, also if its log cannot be read. One without a result is silent."""
+    half = run("submit", shell, "-q", "default", "-p", "script=echo 'batch-job-result: {'", "--wait")
+    assert (half.exit_code, len(half.stdout.splitlines())) == (0, 1)
+    assert "The result is no JSON: it ends too early" in half.stderr.replace("\n", " ")
+    none = run("submit", shell, "-q", "default", "-p", "script=true", "--wait")
+    assert (none.exit_code, "result" in none.stderr) == (0, False)
+    aws.fault("FilterLogEvents", "denied")
+    assert run("submit", shell, "-q", "default", "-p", "script=true", "--wait").exit_code == 0
+
+
+@pytest.mark.long
+def test_result_of_a_job_without_one_is_an_error(run: Run, aws: LocalAws, shell: str) -> None:
+    """So is that of one that failed or runs; each says so on stderr."""
+    for script, status, told in (
+        ("echo 'batch-job-result: {'", "SUCCEEDED", "The result is no JSON"),
+        ("exit 3", "FAILED", "exit code 3"),
+        ("sleep 60", "RUNNING", "has no result yet"),
+    ):
+        [job_id] = aws.submit(shell, parameters={"script": script})
+        aws.wait_for_status(job_id, status)
+        result = run("result", job_id)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert told in result.stderr.replace("\n", " ")
+    assert run("result", "no-such-job").exit_code == 1

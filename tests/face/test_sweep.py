@@ -192,7 +192,7 @@ def test_an_adopted_job_is_tagged_when_its_task_does_not_wait_any_more(run_dag: 
                 [job] = cloud.jobs()
                 cloud.clients()("batch").untag_resource(resourceArn=job["jobArn"], tagKeys=[DETACHED_TAG])
                 raise RuntimeError
-            return job_id
+            return str(job_id)
 
     with DAG("changed", schedule=None) as dag:
         FirstAttemptWaited(

@@ -108,11 +108,13 @@ class ResultSearch:
         def look() -> list[ResultError]:
             missing = [part for part in parts if part.job_id not in found]
             problems = []
-            for part, text in zip(missing, self._look(missing), strict=True):
-                if isinstance(text, ResultError):
-                    problems.append(text)
-                else:
-                    found[part.job_id] = text
+            for part, lines in zip(missing, self._lines_of(missing), strict=True):
+                try:
+                    found[part.job_id] = self._text(part, lines)
+                except ResultError as error:
+                    if lines and not any(is_cut(line.message) for line in lines.values()):
+                        raise  # nothing that may still come would mend it
+                    problems.append(error)
             if _size(found.values()) > MOST_BYTES_TOGETHER:
                 problem = f"The results of the children are longer than {MOST_BYTES_TOGETHER:,} bytes"
                 raise ResultError(self._detail.job_id, problem, _SHORTER)
@@ -145,15 +147,12 @@ class ResultSearch:
                 raise JobNotFoundError(job_id)
         return parts
 
-    def _look(self, parts: Sequence[JobDetail]) -> Iterator[str | ResultError]:
-        """Yield the result of each part, or what is wrong with it by now."""
-        streams = {part.job_id: part.last_log_streams() for part in parts}
-        lines = self._last_lines([stream for each in streams.values() for stream in each])
-        for part in parts:
-            try:
-                yield self._text(part, {stream: lines[stream] for stream in streams[part.job_id] if stream in lines})
-            except ResultError as error:
-                yield error
+    def _lines_of(self, parts: Sequence[JobDetail]) -> Iterator[Mapping[LogStream, LogEvent]]:
+        """Yield the last result line of each stream of each part's last attempt."""
+        streams = [part.last_log_streams() for part in parts]
+        found = self._last_lines([stream for each in streams for stream in each])
+        for each in streams:
+            yield {stream: found[stream] for stream in each if stream in found}
 
     def _text(self, part: JobDetail, found: Mapping[LogStream, LogEvent]) -> str:
         """Return the JSON of a part's result.

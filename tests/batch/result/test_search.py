@@ -204,7 +204,16 @@ def test_half_of_a_long_line_is_an_error(ended: Callable[..., BatchJob]) -> None
     first, *rest = pieces(result({"bam": "x" * 40_000}))
     for lines in ([first], [first, "something else", *rest]):
         with pytest.raises(ResultError, match="The result is no JSON"):
-            ended(lines).result(late_seconds=0)
+            ended(lines).result()
+
+
+def test_half_of_a_short_line_is_an_error_at_once(frozen_aws: LocalAws, ended: Callable[..., BatchJob]) -> None:
+    """No line that may still come is a part of it."""
+    job = ended(['batch-job-result: {"bam": "s3:'])
+    begun = frozen_aws.now()
+    with pytest.raises(ResultError, match="The result is no JSON: it ends too early"):
+        job.result()
+    assert frozen_aws.now() - begun < LEAST_LATE_SECONDS
 
 
 def test_what_does_not_fit_names_field_and_value(ended: Callable[..., BatchJob]) -> None:

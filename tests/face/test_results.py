@@ -1,0 +1,257 @@
+"""A job's result as the return value of its task: operator, decorator and mapped, deferred and on a worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk import DAG, RetryAction, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTerminated
+from airflow.sdk.execution_time import task_runner
+from pydantic import BaseModel, create_model
+
+from airflow_batch_jobs.batch.definition import JobDefinition
+from airflow_batch_jobs.batch.identity import TaskKey
+from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
+from airflow_batch_jobs.config import Settings
+from airflow_batch_jobs.decorators import batch_job_task
+from airflow_batch_jobs.errors import DefinitionError, EndpointError, ResultError, TaskEvictedError
+from airflow_batch_jobs.operators import BatchJobOperator
+from airflow_batch_jobs.retries import BatchRetryPolicy
+from airflow_batch_jobs.task import result as task_result
+from airflow_batch_jobs.task.result import TaskResult
+from airflow_batch_jobs.task.saved_log import CURSOR_XCOM
+from tests.face.attempts import Attempts
+from tests.task.api_server import ApiServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_batch_jobs.local.server import LocalAws
+    from tests.face.conftest import FinishedRun
+
+    RunDag = Callable[[DAG], FinishedRun]
+
+
+class Align(JobDefinition, name="align", revision=1):
+    """Prints its result."""
+
+    sample: str = "s1"
+
+    class Result(BaseModel):
+        """What it hands back."""
+
+        bam: str
+        parts: list[str] = []
+
+
+class Counted(BaseModel):
+    """Another result."""
+
+    reads: int
+
+
+@task
+def use(value: Any) -> Any:
+    """Return what it gets."""
+    return value
+
+
+@task
+def parts(found: dict[str, Any]) -> list[str]:
+    """Return a field of a result that is a list, which Airflow maps over only as a return value."""
+    return list(found["parts"])
+
+
+@task
+def each(part: str, bam: str) -> str:
+    """Return what it gets."""
+    return f"{bam}: {part}"
+
+
+SCRIPT = 'echo "batch-job-result: {\\"bam\\": \\"s3://$0.bam\\", \\"parts\\": [\\"$0-1\\", \\"$0-2\\"]}"'
+
+
+@pytest.fixture
+def align(airflow_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+    """The local AWS with the definition registered, whose lines settle at once."""
+    airflow_aws.register("align", ["sh", "-c", SCRIPT, "Ref::sample"], parameters={"sample": "s1"})
+    monkeypatch.setattr(Settings, "read", lambda: Settings(log_settle_seconds=0.1))
+    monkeypatch.setattr(task_result, "LATE_SECONDS", 0.0)
+    return airflow_aws
+
+
+def operator(**arguments: Any) -> BatchJobOperator:
+    """Return an operator that runs the job on a worker."""
+    given = {"task_id": "t", "job_queue": "default", "definition": Align, "deferrable": False, "poll_interval": 0.05}
+    with DAG("d", schedule=None):
+        return BatchJobOperator(**{**given, **arguments})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("options", [{"deferrable": False}, {"finish_in_triggerer": True}, {"copy_logs": False}])
+def test_a_task_returns_its_jobs_result(run_dag: RunDag, align: LocalAws, options: dict[str, Any]) -> None:
+    """And the id stays in `batch_job`; a task downstream gets a part of it, or is mapped over it."""
+    with DAG("returns", schedule=None) as dag:
+        job = BatchJobOperator(
+            task_id="align", job_queue="default", definition=Align(sample="a"), poll_interval=0.2, **options
+        )
+        output: Any = job.output
+        use(output["bam"])
+        each.partial(bam=output["bam"]).expand(part=parts(output))
+    run = run_dag(dag)
+    assert run.xcom("align") == {"bam": "s3://a.bam", "parts": ["a-1", "a-2"]}
+    assert run.xcom("align", "batch_job")["job_id"] == align.jobs()[0]["jobId"]
+    assert run.xcom("use") == "s3://a.bam"
+    assert [run.xcom("each", map_index=index) for index in (0, 1)] == ["s3://a.bam: a-1", "s3://a.bam: a-2"]
+
+
+@pytest.mark.long
+def test_mapped_jobs_and_decorated_ones_return_their_results(run_dag: RunDag, align: LocalAws) -> None:
+    """A decorator takes the result of the definition that its function is annotated to return."""
+
+    def choose(sample: str) -> Align:
+        return Align(sample=sample)
+
+    options: dict[str, Any] = {"job_queue": "default", "poll_interval": 0.2}
+    with DAG("mapped", schedule=None) as dag:
+        mapped = BatchJobOperator.partial(task_id="mapped", definition=Align, **options).expand(
+            parameters=[{"sample": "a"}, {"sample": "b"}]
+        )
+        use.expand(value=mapped.output.map(lambda found: found["bam"]))
+        decorated: Any = batch_job_task(choose, **options)
+        decorated("c")
+    run = run_dag(dag)
+    assert [run.xcom("use", map_index=index) for index in (0, 1)] == ["s3://a.bam", "s3://b.bam"]
+    assert run.xcom("choose")["bam"] == run.xcom("choose", "bam") == "s3://c.bam"
+    assert len(align.jobs()) == 3
+
+
+def test_an_array_returns_a_list(align: LocalAws) -> None:
+    """By index."""
+    align.register("many", ["sh", "-c", 'echo "batch-job-result: {\\"reads\\": $AWS_BATCH_JOB_ARRAY_INDEX}"'])
+    job = operator(definition="many:1", result=Counted, submit_options={"arrayProperties": {"size": 3}})
+    assert job.execute(Attempts().context()) == [{"reads": 0}, {"reads": 1}, {"reads": 2}]
+
+
+def test_a_result_that_does_not_fit_fails_the_task_for_good(align: LocalAws) -> None:
+    """With or without a policy; nothing is terminated or run again, and a retry that comes all the same reads again."""
+    attempts = Attempts()
+    for number in (1, 2):
+        context = attempts.context(number, retries=3)
+        job = operator(result=Counted, retries=3)
+        with pytest.raises(ResultError, match="field 'reads' is missing") as raised:
+            job.execute(context)
+        error = raised.value
+        assert isinstance(error, AirflowFailException)
+        assert (error.job_id, error.field, error.value) == (align.jobs()[0]["jobId"], "reads", None)
+        context["task"] = job
+        decision = BatchRetryPolicy().evaluate(error, number, 3, context)
+        assert decision.action is RetryAction.FAIL
+    assert attempts.xcoms["batch_job"]["status"] == "SUCCEEDED"
+    assert align.counts()["SubmitJob"] == 1
+    assert "TerminateJob" not in align.counts()
+
+
+def test_a_class_that_changed_between_attempts_reads_the_same_job(align: LocalAws) -> None:
+    """What is taken up by a retry is the job; what its result is read as is the class of now."""
+    attempts = Attempts()
+    with pytest.raises(ResultError):
+        operator(result=Counted, retries=1).execute(attempts.context(1, retries=1))
+    assert operator(retries=1).execute(attempts.context(2, retries=1))["bam"] == "s3://s1.bam"
+    assert align.counts()["SubmitJob"] == 1
+
+
+def test_a_cloudwatch_that_is_away_is_left_to_a_retry(align: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes up the job that succeeded, and reads again."""
+    monkeypatch.setattr("airflow_batch_jobs.batch.result.search.PATIENCE_SECONDS", 0.5)
+    align.fault("FilterLogEvents", "server_error")
+    attempts = Attempts()
+    with pytest.raises(EndpointError):
+        operator(copy_logs=False, retries=1).execute(attempts.context(1, retries=1))
+    align.clear_faults()
+    assert operator(copy_logs=False, retries=1).execute(attempts.context(2, retries=1))["bam"] == "s3://s1.bam"
+    assert align.counts()["SubmitJob"] == 1
+
+
+@pytest.mark.parametrize("text", ["\\u0000", 2**70])
+def test_what_airflow_cannot_keep_is_refused(align: LocalAws, text: Any) -> None:
+    """Airflow hands a value on as msgpack and keeps it as jsonb."""
+    value = text if isinstance(text, int) else f'"{text}"'
+    align.register("odd", ["printf", "%s", f'batch-job-result: {{"it": {value}}}'])
+
+    class Odd(BaseModel):
+        """Takes both."""
+
+        it: str | int
+
+    with pytest.raises(ResultError, match="too many levels for Airflow to keep"):
+        operator(definition="odd:1", result=Odd).execute(Attempts().context())
+
+
+def test_what_cannot_have_a_result_is_refused_when_the_dag_is_parsed() -> None:
+    """A task that does not wait, and what is no model."""
+    with pytest.raises(DefinitionError, match=r"wait=False returns before .* Align.Result"):
+        operator(wait=False)
+    with pytest.raises(DefinitionError, match=r"wait=False returns before .* Counted"):
+        operator(wait=False, definition="align:1", result=Counted)
+    for name in (JOB_XCOM, CURSOR_XCOM, "return_value"):
+        taken: Any = {name: (str, "")}
+        with pytest.raises(DefinitionError, match=f"has a field '{name}'.*Call the field {name}_"):
+            operator(result=create_model("Taken", **taken))
+    with pytest.raises(DefinitionError, match="no pydantic model"):
+        operator(result={"bam": str})
+
+
+def test_a_decorated_function_without_an_annotation_is_told_what_to_write(align: LocalAws) -> None:
+    """Before anything is submitted: after the wait, nobody would know the class."""
+
+    def choose() -> JobDefinition:
+        return Align()
+
+    def build(**arguments: Any) -> Any:
+        with DAG("d", schedule=None) as dag:
+            batch_job_task(choose, job_queue="default", deferrable=False, poll_interval=0.05, **arguments)()
+        return dag.get_task("choose")
+
+    class Comms:
+        def send(self, message: Any) -> None:
+            del message
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(task_runner, "SUPERVISOR_COMMS", Comms(), raising=False)
+        with pytest.raises(DefinitionError, match=r"`-> Align`, or give result=Align.Result"):
+            build().execute(Attempts().context())
+        assert not align.jobs()
+        assert build(result=Align.Result).execute(Attempts().context())["bam"] == "s3://s1.bam"
+
+
+@pytest.mark.parametrize(("state", "error"), [("failed", AirflowTaskTerminated), ("running", TaskEvictedError)])
+def test_sigterm_ends_the_wait_for_a_result(
+    align: LocalAws, monkeypatch: pytest.MonkeyPatch, state: str, error: type[BaseException]
+) -> None:
+    """A user's stop is one; a worker that has to go leaves the result to the next attempt."""
+    align.register("none", ["true"])
+    [job_id] = align.submit("none:1")
+    align.wait_for_status(job_id)
+    server = ApiServer()
+    server.states = {"t": state}
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", server, raising=False)
+    key = TaskKey.of(Attempts().context()["ti"], None)
+    monkeypatch.setattr(task_result, "LATE_SECONDS", 60.0)
+    wait = TaskResult(job_id, Counted, align.clients(), key)
+    before = signal.signal(signal.SIGTERM, lambda *_: wait.kill())
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    try:
+        with pytest.raises(error):
+            wait.read()
+    finally:
+        timer.join()
+        signal.signal(signal.SIGTERM, before)
+    wait.kill()
+    with pytest.raises(error):
+        wait.read()
