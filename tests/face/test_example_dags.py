@@ -152,6 +152,21 @@ def test_fill_memory_fills_what_it_is_told() -> None:
 
 
 @pytest.mark.long
+def test_results_feed_a_mapped_task(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
+    """One job for each part that the first one has found, and a report on what they have counted."""
+    run = run_example("results")
+
+    assert run.run.state == "success"
+    found = run.xcom("find")["parts"]
+    assert {"email", "encodings", "ensurepip"} <= set(found)
+    counts = [run.xcom("count", map_index=index) for index in range(len(found))]
+    assert [count["part"] for count in counts] == found
+    assert all(count["modules"] for count in counts)
+    assert run.xcom("report").startswith(f"Of {len(found)} packages with e, encodings is the largest: ")
+    assert len(airflow_aws.jobs()) == 1 + len(found)
+
+
+@pytest.mark.long
 def test_long_job_counts_as_far_as_it_is_told(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
     """Left alone, the job ends well; the demo's test shows how it is stopped."""
     run = run_example("long_job", {"seconds": 1})
