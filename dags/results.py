@@ -6,6 +6,8 @@ parts of a whole could be chromosomes of a genome; here they are packages of Pyt
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import dag, task
 from pydantic import BaseModel
 
@@ -49,11 +51,12 @@ def results() -> None:
         most = max(counts, key=lambda count: count["modules"])
         return f"Of {len(counts)} packages with {prefix}, {most['part']} is the largest: {most['modules']} modules"
 
-    find = BatchJobOperator(task_id="find", job_queue="default", definition=FindParts)
-    count = BatchJobOperator.partial(task_id="count", job_queue="default", definition=CountPart).expand(
-        parameters=parameters_of(find.output)
+    # Airflow's types do not know that an output has fields.
+    found: Any = BatchJobOperator(task_id="find", job_queue="default", definition=FindParts).output
+    count: Any = BatchJobOperator.partial(task_id="count", job_queue="default", definition=CountPart).expand(
+        parameters=parameters_of(found)
     )
-    report(find.output["prefix"], count.output)
+    report(found["prefix"], count.output)
 
 
 results()

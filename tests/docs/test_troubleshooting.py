@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ProfileNotFound
+from pydantic import BaseModel, field_serializer, field_validator
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch import diagnosis
@@ -22,10 +24,14 @@ from airflow_batch_jobs.batch.changes.on_retry import OnRetry
 from airflow_batch_jobs.batch.definition import Field, JobDefinition
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
+from airflow_batch_jobs.batch.log_stream import LogStream
+from airflow_batch_jobs.batch.logs import LogEvent
 from airflow_batch_jobs.batch.orphans import Decision, Finding, SweepReport
 from airflow_batch_jobs.batch.preflight import check_queue, check_revision
 from airflow_batch_jobs.batch.preflight.check import check_plan
 from airflow_batch_jobs.batch.preflight.plan import Plan
+from airflow_batch_jobs.batch.result.model import dump_result, read_result
+from airflow_batch_jobs.batch.result.search import ResultSearch
 from airflow_batch_jobs.config import OPTIONS, SECTION
 from airflow_batch_jobs.errors import BatchJobsError
 from tests.batch.conftest import Entries
@@ -45,6 +51,15 @@ CLASSES = ALL_CLASSES.keys() - FAMILIES
 PROD = Caller("the AWS connection 'prod'", "arn:aws:iam::123456789012:role/prod")
 #: These make their message from their arguments; all others are given it.
 MADE = {name for name in CLASSES if "__init__" in vars(getattr(errors, name))} - {"BatchJobsError", "AwsError"}
+#: What a result can be besides, as the source has it.
+RESULT_PROBLEMS = (
+    ("The result is longer than 262,144 bytes", "Write it to S3, and hand its location over."),
+    ("The results of the children are longer than 4,194,304 bytes", "Write it to S3, and hand its location over."),
+    (
+        "The result has a NUL, a number of more than 64 bits or too many levels for Airflow to keep",
+        "Hand it over as text.",
+    ),
+)
 #: Lines whose text is made elsewhere, by where they are written. The text itself is looked for below.
 MADE_ELSEWHERE = {
     "task/in_triggerer:TriggererWait.has_finished: outcome.summary",
@@ -183,6 +198,40 @@ def requests_refused() -> Iterator[BatchJobsError]:
     )
 
 
+def results_refused() -> Iterator[BatchJobsError]:
+    """Yield the errors of results: those that are made of their parts, and one of each that is written as a whole."""
+
+    class Broken(BaseModel):
+        """Neither reads nor writes what it should."""
+
+        bam: str
+
+        @field_validator("bam")
+        @classmethod
+        def look_up(cls, value: str) -> str:
+            return {"x": "y"}[value]
+
+        @field_serializer("bam")
+        def write(self, value: str) -> str:
+            raise KeyError(value)
+
+    for text in ("{}", '{"bam": 1}', "[]", '{"bam": "z"}'):
+        yield raised(partial(read_result, Broken, text, "0f5e"))
+    yield raised(lambda: dump_result(Broken.model_construct(bam="x"), "0f5e"))
+    stream = LogStream("container a", "g", "eu-central-1", "a")
+    other = replace(stream, label="container b", stream="b")
+    part = JobDetail.from_response(Entries().single(), "eu-central-1")
+    search = ResultSearch(client_of, part)
+    half = LogEvent(0, 'batch-job-result: {"bam": ')
+    for found in ({}, {stream: half}, {stream: half, other: half}):
+        yield raised(partial(search._text, part, found))
+    elsewhere = {**Entries().container(), "logConfiguration": {"logDriver": "syslog"}}
+    syslog = JobDetail.from_response(Entries().single(container=elsewhere, attempts=[]), "eu-central-1")
+    yield raised(lambda: ResultSearch(client_of, syslog).read(None))
+    for problem, remedy in RESULT_PROBLEMS:
+        yield errors.ResultError("0f5e", problem, remedy)
+
+
 @cache
 def produced() -> tuple[BatchJobsError, ...]:
     """Return errors as they occur."""
@@ -216,6 +265,8 @@ def produced() -> tuple[BatchJobsError, ...]:
         errors.SubmitUnansweredError("d-t-0", "timed out"),
         errors.TaskEvictedError("0f5e", runs_on=True),
         errors.TaskEvictedError("0f5e", runs_on=False),
+        errors.TaskEvictedError("0f5e", has_ended=True),
+        *results_refused(),
         errors.NoDeploymentError(),
         errors.JobNotFoundError("0f5e"),
         errors.WaitCrashedError("0f5e", AttributeError("x")),
@@ -299,6 +350,12 @@ def test_every_class_that_makes_its_message_was_made_here() -> None:
     given = {name for name in CLASSES if written(name)}
     assert kinds | bases | given == CLASSES
     assert kinds >= MADE
+
+
+def test_the_problems_of_results_are_in_the_source() -> None:
+    """As they are made here."""
+    for each in (text for pair in RESULT_PROBLEMS for text in pair):
+        assert any(covers(text, each) for text in texts() if re.search(r"[a-z]{2}", text)), each
 
 
 def test_quoted_lines_are_written() -> None:
