@@ -19,6 +19,7 @@ from airflow_batch_jobs.cli.jobs import logs, result, status, submit, terminate
 from airflow_batch_jobs.cli.list_jobs import list_jobs
 from airflow_batch_jobs.cli.migrate import migrate
 from airflow_batch_jobs.cli.orphans import orphans
+from airflow_batch_jobs.cli.queue import queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ def main(
 
         airflow-batch-jobs demo        see the package work, without an AWS account
         airflow-batch-jobs local       a local AWS to develop DAGs against
-        airflow-batch-jobs submit ...  start a job; then list, status, logs, result, terminate
+        airflow-batch-jobs submit ...  start a job; then list, status, logs, result, terminate, queue
 
     Results go to stdout, everything else to stderr. Exit codes:
 
@@ -143,7 +144,7 @@ def local(
 
 
 app.command("list")(list_jobs)
-for command in (submit, status, logs, result, terminate, orphans, migrate):
+for command in (submit, status, logs, result, terminate, queue, orphans, migrate):
     app.command()(command)
 
 

@@ -217,7 +217,7 @@ def story(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> str:
     if detail.is_final:
         return summarize(detail)
     counts = ", ".join(f"{count} {status.value}" for status, count in detail.children.items())
-    known = (counts, _reason(detail), detail.logs_elsewhere())
+    known = (counts, reason(detail), detail.logs_elsewhere())
     return "; ".join(filter(None, known)) or f"for {in_words(age_seconds(detail))}"
 
 
@@ -227,11 +227,11 @@ def _standing(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> str:
         return f"Job {detail.job_id} failed: {diagnose(detail, parts)}"
     if detail.is_final:
         return f"Job {detail.job_id} {summarize(detail)}"
-    reason = _reason(detail)
-    return f"Job {detail.job_id} is {detail.status.value}{': ' if reason else ''}{reason}"
+    why = reason(detail)
+    return f"Job {detail.job_id} is {detail.status.value}{': ' if why else ''}{why}"
 
 
-def _reason(detail: JobDetail) -> str:
+def reason(detail: JobDetail) -> str:
     """Say why a job that has not ended is in its state, as far as is known."""
     waiting = why_waiting(detail, age_seconds(detail)) if detail.status.is_waiting else None
     if waiting is None and detail.status is JobStatus.PENDING and detail.depends_on:

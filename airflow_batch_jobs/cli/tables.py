@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.orphans import Finding, SweepReport
+    from airflow_batch_jobs.batch.queue_snapshot import QueueSnapshot
 
     #: The fields of a line, and the cells of a table.
     Row = tuple[Sequence[str], Sequence[Text]]
@@ -45,6 +46,13 @@ def say_jobs(details: Sequence[JobDetail]) -> None:
     """Print jobs on stdout: where they are, whose they are, and since when."""
     headers = ("Job", "Status", "Queue", "DAG", "Since")
     _say_rows(headers, [(_job_fields(detail), _job_cells(detail)) for detail in details])
+
+
+def say_waiting(queue: QueueSnapshot) -> None:
+    """Print on stdout the jobs that wait in a queue."""
+    rows = [(detail, queue.positions.get(detail.job_id, "")) for detail in queue.waiting]
+    headers = ("Job", "Place", "Status", "Since", "Why")
+    _say_rows(headers, [(_waiting_fields(*row), _waiting_cells(*row)) for row in rows])
 
 
 def say_sweep(report: SweepReport) -> None:
@@ -124,6 +132,23 @@ def _job_cells(detail: JobDetail) -> Sequence[Text]:
         Text(detail.queue_name),
         Text(printable(detail.tags.get(DAG_TAG, ""))),
         Text(f"{in_words(console.age_seconds(detail))} ago" if since else ""),
+    )
+
+
+def _waiting_fields(detail: JobDetail, place: str) -> Sequence[str]:
+    since = console.since(detail)
+    known = (detail.job_id, place, detail.status.value, moment(since) if since else "", detail.job_name)
+    return (*known, console.reason(detail))
+
+
+def _waiting_cells(detail: JobDetail, place: str) -> Sequence[Text]:
+    since = console.since(detail)
+    return (
+        Text.assemble(detail.job_id, "\n", (detail.job_name, "dim")),
+        Text(place, "bold" if place == "1" else ""),
+        _status(detail),
+        Text(f"{in_words(console.age_seconds(detail))} ago" if since else ""),
+        Text(printable(console.reason(detail))),
     )
 
 

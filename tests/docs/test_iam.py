@@ -61,6 +61,7 @@ ROLES = {
     "batch/preflight/existing:check_queue": {AIRFLOW, BY_HAND},
     "batch/preflight/existing:find_queue": {AIRFLOW, BY_HAND},
     "batch/preflight/existing:check_revision": {AIRFLOW, BY_HAND},
+    "batch/queue_snapshot:_positions": {BY_HAND},
     "batch/repetition:repetition_of": {BY_HAND},
     "batch/watch/status_poll:Descriptions.ask": {AIRFLOW, WATCH_ONLY, BY_HAND},
     "batch/operations:failed_children": {AIRFLOW, WATCH_ONLY, BY_HAND},
