@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import service
-from airflow_batch_jobs.batch.members import name
+from airflow_batch_jobs.batch.members import name, number
 from airflow_batch_jobs.batch.operations import job_id_if_any
 from airflow_batch_jobs.batch.status import JobStatus
 
@@ -42,6 +42,21 @@ def queue_names(clients: ClientFactory) -> list[str]:
     return sorted(filter(None, found))
 
 
+def active_revisions(clients: ClientFactory, definition: str = "") -> Iterator[tuple[str, int]]:
+    """Yield names and numbers of the revisions that are ACTIVE; asks as it goes, and may miss some that change.
+
+    Args:
+        clients: Makes the clients.
+        definition: The name of the only definition that matters; empty for all.
+
+    Raises:
+        AwsError: AWS did not list them.
+    """
+    named = {"jobDefinitionName": definition} if definition else {}
+    batch = service(clients, "batch")
+    return batch.one_pass("describe_job_definitions", "jobDefinitions", _revision, status="ACTIVE", **named)
+
+
 def listed_jobs(clients: ClientFactory, queues: Iterable[str], statuses: Collection[JobStatus]) -> Iterator[ListedJob]:
     """Yield the jobs of some queues that have one of these statuses, without an array's children; asks as it goes.
 
@@ -61,3 +76,7 @@ def listed_jobs(clients: ClientFactory, queues: Iterable[str], statuses: Collect
 
             found = batch.one_pass("list_jobs", "jobSummaryList", read, jobQueue=queue, jobStatus=status.value)
             yield from filter(None, found)
+
+
+def _revision(entry: dict[str, Any]) -> tuple[str, int]:
+    return name(entry, "jobDefinitionName"), number(entry, "revision") or 0

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -53,14 +52,21 @@ def main(
 
         airflow-batch-jobs demo        see the package work, without an AWS account
         airflow-batch-jobs local       a local AWS to develop DAGs against
-        airflow-batch-jobs submit ...  start a job; then list, status, logs, result, terminate, queue
+        airflow-batch-jobs submit ...  start a job; then status, logs, result, terminate
+
+    What there is already: `list` shows jobs, `queue` what waits.
+
+    With --install-completion, the shell completes commands, options, queues and definitions. So that bash takes
+    `align:7` for one word, add to ~/.bashrc:
+
+        COMP_WORDBREAKS=${COMP_WORDBREAKS//:}
 
     Results go to stdout, everything else to stderr. Exit codes:
 
         0  success
         1  the job has failed, or AWS refused what was asked for
         2  the command line or a definition is wrong
-        3  AWS or Airflow could not be reached, denied access, or gave no clear answer
+        3  AWS or Airflow not reached, access denied, or no clear answer
         130, 143  ended by Ctrl-C, by SIGTERM
     """
     for stream in (sys.stdout, sys.stderr):

@@ -113,7 +113,7 @@ def status(job_ids: JobIds, region: Region = None, profile: Profile = None, endp
     Does not wait for the jobs.
 
         airflow-batch-jobs status 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e
-        airflow-batch-jobs status $ID | cut -f2
+        airflow-batch-jobs status 6c8a7f0e 1b2c3d4e | cut -f1,2
 
     Exit codes:
 
@@ -235,14 +235,14 @@ def terminate(
     Its processes get SIGTERM, and SIGKILL about 30 s later; then the job is FAILED, for which this does not wait. A job
     that has ended stays as it is.
 
-        airflow-batch-jobs terminate 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e --reason "wrong input"
+        airflow-batch-jobs terminate 6c8a7f0e --reason "wrong input"
 
     Exit codes:
 
         0  AWS is terminating the job, or it has ended already
         1  AWS does not know the job
         2  the command line is wrong
-        3  AWS could not be reached, denied access, or gave no clear answer: the job may run on
+        3  AWS not reached, access denied, or no clear answer: it may run on
     """
     from airflow_batch_jobs.batch.job import BatchJob
 

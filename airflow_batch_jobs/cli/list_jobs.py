@@ -7,14 +7,19 @@ from typing import Annotated
 import typer
 
 from airflow_batch_jobs.batch.status import ACTIVE, JobStatus
-from airflow_batch_jobs.cli import console, tables
+from airflow_batch_jobs.cli import completion, console, tables
 from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
 
 
 def list_jobs(
     queue: Annotated[
         list[str] | None,
-        typer.Option("--queue", "-q", help="A job queue's name or ARN; repeat for more. All queues without it."),
+        typer.Option(
+            "--queue",
+            "-q",
+            help="A job queue's name or ARN; repeat for more. All queues without it.",
+            autocompletion=completion.queues,
+        ),
     ] = None,
     status: Annotated[
         list[JobStatus] | None,

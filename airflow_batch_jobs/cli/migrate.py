@@ -60,7 +60,7 @@ def migrate(
 
         0  nothing is left for you; with --check: and no file would be rewritten
         1  something is left for you; with --check: or a file would be rewritten
-        2  a file or folder could not be read, understood or written; the others are done all the same
+        2  a file could not be read, understood or written; the others are done
     """
     from airflow_batch_jobs.migration.dag_files import DagFiles
     from airflow_batch_jobs.migration.neighbours import Neighbours

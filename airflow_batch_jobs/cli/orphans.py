@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from airflow_batch_jobs.cli import console, tables
+from airflow_batch_jobs.cli import completion, console, tables
 from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,12 @@ def _check_url(value: str) -> str:
 
 
 def orphans(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    queue: Annotated[list[str], typer.Option("--queue", "-q", help="A job queue's name or ARN; repeat for more.")],
+    queue: Annotated[
+        list[str],
+        typer.Option(
+            "--queue", "-q", help="A job queue's name or ARN; repeat for more.", autocompletion=completion.queues
+        ),
+    ],
     airflow_url: Annotated[
         str,
         typer.Option(
@@ -72,15 +77,15 @@ def orphans(  # noqa: PLR0913, PLR0917 - each is an option of the command
     what became of it, status, queue and why. Needs Airflow's official client: pip install apache-airflow-client.
 
         export AIRFLOW_CLI_TOKEN=... AIRFLOW__BATCH_JOBS__DEPLOYMENT=prod
-        airflow-batch-jobs orphans -q science --airflow-url https://airflow.lab
-        airflow-batch-jobs orphans -q science --airflow-url https://airflow.lab --terminate
+        airflow-batch-jobs orphans -q lab --airflow-url https://af.lab
+        airflow-batch-jobs orphans -q lab --airflow-url https://af.lab --terminate
 
     Exit codes:
 
         0  the jobs are shown; with --terminate: and AWS is terminating every orphan
         1  AWS does not list or describe the jobs, or does not terminate one
         2  the command line is wrong, or Airflow's client is missing
-        3  AWS or Airflow could not be reached, denied access, or gave no clear answer
+        3  AWS or Airflow not reached, access denied, or no clear answer
     """
     from airflow_batch_jobs.batch.orphans import OrphanSweep
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.cli import console, tables
+from airflow_batch_jobs.cli import completion, console, tables
 from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
 
 if TYPE_CHECKING:
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def queue(
-    name: Annotated[str, typer.Argument(metavar="QUEUE", help="The job queue's name or ARN.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="QUEUE", help="The job queue's name or ARN.", autocompletion=completion.queues),
+    ],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many jobs to show; all are counted.")] = 100,
     region: Region = None,
     profile: Profile = None,

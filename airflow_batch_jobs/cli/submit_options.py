@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from airflow_batch_jobs.cli import console
+from airflow_batch_jobs.cli import completion, console
 from airflow_batch_jobs.cli.job_ids import whole_id
 
 if TYPE_CHECKING:
@@ -32,9 +32,16 @@ def _check_whole(value: str | None) -> str | None:
 
 Definition = Annotated[
     str | None,
-    typer.Argument(metavar="DEFINITION:REVISION", help=f"Or an ARN with a revision. With {_LIKE}, another one."),
+    typer.Argument(
+        metavar="DEFINITION:REVISION",
+        help=f"Or an ARN with a revision. With {_LIKE}, another one.",
+        autocompletion=completion.definitions,
+    ),
 ]
-Queue = Annotated[str | None, typer.Option("--queue", "-q", help="The job queue's name or ARN.")]
+Queue = Annotated[
+    str | None,
+    typer.Option("--queue", "-q", help="The job queue's name or ARN.", autocompletion=completion.queues),
+]
 Parameters = Annotated[
     list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Repeat for more.")
 ]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
+import shlex
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from airflow_batch_jobs.cli import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from typer.core import TyperGroup
+    from typer.models import CommandInfo
 
     from airflow_batch_jobs.local.server import LocalAws
 
@@ -34,7 +41,12 @@ def test_version_is_the_package_s() -> None:
     assert CliRunner().invoke(app, ["--version"]).stdout == f"{__version__}\n"
 
 
-COMMANDS = [str(each.name or each.callback.__name__) for each in app.registered_commands if each.callback]
+def shown_name(command: CommandInfo) -> str:
+    """Return what a command is called."""
+    return str(command.name or getattr(command.callback, "__name__", ""))
+
+
+COMMANDS = [shown_name(each) for each in app.registered_commands]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -52,6 +64,38 @@ def test_help_of_every_command_has_a_table_of_exit_codes(command: str) -> None:
 
     assert codes >= {"0", "1"}
     assert ("3" in codes) == ("--endpoint-url" in text)
+
+
+def blocks(command: str) -> list[str]:
+    """Return the lines of a command's help that are to be shown as they are: examples and exit codes."""
+    [callback] = [each.callback for each in app.registered_commands if shown_name(each) == command]
+    lines = str(inspect.getdoc(callback)).splitlines()
+    return [line.strip() for line in lines if line.startswith("    ")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_are_in_one_piece_at_80_columns(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that the help breaks cannot be pasted."""
+    monkeypatch.setenv("COLUMNS", "80")
+    text = CliRunner().invoke(app, [command, "--help"]).stdout
+    assert [line for line in blocks(command) if line not in text] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_are_command_lines(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The command takes what its help shows."""
+    (tmp_path / "dags" / "definitions").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AIRFLOW__BATCH_JOBS__DEPLOYMENT", "prod")
+    found = 0
+    for line in blocks(command):
+        if line.startswith(f"airflow-batch-jobs {command}"):
+            words = [word for word in shlex.split(line.partition("   ")[0]) if word != "$OVERRIDE"]
+            end = next((at for at, word in enumerate(words) if word in {"|", "&&", ">"}), len(words))
+            arguments = [*words[2:end], *(["{}"] if "$OVERRIDE" in line else [])]
+            cast("TyperGroup", get_command(app)).commands[command].make_context(command, arguments)
+            found += 1
+    assert found
 
 
 def test_help_explains_the_exit_codes() -> None:

@@ -46,6 +46,7 @@ AIRFLOW, WATCH_ONLY, SWEEP, BY_HAND, REGISTER = (
 )
 ROLES = {
     "batch/job:BatchJob.cancel": {BY_HAND},
+    "batch/listing:active_revisions": {BY_HAND},
     "batch/listing:listed_jobs": {SWEEP, BY_HAND},
     "batch/listing:queue_names": {BY_HAND},
     "batch/orphans:detach": {AIRFLOW},
