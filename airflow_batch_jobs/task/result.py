@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_batch_jobs.batch.aws.clock import LOOK_AGAIN_SECONDS
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.batch.result.model import dump_result
-from airflow_batch_jobs.batch.result.search import LATE_SECONDS
+from airflow_batch_jobs.batch.result.search import LATE_SECONDS, ResultSearch
 from airflow_batch_jobs.batch.storable import storable
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import ResultError, TaskEvictedError
@@ -89,9 +90,11 @@ class TaskResult:
             raise _KilledError
 
     def _read(self) -> Any:
-        job = BatchJob.from_id(self._job_id, clients=self._clients)
         settle_seconds = Settings.read().log_settle_seconds
-        result = job.result(self._model, settle_seconds=settle_seconds, late_seconds=LATE_SECONDS)
+        # It has ended: this is one look, repeated while AWS is away.
+        job = BatchJob.from_id(self._job_id, clients=self._clients).wait(poll_interval=LOOK_AGAIN_SECONDS)
+        search = ResultSearch(self._clients, job, settle_seconds=settle_seconds, late_seconds=LATE_SECONDS)
+        result = search.read(self._model)
         if isinstance(result, list):
             return [self._dumped(each, f"{self._job_id}:{index}") for index, each in enumerate(result)]
         return self._dumped(result, self._job_id)

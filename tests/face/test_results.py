@@ -177,6 +177,16 @@ def test_a_cloudwatch_that_is_away_is_left_to_a_retry(align: LocalAws, monkeypat
     assert align.counts()["SubmitJob"] == 1
 
 
+def test_a_batch_that_is_away_after_the_end_is_asked_again(align: LocalAws) -> None:
+    """The job has succeeded, and so does its task."""
+    [job_id] = align.submit("align:1")
+    align.wait_for_status(job_id)
+    align.fault("DescribeJobs", "not_json", times=1)
+    key = TaskKey.of(Attempts().context()["ti"], None)
+    assert TaskResult(job_id, Align.Result, align.clients(), key).read()["bam"] == "s3://s1.bam"
+    assert align.counts()["DescribeJobs"] > 1
+
+
 @pytest.mark.parametrize("text", ["\\u0000", 2**70])
 def test_what_airflow_cannot_keep_is_refused(align: LocalAws, text: Any) -> None:
     """Airflow hands a value on as msgpack and keeps it as jsonb."""

@@ -44,6 +44,8 @@ class JobDefinition(Model):
     and `validate()`, then wait for `with_parameters`. A parameter whose name in AWS is not a Python name, or is used by
     this class itself, gets that name as an alias: `in_file: str = Field(serialization_alias="in-file")`.
 
+    A pydantic model called `Result` in the class's body is no parameter: it says what the job hands back.
+
     Does not ask AWS for anything, and does not register a definition there.
 
     Raises:

@@ -115,9 +115,7 @@ class ResultSearch:
                     if lines and not any(is_cut(line.message) for line in lines.values()):
                         raise  # nothing that may still come would mend it
                     problems.append(error)
-            if _size(found.values()) > MOST_BYTES_TOGETHER:
-                problem = f"The results of the children are longer than {MOST_BYTES_TOGETHER:,} bytes"
-                raise ResultError(self._detail.job_id, problem, _SHORTER)
+            self._check_together(found.values())
             return problems
 
         least = min(LEAST_LATE_SECONDS, self._late_seconds)
@@ -213,7 +211,18 @@ class ResultSearch:
         for group in together.values():
             for first in range(0, len(group), _MOST_STREAMS):
                 self._filter(group[first : first + _MOST_STREAMS], found)
+                self._check_together(line.message for line in found.values())
         return found
+
+    def _check_together(self, texts: Iterable[str]) -> None:
+        """Refuse an array's results before they fill this process's memory.
+
+        Raises:
+            ResultError: They are too long.
+        """
+        if _size(texts) > MOST_BYTES_TOGETHER:
+            problem = f"The results of the children are longer than {MOST_BYTES_TOGETHER:,} bytes"
+            raise ResultError(self._detail.job_id, problem, _SHORTER)
 
     def _filter(self, streams: Sequence[LogStream], found: dict[LogStream, LogEvent]) -> None:
         """Add the last result line of each of some streams of one group."""

@@ -251,6 +251,18 @@ def test_an_array_gives_a_list_by_index(frozen_aws: LocalAws) -> None:
     assert frozen_aws.counts()["FilterLogEvents"] == 2
 
 
+def test_the_results_of_an_array_have_a_bound_together(frozen_aws: LocalAws) -> None:
+    """Each of them may be short enough."""
+    frozen_aws.script(definition="align", running=30, lines=[result({"bam": "x" * 250_000})])
+    frozen_aws.register("align", ["align"])
+    job = BatchJob(Align(), clients=frozen_aws.clients(), clock=FrozenClock(frozen_aws))
+    job.submit("default", arrayProperties={"size": 17})
+    job.wait()
+    with pytest.raises(ResultError, match=r"results of the children are longer than 4,194,304 bytes") as raised:
+        job.result()
+    assert raised.value.job_id == job.job_id
+
+
 def test_a_child_without_a_result_is_named(frozen_aws: LocalAws) -> None:
     """By its id."""
     frozen_aws.script(definition="align", running=30, lines=[result({"bam": "x"})])
