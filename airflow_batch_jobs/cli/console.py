@@ -31,6 +31,7 @@ from airflow_batch_jobs.errors import (
     DefinitionError,
     EndpointError,
     ExhaustedError,
+    JobNotFoundError,
     NoDeploymentError,
     NotPinnedError,
     RequestError,
@@ -75,7 +76,7 @@ def errors_told() -> Iterator[None]:
     try:
         yield
     except BatchJobsError as error:
-        complain(_in_shell_words(error))
+        complain(in_shell_words(error))
         raise typer.Exit(_exit_code(error)) from error
     except InterruptedByUserError as error:
         complain(str(error))
@@ -252,10 +253,15 @@ def age_seconds(detail: JobDetail) -> float:
     return max(0.0, (datetime.now(tz=UTC) - began).total_seconds()) if began else 0.0
 
 
-def _in_shell_words(error: BatchJobsError) -> str:
+def in_shell_words(error: BatchJobsError) -> str:
     """Return an error's message, without what only Python can do about it."""
     if isinstance(error, NotPinnedError):
         return f'Job definition {error.name!r} has no revision. Pin one: write "{error.name}:7".'
+    if isinstance(error, JobNotFoundError):
+        return (
+            f"AWS Batch has no job {error.job_id} in this account and region. It forgets finished jobs after some "
+            "days; otherwise, check --profile and --region."
+        )
     return str(error)
 
 

@@ -134,7 +134,7 @@ def status(job_ids: JobIds, region: Region = None, profile: Profile = None, endp
         known = {detail.job_id for detail in details}
         unknown = [job_id for job_id in wanted if job_id not in known]
         for job_id in unknown:
-            console.complain(str(JobNotFoundError(job_id)))
+            console.complain(console.in_shell_words(JobNotFoundError(job_id)))
         if unknown or any(detail.status is JobStatus.FAILED for detail in details):
             raise typer.Exit(console.FAILED)
 

@@ -85,8 +85,9 @@ def _say_rows(headers: Sequence[str], rows: Sequence[Row]) -> None:
 
 def _draw_table(screen: Console, headers: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
     # The first column has ids, which are to be copied: it takes what it needs of the terminal's width.
-    width = max(len(line) for first, *_ in rows for line in first.plain.split("\n")[:1])
-    table = Table(Column(headers[0], min_width=width, overflow="fold"), *headers[1:])
+    width = max(len(cells[0].plain.partition("\n")[0]) for cells in rows)
+    first, *more = headers
+    table = Table(Column(first, min_width=width, overflow="fold"), *(Column(each, overflow="fold") for each in more))
     for cells in rows:
         table.add_row(*cells)
     screen.print(table)
@@ -97,10 +98,14 @@ def _draw_block(screen: Console, headers: Sequence[str], cells: Sequence[Text]) 
     first, *more = cells[0].split("\n")
     screen.print(first, soft_wrap=True)
     for line in more:
-        screen.print(Padding(line, (0, 0, 0, 2)))
+        screen.print(_indented(line))
     for header, cell in zip(headers[1:], cells[1:], strict=True):
         if cell.plain:
-            screen.print(Padding(Text.assemble((f"{header}: ", "dim"), cell), (0, 0, 0, 2)))
+            screen.print(_indented(Text.assemble((f"{header}: ", "dim"), cell)))
+
+
+def _indented(text: Text) -> Padding:
+    return Padding(text, (0, 0, 0, 2), expand=False)
 
 
 def _status_fields(detail: JobDetail, parts: Sequence[JobDetail]) -> Sequence[str]:

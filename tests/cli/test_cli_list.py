@@ -203,6 +203,7 @@ def test_a_beginning_that_no_id_has_is_an_unknown_job(run: Run, aws: LocalAws, s
 
     assert result.exit_code == 1
     assert f"AWS Batch has no job {other}" in result.stderr
+    assert "check --profile and --region" in result.stderr
 
 
 def test_a_search_ends_in_bounded_time_and_says_so(
