@@ -6,11 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from airflow_batch_jobs.local.server import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# How long it takes to make or try an example says how busy the machine is; what must be fast has tests of its own.
+settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("beside others")
 
 
 def pytest_xdist_auto_num_workers() -> int:

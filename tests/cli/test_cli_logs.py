@@ -15,6 +15,7 @@ from airflow_batch_jobs.cli.times import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from airflow_batch_jobs.local.server import LocalAws
 
@@ -51,14 +52,17 @@ def test_following_goes_on_from_the_tail(run: Run, aws: LocalAws, tail: str) -> 
     assert result.stdout.splitlines() == [f"line {number}" for number in range(1, 11)][-int(tail) or 10 :]
 
 
-def test_new_lines_are_all_printed_after_a_tail(run: Run, aws: LocalAws) -> None:
+def test_new_lines_all_come_after_a_tail(aws: LocalAws, tmp_path: Path) -> None:
     """Also with none of the old ones."""
-    command = ["sh", "-c", "for i in 1 2 3; do echo old $i; done; sleep 1.5; echo new"]
+    go = tmp_path / "go"
+    command = ["sh", "-c", f"for i in 1 2 3; do echo old $i; done; until test -e {go}; do sleep 0.05; done; echo new"]
     [job_id] = aws.submit(aws.register("talk", command))
     aws.wait_for_line(job_id, "old 3")
-    result = run("logs", job_id, "--follow", "--tail", "1")
+    lines = (event.text() for _, event in BatchJob.from_id(job_id, clients=aws.clients()).logs(follow=True, tail=1))
 
-    assert result.stdout.splitlines() == ["old 3", "new"]
+    assert next(lines) == "old 3"
+    go.touch()
+    assert list(lines) == ["new"]
 
 
 def test_since_leaves_out_what_is_older(run: Run, aws: LocalAws) -> None:

@@ -130,7 +130,7 @@ def test_the_help_says_how_and_what_the_exit_codes_mean() -> None:
     assert "TODO(airflow-batch-jobs)" in text
     assert "0 nothing is left for you; with --check: and no file would be rewritten" in text
     assert "1 something is left for you; with --check: or a file would be rewritten" in text
-    assert "2 a file or folder could not be read, understood or written" in text
+    assert "2 a file could not be read, understood or written; the others are done" in text
 
 
 def test_the_summary_says_what_is_left_and_where(tmp_path: Path) -> None:

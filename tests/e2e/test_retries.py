@@ -62,7 +62,7 @@ def test_a_job_that_needs_3_gib_passes_with_4_at_its_third_attempt(runs: dict[st
         assert reasons(run, number) == ["out of memory, for which on_retry has MoreMemory; tried again at once"]
         assert f"it has {before} MiB" in str(run.log(number))
         assert f"out of memory in job {job['jobId']}" in run.text(number + 1)
-    [change] = run.job()["on_retry"]
+    [change] = run.job()["changes"]
     assert (change["before"], change["after"]) == ("1024 MiB", "4096 MiB")
     fields = run.about()["rendered_fields"]
     assert "4096 MiB, not 1024 MiB" in str(fields["on_retry"])
@@ -86,6 +86,6 @@ def test_a_lost_host_goes_to_the_other_queue_within_seconds(runs: dict[str, Run]
     first, second = jobs_of(cloud, run)
     assert [job["jobQueue"].rpartition("/")[2] for job in (first, second)] == ["default", "on-demand"]
     assert (second["createdAt"] - first["stoppedAt"]) / 1000 < 60
-    [change] = run.job()["on_retry"]
+    [change] = run.job()["changes"]
     assert (change["after"], change["by"]) == ("on-demand", "OtherQueue")
     assert datetime.fromisoformat(run.job()["created_at"]).timestamp() * 1000 == second["createdAt"]

@@ -86,7 +86,7 @@ def test_a_job_that_fails_says_why(runs: dict[str, Run]) -> None:
     assert run.wait_for_end() == "failed"
     assert "broken" in run.lines()
     text = str(run.log())
-    assert "JobFailedError" in text
+    assert "ProgramFailedError" in text
     assert "exit code 3" in text.lower()
     assert run.job()["exit_code"] == 3
 
@@ -120,7 +120,7 @@ def test_a_job_whose_task_runs_out_of_time_is_terminated_once(
     assert "AirflowTaskTimeout" in text
     assert "Task did not stop" not in text
     assert run.text().count(f"Terminated job {job['jobId']}") == 1
-    assert run.lines() == ["begun"]
+    assert run.lines()[-1] == "begun"
 
 
 def test_a_success_can_end_in_the_triggerer(runs: dict[str, Run], api: RestApi) -> None:
@@ -142,7 +142,7 @@ def test_a_failure_ends_on_a_worker(runs: dict[str, Run]) -> None:
     """A task that the triggerer may not end resumes as usual."""
     run = runs["failure in the triggerer"]
     assert run.wait_for_end() == "failed"
-    assert "JobFailedError" in str(run.log())
+    assert "ProgramFailedError" in str(run.log())
 
 
 def test_a_sensor_waits_for_a_job_that_another_task_submitted(runs: dict[str, Run]) -> None:
