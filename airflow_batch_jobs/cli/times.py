@@ -26,7 +26,7 @@ def ago_or_at(value: str | None, option: str = "") -> datetime | None:
         return None
     try:
         if _SPAN.fullmatch(value):
-            parts = re.findall(r"(\d+)([smhd])", value)
+            parts = re.findall(r"(\d{1,9})([smhd])", value)
             seconds = sum(int(amount) * _UNITS[unit] for amount, unit in parts)
             return datetime.now(tz=UTC) - timedelta(seconds=seconds)
         return datetime.fromisoformat(value).astimezone()
