@@ -211,7 +211,8 @@ def result(job_id: JobId, region: Region = None, profile: Profile = None, endpoi
     from airflow_batch_jobs.batch.job import BatchJob
 
     with console.errors_told():
-        _say_result(BatchJob.from_id(job_id, clients=clients_of(region, profile, endpoint_url)).result())
+        clients = clients_of(region, profile, endpoint_url)
+        _say_result(BatchJob.from_id(whole_id(job_id, clients), clients=clients).result())
 
 
 def terminate(

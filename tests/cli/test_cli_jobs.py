@@ -404,6 +404,7 @@ def test_result_prints_one_line_of_json(run: Run, shell: str) -> None:
     job_id, result = waited.stdout.splitlines()
     assert (waited.exit_code, result) == (0, '{"bam": "s3://é", "n": [1]}')
     assert run("result", job_id).stdout == f"{result}\n"
+    assert run("result", job_id[:8]).stdout == f"{result}\n"
 
 
 @pytest.mark.long
