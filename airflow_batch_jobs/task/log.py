@@ -38,16 +38,18 @@ _LEVELS = {
 _FIRST_WORDS = 5
 _FIRST_CHARACTERS = 4_096
 _JSON_LEVEL = re.compile(r'"(?:level|levelname|severity)"\s*:\s*"(\w+)"', re.IGNORECASE)
+#: What opens and closes a collapsed group, wherever it stands in a line.
+_GROUP = re.compile(r"::(group|endgroup)::")
 
 
 def note(text: str) -> None:
     """Write a line about the job."""
-    _logger(_OWN).info(storable_text(text))
+    _logger(_OWN).info(_shown(text))
 
 
 def problem(text: str) -> None:
     """Write a line that deserves attention."""
-    _logger(_OWN).warning(storable_text(text))
+    _logger(_OWN).warning(_shown(text))
 
 
 def status(detail: JobDetail) -> None:
@@ -59,12 +61,15 @@ def status(detail: JobDetail) -> None:
 
 
 def lines(stream: LogStream, events: Iterable[LogEvent]) -> None:
-    """Write lines of the job under their own CloudWatch timestamps, labelled if there are several streams."""
+    """Write lines of the job under their own CloudWatch timestamps, labelled if there are several streams.
+
+    A group that the job opens is not collapsed: `::group::install` becomes `[group] install`.
+    """
     job, prefix = _logger(_JOB), f"[{stream.label}] " if stream.label else ""
     for event in events:
         text = event.text()
         write = getattr(job, level_of(text))
-        write(prefix + text, timestamp=event.time.isoformat(timespec="microseconds").replace("+00:00", "Z"))
+        write(prefix + _ungrouped(text), timestamp=event.time.isoformat(timespec="microseconds").replace("+00:00", "Z"))
 
 
 def level_of(text: str) -> str:
@@ -78,6 +83,16 @@ def level_of(text: str) -> str:
         return _LEVELS.get(named[1].upper(), "info") if named else "info"
     words = (word.strip("[]<>()|:,").partition(":")[0] for word in text[:200].split()[:_FIRST_WORDS])
     return next((_LEVELS[word] for word in words if word in _LEVELS), "info")
+
+
+def _shown(text: str) -> str:
+    """Return a line of ours, which may quote anybody."""
+    return _ungrouped(storable_text(text))
+
+
+def _ungrouped(text: str) -> str:
+    """Return a text that opens no group in the UI: in one that stays open, all that follows would be hidden."""
+    return _GROUP.sub(r"[\1] ", text) if "group::" in text else text
 
 
 def _logger(name: str) -> Any:

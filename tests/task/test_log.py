@@ -6,6 +6,8 @@ import json
 
 import pytest
 from airflow.utils.log.file_task_handler import _interleave_logs
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.log_stream import LogStream
@@ -44,6 +46,30 @@ from airflow_batch_jobs.task.log import level_of
 def test_a_line_has_the_level_that_it_names_itself(line: str, level: str) -> None:
     """A line that says ERROR is shown as an error, and none is hidden as debug output."""
     assert level_of(line) == level
+
+
+def written(*texts: str) -> list[str]:
+    """Return what becomes of a job's lines in the task log."""
+    with capture_logs() as entries:
+        log.lines(LogStream("", "g", "r", "s"), [LogEvent(0, text) for text in texts])
+    return [str(entry["event"]) for entry in entries]
+
+
+def test_a_group_that_a_job_opens_hides_nothing() -> None:
+    """Airflow's UI collapses groups, wherever in a line their mark is, and shows no line that closes one."""
+    lines = ["::group::install", "2026-11-26 ::group::x", "::endgroup::", "::notice::", "a::group", "::GROUP::"]
+    shown = ["[group] install", "2026-11-26 [group] x", "[endgroup] ", "::notice::", "a::group", "::GROUP::"]
+    assert written(*lines) == shown
+
+
+@given(st.lists(st.sampled_from([*"x: ", "::group::", "::endgroup::", ":group::", "\0"])).map("".join))
+def test_no_text_opens_or_closes_a_group(text: str) -> None:
+    """Neither a job's nor one that a line of ours quotes."""
+    with capture_logs() as entries:
+        log.note(text)
+        log.problem(text)
+    said = [*written(text), *(str(entry["event"]) for entry in entries)]
+    assert not any("::group::" in line or "::endgroup::" in line for line in said)
 
 
 def test_airflows_reader_shows_thousands_of_equal_lines_of_one_millisecond_in_two_files() -> None:

@@ -24,6 +24,9 @@ _ESCAPES = re.compile(
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC and its kin: titles, links
     r"|\x1b[ -/]*[0-Z\\^-~]"  # the short ones: charsets, keypad modes
 )
+#: What erases a part of the line, and which: to its end, to the cursor, all of it.
+_ERASE = re.compile(r"\x1b\[([0-2]?)K")
+_TO_CURSOR, _WHOLE = "1", "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,9 @@ class LogEvent:
     def text(self) -> str:
         """Return the line fit to print.
 
-        Escape sequences and control characters are removed; tabs and inner newlines stay; a carriage return, which
-        would overwrite the line, begins a new one; what is not a character becomes U+FFFD. A line longer than 65,536
-        characters keeps its beginning and its end, and says between them how much is left out.
+        Escape sequences and control characters are removed; tabs and inner newlines stay; of a line that was drawn
+        again and again, as a progress bar is, what a terminal would leave; what is not a character becomes U+FFFD. A
+        line longer than 65,536 characters keeps its beginning and its end, and says between them how much is left out.
         """
         missing = len(self.message) - LONGEST_TEXT
         if missing <= 0:
@@ -106,7 +109,46 @@ class Numbering:
 def printable(message: str) -> str:
     """Return a text without what steers a terminal, as `LogEvent.text` describes it."""
     if _UNPRINTABLE.search(message):
-        message = _ESCAPES.sub("", message)
-        message = message.replace("\r\n", "\n").strip("\r").replace("\r", "\n")
-        message = _UNPRINTABLE.sub("", _SURROGATES.sub("\ufffd", message))
+        message = message.replace("\r\n", "\n")
+        if "\r" in message:
+            message = "\n".join(_left_of(line) if "\r" in line else line for line in message.split("\n"))
+        message = _shown(message)
     return message.rstrip("\n")
+
+
+def _left_of(line: str) -> str:
+    """Return what a terminal shows in the end of a line that carriage returns have taken back to its beginning.
+
+    Goes from the last drawing to the first, since a later one covers an earlier one, so that the time grows with the
+    line and no faster.
+    """
+    left, erased_from = "", len(line)
+    for drawing in reversed(line.split("\r")):
+        if len(drawing) > len(left) or "\x1b" in drawing:
+            drawn, erases_from = _drawn(drawing)
+            left += drawn[len(left) : erased_from]
+            erased_from = erased_from if erases_from is None else min(erased_from, erases_from)
+        if erased_from <= len(left):
+            break
+    return left.rstrip(" ")
+
+
+def _drawn(drawing: str) -> tuple[str, int | None]:
+    """Return the characters that a drawing leaves, and from which column on it erases what was there before, if any."""
+    *erased, last = _ERASE.split(drawing)
+    shown: list[str] = []
+    width, blank_to = 0, 0
+    erases_from: int | None = None
+    for text, what in zip(erased[::2], erased[1::2], strict=True):
+        shown.append(_shown(text))
+        width += len(shown[-1])
+        if what in {_TO_CURSOR, _WHOLE}:
+            blank_to = width
+        if what != _TO_CURSOR:
+            erases_from = width if erases_from is None else min(erases_from, width)
+    drawn = "".join([*shown, _shown(last)])
+    return " " * blank_to + drawn[blank_to:], erases_from
+
+
+def _shown(text: str) -> str:
+    return _UNPRINTABLE.sub("", _SURROGATES.sub("\ufffd", _ESCAPES.sub("", text)))

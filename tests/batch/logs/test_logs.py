@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
 
 
+#: What erases a part of the line.
+ERASES = ("\x1b[K", "\x1b[1K", "\x1b[2K")
 #: What begins an escape sequence, in one of its forms.
 INTRODUCERS = ("\x1b", "\x1b[", "\x1b]", "\x90", "\x98", "\x9b", "\x9c", "\x9d", "\x9e", "\x9f")
 
@@ -59,7 +61,14 @@ def line(message: str) -> str:
         ("unterminated \x1b]0;title", "unterminated ]0;title"),
         ("bell\x07 null\x00 backspace\x08 delete\x7f", "bell null backspace delete"),
         ("tab\tstays\nand so does a newline", "tab\tstays\nand so does a newline"),
-        ("10 %\r20 %\r30 %\r\n", "10 %\n20 %\n30 %"),
+        ("10 %\r20 %\r30 %\r\n", "30 %"),
+        ("100 files\r9 left", "9 leftles"),
+        ("\r  5 %\r\x1b[32m 10 %\x1b[0m\r", " 10 %"),
+        ("downloading …\r\x1b[Kdone", "done"),
+        ("downloading …\x1b[2K\rdone", "done"),
+        ("abcdef\rxy\x1b[Kz", "xyz"),
+        ("abcdef\rxy\x1b[1Kz", "  zdef"),
+        ("before\n10 %\r20 %\nafter", "before\n20 %\nafter"),
         ("windows\r\nlines\r\n", "windows\nlines"),
         ("lone \ud800 surrogate", "lone � surrogate"),
         ("replaced by CloudWatch: \ufffd", "replaced by CloudWatch: �"),
@@ -82,12 +91,28 @@ def test_a_line_of_a_megabyte_keeps_its_beginning_and_its_end() -> None:
 
 
 def test_a_progress_bar_of_any_length_shows_its_last_state() -> None:
-    """It is one event, whose redraws overwrite one another."""
-    bar = "\r".join(f"{percent:5.1f} % {'#' * 40}" for percent in range(5_000))
-    assert line(f"{bar}\rdone: 3 files failed").endswith("\ndone: 3 files failed")
+    """It is one event, whose redraws overwrite one another, as far as they reach."""
+    bar = "\r".join(f"{percent / 10:5.1f} % {'#' * (percent // 25)}" for percent in range(1_000))
+    assert line(f"{bar}\r\x1b[Kdone: 3 files failed") == "done: 3 files failed"
+    assert line(f"{bar}\rdone: 3 files failed") == "done: 3 files failed" + "#" * 27
 
 
-@given(st.lists(st.sampled_from([*INTRODUCERS, *"[]P^_;0m?@~ \\/(\r\n\x07x\ud800"]), min_size=1, max_size=6))
+@given(st.text(st.sampled_from("ab \r"), max_size=40))
+def test_of_redraws_stays_what_a_terminal_would_leave(message: str) -> None:
+    """Which writes each character where the cursor is."""
+    cells: dict[int, str] = {}
+    cursor = 0
+    for character in message:
+        if character == "\r":
+            cursor = 0
+        else:
+            cells[cursor] = character
+            cursor += 1
+    left = "".join(cells[column] for column in range(len(cells)))
+    assert line(message).rstrip(" ") == left.rstrip(" ")
+
+
+@given(st.lists(st.sampled_from([*INTRODUCERS, *ERASES, *"[]P^_;0m?@~ \\/(\r\n\x07x\ud800"]), min_size=1, max_size=6))
 @settings(max_examples=150, deadline=None)
 def test_cleaning_takes_time_in_proportion_to_the_text(unit: list[str]) -> None:
     """Whatever 64 KiB are made of, again and again."""
