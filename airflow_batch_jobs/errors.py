@@ -49,7 +49,7 @@
     ├── ResultError (ValueError)          the job succeeded, and its result is missing or does not fit
     └── JobTimeoutError (TimeoutError)    the wait ended before the job did
 
-A message says what happened, to which job or field, why, and what to do next; the same data is in attributes.
+A message says what happened and why, what to do next, and last to which job; the same data is in attributes.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class SubmitUnansweredError(BatchJobsError):
 
     def __init__(self, job_name: str, problem: str) -> None:
         self.job_name = job_name
-        super().__init__(f"SubmitJob {job_name!r} got no clear answer ({problem}), and no job of that name shows up.")
+        super().__init__(f"SubmitJob got no clear answer ({problem}), and no job of its name shows up: {job_name}")
 
 
 class StaleAttemptError(BatchJobsError):
@@ -224,7 +224,7 @@ class TaskEvictedError(BatchJobsError):
             end = "The job keeps running for the next attempt."
         else:
             end = "No retry follows, so the job was terminated."
-        super().__init__(f"The worker that waited for batch job {job_id} was told to stop. {end}")
+        super().__init__(f"The worker was told to stop. {end} Job: {job_id}")
 
 
 class NoDeploymentError(BatchJobsError):
@@ -252,8 +252,8 @@ class JobNotFoundError(BatchJobsError, LookupError):
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         super().__init__(
-            f"AWS Batch has no job {job_id} in this account and region. It forgets finished jobs after some days; "
-            "otherwise, check the connection's account and region."
+            "AWS Batch has no such job in this account and region. It forgets finished jobs after some days; "
+            f"otherwise, check the connection's account and region. Job: {job_id}"
         )
 
 
@@ -267,7 +267,7 @@ class WaitCrashedError(BatchJobsError):
     def __init__(self, job_id: str, cause: BaseException) -> None:
         self.job_id = job_id
         self.__cause__ = cause
-        super().__init__(f"{cause!r} ended the wait for job {job_id}. Report it with its traceback; the job goes on.")
+        super().__init__(f"{cause!r} ended the wait. Report it with its traceback; the job goes on. Job: {job_id}")
 
 
 class JobFailedError(BatchJobsError):
@@ -281,7 +281,7 @@ class JobFailedError(BatchJobsError):
     def __init__(self, job: Mapping[str, Any], diagnosis: Diagnosis) -> None:
         self.job = job
         self.diagnosis = diagnosis
-        super().__init__(f"Batch job {self.job_id} ({job.get('job_name')}) failed: {diagnosis}")
+        super().__init__(f"{diagnosis} Job: {self.job_id} ({job.get('job_name')})")
 
     @property
     def job_id(self) -> str:
@@ -376,7 +376,7 @@ class ResultError(BatchJobsError, ValueError):
         self.field = field
         self.value = value
         self.is_missing = is_missing
-        super().__init__(f"{problem}. {remedy} Job {job_id} has succeeded, and is not run again for this.")
+        super().__init__(f"{problem}. {remedy} The job has succeeded, and is not run again for this: {job_id}")
 
 
 class JobTimeoutError(BatchJobsError, TimeoutError):
@@ -390,4 +390,4 @@ class JobTimeoutError(BatchJobsError, TimeoutError):
     def __init__(self, job_id: str, seconds: float) -> None:
         self.job_id = job_id
         self.seconds = seconds
-        super().__init__(f"Batch job {job_id} had not ended after {seconds:g} s.")
+        super().__init__(f"The job had not ended after {seconds:g} s. Job: {job_id}")

@@ -130,12 +130,12 @@ class JobTask:
         again = crash.taken_up_again(plan, datetime.now(tz=UTC))
         if again is None:
             error = (
-                f"The trigger of batch job {plan.job_id} has crashed {plan.resumed + 1} times, the last time with "
-                f"{cause}. {self._give_up(context, plan.job_id, stop.TRIGGER_CRASHED, TaskDeferralError())}"
+                f"The trigger has crashed {plan.resumed + 1} times, the last time with {cause}. "
+                f"{self._give_up(context, plan.job_id, stop.TRIGGER_CRASHED, TaskDeferralError())}"
             )
             return resume.resume_execution(next_method, {**told, "error": error}, context)
         log.problem(
-            f"The trigger crashed ({cause}). The wait for job {plan.job_id} goes on at {again.begins_at:%H:%M:%S} UTC, "
+            f"The trigger crashed ({cause}). The wait for the job goes on at {again.begins_at:%H:%M:%S} UTC, "
             f"time {again.resumed} of {len(crash.PAUSE_SECONDS)}."
         )
         log.note(f"The traceback of that trigger: {''.join(told.get('traceback') or ())}")
@@ -217,7 +217,7 @@ class JobTask:
             error: What the task fails with.
         """
         del context, reason, error
-        return f"Job {job_id} keeps running."
+        return f"The job keeps running: {job_id}"
 
     def _is_retried(self, context: Context, error: BaseException) -> bool:
         """Tell whether Airflow will try the task again after an error: one that it does not leaves no job running.

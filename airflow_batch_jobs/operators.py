@@ -406,7 +406,7 @@ class BatchJobOperator(JobTask, BaseOperator):
     def _time_is_up(self, job_id: str) -> BaseException:
         from airflow.sdk.exceptions import AirflowTaskTimeout
 
-        return AirflowTaskTimeout(f"Batch job {job_id} ran longer than the task's execution_timeout")
+        return AirflowTaskTimeout(f"The job ran longer than the task's execution_timeout. Job: {job_id}")
 
     def _end_late(self, context: Context, submission: Submission, timeout: BaseException) -> Outcome | None:
         """End a job whose task's time ran out before the wait for it began, unless a retry is left that will adopt it.
@@ -426,7 +426,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         try:
             jobs = submission.unfinished()
         except AwsError as error:  # the timeout is what must be reported
-            log.problem(f"A job named {submission.request.job_name} may still be running. {error}")
+            log.problem(f"A job may still be running. {error} Its name: {submission.request.job_name}")
             return None
         outcome = None
         for job in jobs:
@@ -452,11 +452,11 @@ class BatchJobOperator(JobTask, BaseOperator):
             return super()._give_up(context, job_id, reason, error)
         try:
             if TaskStateRecords(context["task_state_store"]).read() is None:  # it may be a newer attempt's by now
-                return f"Job {job_id} may still be running."
+                return f"The job may still be running: {job_id}"
             terminate(self._connection.clients(), job_id, reason)
             self._push_stopped(context["ti"], job_id, reason)
         except Exception as refused:  # noqa: BLE001 - what ended the wait is what must be reported
-            return f"Job {job_id} could not be terminated and may still be running. {refused}"
+            return f"The job could not be terminated and may still be running. {refused}"
         return "No retry follows, so the job was terminated."
 
 

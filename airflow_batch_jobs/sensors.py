@@ -128,4 +128,4 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
 
         bounded = self.execution_timeout is not None and self._limit == self.execution_timeout
         kind = AirflowTaskTimeout if bounded else AirflowSensorTimeout
-        return kind(f"Batch job {job_id} had not ended after {self._limit}")
+        return kind(f"The job had not ended after {self._limit}. Job: {job_id}")

@@ -48,7 +48,7 @@ def run_one(api: RestApi, aws: LocalControl, lags: list[float], detections: list
             if line.startswith("written ") and line not in seen:
                 seen.add(line)
                 lags.append(now - float(line.split()[1]))
-            if line.endswith("is SUCCEEDED: Essential container in task exited") and line not in seen:
+            if line.endswith("SUCCEEDED") and line not in seen:
                 seen.add(line)
                 detections.append(datetime.fromisoformat(entry["timestamp"]).timestamp() - stopped_at(api, aws, run_id))
         state = api.task_instance("deferred", run_id, "job")["state"]

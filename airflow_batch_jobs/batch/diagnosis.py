@@ -34,10 +34,19 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.detail import JobDetail
 
-__all__ = ["Cause", "Diagnosis", "Outlook", "diagnose", "in_words", "reason_to_wait", "summarize", "why_waiting"]
+__all__ = [
+    "Cause",
+    "Diagnosis",
+    "Outlook",
+    "diagnose",
+    "in_words",
+    "reason_to_wait",
+    "summarize",
+    "telling_reason",
+    "why_waiting",
+]
 
-#: A block that AWS reports counts after this many seconds: one report proves nothing, since a healthy queue was seen to
-#: report one while its first instance was still booting (nextflow#7479, after 188 s).
+#: A block that may pass by itself counts after this many seconds: one report proves nothing.
 DWELL_SECONDS = 600.0
 #: Waiting without a reason from AWS is worth a line only after this many seconds: mostly it is just the queue.
 SILENT_DWELL_SECONDS = 1800.0
@@ -51,12 +60,30 @@ _LONGEST_READ = 2_000
 #: No job takes five years: one of its times is wrong.
 _LONGEST_SECONDS = 5 * 365 * 86_400.0
 _PARTS_NAMED = 5
+_NO_WORDS = "AWS gives no reason"
 #: Enough to find a part that failed by itself; an array may have 10,000 children.
 _PARTS_WEIGHED = 100
 #: How a queue's own rule begins its reason for cancelling a job that waits too long.
 _QUEUE_RULE = "Canceled by JobStateTimeLimit action due to reason: "
 #: Causes that follow from something else.
 _SECONDARY = frozenset({Cause.DEPENDENCY_FAILED, Cause.CANCELLED, Cause.TERMINATED})
+#: Causes of which the reason that was given tells most.
+_QUOTED = frozenset({Cause.CANCELLED, Cause.TERMINATED})
+#: Causes that are mended in the image, or in its name.
+_OF_THE_IMAGE = frozenset(
+    {
+        Cause.IMAGE_NOT_FOUND,
+        Cause.IMAGE_ACCESS_DENIED,
+        Cause.IMAGE_RATE_LIMIT,
+        Cause.IMAGE_NETWORK,
+        Cause.IMAGE_PULL,
+        Cause.COMMAND_NOT_FOUND,
+        Cause.NOT_EXECUTABLE,
+        Cause.WRONG_ARCHITECTURE,
+    }
+)
+#: What AWS says of every job that ends with its container, or with a child, in small letters.
+_SAYS_NOTHING = frozenset({"essential container in task exited", "array child job failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +92,11 @@ class Diagnosis:
 
     Attributes:
         cause: The kind of cause.
-        summary: One sentence on what happened, with exit code and reasons.
+        summary: One sentence on what happened, with the exit code.
         remedy: One sentence on what to do.
         outlook: What becomes of the same job if it is run again.
         exit_code: That of the container that failed; None where none started.
+        details: What else is known, without a full stop: names, and AWS's own words.
     """
 
     cause: Cause
@@ -76,6 +104,7 @@ class Diagnosis:
     remedy: str
     outlook: Outlook = Outlook.UNCLEAR
     exit_code: int | None = None
+    details: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, in which the triggerer passes a diagnosis to a worker."""
@@ -85,6 +114,7 @@ class Diagnosis:
             "remedy": self.remedy,
             "outlook": self.outlook.value,
             **({} if self.exit_code is None else {"exit_code": self.exit_code}),
+            **({"details": self.details} if self.details else {}),
         }
 
     @classmethod
@@ -97,10 +127,11 @@ class Diagnosis:
             stored.get("remedy", ""),
             Outlook(outlook) if outlook in {each.value for each in Outlook} else Outlook.UNCLEAR,
             whole_number(stored.get("exit_code")),
+            stored.get("details", ""),
         )
 
     def __str__(self) -> str:
-        return f"{self.summary} {self.remedy}"
+        return f"{self.summary} {self.remedy}" + (f" ({self.details})" if self.details else "")
 
 
 def diagnose(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> Diagnosis:
@@ -131,25 +162,26 @@ def why_waiting(detail: JobDetail, waited_seconds: float) -> Diagnosis | None:
 
     Returns:
         None for a job that is running, that has only begun to wait, or that waits as it should: an array's parent stays
-        PENDING until its children end.
+        PENDING until its children end. What lasts until somebody mends it is worth a word at once.
     """
-    if waited_seconds < DWELL_SECONDS:
-        return None
-    waited = f"{detail.status.value} for {in_words(waited_seconds)}"
+    has_waited = waited_seconds >= DWELL_SECONDS
+    waited = f"{detail.status.value} for {in_words(waited_seconds)}; " if has_waited else ""
     if detail.status is JobStatus.PENDING and detail.depends_on and not _has_begun(detail):
-        facts = f"{waited}; it is waiting for {', '.join(detail.depends_on)}"
-        return _tell(detail, _DEPENDENCY_PENDING, facts)
+        return _tell(detail, _DEPENDENCY_PENDING, f"{waited}{_others(detail)}") if has_waited else None
     if detail.status is not JobStatus.RUNNABLE:
         return None
     if block := meaning_of(BLOCKS, detail.status_reason):
-        return _tell(detail, block, f"{waited}; {detail.status_reason}")
+        is_telling = has_waited or block.outlook is Outlook.LASTS
+        return _tell(detail, block, f"{waited}{detail.status_reason}") if is_telling else None
     if waited_seconds < SILENT_DWELL_SECONDS:
         return None
-    return _tell(detail, _NO_REASON, f"{waited}; {detail.status_reason or 'AWS gives no reason'}")
+    return _tell(detail, _NO_REASON, f"{waited}{detail.status_reason or _NO_WORDS}")
 
 
 def reason_to_wait(detail: JobDetail, waited_seconds: float) -> Diagnosis | None:
     """Say what AWS tells of why a job does not start, at once and without how long that has been so.
+
+    The details are AWS's words.
 
     Args:
         detail: The job as it is now.
@@ -159,11 +191,17 @@ def reason_to_wait(detail: JobDetail, waited_seconds: float) -> Diagnosis | None
         None where AWS tells nothing, unless a job has been RUNNABLE for long without a reason.
     """
     if detail.status is JobStatus.PENDING and detail.depends_on and not _has_begun(detail):
-        return _tell(detail, _DEPENDENCY_PENDING, f"it is waiting for {', '.join(detail.depends_on)}")
+        why = _tell(detail, _DEPENDENCY_PENDING, _others(detail))
+        return replace(why, summary=f"{why.summary.rstrip('.')} ({why.details}).", details="")
     if detail.status is not JobStatus.RUNNABLE or not (detail.status_reason or waited_seconds >= SILENT_DWELL_SECONDS):
         return None
     block = meaning_of(BLOCKS, detail.status_reason) or _NO_REASON
-    return _tell(detail, block, detail.status_reason or "AWS gives no reason")
+    return _tell(detail, block, detail.status_reason or _NO_WORDS)
+
+
+def telling_reason(detail: JobDetail) -> str:
+    """Return AWS's reason for a job's state; empty if it says only what every job's does."""
+    return "" if detail.status_reason.rstrip(".").lower() in _SAYS_NOTHING else detail.status_reason
 
 
 def summarize(detail: JobDetail) -> str:
@@ -214,7 +252,7 @@ _FAILED_BY_ITSELF = Meaning(
 _NODE_STOPPED = Meaning(
     Cause.SIGNAL,
     Outlook.UNCLEAR,
-    "{container} was stopped, most often because the main node of its job ended",
+    "{container} was stopped, most often since the main node had ended",
     "Look at the main node; if that ran on, look for a spot interruption or too little memory.",
 )
 _CHILD_FAILED = Meaning(
@@ -271,7 +309,12 @@ def _by_child(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | Non
     named = ", ".join(str(child.array_index) for child in ordered[:_PARTS_NAMED])
     more = ", …" if count > min(len(ordered), _PARTS_NAMED) else ""
     child, why = _first_cause(ordered)
-    return replace(why, summary=f"{many} ({named}{more}); child {child.array_index}: {why.summary}")
+    details = f"failed: {named}{more}" if count > 1 else ""
+    return replace(
+        why,
+        summary=f"{many}; child {child.array_index}: {why.summary}",
+        details="; ".join(filter(None, (why.details, details))),
+    )
 
 
 def _by_node(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | None:
@@ -327,35 +370,52 @@ def _by_status_reason(detail: JobDetail) -> Diagnosis:
     reason = _status_reason(detail).lower()
     if reason.startswith(("essential container", "essentialcontainer")):
         return _tell(detail, _ESSENTIAL_EXITED)
-    if reason.startswith("array child job failed"):
-        return _tell(detail, _CHILD_FAILED)
-    return _tell(detail, _UNKNOWN, _facts(detail) or "AWS gives no reason")
+    return _tell(detail, _CHILD_FAILED if reason.startswith("array child job failed") else _UNKNOWN)
 
 
-def _tell(detail: JobDetail, meaning: Meaning, facts: str = "") -> Diagnosis:
-    """Fill in a meaning's sentences from the job."""
+def _tell(detail: JobDetail, meaning: Meaning, said: str = "") -> Diagnosis:
+    """Fill in a meaning's sentences from the job.
+
+    Args:
+        detail: The job.
+        meaning: What is the matter with it.
+        said: The details; if empty, those of a job that has ended.
+    """
     figures = _figures(detail)
     summary = meaning.summary.format_map(figures)
-    facts = _one_line(facts) or _facts(detail)
+    facts, details = ([], [_one_line(said)]) if said else _facts(detail, meaning, figures["image"])
     return Diagnosis(
         cause=meaning.cause,
-        summary=f"{summary[0].upper()}{summary[1:]}{f' ({facts})' if facts else ''}.",
+        summary=f"{summary[0].upper()}{summary[1:]}" + (f" ({'; '.join(facts)})." if facts else "."),
         remedy=meaning.remedy.format_map(figures),
         outlook=meaning.outlook,
         exit_code=detail.exit_code,
+        details="; ".join(details),
     )
 
 
-def _facts(detail: JobDetail) -> str:
-    """List exit code, reasons and number of attempts, as far as they are known."""
-    reason, status_reason, attempts = _one_line(detail.reason), _one_line(_status_reason(detail)), len(detail.attempts)
-    told = (
-        "" if detail.exit_code is None else f"exit code {detail.exit_code}",
-        reason,
-        "" if status_reason == reason else status_reason,
-        f"after {attempts} attempts" if attempts > 1 else "",
-    )
-    return "; ".join(filter(None, told))
+def _facts(detail: JobDetail, meaning: Meaning, image: str) -> tuple[list[str], list[str]]:
+    """Return what is known of a job that has ended: what belongs into a diagnosis' summary, and its details."""
+    code, words, attempts = detail.exit_code, _words(detail), len(detail.attempts)
+    if meaning is _UNKNOWN and code is None and not words:
+        words = [_NO_WORDS]
+    exit_code = "" if code is None else f"exit code {code}"
+    tries = f"after {attempts} attempts" if attempts > 1 else ""
+    is_quoted = meaning is _UNKNOWN or meaning.cause in _QUOTED
+    facts = [exit_code, *(words if is_quoted else []), tries]
+    details = [image if meaning.cause in _OF_THE_IMAGE else "", *([] if is_quoted else words)]
+    return [*filter(None, facts)], [*filter(None, details)]
+
+
+def _words(detail: JobDetail) -> list[str]:
+    """Return AWS's words on a job that has ended, without those that say nothing beside others or an exit code."""
+    found = dict.fromkeys(filter(None, (_one_line(detail.reason), _one_line(_status_reason(detail)))))
+    telling = [words for words in found if words.lower() not in _SAYS_NOTHING]
+    return telling if telling or detail.exit_code is not None else list(found)
+
+
+def _others(detail: JobDetail) -> str:
+    return f"it is waiting for {', '.join(detail.depends_on)}"
 
 
 def _figures(detail: JobDetail) -> Mapping[str, str]:
@@ -365,7 +425,7 @@ def _figures(detail: JobDetail) -> Mapping[str, str]:
     known = defaultdict(str, container=which)
     spec = next((spec for spec in detail.containers if spec.name == name), None)
     if spec is not None and spec.image:
-        known["image"] = f" {_one_line(spec.image)}"
+        known["image"] = f"image {_one_line(spec.image)}"
     if spec is not None and spec.memory:
         known["memory"] = f" (it has {_one_line(spec.memory)})"
     if detail.timeout_seconds:

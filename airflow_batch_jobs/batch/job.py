@@ -212,7 +212,8 @@ class BatchJob:
         """
         if self._job_id is not None:
             raise CallOrderError(
-                f"This job was already submitted, as {self._job_id}. Make another BatchJob to run the definition again."
+                "This job was submitted already. Make another BatchJob to run the definition again. "
+                f"Job: {self._job_id}"
             )
         definition = self.definition
         name = submit_options.pop("jobName", None) or definition.make_job_name(self._clock.now())
@@ -418,7 +419,9 @@ class BatchJob:
         own = result_model(model, self._definition)
         detail = self.detail()
         if not detail.is_final:
-            raise CallOrderError(f"Job {detail.job_id} is {detail.status.value} and has no result yet: wait() first.")
+            raise CallOrderError(
+                f"The job is {detail.status.value} and has no result yet: wait() first. Job: {detail.job_id}"
+            )
         if detail.status is JobStatus.FAILED:
             raise job_failed(job_xcom(detail, self._clock.now()), diagnose(detail))
         return ResultSearch(

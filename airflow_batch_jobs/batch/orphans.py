@@ -121,8 +121,8 @@ class SweepReport:
     def lines(self) -> Iterator[tuple[Finding, str]]:
         """Yield the findings, each with a line that says what became of the job, and why."""
         for one in self.findings:
-            what = f"Job {one.job.job_id} ({one.job.job_name}), {one.job.status} in {one.job.queue_name}"
-            yield one, f"{what}: {self.verdict(one)}: {one.why}"
+            job = f"Job: {one.job.job_id} ({one.job.job_name}), {one.job.status} in {one.job.queue_name}"
+            yield one, f"{self.verdict(one).capitalize()}: {one.why.rstrip('.')}. {job}"
 
     def summary(self) -> str:
         """Return one line about all jobs."""

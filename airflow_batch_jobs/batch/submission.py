@@ -252,7 +252,7 @@ class Submission:
         try:
             self._write(record)
         except RecordUnavailableError as error:
-            self.note(f"{error} Job {record.job_id} can be found by its name {record.job_name}.")
+            self.note(f"{error} The job can be found by its name: {record.job_name}")
 
     def _lease(self, record: Record) -> Record:
         """Write the record; again if that took long, since an attempt that pauses may be replaced meanwhile."""
@@ -353,7 +353,7 @@ class Submission:
             digest: That of the request.
         """
         changes = told.changes if told and job.job_name == told.job_name else ()
-        self.note(f"Job {job.job_id} of an earlier attempt is {job.status}; this attempt takes it over.")
+        self.note(f"Taking over the job of an earlier attempt, which is {job.status}: {job.job_id}")
         sent_at = job.created_at or self.clock.now()
         self._remember(self._record(digest, job.job_name, job.job_queue, sent_at, job.job_id, changes))
         return self._submitted(job, changes)
@@ -412,7 +412,7 @@ class Submission:
     def _end(self, jobs: list[JobDetail]) -> None:
         """Terminate jobs and wait until they have ended, so that two runs of one task never overlap."""
         for job in jobs:
-            self.note(f"Terminating job {job.job_id} of an earlier run of this task; it is {job.status}.")
+            self.note(f"Terminating the job of an earlier run of this task, which is {job.status}: {job.job_id}")
             terminate(self.clients, job.job_id, REPLACED, self.clock)
         ids = [job.job_id for job in jobs]
         look_until(

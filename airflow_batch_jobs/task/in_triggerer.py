@@ -197,7 +197,7 @@ class TriggererWait:
             async with asyncio.timeout(TERMINATE_SECONDS + 1):
                 self._is_settled = await self._wait.terminate(reason)
         except TimeoutError:
-            log.problem(f"AWS has yet to accept the termination of job {self.plan.job_id}, which is still tried.")
+            log.problem("AWS has yet to accept the termination of the job, which is still tried.")
             return
         if self._wait.is_open and not self._wait.ended:
             with suppress(TimeoutError):
@@ -218,7 +218,7 @@ class TriggererWait:
         if self._saved_log is not None:
             self._saved_log.close()
         self._saved_log = None  # it belongs to another attempt or triggerer now
-        log.note(f"The task is {state or 'cleared'}; job {self.plan.job_id} is left alone.")
+        log.note(f"The task is {state or 'cleared'}; its job is left alone.")
 
     async def _until_lines_are_read(self) -> None:
         """Wait until what was written is in the task log.
@@ -255,8 +255,8 @@ class TriggererWait:
                 state, stored = await answered(self._ask(self._task), STATE_SECONDS)
             except UnansweredError as error:
                 log.problem(
-                    f"The API server does not say whether a user stopped this task ({error}); job "
-                    f"{self.plan.job_id} is left running. Terminate it by hand if it is not wanted."
+                    "The job is left running: it is not known whether a user stopped this task. Terminate it by hand "
+                    f"if it is not wanted. ({error})"
                 )
                 return UNANSWERED, stop.Verdict.LEAVE
             verdict = stop.in_triggerer(state, stored, self.plan.job_id, self._attempt["try_number"])

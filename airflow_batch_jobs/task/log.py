@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from airflow_batch_jobs.batch.diagnosis import telling_reason
 from airflow_batch_jobs.batch.storable import storable_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.diagnosis import Diagnosis
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
 
@@ -52,12 +54,26 @@ def problem(text: str) -> None:
     _logger(_OWN).warning(_shown(text))
 
 
-def status(detail: JobDetail) -> None:
-    """Write which state the job is in, and why."""
-    again = f", attempt {len(detail.attempts) + 1}" if detail.attempts and not detail.is_final else ""
+def failure(diagnosis: Diagnosis) -> None:
+    """Write why the job has failed, and what to do."""
+    _logger(_OWN).error(_shown(str(diagnosis)))
+
+
+def status(detail: JobDetail, why: str = "") -> None:
+    """Write which state the job is in, and why.
+
+    Args:
+        detail: The job.
+        why: AWS's reason in better words; empty for AWS's own.
+    """
     counts = ", ".join(f"{count} {status}" for status, count in detail.children.items())
-    why = "; ".join(part for part in (counts, detail.status_reason) if part)
-    _logger(_OWN).info(f"Job {detail.job_id} is {detail.status}{again}" + (f": {why}" if why else ""))
+    told = "; ".join(filter(None, (counts, why or telling_reason(detail))))
+    _logger(_OWN).info(_shown(f"{_attempt(detail)}{detail.status}" + (f": {told}" if told else "")))
+
+
+def waiting(detail: JobDetail, worry: Diagnosis) -> None:
+    """Write why the job does not start, and what to do."""
+    _logger(_OWN).warning(_shown(f"{_attempt(detail)}{detail.status}: {worry}"))
 
 
 def lines(stream: LogStream, events: Iterable[LogEvent]) -> None:
@@ -83,6 +99,14 @@ def level_of(text: str) -> str:
         return _LEVELS.get(named[1].upper(), "info") if named else "info"
     words = (word.strip("[]<>()|:,").partition(":")[0] for word in text[:200].split()[:_FIRST_WORDS])
     return next((_LEVELS[word] for word in words if word in _LEVELS), "info")
+
+
+def _attempt(detail: JobDetail) -> str:
+    """Say which of AWS's attempts a job is in, if it is not the first."""
+    number = len(detail.attempts) + 1
+    if detail.is_final or number == 1:
+        return ""
+    return f"attempt {number}{f' of {detail.max_attempts}' if detail.max_attempts else ''}: "
 
 
 def _shown(text: str) -> str:

@@ -190,5 +190,5 @@ async def verdict_on_worker(
 def stopped(job_id: str, state: str | None, verdict: stop.Verdict) -> BaseException:
     """Return the exception that ends the task: an `execute` that returned after a kill would count as a success."""
     if state in stop.STOPPED_STATES:
-        return AirflowTaskTerminated(f"Batch job {job_id}: the task was stopped by a user")
+        return AirflowTaskTerminated(f"The task was stopped by a user. Job: {job_id}")
     return TaskEvictedError(job_id, runs_on=verdict is stop.Verdict.LEAVE)

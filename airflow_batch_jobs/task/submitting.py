@@ -105,7 +105,7 @@ def submit(submission: Submission) -> tuple[Submitted, JobDetail]:
     submitted = submission.run()
     if submitted.found is None:
         name, queue = submitted.request.job_name, submitted.request.job_queue
-        log.note(f"Submitted job {submitted.job_id} ({name}): {submitted.request.job_definition} to {queue}")
+        log.note(f"Submitted job {submitted.job_id}: {submitted.request.job_definition} to {queue}, as {name}")
     else:
         if submission.refusal is not None:
             log.problem(f"A new job could not be submitted any more: {submission.refusal}")

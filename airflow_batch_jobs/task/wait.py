@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.changes.change import CHANGES
-from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, summarize, why_waiting
+from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, reason_to_wait, summarize, why_waiting
 from airflow_batch_jobs.batch.job_history import noted
 from airflow_batch_jobs.batch.job_xcom import job_xcom, stopped
 from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
@@ -199,10 +199,10 @@ class JobWait:
         try:
             await self._follower.terminate(reason)
         except errors.AwsError as error:
-            log.problem(f"Job {self.plan.job_id} could not be terminated and may still be running. {error}")
+            log.problem(f"The job could not be terminated and may still be running. {error}")
             return False
         self.is_terminated = True
-        log.note(f"Terminated job {self.plan.job_id}: {reason}")
+        log.note(f"Terminated the job: {reason}")
         self._stop_reason = reason
         return True
 
@@ -239,15 +239,32 @@ class JobWait:
         return None
 
     def _on_status(self, detail: JobDetail, seen_at: datetime) -> None:
-        log.status(detail)
         if self._detail is None and self.plan.copy_logs and (elsewhere := detail.logs_elsewhere()):
             log.note(elsewhere)
         if self._detail is None or self._detail.status is not detail.status:
             self._since = detail.created_at if self._detail is None and detail.created_at else self._clock.now()
         self._detail = detail
+        self._tell_status(detail)
         self._history = noted(self._history, detail, seen_at)
         has_reason = detail.status.is_waiting and bool(detail.status_reason)
         self._has_news(is_urgent=has_reason or detail.status is JobStatus.RUNNING)
+
+    def _tell_status(self, detail: JobDetail) -> None:
+        """Say which state the job is in, and if that is one to worry about, what to do."""
+        if detail.status is JobStatus.FAILED and self._is_alone:
+            self._tell_failure(detail)
+        elif not self._worry_about_waiting():
+            why = reason_to_wait(detail, 0)
+            is_known = why is not None and why.cause not in {Cause.WAITING, Cause.DEPENDENCY_PENDING}
+            log.status(detail, f"{why.summary} ({why.details})" if why and is_known else "")
+
+    def _tell_failure(self, detail: JobDetail) -> None:
+        """Say why the job has failed, unless this wait has had it terminated: that has been said."""
+        self._diagnosis = diagnose(detail, self._parts or ())
+        if self._stop_reason and detail.is_terminated:
+            log.status(detail)
+        else:
+            log.failure(self._diagnosis)
 
     def _has_news(self, *, is_urgent: bool) -> None:
         if self._on_news is not None:
@@ -271,8 +288,8 @@ class JobWait:
         _tell_incomplete(end.incomplete)
         if any(cursor.is_partial for _, cursor in end.unread.values()):
             log.note("What is left of the log is read from further back; lines may appear twice.")
-        if end.detail.status is JobStatus.FAILED:
-            self._diagnosis = diagnose(end.detail, end.parts)
+        if end.detail.status is JobStatus.FAILED and self._diagnosis is None:
+            self._tell_failure(end.detail)
         return Outcome(
             job=self.job(),
             summary=summarize(end.detail),
@@ -301,22 +318,25 @@ class JobWait:
             self._give_up_at = self._clock.now() + timedelta(seconds=ASK_AGAIN_SECONDS)
             return False
         self._timed_out = True
-        log.problem(f"The task's time ran out at {self.plan.deadline}; job {self.plan.job_id} has not ended.")
+        log.problem(f"The task's time ran out at {self.plan.deadline}, and the job has not ended.")
         if not await self.terminate(stop.TIME_IS_UP):
             return True
         self._give_up_at = self._clock.now() + timedelta(seconds=AFTERMATH_SECONDS)
         return False
 
-    def _worry_about_waiting(self) -> None:
+    def _worry_about_waiting(self) -> bool:
+        """Say why the job does not start, if that is worth a word; return whether it was one, and a new one."""
         detail = self._detail
         if detail is None:
-            return
+            return False
         worry = why_waiting(detail, (self._clock.now() - self._since).total_seconds())
         # The text counts the minutes, so it does not tell whether the worry is new.
-        if worry is not None and (worry.cause, detail.status_reason) != self._worry:
-            self._worry = worry.cause, detail.status_reason
-            self._has_news(is_urgent=True)
-            log.problem(f"Job {detail.job_id}: {worry}")
+        if worry is None or (worry.cause, detail.status_reason) == self._worry:
+            return False
+        self._worry = worry.cause, detail.status_reason
+        self._has_news(is_urgent=True)
+        log.waiting(detail, worry)
+        return True
 
 
 def _tell_incomplete(incomplete: Mapping[LogStream, str]) -> None:

@@ -262,7 +262,8 @@ def test_the_last_attempts_reason_counts_where_the_job_has_none(entries: Entries
     attempts = [entries.attempt(1), {**entries.attempt(2), "statusReason": "Host EC2 (instance i-0a) terminated."}]
     told = said("", attempts=attempts)
     assert told.cause is Cause.HOST_LOST
-    assert "Host EC2 (instance i-0a) terminated; after 2 attempts" in told.summary
+    assert told.summary.endswith("; after 2 attempts).")
+    assert told.details == "Host EC2 (instance i-0a) terminated"
     blocked = {**entries.attempt(1), "statusReason": "CAPACITY:x"}
     waiting = why_waiting(entries.read(entries.waiting(attempts=[blocked])), 9999)
     assert waiting is not None

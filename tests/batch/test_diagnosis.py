@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, why_waiting
+from airflow_batch_jobs.batch import diagnosis as diagnoses
+from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Meaning
+from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, _tell, diagnose, why_waiting
 from airflow_batch_jobs.batch.status import JobStatus
 
 if TYPE_CHECKING:
@@ -19,6 +21,13 @@ NOT_STARTED = "Task failed to start"
 PULL = "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref align:1: "
 SECRET = "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: x"
 SPOT = "Host EC2 (instance i-0a1b2c3d4e5f60718) terminated."
+MEANINGS = sorted(
+    {sign.meaning for sign in (*FATES, *REASONS, *BLOCKS)}
+    | {each for each in vars(diagnoses).values() if isinstance(each, Meaning)}
+    | set(EXIT_CODES.values()),
+    key=str,
+)
+BLOCK_MEANINGS = {sign.meaning for sign in BLOCKS}
 NO_INSTANCES = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested"
 
 
@@ -97,14 +106,47 @@ def test_the_words_of_aws_are_understood(
     assert diagnosis.remedy.endswith(".")
 
 
-def test_the_summary_holds_the_facts(entries: Entries) -> None:
-    """Exit code, the container's reason, the job's reason and the number of attempts are all there."""
+def test_a_diagnosis_says_what_happened_then_what_to_do_and_last_what_aws_says(entries: Entries) -> None:
+    """Exit code and number of attempts belong to the first; what AWS says of every job is left out."""
     attempts = [entries.attempt(number, exitCode=3) for number in (1, 2)]
     detail = entries.read(entries.failed(3, "out of coffee", statusReason=EXITED, attempts=attempts))
     assert str(diagnose(detail)) == (
-        "The container failed by itself (exit code 3; out of coffee; Essential container in task exited; "
-        "after 2 attempts). Read the end of its log."
+        "The container failed by itself (exit code 3; after 2 attempts). Read the end of its log. (out of coffee)"
     )
+
+
+def test_what_aws_says_of_every_job_is_said_where_nothing_tells_more(entries: Entries) -> None:
+    """Not beside an exit code or another reason."""
+    alone, with_code = entries.failed(None, statusReason=EXITED), entries.failed(1, statusReason=EXITED)
+    assert diagnose(entries.read(alone)).details == EXITED
+    assert diagnose(entries.read(with_code)).details == ""
+    assert diagnose(entries.read(entries.failed(None, "out of coffee", statusReason=EXITED))).details == "out of coffee"
+
+
+def test_a_diagnosis_crosses_to_another_process_as_it_is(entries: Entries) -> None:
+    """One that an older version has written has no details."""
+    diagnosis = diagnose(entries.read(entries.failed(3, "out of coffee")))
+    assert Diagnosis.from_dict(diagnosis.to_dict()) == diagnosis
+    older = {name: value for name, value in diagnosis.to_dict().items() if name != "details"}
+    assert Diagnosis.from_dict(older) == dataclasses.replace(diagnosis, details="")
+
+
+@pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.summary)
+def test_what_a_screen_shows_of_a_line_tells_what_happened(entries: Entries, meaning: Meaning) -> None:
+    """These are 80 characters; the remedy follows at once, so that it shows as far as there is room."""
+    entry = entries.failed(1, "CannotPullContainerError: " + "x" * 200, statusReason=EXITED)
+    entry["container"]["image"] = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/genomics/align-reads:2026.11.26"
+    told = _tell(entries.read(entry), meaning)
+    happened = meaning.summary.format(container="the container", memory="", timeout="")
+    line = f"RUNNABLE: {told}" if meaning in BLOCK_MEANINGS else str(told)
+    assert happened[1:] in line[:80]
+    assert f"{told.summary} {told.remedy}" in line
+    if meaning.cause not in {
+        Cause.CANCELLED,
+        Cause.TERMINATED,
+        Cause.UNKNOWN,
+    }:  # these quote what was given as a reason
+        assert told.summary[1:] == f"{happened[1:]} (exit code 1)."
 
 
 def test_the_remedy_names_the_jobs_own_figures(entries: Entries) -> None:
@@ -117,7 +159,9 @@ def test_the_remedy_names_the_jobs_own_figures(entries: Entries) -> None:
     late["timeout"] = {"attemptDurationSeconds": 5400}
     assert diagnose(entries.read(late)).summary.startswith("An attempt took longer than its timeout of 1 h 30 min (")
     missing = entries.failed(None, "CannotPullContainerError: not found", statusReason=NOT_STARTED)
-    assert "The image images/align:1 does not exist" in diagnose(entries.read(missing)).summary
+    told = diagnose(entries.read(missing))
+    assert told.summary == "The image does not exist."
+    assert told.details.startswith("image images/align:1; CannotPullContainerError")
 
 
 def test_a_pod_out_of_memory_names_its_limit(entries: Entries) -> None:
@@ -148,9 +192,9 @@ def test_who_stopped_a_job_gave_a_reason(entries: Entries, flag: str, cause: Cau
 def test_a_long_reason_is_cut_and_put_on_one_line(entries: Entries) -> None:
     """A stack trace in a reason does not spread over the log; its end, which tells most, is kept."""
     diagnosis = diagnose(entries.read(entries.failed(1, "first line\nsecond\tline " + "x" * 5000 + " KeyError: 'a'")))
-    assert "first line second line xxx" in diagnosis.summary
-    assert "xxx … xxx" in diagnosis.summary
-    assert "xxx KeyError: 'a'" in diagnosis.summary
+    assert "first line second line xxx" in diagnosis.details
+    assert "xxx … xxx" in diagnosis.details
+    assert "xxx KeyError: 'a'" in diagnosis.details
     assert len(str(diagnosis)) < 600
 
 
@@ -167,7 +211,7 @@ def test_a_reason_of_any_length_is_read_at_its_ends(entries: Entries, place: str
 def test_braces_in_a_reason_are_only_text(entries: Entries) -> None:
     """What AWS says is shown, never filled in."""
     diagnosis = diagnose(entries.read(entries.failed(1, "{container} {0} {}")))
-    assert "{container} {0} {}" in diagnosis.summary
+    assert "{container} {0} {}" in diagnosis.details
 
 
 def test_the_container_that_failed_is_named(entries: Entries) -> None:
@@ -227,7 +271,7 @@ def test_an_array_of_which_nothing_but_its_end_is_known_says_where_to_look(entri
     """AWS may leave its counts empty."""
     parent = entries.array({}, status="FAILED", statusReason="Array Child Job failed")
     diagnosis = diagnose(entries.read(parent | {"arrayProperties": {"size": 3, "statusSummary": {}}}))
-    assert diagnosis.summary == "At least one of its children failed (Array Child Job failed)."
+    assert diagnosis.summary == "At least one of its children failed."
     assert "arrayJobId" in diagnosis.remedy
 
 
@@ -239,9 +283,8 @@ def test_the_children_that_failed_are_counted_and_the_first_explained(entries: E
     parts.append(entries.read(entries.child(0)))
     diagnosis = diagnose(parent, parts)
     assert diagnosis.cause is Cause.OUT_OF_MEMORY
-    assert diagnosis.summary.startswith(
-        "7 of 10 children failed (1, 2, 3, 5, 6, …); child 1: The container ran out of memory"
-    )
+    assert diagnosis.summary.startswith("7 of 10 children failed; child 1: The container ran out of memory")
+    assert diagnosis.details.endswith("; failed: 1, 2, 3, 5, 6, …")
     assert "more memory" in diagnosis.remedy
 
 
@@ -252,7 +295,8 @@ def test_a_child_that_failed_by_itself_explains_the_others(entries: Entries) -> 
     diagnosis = diagnose(
         parent, [entries.read(entries.child(0, waited)), entries.read(entries.child(1, entries.failed(2)))]
     )
-    assert diagnosis.summary.startswith("2 of 2 children failed (0, 1); child 1: The container failed by itself")
+    assert diagnosis.summary.startswith("2 of 2 children failed; child 1: The container failed by itself")
+    assert diagnosis.details == "failed: 0, 1"
 
 
 def test_children_that_are_all_victims_still_have_a_cause(entries: Entries) -> None:
@@ -260,7 +304,7 @@ def test_children_that_are_all_victims_still_have_a_cause(entries: Entries) -> N
     parent = entries.read(entries.array({"FAILED": 1, "SUCCEEDED": 1}, status="FAILED"))
     stopped = entries.failed(143, statusReason="stop", isTerminated=True)
     diagnosis = diagnose(parent, [entries.read(entries.child(1, stopped))])
-    assert diagnosis.summary == "1 of 2 children failed (1); child 1: It was terminated (exit code 143; stop)."
+    assert diagnosis.summary == "1 of 2 children failed; child 1: It was terminated (exit code 143; stop)."
 
 
 def test_an_array_whose_children_are_unknown_still_counts_them(entries: Entries) -> None:
@@ -292,7 +336,7 @@ def test_a_node_that_was_only_stopped_points_at_the_main_one(entries: Entries, c
     """When that ends, AWS stops the others; the main node itself, and a node with a reason, are read as any job."""
     stopped = diagnose(entries.read(entries.node(1, entries.failed(code))))
     assert (stopped.cause, stopped.remedy.split(";")[0]) == (cause, "Look at the main node")
-    assert "most often because the main node of its job ended" in stopped.summary
+    assert "most often since the main node had ended" in stopped.summary
     others = [entries.node(0, entries.failed(code), is_main=True), entries.node(1, entries.failed(code, reason="OOM"))]
     assert not [one for one in others if "main node" in str(diagnose(entries.read(one)))]
 
@@ -321,14 +365,18 @@ def test_another_node_explains_a_job_whose_main_node_was_only_stopped(entries: E
         ("UNDETERMINED - Batch job is blocked, root cause is undetermined.", Cause.UNDETERMINED),
     ],
 )
-def test_a_blocked_job_is_reported_after_a_while(entries: Entries, status_reason: str, cause: Cause) -> None:
-    """One report of a block proves nothing; ten minutes of reports do."""
+def test_what_blocks_a_job_is_told_at_once_if_it_lasts_and_else_after_a_while(
+    entries: Entries, status_reason: str, cause: Cause
+) -> None:
+    """Of what may pass one report proves nothing; ten minutes of reports do."""
     detail = entries.read(entries.waiting(statusReason=status_reason))
-    assert why_waiting(detail, 599) is None
+    at_first = why_waiting(detail, 599)
+    assert (at_first is not None) == (cause in {Cause.MISCONFIGURATION, Cause.ACTION_REQUIRED})
+    assert at_first is None or at_first.details == status_reason.rstrip(".")
     diagnosis = why_waiting(detail, 600)
     assert diagnosis is not None
     assert diagnosis.cause is cause
-    assert f"RUNNABLE for 10 min; {status_reason.rstrip('.')})." in diagnosis.summary
+    assert diagnosis.details == f"RUNNABLE for 10 min; {status_reason.rstrip('.')}"
 
 
 def test_waiting_without_a_reason_is_reported_later(entries: Entries) -> None:
@@ -337,9 +385,8 @@ def test_waiting_without_a_reason_is_reported_later(entries: Entries) -> None:
     assert why_waiting(detail, 1799) is None
     diagnosis = why_waiting(detail, 1800)
     assert diagnosis is not None
-    assert diagnosis.summary == (
-        "It is waiting for its turn in the queue, or for a host (RUNNABLE for 30 min; AWS gives no reason)."
-    )
+    assert diagnosis.summary == "It is waiting for its turn in the queue, or for a host."
+    assert diagnosis.details == "RUNNABLE for 30 min; AWS gives no reason"
 
 
 def test_a_job_that_waits_for_others_names_them(entries: Entries) -> None:
@@ -348,7 +395,7 @@ def test_a_job_that_waits_for_others_names_them(entries: Entries) -> None:
     diagnosis = why_waiting(detail, 700)
     assert diagnosis is not None
     assert diagnosis.cause is Cause.DEPENDENCY_PENDING
-    assert "PENDING for 11 min 40 s; it is waiting for first, second" in diagnosis.summary
+    assert diagnosis.details == "PENDING for 11 min 40 s; it is waiting for first, second"
 
 
 def test_an_array_at_work_is_not_waiting(entries: Entries) -> None:

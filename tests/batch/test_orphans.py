@@ -108,8 +108,8 @@ def test_a_dry_run_terminates_nothing_and_says_what_would_be(world: World) -> No
     assert report.ended == (job_id,)
     assert not world.is_terminated(job_id)
     [(_, line)] = report.lines()
-    assert line.startswith(f"Job {job_id} (d-t-")
-    assert line.endswith("SUBMITTED in default: would be terminated: d.t of run r is gone")
+    assert line.startswith(f"Would be terminated: d.t of run r is gone. Job: {job_id} (d-t-")
+    assert line.endswith("), SUBMITTED in default")
     assert report.summary() == "1 active job of this deployment: 1 would be terminated"
 
 
@@ -158,7 +158,7 @@ def test_a_job_whose_tags_were_altered_is_never_terminated_by_guess(world: World
     report = world.sweep(deployment=deployment)
     assert report.ended == ()
     assert not world.is_terminated(job_id)
-    assert "cannot tell: its tags do not name a task instance exactly" in next(report.lines())[1]
+    assert "Cannot tell: its tags do not name a task instance exactly" in next(report.lines())[1]
     assert not world.asked
 
 
@@ -192,7 +192,7 @@ def test_a_task_instance_that_airflow_does_not_tell_of_keeps_its_job(world: Worl
     job_id = world.job()
     report = world.make().run(lambda _owners: {})
     assert report.ended == ()
-    assert "cannot tell: Airflow does not give the state of d.t of run r" in next(report.lines())[1]
+    assert "Cannot tell: Airflow does not give the state of d.t of run r" in next(report.lines())[1]
     assert not world.is_terminated(job_id)
 
 
@@ -299,7 +299,7 @@ def test_an_orphan_that_cannot_be_terminated_does_not_keep_the_others(world: Wor
     assert len(report.ended) == 2
     assert isinstance(report.error, AccessDeniedError)
     assert sum(world.is_terminated(job_id) for job_id in jobs) == 2
-    assert any(": not terminated: d.t[" in line and "batch:TerminateJob" in line for _, line in report.lines())
+    assert any(line.startswith("Not terminated: d.t[") and "batch:TerminateJob" in line for _, line in report.lines())
 
 
 @pytest.mark.long

@@ -199,7 +199,7 @@ def test_status_names_the_child_that_failed(run: Run, aws: LocalAws, shell: str)
     [job_id] = aws.submit(shell, parameters={"script": script}, arrayProperties={"size": 2})
     aws.wait_for_status(job_id)
 
-    assert "1 of 2 children failed (1)" in run("status", job_id).stdout
+    assert "1 of 2 children failed; child 1: " in run("status", job_id).stdout
 
 
 def test_status_names_every_job_that_aws_does_not_know(run: Run, aws: LocalAws, shell: str) -> None:
@@ -302,9 +302,9 @@ def test_logs_of_a_job_that_waits_say_what_for(run: Run, aws: LocalAws, shell: s
     [waiting] = aws.submit(shell, parameters={"script": "true"}, dependsOn=[{"jobId": stuck}])
     aws.wait_for_status(waiting, "PENDING")
 
-    assert run("logs", stuck).stderr == (
-        f"Job {stuck} is RUNNABLE: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too big\n"
-    )
+    said = run("logs", stuck).stderr
+    assert said.startswith(f"Job {stuck} is RUNNABLE: It is too large for all allowed instance types")
+    assert said.endswith("(MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too big)\n")
     assert run("logs", waiting).stderr == f"Job {waiting} is PENDING: it is waiting for {stuck}\n"
 
 

@@ -73,10 +73,9 @@ MADE_ELSEWHERE = {
 }
 #: Lines about the usual course of things.
 USUAL = {
-    "Submitted job … (…): … to …",
-    "Terminated job …: …",
+    "Submitted job …: … to …, as …",
+    "Terminated the job: …",
     "Its status reason before the termination: …",
-    "Job …: …",  # a diagnosis
 }
 
 

@@ -18,7 +18,7 @@ def nothing(world: World, run: Run) -> None:
 def runnable(world: World, run: Run) -> None:
     """Wait until the job is waiting for its turn, and the task for the job."""
     world.job(run, "RUNNABLE")
-    until(lambda: "is RUNNABLE" in run.text(), 60, every=1)
+    until(lambda: "RUNNABLE" in run.text(), 60, every=1)
 
 
 def begun(world: World, run: Run) -> None:
@@ -41,7 +41,7 @@ def crashed(world: World, run: Run) -> None:
 def being_read(world: World, run: Run) -> None:
     """Wait until the job has ended; its last lines can be read only some seconds later."""
     del world
-    until(lambda: "is SUCCEEDED" in run.text(), 120, every=0.5)
+    until(lambda: "SUCCEEDED" in run.text(), 120, every=0.5)
     assert run.state == "deferred"
 
 

@@ -81,7 +81,7 @@ def test_the_wait_goes_on_with_the_same_job_and_deadline(long: LocalAws, retries
     assert replace(again, resumed=0, begins_at=None) == first
     assert again.begins_at is not None
     says = (
-        f"The trigger crashed (ValueError: no such thing). The wait for job {first.job_id} goes on at "
+        f"The trigger crashed (ValueError: no such thing). The wait for the job goes on at "
         f"{again.begins_at:%H:%M:%S} UTC, time 1 of 3."
     )
     assert [entry["event"] for entry in entries if entry["log_level"] == "warning"] == [says]
@@ -93,7 +93,7 @@ def test_the_wait_goes_on_with_the_same_job_and_deadline(long: LocalAws, retries
     [
         (0, {}, True, "No retry follows, so the job was terminated."),
         (1, {}, False, "The job keeps running for the next attempt."),
-        (0, {"terminate_on_kill": False}, False, "keeps running."),
+        (0, {"terminate_on_kill": False}, False, "The job keeps running: "),
     ],
 )
 def test_after_the_third_time_the_task_fails(
@@ -102,7 +102,7 @@ def test_after_the_third_time_the_task_fails(
     """Then nobody watches the job, so it is ended unless a retry will take it up."""
     attempts = Attempts()
     context = attempts.context(retries=retries)
-    plan = deferred(operator(**arguments), context)
+    deferred(operator(**arguments), context)
     before = datetime.now(tz=UTC)
     plans = [crashed(operator(**arguments), context) for _ in range(3)]
     assert not is_terminated(long)
@@ -110,10 +110,8 @@ def test_after_the_third_time_the_task_fails(
     assert pauses == pytest.approx(PAUSE_SECONDS, abs=5)
     with pytest.raises(TaskDeferralError) as raised:
         operator(**arguments).resume_execution("__fail__", told(), context)
-    assert f"The trigger of batch job {plan.job_id} has crashed 4 times, the last time with KeyError" in str(
-        raised.value
-    )
-    assert str(raised.value).endswith(says)
+    assert "The trigger has crashed 4 times, the last time with KeyError" in str(raised.value)
+    assert says in str(raised.value)
     assert is_terminated(long) is terminated
     reasons = [request.parameters["reason"] for request in long.requests("TerminateJob")]
     assert reasons == ["The Airflow trigger that waited for it has crashed"] * terminated

@@ -59,7 +59,7 @@ def test_a_job_runs_and_its_task_returns_its_id(run_dag: RunDag, greet: LocalAws
     assert told["status"] == "SUCCEEDED"
     assert told["definition"].endswith("job-definition/greet:1")
     assert (told["try_number"], told["max_tries"]) == (1, 0)
-    assert f"Job {job['jobId']} is SUCCEEDED" in run.output
+    assert f"Submitted job {job['jobId']}: greet:1 to default, as " in run.output
 
 
 def test_templates_and_upstream_results_fill_the_request(run_dag: RunDag, greet: LocalAws) -> None:

@@ -80,7 +80,7 @@ def test_the_orphans_alone_are_ended_and_returned(run_dag: RunDag, cloud: LocalA
     assert cloud.job(run.xcom("submitted"))["tags"][DETACHED_TAG] == "true"
     told = "would be terminated" if dry_run else "terminated"
     assert f"5 active jobs of this deployment: 2 {told}, 3 left" in run.output
-    assert f"Job {gone} (no_such_dag-job-" in run.output
+    assert f"Job: {gone} (no_such_dag-job-" in run.output
     assert f"sweeping_{dry_run}.later of run {run.run.run_id} is cleared, or yet to be scheduled" in run.output
     assert f"sweeping_{dry_run}.sweep of run {run.run.run_id} is running" in run.output
 

@@ -74,8 +74,7 @@ def test_an_orphan_is_ended_once_its_grace_time_is_over(aws: LocalAws, api_serve
     assert aws.job(job_id)["isTerminated"]
     assert not aws.job(elsewhere)["isTerminated"]
     [line] = lines
-    assert line.startswith(f"Job {job_id} (d-t-")
-    assert line.endswith("terminated: d.t of run r is gone")
+    assert line.startswith(f"Terminated: d.t of run r is gone. Job: {job_id} (d-t-")
     assert len(api_server.asked) == 1
     assert task.done()
     assert task.exception() is None

@@ -8,30 +8,39 @@ import json
 import weakref
 from contextlib import suppress
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.task.handover import UNREAD_BYTES, Outcome, WaitPlan
 from airflow_batch_jobs.task.wait import ASK_AGAIN_SECONDS, MOST_NAMED, JobWait, WaitListener
 from tests.batch.virtual import VirtualAws, run, run_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from airflow_batch_jobs.local.server import LocalAws
 
 
-def waited(
+def waited(aws: LocalAws, *events: tuple[float, Callable[[], object]], **how: Any) -> tuple[Outcome, list[str]]:
+    """Submit a job and wait for it; return the outcome and the lines of the task log."""
+    outcome, lines = logged(aws, *events, **how)
+    return outcome, [line for _, line in lines]
+
+
+def logged(
     aws: LocalAws,
     *events: tuple[float, Callable[[], object]],
     deadline_seconds: float | None = None,
     is_current: Callable[[], Awaitable[bool]] | None = None,
+    job: Mapping[str, Any] = MappingProxyType({}),
     **plan: Any,
-) -> tuple[Outcome, list[str]]:
-    """Submit a job and wait for it; return the outcome and the lines of the task log."""
-    [job_id] = aws.submit("job:1")
+) -> tuple[Outcome, list[tuple[str, str]]]:
+    """Submit a job and wait for it; return the outcome and the lines of the task log with their levels."""
+    [job_id] = aws.submit("job:1", **job)
 
     async def main() -> Outcome:
         virtual = VirtualAws(aws)
@@ -42,7 +51,7 @@ def waited(
 
     with capture_logs() as entries:
         outcome = run(main())
-    return outcome, [str(entry["event"]) for entry in entries]
+    return outcome, [(entry["log_level"], str(entry["event"])) for entry in entries]
 
 
 @pytest.fixture
@@ -56,40 +65,82 @@ def test_states_are_a_line_each_and_lines_come_between_them(aws: LocalAws) -> No
     """The log reads as the job went."""
     aws.script(definition="job", running=60, lines=["one", "two"])
     outcome, lines = waited(aws)
-    states = [line.split(" is ")[1] for line in lines if " is " in line]
-    assert states[0].startswith(("SUBMITTED", "PENDING", "RUNNABLE"))
-    assert states[-2:] == ["RUNNING", "SUCCEEDED: Essential container in task exited"]
+    assert lines[0] in {"SUBMITTED", "PENDING", "RUNNABLE"}
+    assert [line for line in lines if line in JobStatus.__members__][-2:] == ["RUNNING", "SUCCEEDED"]
     assert lines.index("one") < lines.index("two")
     assert outcome.succeeded
     assert outcome.summary.startswith("SUCCEEDED in 1 min")
 
 
 def test_a_failed_job_is_diagnosed(aws: LocalAws) -> None:
-    """The outcome says why, in a form that crosses to the worker."""
+    """The outcome says why, in a form that crosses to the worker; the log in one line, and no other says so."""
     aws.script(definition="job", attempts=[{"exit_code": 137, "reason": "OutOfMemoryError: killed"}])
-    outcome, _ = waited(aws)
+    outcome, lines = logged(aws)
     assert outcome.failed
     assert "memory" in str(outcome.diagnosis).lower()
+    [failure] = [(level, line) for level, line in lines if level == "error" or "FAILED" in line]
+    assert failure[0] == "error"
+    assert failure[1].startswith("The container ran out of memory (exit code 137). Give it more memory")
+
+
+def test_a_failed_array_is_one_line_as_well(aws: LocalAws) -> None:
+    """Which its children have to be known for: the counts come at once."""
+    aws.script(definition="job", attempts=[{"exit_code": 3}])
+    outcome, lines = logged(aws, job={"arrayProperties": {"size": 2}})
+    assert outcome.failed
+    [(_, failure)] = [line for line in lines if line[0] == "error"]
+    assert failure.startswith("2 of 2 children failed; child 0: The container failed by itself (exit code 3). Read the")
+    assert ("info", "FAILED: 2 FAILED") in lines
+
+
+def test_a_further_attempt_is_told_with_its_number(aws: LocalAws) -> None:
+    """And with how many there are; what AWS says of every job that ends is no reason."""
+    aws.script(definition="job", attempts=[{"exit_code": 3}, {"exit_code": 0}])
+    _, lines = waited(aws, job={"retryStrategy": {"attempts": 3}})
+    assert [line for line in lines if line.startswith("attempt 2 of 3: ")]
+    assert not [line for line in lines if "Essential container" in line]
+
+
+def test_the_id_is_not_told_again(aws: LocalAws) -> None:
+    """It is told at the submit: no line of the wait has it, whatever becomes of the job."""
+    reason = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - none"
+    aws.script(definition="job", runnable=900, runnable_reason=reason, attempts=[{"exit_code": 1}])
+    for how in ({}, {"deadline_seconds": 300}):
+        outcome, lines = waited(aws, **how)
+        assert not [line for line in lines if outcome.job_id in line]
 
 
 def test_a_job_that_is_stuck_says_why_once(aws: LocalAws) -> None:
-    """AWS's reason is reported once it has lasted, and not at every look."""
-    reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - the job asks for more than any instance has"
+    """What may pass by itself is a warning once it has lasted, and not at every look."""
+    reason = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - none"
     aws.script(definition="job", runnable=7200, runnable_reason=reason)
-    outcome, lines = waited(aws, deadline_seconds=3600, terminate_on_kill=False)
-    worries = [line for line in lines if "RUNNABLE for" in line]
+    outcome, lines = logged(aws, deadline_seconds=3600, terminate_on_kill=False)
     assert outcome.timed_out
-    assert len(worries) == 1
-    assert "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT" in worries[0]
+    at_first, worry = [(level, line) for level, line in lines if line.startswith("RUNNABLE: No instance of the types")]
+    assert at_first == ("info", f"RUNNABLE: No instance of the types that it may run on is available. ({reason})")
+    assert worry[0] == "warning"
+    assert ". Allow more instance types" in worry[1]
+    assert "(RUNNABLE for 10 min" in worry[1]
+    assert worry[1].endswith(f"; {reason})")
+
+
+def test_what_has_to_be_mended_before_a_job_starts_is_a_warning_at_the_first_look(aws: LocalAws) -> None:
+    """With what to do, and once."""
+    reason = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - the job asks for more than there may be"
+    aws.script(definition="job", runnable=7200, runnable_reason=reason)
+    _, lines = logged(aws, deadline_seconds=3600, terminate_on_kill=False)
+    said = "RUNNABLE: It asks for more vCPUs than its compute environments may ever have. Raise `maxvCpus` of a compute"
+    assert [level for level, line in lines if line.startswith(said)] == ["warning"]
+    assert len([line for _, line in lines if line.startswith("RUNNABLE: ")]) == 1
 
 
 def test_a_reason_that_goes_away_is_nothing_to_worry_about(aws: LocalAws) -> None:
-    """A healthy queue reports a misconfiguration while its first instance boots."""
-    reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - no instance yet"
+    """A healthy queue reports a lack of capacity while its first instance boots."""
+    reason = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - no instance yet"
     aws.script(definition="job", runnable=300, runnable_reason=reason, running=10)
-    outcome, lines = waited(aws)
+    outcome, lines = logged(aws)
     assert outcome.succeeded
-    assert not [line for line in lines if "RUNNABLE for" in line]
+    assert not [line for level, line in lines if level == "warning"]
 
 
 def test_a_deadline_terminates_the_job_and_waits_for_its_last_lines(aws: LocalAws) -> None:

@@ -15,7 +15,7 @@ BLOCKS = (
         Cause.CAPACITY,
         Outlook.PASSES,
         rf"{_HERE}CAPACITY:",
-        "No instance of the types that its compute environments allow is available",
+        "No instance of the types that it may run on is available",
         "Allow more instance types and availability zones, or on-demand as well as spot; otherwise wait, or run it "
         "again later.",
     ),
@@ -30,7 +30,7 @@ BLOCKS = (
         Cause.MISCONFIGURATION,
         Outlook.LASTS,
         rf"{_HERE}MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
-        "No instance type of its compute environments has the vCPUs, memory or GPUs it needs, or no instance joined",
+        "It is too large for all allowed instance types, or no instance joined",
         "Ask for less, leaving some of the instance's memory to its own system, or allow larger instance types; "
         "otherwise check that instances reach the ECS service.",
     ),

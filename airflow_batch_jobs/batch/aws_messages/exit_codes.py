@@ -17,7 +17,7 @@ EXIT_CODES = {
         Cause.COMMAND_NOT_FOUND,
         Outlook.LASTS,
         "The shell of {container} did not find a command",
-        "Check the command, and the scripts it calls, against what is in the image{image}; the log names the command.",
+        "Check the command, and the scripts it calls, against what is in the image; the log names the command.",
     ),
     137: Meaning(
         Cause.KILLED,

@@ -25,7 +25,7 @@ POD = (
         Cause.SECRETS,
         Outlook.LASTS,
         rf"\bsecret {_NAME} not found|\bfind key {_NAME} in secret\b|non-existent secret key",
-        "A secret of {container} does not exist in its namespace, so it never started",
+        "A secret of {container} does not exist in its namespace",
         "Create it in the cluster, or correct the name and the key in the definition.",
     ),
     sign(
@@ -33,7 +33,7 @@ POD = (
         Outlook.LASTS,
         rf"\b(?:service ?account|configmap|persistentvolumeclaim) {_NAME} not found"
         rf"|\bfind key {_NAME} in configmap\b|non-existent config key",
-        "A ServiceAccount, ConfigMap or volume claim of its pod does not exist in its namespace, so it never started",
+        "Its namespace lacks a ServiceAccount, ConfigMap or volume claim of its pod",
         "Create it in the cluster, or correct the name and the key in the definition.",
     ),
     sign(
@@ -47,7 +47,7 @@ POD = (
         Cause.REQUEST_REFUSED,
         Outlook.PASSES,
         r"failed calling webhook|failed to call webhook",
-        "An admission webhook of the cluster did not answer, so its pod was not made",
+        "An admission webhook of the cluster did not answer, so it has no pod",
         "Run it again; if it goes on, look at the webhook that the reason names.",
     ),
     sign(

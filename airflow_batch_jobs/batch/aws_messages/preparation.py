@@ -29,7 +29,7 @@ LOG_AND_SECRETS = (
         Cause.LOG_SETUP,
         Outlook.PASSES,
         then(_LOG, _PASSING),
-        "CloudWatch Logs could not be reached to set up the log of {container}, so it never started",
+        "CloudWatch Logs could not be reached for the log of {container}",
         "Run it again; if it goes on, give the subnet a route to CloudWatch Logs: a NAT gateway, a public IP, or a VPC "
         "endpoint.",
     ),
@@ -45,7 +45,7 @@ LOG_AND_SECRETS = (
         Cause.LOG_SETUP,
         Outlook.UNCLEAR,
         _LOG,
-        "AWS does not say why the log of {container} could not be set up, so it never started",
+        "The log of {container} could not be set up, and AWS does not say why",
         "Check that the log group that `logConfiguration` names exists, that the execution role may write to it, and "
         "that the subnet reaches CloudWatch Logs; if all is right, run it again.",
     ),
@@ -53,7 +53,7 @@ LOG_AND_SECRETS = (
         Cause.SECRETS,
         Outlook.PASSES,
         then(_SECRETS, _PASSING),
-        "The service that has a secret of {container} could not be reached, so it never started",
+        "The service that has a secret of {container} could not be reached",
         "Run it again; if it goes on, give the subnet a route to Secrets Manager, Systems Manager and KMS: a NAT "
         "gateway, a public IP, or VPC endpoints.",
     ),
@@ -69,7 +69,7 @@ LOG_AND_SECRETS = (
         Cause.SECRETS,
         Outlook.UNCLEAR,
         _SECRETS,
-        "AWS does not say why a secret of {container} could not be read, so it never started",
+        "A secret of {container} could not be read, and AWS does not say why",
         "Check that the secret exists, that the execution role may read it, and that the subnet reaches Secrets "
         "Manager, Systems Manager and KMS; if all is right, run it again.",
     ),
@@ -88,7 +88,7 @@ VOLUMES = (
         Cause.RESOURCE_SETUP,
         Outlook.UNCLEAR,
         rf"{_VOLUME}|{_POD_VOLUME}",
-        "A volume or file system of the job could not be set up, so it never started",
+        "A volume or file system of the job could not be set up",
         "Check that it and the directory in it exist, that its security group lets the job in (port 2049), and that "
         "the subnet has a mount target; if they are new, run it again.",
     ),
@@ -113,7 +113,7 @@ PREPARATION = (
         Cause.RESOURCE_SETUP,
         Outlook.PASSES,
         rf"Timeout waiting for [\w ]{{1,40}} provisioning|netplugin failed|unexpected EC2 error|{_INTERFACE}",
-        "Its network interface, or its disk, was not ready in time, so it never started",
+        "Its network interface, or its disk, was not ready in time",
         "Nothing is wrong with the job: run it again, and let AWS do so by itself with a `retryStrategy`.",
     ),
     sign(

@@ -29,7 +29,7 @@ PULL = (
         Cause.IMAGE_RATE_LIMIT,
         Outlook.PASSES,
         then(_PULL, rf"{THROTTLED}|\b429\b"),
-        "The registry's rate limit is used up, so the image{image} could not be pulled",
+        "The registry's rate limit is used up, so the image could not be pulled",
         "Try again later, or pull through ECR (a pull through cache, or a copy of the image), which has no such limit.",
     ),
     sign(
@@ -37,7 +37,7 @@ PULL = (
         Outlook.LASTS,
         r"no matching manifest|no match for platform|does not contain descriptor matching platform|exec format error"
         r"|cannot be used on this platform",
-        "The image{image} is built for a processor architecture other than the host's",
+        "The image is built for a processor architecture other than the host's",
         "Build it for the host's architecture, or set `runtimePlatform.cpuArchitecture` and a matching compute "
         "environment; a command that is a script needs a first line such as `#!/bin/sh`.",
     ),
@@ -45,7 +45,7 @@ PULL = (
         Cause.IMAGE_ACCESS_DENIED,
         Outlook.PASSES,
         then(_PULL, r"authorization token has expired"),
-        "The host's login at the registry had expired, so the image{image} could not be pulled",
+        "The host's login at the registry had expired",
         "Run it again: the ECS agent gets a new one.",
     ),
     sign(
@@ -56,7 +56,7 @@ PULL = (
             r"access ?denied|is denied|denied: |not authorized|unauthorized|forbidden|\b40[13]\b|no basic auth"
             r"|authentication required|error getting credentials|role has the permissions",
         ),
-        "The registry refused the image{image}: it does not exist there or the role may not pull it",
+        "The image does not exist in its registry, or the role may not pull it",
         "Check the image's name, and allow the execution role (EC2: the instance role) to pull it from ECR, or give "
         "`repositoryCredentials`.",
     ),
@@ -64,7 +64,7 @@ PULL = (
         Cause.IMAGE_PULL,
         Outlook.PASSES,
         then(_PULL, _FAILING),
-        "The registry, or the host, failed while the image{image} was pulled",
+        "The registry, or the host, failed while the image was pulled",
         "Run it again, and let AWS do so by itself with a `retryStrategy` whose `evaluateOnExit` retries on reason "
         "`CannotPull*`.",
     ),
@@ -75,7 +75,7 @@ PULL = (
             _PULL,
             r"failed to (?:register|extract) layer|image on snapshotter|content digest|no processor for media-type",
         ),
-        "The image{image} could not be unpacked on the host",
+        "The image could not be unpacked on the host",
         "Run it again, so that it gets another host; if that fails as well, build the image anew, without attestations "
         "(`--provenance=false`).",
     ),
@@ -85,21 +85,21 @@ PULL = (
         # The first is also ECS's, as an "InternalError" of the agent of Fargate.
         r"failed to normalize image reference|parse image (?:reference|name)|InvalidImageName|"
         + then(_PULL, r"invalid reference|must be lowercase"),
-        "The image's name{image} is not one that can be",
+        "The image's name is not one that can be",
         "Register a revision of the definition that names an image as `registry/name:tag`.",
     ),
     sign(
         Cause.IMAGE_NOT_FOUND,
         Outlook.LASTS,
         then(_PULL, r"not found|manifest unknown|does not exist|name unknown|whether the image exists|\b404\b"),
-        "The image{image} does not exist",
+        "The image does not exist",
         "Push it, or register a revision of the definition that names an image that exists.",
     ),
     sign(
         Cause.IMAGE_NETWORK,
         Outlook.UNCLEAR,
         then(_PULL, r"no such host"),
-        "The name of the registry of the image{image} could not be resolved",
+        "The name of the registry of the image could not be resolved",
         "Check the image's name; if it is right, run it again, with the VPC's DNS resolution turned on and a route "
         "from the subnet to the registry.",
     ),
@@ -107,7 +107,7 @@ PULL = (
         Cause.IMAGE_NETWORK,
         Outlook.PASSES,
         then(_PULL, rf"{NETWORK}|transition to pull"),
-        "The registry could not be reached to pull the image{image}",
+        "The registry could not be reached to pull the image",
         "Run it again; if it goes on, give the subnet a route to the registry: a NAT gateway, a public IP (Fargate: "
         "`assignPublicIp`), or VPC endpoints for ECR and S3.",
     ),
@@ -115,7 +115,7 @@ PULL = (
         Cause.IMAGE_PULL,
         Outlook.UNCLEAR,
         _PULL,
-        "The image{image} could not be pulled",
+        "The image could not be pulled",
         "Check that it exists, that the execution role may pull it and that the subnet reaches the registry.",
     ),
 )

@@ -23,7 +23,7 @@ _RESOURCES = (
         Cause.CANNOT_START,
         Outlook.PASSES,
         r"/sys/fs/cgroup\S{0,200} no space left on device",  # a leak of the kernel's: the disk is not full
-        "Its host has used up its control groups, so {container} could not be started",
+        "Its host had no control group left to start {container}",
         "Run it again, so that it gets another host, and let new instances have a newer AMI.",
     ),
     sign(
@@ -70,7 +70,7 @@ _PLACE = (
         Cause.MISCONFIGURATION,
         Outlook.LASTS,
         r"\AATTRIBUTE\b",
-        "No host of the queue's compute environments has an attribute that its definition needs",
+        "No host of the queue has an attribute that its definition needs",
         "Use an AMI and an ECS agent that have what the reason names (a log driver, file systems, roles, an "
         "architecture), or take it out of the definition.",
     ),

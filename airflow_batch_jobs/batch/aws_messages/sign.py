@@ -40,7 +40,7 @@ _BEHIND_A_NAME = frozenset({"not", "was", "exceeded", "is", "does"})
 class Meaning:
     """What a sign tells an engineer on call.
 
-    Both sentences may contain `{container}`, `{image}`, `{memory}` and `{timeout}`.
+    Both sentences may contain `{container}`, `{memory}` and `{timeout}`.
 
     Attributes:
         cause: The kind of cause.

@@ -20,7 +20,7 @@ START = (
         Outlook.LASTS,
         rf"{_COMMAND}(?:executable file not found|no such file or directory|not a directory)"
         rf"|exec user process caused\W*+no such file|{then('CreateProcess', 'system cannot find the file')}",
-        "The command of {container} does not exist in its image{image}",
+        "The command of {container} does not exist in its image",
         "Check the first word of `command` against the image, and that it is the image you meant; of a script, also "
         "the interpreter that its first line names.",
     ),
@@ -28,7 +28,7 @@ START = (
         Cause.COMMAND_NOT_FOUND,
         Outlook.LASTS,
         then(_START, r"no command specified|there is no command"),
-        "There is no command for {container}, in its image{image} or elsewhere",
+        "There is no command for {container}, in its image or elsewhere",
         "Give a `command` in the definition or in `container_overrides`; an empty one counts as none.",
     ),
     sign(
@@ -90,14 +90,14 @@ START = (
         Cause.CANNOT_START,
         Outlook.LASTS,
         then(_START, r"unable to find (?:user|group)|linux spec user|entries in passwd|no users found|runAsNonRoot"),
-        "The image{image} does not have the user that {container} is to run as",
+        "The image does not have the user that {container} is to run as",
         "Name another `user` in the definition, or add it to the image.",
     ),
     sign(
         Cause.CANNOT_START,
         Outlook.LASTS,
         then(_START, r"argument list too long"),
-        "The command and the environment of {container} are longer than its host takes",
+        "Command and environment of {container} are too long for its host",
         "Hand over long values in a file, such as on S3.",
     ),
     sign(
