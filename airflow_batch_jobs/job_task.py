@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
     from pydantic import BaseModel
 
+    from airflow_batch_jobs.batch.aws import KeptClients
     from airflow_batch_jobs.task.connection import AwsConnection, HasAwsParameters
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
     from airflow_batch_jobs.task.log_rest import RestCopy
@@ -68,6 +69,8 @@ class JobTask:
     _is_recorded = False
     #: Whether the job that is waited for was submitted here: then there is one, even if AWS does not show it.
     _has_submitted = False
+    #: The clients of this process; None until AWS is called.
+    _kept_clients: KeptClients | None = None
     #: Whether SIGTERM has come.
     _killed = False
     #: What SIGTERM is passed on to.
@@ -80,6 +83,13 @@ class JobTask:
         from airflow_batch_jobs.task.connection import AwsConnection
 
         return AwsConnection.of(self)
+
+    @property
+    def _clients(self) -> KeptClients:
+        """What AWS is called with in this process: of one session, of which the log tells once."""
+        if self._kept_clients is None:
+            self._kept_clients = self._connection.clients()
+        return self._kept_clients
 
     @property
     def _limit(self) -> timedelta | None:
@@ -311,7 +321,7 @@ class JobTask:
         ti: Any = context["ti"]
         self._waiting = WorkerWait(
             plan,
-            self._connection,
+            self._clients,
             key_of(context),
             attempt=_attempt_of(ti),
             retry_left=self._is_retried(context, TaskEvictedError(plan.job_id, runs_on=True)),
@@ -351,7 +361,7 @@ class JobTask:
         execution_timeout.disarm()  # it is for the job, which has ended
         if self.execution_timeout is not None:
             extend_execution_timeout(MOST_SECONDS)
-        self._waiting = copy = RestCopy(outcome, self._connection.clients(), key_of(context), region=region_of(context))
+        self._waiting = copy = RestCopy(outcome, self._clients, key_of(context), region=region_of(context))
         if self._killed:
             copy.kill()
         copy.run()
@@ -371,8 +381,8 @@ class JobTask:
 
         if self.execution_timeout is not None:
             extend_execution_timeout(MOST_SECONDS)
-        clients, key, region = self._connection.clients(), key_of(context), region_of(context)
-        self._waiting = result = TaskResult(job_id, model, clients, key, region=region)
+        key, region = key_of(context), region_of(context)
+        self._waiting = result = TaskResult(job_id, model, self._clients, key, region=region)
         if self._killed:
             result.kill()
         found = result.read()

@@ -181,7 +181,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         submission = submission_for(
             context,
             request,
-            self._connection.clients(),
+            self._clients,
             job_name=None if self.job_name is None else str(self.job_name),
             is_detached=not (self.wait and self.terminate_on_kill),
             refusal=self._refusal,
@@ -453,7 +453,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         try:
             if TaskStateRecords(context["task_state_store"]).read() is None:  # it may be a newer attempt's by now
                 return f"The job may still be running: {job_id}"
-            terminate(self._connection.clients(), job_id, reason)
+            terminate(self._clients, job_id, reason)
             self._push_stopped(context["ti"], job_id, reason)
         except Exception as refused:  # noqa: BLE001 - what ended the wait is what must be reported
             return f"The job could not be terminated and may still be running. {refused}"

@@ -98,7 +98,11 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
             AirflowSkipException: Any of these, with `soft_fail` or `never_fail`.
             BatchJobsError: See `airflow_batch_jobs.errors`.
         """
-        return self._conclude(context, self._wait_for_job(context, self._plan(self.job_id)))
+        from airflow_batch_jobs.task import log
+
+        plan = self._plan(self.job_id)
+        log.note(f"Waiting for job {plan.job_id}")
+        return self._conclude(context, self._wait_for_job(context, plan))
 
     @property
     def _limit(self) -> timedelta:

@@ -22,8 +22,8 @@ from airflow_batch_jobs.task.wait import AFTER_TIMEOUT_SECONDS, JobWait
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.identity import TaskKey
-    from airflow_batch_jobs.task.connection import AwsConnection
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
     from airflow_batch_jobs.task.supervisor import Region
 
@@ -44,7 +44,7 @@ class WorkerWait:
 
     Args:
         plan: What to wait for.
-        connection: The AWS settings.
+        clients: Calls AWS.
         key: The task instance.
         attempt: What marks its XCom as this attempt's.
         retry_left: Whether Airflow will try the task again if this attempt fails.
@@ -55,7 +55,7 @@ class WorkerWait:
     def __init__(
         self,
         plan: WaitPlan,
-        connection: AwsConnection,
+        clients: ClientFactory,
         key: TaskKey,
         *,
         attempt: Mapping[str, int],
@@ -64,7 +64,7 @@ class WorkerWait:
         region: Region | None = None,
     ) -> None:
         self.plan = plan
-        self._connection = connection
+        self._clients = clients
         self._task = TaskInstance(key, region)
         self._attempt = attempt
         self._retry_left = retry_left
@@ -96,7 +96,7 @@ class WorkerWait:
         if self._is_killed:
             killed_event.set()
         options = replace(Settings.read().watch_options(), log_lines_per_second=LINES_PER_SECOND)
-        watcher = JobWatcher(self._connection.clients(), options)
+        watcher = JobWatcher(self._clients, options)
         saved_job = self._new_saved_job()
         on_news = saved_job.on_news if saved_job else None
         async with JobWait(self.plan, watcher, on_news=on_news, is_current=self._is_current) as wait:

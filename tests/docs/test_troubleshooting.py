@@ -75,6 +75,7 @@ MADE_ELSEWHERE = {
 USUAL = {
     "Submitted job …: … to …, as …",
     "Terminated the job: …",
+    "Waiting for job …",
     "Its status reason before the termination: …",
 }
 

@@ -62,6 +62,27 @@ def test_a_job_runs_and_its_task_returns_its_id(run_dag: RunDag, greet: LocalAws
     assert f"Submitted job {job['jobId']}: greet:1 to default, as " in run.output
 
 
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_failure_is_one_error_line_and_the_end_of_the_exception_is_the_id(
+    run_dag: RunDag, airflow_aws: LocalAws, *, deferrable: bool
+) -> None:
+    """The line comes before the exception, which a traceback hides; a process tells of its AWS connection once."""
+    airflow_aws.register("fails", ["sh", "-c", "exit 3"])
+    with DAG("fails", schedule=None) as dag:
+        BatchJobOperator(
+            task_id="job", job_queue="default", definition="fails:1", deferrable=deferrable, poll_interval=0.2
+        )
+    run = run_dag(dag)
+    assert run.state("job") == "failed"
+    [job] = airflow_aws.jobs()
+    said = "The container failed by itself (exit code 3). Read the end of its log."
+    assert f"ProgramFailedError: {said} Job: {job['jobId']} ({job['jobName']})" in run.output
+    assert len([line for line in run.output.splitlines() if f"] {said}" in line and "[error" in line]) == 1
+    assert "Essential container" not in run.output
+    if not deferrable:
+        assert run.output.count("AWS Connection (") == 1
+
+
 def test_templates_and_upstream_results_fill_the_request(run_dag: RunDag, greet: LocalAws) -> None:
     """What comes at run time is checked, turned into text and shown as the whole request."""
     with DAG("late", schedule=None) as dag:

@@ -137,7 +137,9 @@ def test_sigterm_after_the_deadline_is_the_deadlines_end(
     api_server.states = {"t": "running"}
     plan = WaitPlan(job_id=job_id, deadline=datetime.now(tz=UTC), poll_interval=0.2)
     numbers = {"try_number": 1, "max_tries": 1}
-    wait = WorkerWait(plan, AwsConnection(), TASK.key, attempt=numbers, retry_left=retry_left, recorded_as=ATTEMPT)
+    wait = WorkerWait(
+        plan, AwsConnection().clients(), TASK.key, attempt=numbers, retry_left=retry_left, recorded_as=ATTEMPT
+    )
     monkeypatch.setattr(wait, "_task", Unsure(TASK.key, knows=knows))
     threading.Timer(2, wait.kill).start()
     began = time.monotonic()
@@ -162,7 +164,7 @@ def test_the_xcom_follows_a_job_that_is_waited_for_here(
     api_server.xcoms = {JOB_XCOM: {"job_id": job_id, "status": "SUBMITTED", "try_number": 1}}
     plan = WaitPlan(job_id=job_id, poll_interval=0.2, copy_logs=False)
     attempt = {"try_number": 1, "max_tries": 0}
-    wait = WorkerWait(plan, AwsConnection(), TASK.key, attempt=attempt, retry_left=False)
+    wait = WorkerWait(plan, AwsConnection().clients(), TASK.key, attempt=attempt, retry_left=False)
 
     def stop() -> None:
         until(lambda: api_server.xcoms[JOB_XCOM]["status"] == "RUNNING")
