@@ -83,6 +83,7 @@ class TriggererWait:
             listener=self._saved_log,
             on_news=self._saved_job.on_news if self._saved_job else None,
             is_current=self._is_current,
+            has_groups=self._task is not None,
         )
         self._is_settled = False
 

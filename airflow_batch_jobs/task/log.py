@@ -16,14 +16,20 @@ from airflow_batch_jobs.batch.storable import storable_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.diagnosis import Diagnosis
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
 
+    Span = tuple[datetime, datetime]
+
 #: The loggers, so that the UI can filter by source: a job's own lines, and everything that is said about it.
 _JOB, _OWN = "batch.job", "airflow_batch_jobs"
+#: That of Airflow's own groups, *Pre Execute* and *Post Execute*: whoever filters them out needs no end of them.
+_AIRFLOWS = "task"
+_END_OF_GROUP = "::endgroup::"
 #: How a line names its level, and how it is shown: none is hidden as debug output.
 _LEVELS = {
     "CRITICAL": "critical",
@@ -76,16 +82,27 @@ def waiting(detail: JobDetail, worry: Diagnosis) -> None:
     _logger(_OWN).warning(_shown(f"{_attempt(detail)}{detail.status}: {worry}"))
 
 
-def lines(stream: LogStream, events: Iterable[LogEvent]) -> None:
+def lines(stream: LogStream, events: Iterable[LogEvent], collapsed: Span | None = None) -> None:
     """Write lines of the job under their own CloudWatch timestamps, labelled if there are several streams.
 
     A group that the job opens is not collapsed: `::group::install` becomes `[group] install`.
+
+    Args:
+        stream: The job's.
+        events: The lines.
+        collapsed: When a process of the task may have had a group open. The UI sorts by time, so a line of the job may
+            come to stand in it, and closes it then: a group that is not open is none to close.
     """
-    job, prefix = _logger(_JOB), f"[{stream.label}] " if stream.label else ""
+    job, airflows, prefix = _logger(_JOB), _logger(_AIRFLOWS), f"[{stream.label}] " if stream.label else ""
+    closed_at = -1
     for event in events:
         text = event.text()
+        time = event.time.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        if collapsed and event.timestamp != closed_at and collapsed[0] <= event.time <= collapsed[1]:
+            airflows.info(_END_OF_GROUP, timestamp=time)
+            closed_at = event.timestamp
         write = getattr(job, level_of(text))
-        write(prefix + _ungrouped(text), timestamp=event.time.isoformat(timespec="microseconds").replace("+00:00", "Z"))
+        write(prefix + _ungrouped(text), timestamp=time)
 
 
 def level_of(text: str) -> str:

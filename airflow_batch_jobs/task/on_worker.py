@@ -99,7 +99,9 @@ class WorkerWait:
         watcher = JobWatcher(self._clients, options)
         saved_job = self._new_saved_job()
         on_news = saved_job.on_news if saved_job else None
-        async with JobWait(self.plan, watcher, on_news=on_news, is_current=self._is_current) as wait:
+        has_groups = supervisor.is_here()
+        new_wait = JobWait(self.plan, watcher, on_news=on_news, is_current=self._is_current, has_groups=has_groups)
+        async with new_wait as wait:
             waiting = asyncio.create_task(wait.outcome())
             killed = asyncio.create_task(killed_event.wait())
             await asyncio.wait({waiting, killed}, return_when=asyncio.FIRST_COMPLETED)

@@ -40,6 +40,10 @@ AFTER_TIMEOUT_SECONDS = TERMINATE_SECONDS + AFTERMATH_SECONDS
 WORRY_SECONDS = 30.0
 #: How long a wait whose time is up pauses before it asks again whether it may terminate its job.
 ASK_AGAIN_SECONDS = 5.0
+#: A process of the task, which has groups in the log, may have begun so long before a wait, and end so long after its
+#: begin.
+GROUPS_BEFORE = timedelta(seconds=60)
+GROUPS_AFTER = timedelta(seconds=2)
 #: How many log streams are named in the task log one by one.
 MOST_NAMED = 5
 
@@ -86,6 +90,7 @@ class JobWait:
         on_news: Is told that the `batch_job` XCom is not current.
         is_current: Asks whether this is still the wait of the task instance; no answer counts as no. Asked when time is
             up, since the job may belong to a newer attempt by then.
+        has_groups: Whether Airflow writes groups into this log, which its UI collapses.
 
     Attributes:
         ended: Whether the job has ended, and its log is copied as far as this wait copies it.
@@ -101,6 +106,7 @@ class JobWait:
         listener: WaitListener | None = None,
         on_news: OnNews | None = None,
         is_current: Callable[[], Awaitable[bool]] | None = None,
+        has_groups: bool = False,
     ) -> None:
         self.plan = plan
         self.ended = False
@@ -123,7 +129,8 @@ class JobWait:
         self._stop_reason = ""
         self._stream_count = 0
         self._clock = watcher.clock
-        self._since = self._clock.now()
+        self._since = begun = self._clock.now()
+        self._collapsed = (begun - GROUPS_BEFORE, begun + GROUPS_AFTER) if has_groups else None
         self._worry: tuple[Cause, str] | None = None
         self._timed_out = False
         self._give_up_at: datetime | None = plan.deadline
@@ -227,7 +234,7 @@ class JobWait:
                 self._has_news(is_urgent=self._is_alone)
             case LogLines(stream=stream, events=events):
                 self._listener.before_lines(events)
-                log.lines(stream, events)
+                log.lines(stream, events, self._collapsed)
                 self._look_for_streams()
                 await self._listener.on_lines(self.cursors)
             case NoAnswer(problem="", service=service):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.utils.log.file_task_handler import _interleave_logs
@@ -15,6 +17,10 @@ from airflow_batch_jobs.batch.logs import LogEvent
 from airflow_batch_jobs.batch.logs.event import Numbering
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.log import level_of
+from airflow_batch_jobs.task.wait import GROUPS_AFTER, GROUPS_BEFORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, MutableMapping
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,57 @@ def test_no_text_opens_or_closes_a_group(text: str) -> None:
     assert not any("::group::" in line or "::endgroup::" in line for line in said)
 
 
+def as_file(entries: Iterable[MutableMapping[str, Any]]) -> list[str]:
+    """Return lines as Airflow keeps them."""
+    return [json.dumps({"level": entry.pop("log_level"), **entry}) for entry in entries]
+
+
+def outside_groups(*files: list[str]) -> list[str]:
+    """Return what Airflow's UI shows of some files without a click: it counts the groups that are open."""
+    shown, depth = [], 0
+    for message in _interleave_logs(*((line for line in lines) for lines in files)):
+        text = str(message.event)
+        if "::group::" in text:
+            depth += 1
+        elif "::endgroup::" in text:
+            depth = max(0, depth - 1)
+        elif not depth:
+            shown.append(text)
+    return shown
+
+
+@given(st.lists(st.integers(0, 6_000), min_size=1, max_size=30).map(sorted))
+def test_no_line_of_the_job_is_hidden_in_a_group_of_airflows(times: list[int]) -> None:
+    """A job that an earlier attempt has left writes while the next attempt begins, and defers."""
+    began = 1_700_000_000_000
+    marks = (
+        (0, "::group::Pre Execute"),
+        (900, "::endgroup::"),
+        (1_500, "::group::Post Execute"),
+        (4_100, "::endgroup::"),
+    )
+    worker = [{"log_level": "info", "event": text, "timestamp": _iso(began + at)} for at, text in marks]
+    numbering = Numbering()
+    events = [numbering.number(LogEvent(began + at, f"line {number}")) for number, at in enumerate(times)]
+    wait_began = datetime.fromtimestamp(began / 1000, UTC) + timedelta(seconds=4)
+    with capture_logs() as entries:
+        log.lines(LogStream("", "g", "r", "s"), events, (wait_began - GROUPS_BEFORE, wait_began + GROUPS_AFTER))
+    assert outside_groups(as_file(worker), as_file(entries)) == [event.message for event in events]
+
+
+def test_a_group_is_closed_only_while_one_may_be_open() -> None:
+    """Once a millisecond, and neither before nor after."""
+    until = datetime.fromtimestamp(1, UTC)
+    events = [LogEvent(at, f"at {at}") for at in (0, 500, 500, 2_000)]
+    with capture_logs() as entries:
+        log.lines(LogStream("", "g", "r", "s"), events, (datetime.fromtimestamp(0.4, UTC), until))
+    assert [entry["event"] for entry in entries] == ["at 0", "::endgroup::", "at 500", "at 500", "at 2000"]
+
+
+def _iso(timestamp: int) -> str:
+    return datetime.fromtimestamp(timestamp / 1000, UTC).isoformat()
+
+
 def test_airflows_reader_shows_thousands_of_equal_lines_of_one_millisecond_in_two_files() -> None:
     """It folds equal neighbours; and it sorts by the millisecond, and then by the place in the file."""
     triggerer = Numbering()
@@ -81,7 +138,7 @@ def test_airflows_reader_shows_thousands_of_equal_lines_of_one_millisecond_in_tw
         events = [numbering.number(LogEvent(1_700_000_000_000, text)) for text in texts]
         with capture_logs() as entries:
             log.lines(LogStream("", "g", "r", "s"), events)
-        return [json.dumps({"level": entry.pop("log_level"), **entry}) for entry in entries]
+        return as_file(entries)
 
     written = [file(triggerer, texts[:3_500]), file(Numbering(triggerer.last), texts[3_500:])]
     files = ((line for line in lines) for lines in written)
