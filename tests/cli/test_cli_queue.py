@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,9 @@ def test_what_waits_is_shown_with_its_reason(run: Run, line: tuple[str, str, str
         (second, "RUNNABLE", "two"),
         (waiting, "PENDING", "three"),
     ]
-    assert [row[5] for row in rows] == [BLOCKED, BLOCKED, f"it is waiting for {first}"]
+    assert rows[0][5] == rows[1][5]
+    assert re.fullmatch(rf"It is too large for .* \({BLOCKED}\)", rows[0][5])
+    assert rows[2][5] == f"it is waiting for {first}"
     assert all(datetime.fromisoformat(row[3]) < datetime.now(tz=UTC) for row in rows)
     assert result.stderr == "Queue default is ENABLED: 1 PENDING, 2 RUNNABLE\n"
     assert result.exit_code == 0

@@ -105,7 +105,7 @@ def test_an_error_names_field_and_value(text: str, field: str, value: Any, probl
     error = raised.value
     assert (error.job_id, error.field, error.value, error.is_missing) == ("j", field, value, False)
     assert problem in str(error)
-    assert "Correct what the job prints, or Align.Result. Job j has succeeded" in str(error)
+    assert "Correct what the job prints, or Align.Result. The job has succeeded" in str(error)
 
 
 def test_a_long_list_of_problems_and_a_long_value_are_cut() -> None:
