@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from airflow_batch_jobs.batch.containers import Attempt
     from airflow_batch_jobs.batch.detail import JobDetail
 
 __all__ = [
@@ -39,10 +40,11 @@ __all__ = [
     "Diagnosis",
     "Outlook",
     "diagnose",
+    "ending",
     "in_words",
     "reason_to_wait",
     "summarize",
-    "telling_reason",
+    "telling",
     "why_waiting",
 ]
 
@@ -199,9 +201,17 @@ def reason_to_wait(detail: JobDetail, waited_seconds: float) -> Diagnosis | None
     return _tell(detail, block, detail.status_reason or _NO_WORDS)
 
 
-def telling_reason(detail: JobDetail) -> str:
-    """Return AWS's reason for a job's state; empty if it says only what every job's does."""
-    return "" if detail.status_reason.rstrip(".").lower() in _SAYS_NOTHING else detail.status_reason
+def telling(reason: str) -> str:
+    """Return AWS's reason for a state, on one line; empty if it says only what every job's does."""
+    shown = _one_line(reason)
+    return "" if shown.lower() in _SAYS_NOTHING else shown
+
+
+def ending(attempt: Attempt) -> str:
+    """Say in a few words how an attempt ended: its exit code, and AWS's reasons."""
+    reasons = dict.fromkeys((_one_line(attempt.reason), telling(attempt.status_reason)))
+    code = "" if attempt.exit_code is None else f"exit code {attempt.exit_code}"
+    return "; ".join(filter(None, (code, *reasons))) or _NO_WORDS
 
 
 def summarize(detail: JobDetail) -> str:
@@ -410,8 +420,8 @@ def _facts(detail: JobDetail, meaning: Meaning, image: str) -> tuple[list[str], 
 def _words(detail: JobDetail) -> list[str]:
     """Return AWS's words on a job that has ended, without those that say nothing beside others or an exit code."""
     found = dict.fromkeys(filter(None, (_one_line(detail.reason), _one_line(_status_reason(detail)))))
-    telling = [words for words in found if words.lower() not in _SAYS_NOTHING]
-    return telling if telling or detail.exit_code is not None else list(found)
+    kept = [words for words in found if telling(words)]
+    return kept if kept or detail.exit_code is not None else list(found)
 
 
 def _others(detail: JobDetail) -> str:

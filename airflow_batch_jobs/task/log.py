@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from airflow_batch_jobs.batch.diagnosis import telling_reason
+from airflow_batch_jobs.batch.diagnosis import telling
 from airflow_batch_jobs.batch.storable import storable_text
 
 if TYPE_CHECKING:
@@ -65,16 +65,19 @@ def failure(diagnosis: Diagnosis) -> None:
     _logger(_OWN).error(_shown(str(diagnosis)))
 
 
-def status(detail: JobDetail, why: str = "") -> None:
+def status(detail: JobDetail, why: str = "", after: str = "") -> None:
     """Write which state the job is in, and why.
 
     Args:
         detail: The job.
         why: AWS's reason in better words; empty for AWS's own.
+        after: How the attempt before ended, if that is to be told.
     """
     counts = ", ".join(f"{count} {status}" for status, count in detail.children.items())
-    told = "; ".join(filter(None, (counts, why or telling_reason(detail))))
-    _logger(_OWN).info(_shown(f"{_attempt(detail)}{detail.status}" + (f": {told}" if told else "")))
+    reason = why or telling(detail.status_reason)
+    told = "; ".join(filter(None, (counts, "" if reason in after else reason)))
+    state = f"{detail.status} ({after})" if after else detail.status
+    _logger(_OWN).info(_shown(f"{_attempt(detail)}{state}" + (f": {told}" if told else "")))
 
 
 def waiting(detail: JobDetail, worry: Diagnosis) -> None:
@@ -120,7 +123,7 @@ def level_of(text: str) -> str:
 
 def _attempt(detail: JobDetail) -> str:
     """Say which of AWS's attempts a job is in, if it is not the first."""
-    number = len(detail.attempts) + 1
+    number = len([attempt for attempt in detail.attempts if attempt.stopped_at]) + 1
     if detail.is_final or number == 1:
         return ""
     return f"attempt {number}{f' of {detail.max_attempts}' if detail.max_attempts else ''}: "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.changes.change import CHANGES
-from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, reason_to_wait, summarize, why_waiting
+from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, ending, reason_to_wait, summarize, why_waiting
 from airflow_batch_jobs.batch.job_history import noted
 from airflow_batch_jobs.batch.job_xcom import job_xcom, stopped
 from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
@@ -250,20 +250,18 @@ class JobWait:
             log.note(elsewhere)
         if self._detail is None or self._detail.status is not detail.status:
             self._since = detail.created_at if self._detail is None and detail.created_at else self._clock.now()
-        self._detail = detail
-        self._tell_status(detail)
+        before, self._detail = self._detail, detail
+        self._tell_status(detail, before)
         self._history = noted(self._history, detail, seen_at)
         has_reason = detail.status.is_waiting and bool(detail.status_reason)
         self._has_news(is_urgent=has_reason or detail.status is JobStatus.RUNNING)
 
-    def _tell_status(self, detail: JobDetail) -> None:
+    def _tell_status(self, detail: JobDetail, before: JobDetail | None) -> None:
         """Say which state the job is in, and if that is one to worry about, what to do."""
         if detail.status is JobStatus.FAILED and self._is_alone:
             self._tell_failure(detail)
         elif not self._worry_about_waiting():
-            why = reason_to_wait(detail, 0)
-            is_known = why is not None and why.cause not in {Cause.WAITING, Cause.DEPENDENCY_PENDING}
-            log.status(detail, f"{why.summary} ({why.details})" if why and is_known else "")
+            log.status(detail, _why(detail), after=_last_ending(detail, before))
 
     def _tell_failure(self, detail: JobDetail) -> None:
         """Say why the job has failed, unless this wait has had it terminated: that has been said."""
@@ -344,6 +342,20 @@ class JobWait:
         self._has_news(is_urgent=True)
         log.waiting(detail, worry)
         return True
+
+
+def _why(detail: JobDetail) -> str:
+    """Say what AWS's reason for a job's waiting means; empty if that is not known."""
+    why = reason_to_wait(detail, 0)
+    is_known = why is not None and why.cause not in {Cause.WAITING, Cause.DEPENDENCY_PENDING}
+    return f"{why.summary} ({why.details})" if why and is_known else ""
+
+
+def _last_ending(detail: JobDetail, before: JobDetail | None) -> str:
+    """Say how the attempt before the present one ended, if it has ended since the last look."""
+    ended = [attempt for attempt in detail.attempts if attempt.stopped_at]
+    known = [attempt for attempt in before.attempts if attempt.stopped_at] if before else []
+    return f"attempt {len(ended)}: {ending(ended[-1])}" if len(ended) > len(known) and not detail.is_final else ""
 
 
 def _tell_incomplete(incomplete: Mapping[LogStream, str]) -> None:

@@ -94,10 +94,12 @@ def test_a_failed_array_is_one_line_as_well(aws: LocalAws) -> None:
 
 
 def test_a_further_attempt_is_told_with_its_number(aws: LocalAws) -> None:
-    """And with how many there are; what AWS says of every job that ends is no reason."""
-    aws.script(definition="job", attempts=[{"exit_code": 3}, {"exit_code": 0}])
+    """Of how many, and how the one before ended, once; what AWS says of every job that ends is no reason."""
+    aws.script(definition="job", running=60, attempts=[{"exit_code": 3}, {"exit_code": 0}])
     _, lines = waited(aws, job={"retryStrategy": {"attempts": 3}})
-    assert [line for line in lines if line.startswith("attempt 2 of 3: ")]
+    states = [line for line in lines if line.startswith("attempt 2 of 3: ")]
+    assert [line for line in states if line.endswith(" (attempt 1: exit code 3)")] == states[:1]
+    assert states[-1].startswith("attempt 2 of 3: RUNNING")
     assert not [line for line in lines if "Essential container" in line]
 
 
