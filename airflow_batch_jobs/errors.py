@@ -104,7 +104,7 @@ class ParameterError(DefinitionError):
         self.definition = definition
         self.field = field
         self.value = value
-        super().__init__(f"{definition}: parameter {field!r} {problem}")
+        super().__init__(f"Parameter {field!r} of {definition} {problem}")
 
 
 class RequestError(BatchJobsError, ValueError):

@@ -142,7 +142,7 @@ def test_an_error_of_aws_can_be_stored_and_so_can_its_cause(message: str) -> Non
 
 def test_half_a_character_in_a_request_is_an_error_that_names_the_field() -> None:
     """A file name that is not UTF-8 becomes such a text in Python; AWS is not sent what is no text."""
-    with pytest.raises(ParameterError, match="parameter 'sample' holds half of a character"):
+    with pytest.raises(ParameterError, match=r"Parameter 'sample' of \S+ holds half of a character"):
         JobDefinition.named("align:7", {"sample": HALF}).to_dict()
     with pytest.raises(RequestError, match="jobQueue: holds half of a character"):
         request_for("align:7", job_queue=HALF).validate()

@@ -149,7 +149,7 @@ def test_the_log_says_why_there_could_be_no_new_job(align: LocalAws) -> None:
     with capture_logs() as entries:
         deferred(task, rendered(task, attempts, 2))
     [line] = [entry["event"] for entry in entries if str(entry["event"]).startswith("A new job")]
-    assert line.startswith("A new job could not be submitted any more: align:1: parameter 'sample'")
+    assert line.startswith("A new job could not be submitted any more: Parameter 'sample' of align:1")
 
 
 @pytest.mark.long

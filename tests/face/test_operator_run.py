@@ -115,7 +115,7 @@ def test_a_late_value_that_does_not_fit_fails_before_the_submit(run_dag: RunDag,
         )
     run = run_dag(dag)
     assert run.state("job") == "failed"
-    assert "parameter 'times'" in run.output
+    assert "Parameter 'times' of greet:1" in run.output
     assert not sent(greet)
 
 

@@ -29,21 +29,23 @@ def test_a_wrong_value_is_named_in_one_line() -> None:
         Align.from_parameters({"sample": "x", "threads": "four"})
     error = caught.value
     assert str(error) == (
-        "align-reads:7: parameter 'threads' cannot be 'four': input should be a valid integer, unable to parse string "
-        "as an integer (declared as int)"
+        "Parameter 'threads' of align-reads:7 cannot be 'four': input should be a valid integer, unable to parse "
+        "string as an integer (declared as int)"
     )
     assert (error.definition, error.field, error.value) == ("align-reads:7", "threads", "four")
 
 
 def test_a_constraint_is_part_of_the_error() -> None:
     """`Field(ge=1)` says what it wants."""
-    with pytest.raises(ParameterError, match=r"'threads' cannot be 0: input should be greater than or equal to 1"):
+    with pytest.raises(
+        ParameterError, match=r"'threads' of \S+ cannot be 0: input should be greater than or equal to 1"
+    ):
         Align(sample="x", threads=0)
 
 
 def test_a_missing_parameter_is_named() -> None:
     """With its type."""
-    with pytest.raises(ParameterError, match=r"align-reads:7: parameter 'sample' is missing \(declared as str\)"):
+    with pytest.raises(ParameterError, match=r"Parameter 'sample' of align-reads:7 is missing \(declared as str\)"):
         Align.from_parameters({})
 
 
@@ -61,7 +63,7 @@ def test_several_problems_are_one_error() -> None:
         Align.from_parameters({"threads": 0, "bogus": 1})
     text = str(caught.value)
     assert "\n" not in text
-    assert text.count("parameter '") == 3
+    assert text.lower().count("parameter '") == 3
     assert caught.value.field == "sample"
 
 
@@ -74,9 +76,13 @@ def test_a_problem_inside_of_a_value_says_where() -> None:
         items: tuple[int, ...] = ()
         size: Annotated[int, Field(ge=1)] | Literal["all"] | None = 1
 
-    with pytest.raises(ParameterError, match=r"'items' cannot be 'b' at \[1\]: .*\(declared as tuple\[int, ...\]\)"):
+    with pytest.raises(
+        ParameterError, match=r"'items' of \S+ cannot be 'b' at \[1\]: .*\(declared as tuple\[int, ...\]\)"
+    ):
         Nested.from_parameters({"items": [1, "b"]})
-    with pytest.raises(ParameterError, match=r"'size' cannot be 'x'.* \(declared as int \| Literal\['all'\] \| None\)"):
+    with pytest.raises(
+        ParameterError, match=r"'size' of \S+ cannot be 'x'.* \(declared as int \| Literal\['all'\] \| None\)"
+    ):
         Nested.from_parameters({"size": "x"})
 
 
@@ -96,5 +102,5 @@ def test_an_error_that_validate_makes_itself_stays_as_it_is() -> None:
         def validate(self) -> None:
             raise ParameterError("own", "x", "is odd", 3)
 
-    with pytest.raises(ParameterError, match="own: parameter 'x' is odd"):
+    with pytest.raises(ParameterError, match="Parameter 'x' of own is odd"):
         Own()

@@ -80,19 +80,23 @@ def test_a_template_waits_with_every_check_on_it() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("sample", "XX1", "'sample' cannot be 'XX1': string should match pattern"),
-        ("sample", "NA12345678", "'sample' cannot be 'NA12345678': string should have at most 8 characters"),
-        ("group", "Upper", "'group' cannot be 'Upper': must be in small letters"),
-        ("reference", "/local", "'reference' cannot be '/local': must be on S3"),
-        ("threads", "0", "'threads' cannot be '0': input should be greater"),
+        ("sample", "XX1", "'sample' of align-reads:7 cannot be 'XX1': string should match pattern"),
+        (
+            "sample",
+            "NA12345678",
+            "'sample' of align-reads:7 cannot be 'NA12345678': string should have at most 8 characters",
+        ),
+        ("group", "Upper", "'group' of align-reads:7 cannot be 'Upper': must be in small letters"),
+        ("reference", "/local", "'reference' of align-reads:7 cannot be '/local': must be on S3"),
+        ("threads", "0", "'threads' of align-reads:7 cannot be '0': input should be greater"),
     ],
 )
 def test_what_a_template_is_rendered_to_is_checked(name: str, text: str, problem: str) -> None:
     """Naming the parameter and the value."""
     rendered = {"sample": "NA2", "reference": "s3://x", name: text}
-    with pytest.raises(ParameterError, match=f"align-reads:7: parameter {problem}"):
+    with pytest.raises(ParameterError, match=f"Parameter {problem}"):
         Align(sample="{{ x }}").with_parameters(rendered)
-    with pytest.raises(ParameterError, match=f"align-reads:7: parameter {problem}"):
+    with pytest.raises(ParameterError, match=f"Parameter {problem}"):
         Align.from_parameters(rendered)
 
 
@@ -105,7 +109,7 @@ def test_values_are_compared_after_rendering() -> None:
 
 def test_after_rendering_braces_are_data() -> None:
     """No check is skipped because of what came from upstream."""
-    with pytest.raises(ParameterError, match=r"'sample' cannot be '{{ x }}': string should match"):
+    with pytest.raises(ParameterError, match=r"'sample' of \S+ cannot be '{{ x }}': string should match"):
         Align(sample="{{ x }}").with_parameters({"reference": "s3://x"})
     free = JobDefinition.named("free:1", {"x": "{{ ds }}"}).with_parameters({"y": "{{ kept }}"})
     assert free.to_dict() == {"x": "{{ ds }}", "y": "{{ kept }}"}
@@ -124,8 +128,8 @@ def test_a_template_where_no_text_is_declared_is_refused() -> None:
     with pytest.raises(ParameterError) as caught:
         Align(sample="NA2", threads="{{ params.threads }}")  # type: ignore[arg-type]
     assert str(caught.value) == (
-        "align-reads:7: parameter 'threads' is '{{ params.threads }}': only text (str) takes a template. Give what is "
-        "known only at run time to the operator: BatchJobOperator(definition=Align, parameters={'threads': …})."
+        "Parameter 'threads' of align-reads:7 is '{{ params.threads }}': only text (str) takes a template. Give what "
+        "is known only at run time to the operator: BatchJobOperator(definition=Align, parameters={'threads': …})."
     )
 
 
@@ -133,10 +137,12 @@ def test_a_template_where_no_text_is_declared_is_refused() -> None:
 def test_a_tasks_result_is_refused_in_the_constructor(value: Any) -> None:
     """With the place where it belongs; also without a class."""
     with pytest.raises(
-        ParameterError, match=r"'sample' is a task's result or .*definition=Align, parameters={'sample'"
+        ParameterError, match=r"'sample' of \S+ is a task's result or .*definition=Align, parameters={'sample'"
     ):
         Align(sample=value)
-    with pytest.raises(ParameterError, match=r"'x' is a task's result or .*definition=\"free:1\", parameters={'x'"):
+    with pytest.raises(
+        ParameterError, match=r"'x' of \S+ is a task's result or .*definition=\"free:1\", parameters={'x'"
+    ):
         JobDefinition.named("free:1", {"x": value})
 
 
@@ -144,18 +150,18 @@ def test_known_values_are_checked_beside_late_ones() -> None:
     """At parse time the literal values are what can be wrong."""
     late = {"sample": XComArg(), "threads": "{{ params.threads }}", "inputs": ["{{ ds }}"]}
     Align.check_partial(late)
-    with pytest.raises(ParameterError, match="'threads' cannot be 0"):
+    with pytest.raises(ParameterError, match=r"'threads' of \S+ cannot be 0"):
         Align.check_partial({**late, "threads": 0})
-    with pytest.raises(ParameterError, match="'sample' is missing"):
+    with pytest.raises(ParameterError, match=r"'sample' of \S+ is missing"):
         Align.check_partial({"threads": "{{ params.threads }}"})
-    with pytest.raises(ParameterError, match=r"'treads' is unknown; .* Did you mean 'threads'"):
+    with pytest.raises(ParameterError, match=r"'treads' of \S+ is unknown; .* Did you mean 'threads'"):
         Align.check_partial({**late, "treads": "{{ x }}"})
 
 
 def test_a_text_that_would_be_accepted_later_is_accepted_at_parse_time() -> None:
     """A literal is read as a rendered one will be."""
     Align.check_partial({"sample": "{{ x }}", "threads": "4", "inputs": '["a"]'})
-    with pytest.raises(ParameterError, match="'threads' cannot be 'four'"):
+    with pytest.raises(ParameterError, match=r"'threads' of \S+ cannot be 'four'"):
         Align.check_partial({"sample": "{{ x }}", "threads": "four"})
 
 
@@ -170,7 +176,7 @@ def test_known_values_are_compared_at_parse_time_if_all_are_known() -> None:
 def test_who_calls_says_what_is_late() -> None:
     """The check can be told of other late values."""
     Align.check_partial({"sample": 5}, is_late=lambda value: value == 5)
-    with pytest.raises(ParameterError, match="'sample' cannot be 5"):
+    with pytest.raises(ParameterError, match=r"'sample' of \S+ cannot be 5"):
         Align.check_partial({"sample": 5})
 
 
@@ -180,7 +186,7 @@ def test_an_instance_checks_what_comes_over_its_own_values() -> None:
     align.check_with({"inputs": XComArg(), "threads": 2})
     with pytest.raises(DefinitionError, match="align-reads:9: NA1 takes one thread"):
         align.check_with({"threads": "2"})
-    with pytest.raises(ParameterError, match="align-reads:9: parameter 'threads' cannot be 0"):
+    with pytest.raises(ParameterError, match="Parameter 'threads' of align-reads:9 cannot be 0"):
         align.check_with({"inputs": XComArg(), "threads": 0})
 
 
@@ -188,7 +194,7 @@ def test_a_literal_of_a_wrong_kind_is_found_in_a_definition_without_a_class() ->
     """It has no declared parameters, but its values still need a text."""
     named = JobDefinition.named("free:1", {"z": "{{ ds }}"})
     named.check_with({"x": XComArg(), "y": 1})
-    with pytest.raises(ParameterError, match="free:1: parameter 'y' is bytes"):
+    with pytest.raises(ParameterError, match="Parameter 'y' of free:1 is bytes"):
         named.check_with({"x": XComArg(), "y": b"1"})
 
 

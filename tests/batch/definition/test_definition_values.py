@@ -119,7 +119,7 @@ def test_a_float_loses_nothing(value: float) -> None:
 )
 def test_a_value_without_a_text_is_refused(value: Any, problem: str) -> None:
     """When the definition is made, with the parameter's name; a secret is not printed."""
-    with pytest.raises(ParameterError, match=rf"align-reads:7: parameter 'x' {problem}") as caught:
+    with pytest.raises(ParameterError, match=rf"Parameter 'x' of align-reads:7 {problem}") as caught:
         JobDefinition.named("align-reads:7", {"x": value})
     assert "hush" not in str(caught.value)
     assert caught.value.field == "x"
@@ -133,7 +133,7 @@ def test_a_secret_field_is_refused() -> None:
 
         password: SecretStr
 
-    with pytest.raises(ParameterError, match="secretive:1: parameter 'password' is a secret"):
+    with pytest.raises(ParameterError, match="Parameter 'password' of secretive:1 is a secret"):
         Secretive(password=SecretStr("hush"))
 
 
@@ -193,7 +193,7 @@ class Typed(JobDefinition, name="typed", revision=1):
 def test_rendered_text_is_read_as_what_is_declared(field: str, text: str, value: Any) -> None:
     """Jinja renders text: JSON, Python's own notation, or the value itself."""
     if value is ParameterError:
-        with pytest.raises(ParameterError, match=f"parameter '{field}' cannot be"):
+        with pytest.raises(ParameterError, match=rf"Parameter '{field}' of \S+ cannot be"):
             Typed.from_parameters({field: text})
         return
     assert getattr(Typed.from_parameters({field: text}), field) == value
@@ -226,7 +226,7 @@ def test_every_type_survives_the_way_through_aws_text() -> None:
 
 def test_text_is_read_only_where_templates_are_rendered() -> None:
     """In the constructor a list is a list."""
-    with pytest.raises(ParameterError, match="parameter 'items' cannot be"):
+    with pytest.raises(ParameterError, match=r"Parameter 'items' of \S+ cannot be"):
         Typed(items="[1]")  # type: ignore[arg-type]
 
 
@@ -240,7 +240,7 @@ def test_a_number_is_no_text() -> None:
         alias: Name = Name("x")
         kind: Kind = "y"
 
-    with pytest.raises(ParameterError, match=r"'sample' cannot be 5: input should be a valid string"):
+    with pytest.raises(ParameterError, match=r"'sample' of \S+ cannot be 5: input should be a valid string"):
         Strict.from_parameters({"sample": 5})
     assert Strict.from_parameters({"sample": "[1]", "alias": "{}", "kind": "1"}).to_dict() == {
         "sample": "[1]",

@@ -79,7 +79,7 @@ def test_a_reference_without_a_revision_is_not_looked_up(aws: LocalAws) -> None:
 def test_a_placeholder_that_nothing_fills_is_found(aws: LocalAws) -> None:
     """AWS would hand `Ref::sample` to the program as it stands."""
     reference = aws.register("align", ["align", "Ref::sample", "Ref::threads"], parameters={"threads": "4"})
-    with pytest.raises(ParameterError, match="align:1: parameter 'sample' is missing") as caught:
+    with pytest.raises(ParameterError, match="Parameter 'sample' of align:1 is missing") as caught:
         check_request(aws.clients(), request_for(reference))
     assert caught.value.field == "sample"
     check_request(aws.clients(), request_for(reference, parameters={"sample": "s1"}))
