@@ -39,6 +39,10 @@ KILL = "kill"
 RAISE = "raise"
 #: How often cursors are saved, plus what is fetched at a time: lines since then may come twice after a kill.
 MOST_DOUBLE = 4 * 35
+#: What the rows' table begins with, as Markdown.
+HEAD = """\
+| what happens | task | attempts | jobs | left running | lines | lost | double | s |
+|---|---|---:|---:|---:|---:|---:|---:|---:|"""
 _LOSES_ITS_WORKER = pytest.mark.skipif(bool(LOST_TASKS_STAY_LOST), reason=LOST_TASKS_STAY_LOST)
 #: How long after a task's end its job may take to end, and its last lines to arrive.
 _AFTERMATH_SECONDS = 30.0
@@ -147,6 +151,21 @@ class Row:
     attempts: int
     seconds: float
     log: str
+
+    def __str__(self) -> str:
+        """The row as Markdown."""
+        cells = [
+            self.case.what,
+            ", ".join(self.states),
+            self.attempts,
+            f"{self.jobs} of {self.case.jobs}",
+            self.left,
+            self.lines,
+            self.lost,
+            self.double,
+            f"{self.seconds:.0f}",
+        ]
+        return f"| {' | '.join(map(str, cells))} |"
 
     def check(self) -> None:
         """Compare with what has to be left."""
@@ -262,20 +281,6 @@ def look(world: World, case: Case, run: Run, began: float, acted_at: float) -> R
         seconds=time.monotonic() - began,
         log=log,
     )
-
-
-def table(rows: Iterable[Row]) -> list[str]:
-    """Return the rows as Markdown."""
-    lines = [
-        "| what happens | task | attempts | jobs | left running | lines | lost | double | s |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {row.case.what} | {', '.join(row.states)} | {row.attempts} | {row.jobs} of {row.case.jobs} | {row.left} "
-        f"| {row.lines} | {row.lost} | {row.double} | {row.seconds:.0f} |"
-        for row in rows
-    ]
-    return lines
 
 
 def _is_over(run: Run) -> bool:

@@ -22,15 +22,20 @@ CHAOS_DAGS = Path(__file__).parent / "chaos_dags"
 #: Names the file that gets the table of the chaos tests as Markdown.
 TABLE_VARIABLE = "CHAOS_TABLE"
 
-_ROWS: pytest.StashKey[list[chaos.Row]] = pytest.StashKey()
+#: What a test's report calls its row of that table.
+_ROW = "row of the chaos table"
 _AIRFLOW: pytest.StashKey[SplitAirflow] = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests in this folder."""
+    """Mark the tests in this folder, and keep together what shares an Airflow or an environment."""
     for item in items:
+        file = item.path.stem
+        item.add_marker(pytest.mark.xdist_group("chaos" if file.startswith("test_chaos") else file))
         if Path(__file__).parent in item.path.parents:
             item.add_marker("e2e")
+            if "airflow" in getattr(item, "fixturenames", ()):
+                item.add_marker("alone")
 
 
 @pytest.fixture(scope="session")
@@ -126,17 +131,19 @@ def playbill(request: pytest.FixtureRequest, world: chaos_world.World) -> chaos.
 
 
 @pytest.fixture
-def row(case: chaos.Case, playbill: chaos.Playbill, pytestconfig: pytest.Config) -> chaos.Row:
+def row(case: chaos.Case, playbill: chaos.Playbill, record_property: Callable[[str, object], None]) -> chaos.Row:
     """What is left of a test's case."""
     row = playbill.row(case)
-    pytestconfig.stash.setdefault(_ROWS, []).append(row)
+    record_property(_ROW, str(row))
     return row
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table of the chaos tests."""
-    if rows := config.stash.get(_ROWS, []):
-        table = chaos.table(rows)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of the chaos tests, whichever process ran them."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind)]
+    properties = [each for report in reports if report.when == "call" for each in report.user_properties]
+    if rows := [text for name, text in properties if name == _ROW]:
+        table = [*chaos.HEAD.splitlines(), *rows]
         terminalreporter.section("chaos")
         for line in table:
             terminalreporter.line(line)

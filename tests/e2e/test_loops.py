@@ -26,7 +26,7 @@ SAYS = "echo pass $pass"
 
 
 @pytest.fixture(scope="module")
-def airflow(cloud: LocalControl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SplitAirflow]:
+def split(cloud: LocalControl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SplitAirflow]:
     """An Airflow whose triggerer can be killed."""
     with stores.airflow_database() as database:
         environment = {
@@ -101,9 +101,9 @@ def let_go(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("dag_id", ["deferred", "on_worker", "finished_in_triggerer"])
-def test_each_pass_has_a_job_of_its_own(airflow: SplitAirflow, cloud: LocalControl, dag_id: str) -> None:
+def test_each_pass_has_a_job_of_its_own(split: SplitAirflow, cloud: LocalControl, dag_id: str) -> None:
     """However it is waited for."""
-    loop = Loop(airflow, cloud, dag_id, SAYS)
+    loop = Loop(split, cloud, dag_id, SAYS)
     assert loop.end() == "success"
     assert len(loop.jobs()) == 3
     loop.assert_each_has_its_own({})
@@ -111,11 +111,11 @@ def test_each_pass_has_a_job_of_its_own(airflow: SplitAirflow, cloud: LocalContr
 
 @pytest.mark.parametrize("dag_id", ["deferred", "on_worker"])
 def test_a_retry_of_a_pass_gets_a_job_of_its_own(
-    airflow: SplitAirflow, cloud: LocalControl, dag_id: str, tmp_path: Path
+    split: SplitAirflow, cloud: LocalControl, dag_id: str, tmp_path: Path
 ) -> None:
     """Not that of the pass before it, which has succeeded."""
     once = f"if [ $pass = 1 ] && mkdir {tmp_path}/once 2>/dev/null; then exit 3; fi"
-    loop = Loop(airflow, cloud, dag_id, f"{SAYS}; {once}")
+    loop = Loop(split, cloud, dag_id, f"{SAYS}; {once}")
     assert loop.end() == "success"
     jobs = loop.jobs()
     assert sorted(job["status"] for job in jobs) == ["FAILED", *["SUCCEEDED"] * 3]
@@ -123,9 +123,9 @@ def test_a_retry_of_a_pass_gets_a_job_of_its_own(
     loop.assert_each_has_its_own({1: 2})
 
 
-def test_a_clear_of_one_pass_runs_that_pass_again(airflow: SplitAirflow, cloud: LocalControl) -> None:
+def test_a_clear_of_one_pass_runs_that_pass_again(split: SplitAirflow, cloud: LocalControl) -> None:
     """And leaves the others, and what they have."""
-    loop = Loop(airflow, cloud, "deferred", SAYS)
+    loop = Loop(split, cloud, "deferred", SAYS)
     assert loop.end() == "success"
     before = loop.job_ids()
     loop[1].clear()
@@ -139,10 +139,10 @@ def test_a_clear_of_one_pass_runs_that_pass_again(airflow: SplitAirflow, cloud: 
 
 @pytest.mark.parametrize("dag_id", ["deferred", "on_worker"])
 def test_a_clear_of_a_pass_that_runs_ends_its_job(
-    airflow: SplitAirflow, cloud: LocalControl, dag_id: str, tmp_path: Path
+    split: SplitAirflow, cloud: LocalControl, dag_id: str, tmp_path: Path
 ) -> None:
     """Another one begins when that has ended; the passes before it are left."""
-    loop = Loop(airflow, cloud, dag_id, held(tmp_path, 1))
+    loop = Loop(split, cloud, dag_id, held(tmp_path, 1))
     old = str(loop[1].job()["job_id"])
     cloud.wait_for_status(old, "RUNNING")
     loop[1].clear()
@@ -157,10 +157,10 @@ def test_a_clear_of_a_pass_that_runs_ends_its_job(
 
 @pytest.mark.parametrize("dag_id", ["deferred", "on_worker"])
 def test_a_clear_with_downstream_ends_the_job_of_a_later_pass(
-    airflow: SplitAirflow, cloud: LocalControl, dag_id: str, tmp_path: Path
+    split: SplitAirflow, cloud: LocalControl, dag_id: str, tmp_path: Path
 ) -> None:
     """Airflow makes the later passes anew, as first attempts."""
-    loop = Loop(airflow, cloud, dag_id, held(tmp_path, 2))
+    loop = Loop(split, cloud, dag_id, held(tmp_path, 2))
     before = loop.job_ids()
     cloud.wait_for_status(before[2], "RUNNING")
     loop[0].clear(downstream=True)
@@ -175,10 +175,10 @@ def test_a_clear_with_downstream_ends_the_job_of_a_later_pass(
 
 @pytest.mark.parametrize("dag_id", ["deferred", "on_worker"])
 def test_a_pass_that_is_marked_failed_ends_its_job(
-    airflow: SplitAirflow, cloud: LocalControl, dag_id: str, tmp_path: Path
+    split: SplitAirflow, cloud: LocalControl, dag_id: str, tmp_path: Path
 ) -> None:
     """And no other."""
-    loop = Loop(airflow, cloud, dag_id, held(tmp_path, 1))
+    loop = Loop(split, cloud, dag_id, held(tmp_path, 1))
     job_id = str(loop[1].job()["job_id"])
     cloud.wait_for_status(job_id, "RUNNING")
     loop[1].mark("failed")
@@ -188,14 +188,14 @@ def test_a_pass_that_is_marked_failed_ends_its_job(
 
 
 def test_a_triggerer_that_is_killed_in_a_pass_leaves_its_job(
-    airflow: SplitAirflow, cloud: LocalControl, tmp_path: Path
+    split: SplitAirflow, cloud: LocalControl, tmp_path: Path
 ) -> None:
     """The next one waits for the same job, and has the whole log."""
-    loop = Loop(airflow, cloud, "deferred", held(tmp_path, 1))
+    loop = Loop(split, cloud, "deferred", held(tmp_path, 1))
     cloud.wait_for_status(str(loop[1].job()["job_id"]), "RUNNING")
     until(lambda: "pass 1" in loop[1].lines(), 60)
-    airflow.the("triggerer").kill()
-    airflow.start("triggerer")
+    split.the("triggerer").kill()
+    split.start("triggerer")
     let_go(tmp_path)
     assert loop.end() == "success"
     assert len(loop.jobs()) == 3
@@ -204,18 +204,18 @@ def test_a_triggerer_that_is_killed_in_a_pass_leaves_its_job(
 
 
 def test_a_sweep_ends_what_passes_have_left_and_nothing_that_lives(
-    airflow: SplitAirflow, cloud: LocalControl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    split: SplitAirflow, cloud: LocalControl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a task and from a shell, while a pass runs."""
-    loop = Loop(airflow, cloud, "deferred", held(tmp_path, 1))
+    loop = Loop(split, cloud, "deferred", held(tmp_path, 1))
     live = str(loop[1].job()["job_id"])
     cloud.wait_for_status(live, "RUNNING")
     first = cloud.job(str(loop[0].job()["job_id"]))
     [orphan] = cloud.submit("shell:1", jobName=first["jobName"], parameters={"script": "sleep 600"}, tags=first["tags"])
     cloud.wait_for_status(orphan, "RUNNING")
-    told = orphans_from_a_shell(airflow.url, cloud, monkeypatch, queue="default")
+    told = orphans_from_a_shell(split.url, cloud, monkeypatch, queue="default")
     assert (told[live], told[orphan]) == ("left", "would be terminated")
-    sweep = Run.start(airflow.api, "sweep")
+    sweep = Run.start(split.api, "sweep")
     assert sweep.wait_for_end() == "success"
     assert sweep.xcom("return_value") == [orphan]
     assert cloud.wait_for_status(orphan, seconds=20)["statusReason"].startswith("Orphan of an Airflow task")
@@ -224,9 +224,9 @@ def test_a_sweep_ends_what_passes_have_left_and_nothing_that_lives(
     loop.assert_each_has_its_own({})
 
 
-def test_a_healthy_triggerer_has_no_error_in_its_log(airflow: SplitAirflow) -> None:
+def test_a_healthy_triggerer_has_no_error_in_its_log(split: SplitAirflow) -> None:
     """After all of the above: what Airflow is known to refuse is not asked."""
-    errors = [line for line in _lines(airflow.home / "triggerer.log") if "[error" in line]
+    errors = [line for line in _lines(split.home / "triggerer.log") if "[error" in line]
     # There is no other question about an XCom that may not be there; and a busy machine is no sick triggerer.
     assert not [line for line in errors if "status_code=404" not in line and "deadlocked" not in line]
 
