@@ -51,8 +51,7 @@ class Neighbours:
         if found is None:
             return None
         if found not in self._known:
-            self._known[found] = None  # where files import from each other in a circle
-            self._known[found] = self._read(found, module)
+            self._read(found, module)
         return self._known[found]
 
     def _find(self, importer: Path, module: str) -> Path | None:
@@ -65,17 +64,40 @@ class Neighbours:
         files = {folder.joinpath(*end) for folder in folders for end in ends} & self._paths
         return files.pop() if len(files) == 1 else None
 
-    def _read(self, path: Path, module: str) -> Neighbour | None:
-        try:
-            tree = ast.parse(path.read_bytes())
-        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-            return None  # said of that file itself
+    def _read(self, path: Path, module: str) -> None:
+        """Read a file, and whatever it imports from: one after the other, since a chain of imports may be long."""
+        files: dict[Path, tuple[str, list[ast.stmt]]] = {}
+        waiting = [(path, module)]
+        while waiting:
+            path, module = waiting.pop()
+            if path in self._known:
+                continue
+            try:
+                tree = ast.parse(path.read_bytes())
+            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+                self._known[path] = None  # said of that file itself
+                continue
+            self._known[path] = Neighbour({}, frozenset())
+            statements = list(_statements(tree.body))
+            files[path] = module, statements
+            sources = [_source(each) for each in statements if isinstance(each, ast.ImportFrom)]
+            waiting += [(found, source) for source in sources if (found := self._find(path, source))]
+        is_settled = False
+        for _ in files:  # the last ones first, and again where files import from each other in a circle
+            if is_settled:
+                break
+            is_settled = True
+            for each, (name, statements) in reversed(files.items()):
+                before, self._known[each] = self._known[each], self._named(each, name, statements)
+                is_settled = is_settled and self._known[each] == before
+
+    def _named(self, path: Path, module: str, statements: Iterable[ast.stmt]) -> Neighbour:
         names: dict[str, set[str]] = {}
-        for statement in _statements(tree.body):
+        for statement in statements:
             for name, full_names in self._bound(path, module, statement):
                 names.setdefault(name, set()).update(full_names)
         wanted = {name: sorted(found) for name, found in names.items() if name in CLASSES or _OF_INTEREST & found}
-        exported = _exported(tree)
+        exported = _exported(statements)
         public = (name for name in wanted if (not name.startswith("_") if exported is None else name in exported))
         return Neighbour(wanted, frozenset(public))
 
@@ -83,7 +105,7 @@ class Neighbours:
         """Yield the names that a statement at the top of a file gives a meaning, with their full names."""
         match statement:
             case ast.ImportFrom():
-                source = "." * statement.level + (statement.module or "")
+                source = _source(statement)
                 known = self._look(path, source)
                 for alias in statement.names:
                     if alias.name == "*":
@@ -117,20 +139,27 @@ def _all_of(module: str, known: Neighbour | None) -> Iterator[tuple[str, Sequenc
             yield name, [full_name]
 
 
-def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+def _source(statement: ast.ImportFrom) -> str:
+    """Return the module that a statement imports from, with dots in front if it is relative."""
+    return "." * statement.level + (statement.module or "")
+
+
+def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     """Yield statements that run when a module is imported, also those below an `if` or a `try`."""
-    for statement in body:
-        yield statement
-        if isinstance(statement, (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While)):
-            for part in ("body", "handlers", "orelse", "finalbody"):
-                for each in getattr(statement, part, ()):
-                    yield from _statements(each.body if isinstance(each, ast.ExceptHandler) else [each])
+    waiting = list[ast.AST](body)[::-1]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, ast.stmt):
+            yield each
+        if isinstance(each, (ast.If, ast.Try, ast.TryStar, ast.ExceptHandler, ast.With, ast.For, ast.While)):
+            parts = [getattr(each, part, []) for part in ("body", "handlers", "orelse", "finalbody")]
+            waiting += reversed([below for part in parts for below in part])
 
 
-def _exported(tree: ast.Module) -> set[str] | None:
+def _exported(statements: Iterable[ast.stmt]) -> set[str] | None:
     """Return the names in `__all__`; None if there is none, or it is not written out."""
     exported: set[str] | None = None
-    for statement in _statements(tree.body):
+    for statement in statements:
         if not isinstance(statement, (ast.Assign, ast.AugAssign, ast.AnnAssign)) or statement.value is None:
             continue
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]

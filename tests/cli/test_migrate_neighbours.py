@@ -91,6 +91,31 @@ def test_names_go_through_several_files(files: Files) -> None:
     ).replace("BatchJobOperator as Op, BatchJobSensor", "BatchJobSensor, BatchJobOperator as Op")
 
 
+@pytest.mark.parametrize("last", [0, -1], ids=["a chain", "a circle"])
+def test_files_may_import_from_each_other_at_any_length(tmp_path: Path, last: int) -> None:
+    """What the first file of the line has is known in the last."""
+    length = 500
+    for number in range(length):
+        other = f"from link_{number - 1} import *\n" if number else ""
+        (tmp_path / f"link_{number}.py").write_text(other)
+    (tmp_path / "link_0.py").write_text(f"from link_{length - 1} import *\n{IMPORT}" if last else IMPORT)
+    look = Neighbours(tmp_path.iterdir()).seen_from(tmp_path / "dag.py")
+
+    known = look(f"link_{length - 1}")
+    assert known is not None
+    assert known.names["BatchOperator"] == [f"{MODULE}.BatchOperator"]
+
+
+def test_a_long_elif_hides_nothing(tmp_path: Path) -> None:
+    """What another file imports in the last branch of many is known."""
+    branches = "".join(f"elif x == {number}:\n    pass\n" for number in range(900))
+    (tmp_path / "common.py").write_text(f"if x:\n    pass\n{branches}else:\n    {IMPORT}")
+    known = Neighbours([tmp_path / "common.py"]).seen_from(tmp_path / "dag.py")("common")
+
+    assert known is not None
+    assert "BatchOperator" in known.names
+
+
 def test_a_file_that_is_rewritten_itself_is_read_before(files: Files) -> None:
     """It no longer has the provider's class then, and who imports it from there has no use for it."""
     dag = files(common=f"{IMPORT}{USE}", dag=f"from common import *\n{USE}")
