@@ -10,24 +10,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_batch_jobs.cli.completion import PATIENCE_SECONDS
 from tests.cli.test_cli_jobs import environment
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
 
 NAME = "airflow-batch-jobs"
-CODE = f"from airflow_batch_jobs.cli import app; app(prog_name={NAME!r})"
+CODE = "from airflow_batch_jobs.cli import app, completion; completion.PATIENCE_SECONDS = {}; app(prog_name={!r})"
 
 
-def offered(env: dict[str, str], *words: str) -> list[str]:
+def offered(env: dict[str, str], *words: str, patience_seconds: float = 50.0) -> list[str]:
     """Return what is offered for the last word; there must be nothing on stderr."""
     asked = {
         "_AIRFLOW_BATCH_JOBS_COMPLETE": "complete_bash",
         "COMP_WORDS": "\n".join([NAME, *words]),
         "COMP_CWORD": str(len(words)),
     }
+    code = CODE.format(patience_seconds, NAME)
     done = subprocess.run(
-        [sys.executable, "-c", CODE], env={**env, **asked}, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code], env={**env, **asked}, capture_output=True, text=True, check=False, timeout=60
     )
     assert not done.stderr
     return done.stdout.split()
@@ -89,5 +91,5 @@ def test_an_aws_that_is_silent_does_not_hang_the_shell(env: dict[str, str]) -> N
     with socket.create_server(("127.0.0.1", 0)) as server:
         env["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{server.getsockname()[1]}"
         began = time.monotonic()
-        assert offered(env, "queue", "s") == []
+        assert offered(env, "queue", "s", patience_seconds=PATIENCE_SECONDS) == []
         assert time.monotonic() - began < 20  # of which three seconds are ours, and the rest Python's start
