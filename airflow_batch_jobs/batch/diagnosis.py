@@ -1,4 +1,4 @@
-"""Why a job failed, why it does not start, and how it went: pure functions of `JobDetail`, one line each.
+"""Why a job failed: pure functions of `JobDetail`.
 
 Evidence is weighed in this order: what was done to the job (timeout, dependency, lost host, cancelled, terminated),
 which of its parts failed, what AWS says about the container, and only then the bare exit code.
@@ -27,42 +27,18 @@ from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.storable import whole_number
+from airflow_batch_jobs.batch.summary import NO_WORDS, counted, in_words, one_line, status_reason, telling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
 
-    from airflow_batch_jobs.batch.containers import Attempt
     from airflow_batch_jobs.batch.detail import JobDetail
 
-__all__ = [
-    "Cause",
-    "Diagnosis",
-    "Outlook",
-    "diagnose",
-    "ending",
-    "in_words",
-    "reason_to_wait",
-    "summarize",
-    "telling",
-    "why_waiting",
-]
+__all__ = ["Cause", "Diagnosis", "Outlook", "diagnose", "tell"]
 
-#: A block that may pass by itself counts after this many seconds: one report proves nothing.
-DWELL_SECONDS = 600.0
-#: Waiting without a reason from AWS is worth a line only after this many seconds: mostly it is just the queue.
-SILENT_DWELL_SECONDS = 1800.0
-
-#: Longer reasons are cut to this many characters, so that the line stays readable.
-_REASON_LENGTH = 300
-#: Of texts that are longer still, only the two ends are looked at.
-_LONGEST_SHOWN = 4_096
 #: Of two texts that are read together, each is cut to this many characters.
 _LONGEST_READ = 2_000
-#: No job takes five years: one of its times is wrong.
-_LONGEST_SECONDS = 5 * 365 * 86_400.0
 _PARTS_NAMED = 5
-_NO_WORDS = "AWS gives no reason"
 #: Enough to find a part that failed by itself; an array may have 10,000 children.
 _PARTS_WEIGHED = 100
 #: How a queue's own rule begins its reason for cancelling a job that waits too long.
@@ -84,8 +60,6 @@ _OF_THE_IMAGE = frozenset(
         Cause.WRONG_ARCHITECTURE,
     }
 )
-#: What AWS says of every job that ends with its container, or with a child, in small letters.
-_SAYS_NOTHING = frozenset({"essential container in task exited", "array child job failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,94 +125,8 @@ def diagnose(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> Diagnosis:
         or _by_node(detail, failed)
         or _by_reason(detail)
         or _by_exit_code(detail)
-        or _by_status_reason(detail)
+        or _bystatus_reason(detail)
     )
-
-
-def why_waiting(detail: JobDetail, waited_seconds: float) -> Diagnosis | None:
-    """Say why a job does not start, once it has waited long enough to be worth a word.
-
-    Args:
-        detail: The job as it is now.
-        waited_seconds: How long it has been in this state.
-
-    Returns:
-        None for a job that is running, that has only begun to wait, or that waits as it should: an array's parent stays
-        PENDING until its children end. What lasts until somebody mends it is worth a word at once.
-    """
-    has_waited = waited_seconds >= DWELL_SECONDS
-    waited = f"{detail.status.value} for {in_words(waited_seconds)}; " if has_waited else ""
-    if detail.status is JobStatus.PENDING and detail.depends_on and not _has_begun(detail):
-        return _tell(detail, _DEPENDENCY_PENDING, f"{waited}{_others(detail)}") if has_waited else None
-    if detail.status is not JobStatus.RUNNABLE:
-        return None
-    if block := meaning_of(BLOCKS, detail.status_reason):
-        is_telling = has_waited or block.outlook is Outlook.LASTS
-        return _tell(detail, block, f"{waited}{detail.status_reason}") if is_telling else None
-    if waited_seconds < SILENT_DWELL_SECONDS:
-        return None
-    return _tell(detail, _NO_REASON, f"{waited}{detail.status_reason or _NO_WORDS}")
-
-
-def reason_to_wait(detail: JobDetail, waited_seconds: float) -> Diagnosis | None:
-    """Say what AWS tells of why a job does not start, at once and without how long that has been so.
-
-    The details are AWS's words.
-
-    Args:
-        detail: The job as it is now.
-        waited_seconds: How long it has been in this state.
-
-    Returns:
-        None where AWS tells nothing, unless a job has been RUNNABLE for long without a reason.
-    """
-    if detail.status is JobStatus.PENDING and detail.depends_on and not _has_begun(detail):
-        why = _tell(detail, _DEPENDENCY_PENDING, _others(detail))
-        return replace(why, summary=f"{why.summary.rstrip('.')} ({why.details}).", details="")
-    if detail.status is not JobStatus.RUNNABLE or not (detail.status_reason or waited_seconds >= SILENT_DWELL_SECONDS):
-        return None
-    block = meaning_of(BLOCKS, detail.status_reason) or _NO_REASON
-    return _tell(detail, block, detail.status_reason or _NO_WORDS)
-
-
-def telling(reason: str) -> str:
-    """Return AWS's reason for a state, on one line; empty if it says only what every job's does."""
-    shown = _one_line(reason)
-    return "" if shown.lower() in _SAYS_NOTHING else shown
-
-
-def ending(attempt: Attempt) -> str:
-    """Say in a few words how an attempt ended: its exit code, and AWS's reasons."""
-    reasons = dict.fromkeys((_one_line(attempt.reason), telling(attempt.status_reason)))
-    code = "" if attempt.exit_code is None else f"exit code {attempt.exit_code}"
-    return "; ".join(filter(None, (code, *reasons))) or _NO_WORDS
-
-
-def summarize(detail: JobDetail) -> str:
-    """Say in one line how a job went: its state, how long it waited and ran, and its attempts."""
-    total, took, spans = _span(detail.created_at, detail.stopped_at), "", []
-    if total is not None:
-        ran = _seconds_run(detail)
-        took = f" in {in_words(total)}"
-        spans = [] if ran is None else [f"waited {in_words(max(total - ran, 0))}", f"ran {in_words(ran)}"]
-    if detail.array_size:
-        spans.append(_count(detail.array_size, "child", "children"))
-    elif detail.nodes:
-        spans.append(_count(detail.nodes, "node", "nodes"))
-    elif detail.attempts:
-        spans.append(_count(len(detail.attempts), "attempt", "attempts"))
-    return f"{detail.status.value}{took}{': ' if spans else ''}{', '.join(spans)}"
-
-
-def in_words(seconds: float) -> str:
-    """Write a span in its two largest units: `3 min 20 s`, `12 s`, `2 h 5 min`."""
-    left = round(seconds)
-    words = []
-    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        amount, left = divmod(left, size)
-        if amount:
-            words.append(f"{amount} {name}")
-    return " ".join(words[:2]) or "0 s"
 
 
 _CANCELLED = Meaning(
@@ -277,18 +165,6 @@ _UNKNOWN = Meaning(
     "It failed",
     "Look at the job and its compute environment in the AWS console, which may say more.",
 )
-_DEPENDENCY_PENDING = Meaning(
-    Cause.DEPENDENCY_PENDING,
-    Outlook.UNCLEAR,
-    "It cannot start until the jobs it depends on have succeeded",
-    "Check whether those are running.",
-)
-_NO_REASON = Meaning(
-    Cause.WAITING,
-    Outlook.UNCLEAR,
-    "It is waiting for its turn in the queue, or for a host",
-    "Look at the jobs ahead of it, and at `maxvCpus` and the state of the queue's compute environments.",
-)
 
 
 def _by_fate(detail: JobDetail) -> Diagnosis | None:
@@ -296,15 +172,15 @@ def _by_fate(detail: JobDetail) -> Diagnosis | None:
 
     Where somebody cancelled or terminated the job, its reasons are that person's words, whatever they read like.
     """
-    reason = _status_reason(detail)
+    reason = status_reason(detail)
     if reason.startswith(_QUEUE_RULE) and (block := meaning_of(BLOCKS, reason)):
-        return _tell(detail, block)
+        return tell(detail, block)
     if detail.is_cancelled:
-        return _tell(detail, _CANCELLED)
+        return tell(detail, _CANCELLED)
     if detail.is_terminated:
-        return _tell(detail, _TERMINATED)
+        return tell(detail, _TERMINATED)
     fate = meaning_of(FATES, reason) or meaning_of(FATES, detail.reason)
-    return _tell(detail, fate) if fate else None
+    return tell(detail, fate) if fate else None
 
 
 def _by_child(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | None:
@@ -312,7 +188,7 @@ def _by_child(detail: JobDetail, failed: Sequence[JobDetail]) -> Diagnosis | Non
     count = max(detail.children.get(JobStatus.FAILED, 0), len(failed))
     if detail.kind is not JobKind.ARRAY_PARENT or not count:
         return None
-    many = f"{count} of {_count(max(detail.array_size or 0, count), 'child', 'children')} failed"
+    many = f"{count} of {counted(max(detail.array_size or 0, count), 'child', 'children')} failed"
     if not failed:
         return Diagnosis(Cause.UNKNOWN, f"{many}.", _CHILD_FAILED.remedy)
     ordered = sorted(failed, key=lambda child: child.array_index or 0)
@@ -349,10 +225,10 @@ def _by_reason(detail: JobDetail) -> Diagnosis | None:
     The first is read together with the second: of a pod it is often one word, `CreateContainerConfigError`, and what
     went wrong is in the other.
     """
-    names, reason, status_reason = _names(detail), detail.reason, _status_reason(detail)
-    together = f"{excerpt(reason, _LONGEST_READ)}: {excerpt(status_reason, _LONGEST_READ)}" if reason else ""
-    meaning = meaning_of(REASONS, together, names) or meaning_of(REASONS, status_reason, names)
-    return _tell(detail, meaning) if meaning else None
+    names, reason, of_status = _names(detail), detail.reason, status_reason(detail)
+    together = f"{excerpt(reason, _LONGEST_READ)}: {excerpt(of_status, _LONGEST_READ)}" if reason else ""
+    meaning = meaning_of(REASONS, together, names) or meaning_of(REASONS, of_status, names)
+    return tell(detail, meaning) if meaning else None
 
 
 def _by_exit_code(detail: JobDetail) -> Diagnosis | None:
@@ -360,8 +236,8 @@ def _by_exit_code(detail: JobDetail) -> Diagnosis | None:
     code = detail.exit_code
     is_other_node = detail.kind is JobKind.NODE and not detail.is_main_node
     if code in STOPPED_BY_ECS and is_other_node and not detail.reason:
-        return _tell(detail, replace(_NODE_STOPPED, cause=EXIT_CODES[code].cause))
-    return _tell(detail, EXIT_CODES.get(code) or _other_exit(code)) if code else None
+        return tell(detail, replace(_NODE_STOPPED, cause=EXIT_CODES[code].cause))
+    return tell(detail, EXIT_CODES.get(code) or _other_exit(code)) if code else None
 
 
 def _other_exit(code: int) -> Meaning:
@@ -375,15 +251,15 @@ def _other_exit(code: int) -> Meaning:
     )
 
 
-def _by_status_reason(detail: JobDetail) -> Diagnosis:
+def _bystatus_reason(detail: JobDetail) -> Diagnosis:
     """Fall back to AWS's own words."""
-    reason = _status_reason(detail).lower()
+    reason = status_reason(detail).lower()
     if reason.startswith(("essential container", "essentialcontainer")):
-        return _tell(detail, _ESSENTIAL_EXITED)
-    return _tell(detail, _CHILD_FAILED if reason.startswith("array child job failed") else _UNKNOWN)
+        return tell(detail, _ESSENTIAL_EXITED)
+    return tell(detail, _CHILD_FAILED if reason.startswith("array child job failed") else _UNKNOWN)
 
 
-def _tell(detail: JobDetail, meaning: Meaning, said: str = "") -> Diagnosis:
+def tell(detail: JobDetail, meaning: Meaning, said: str = "") -> Diagnosis:
     """Fill in a meaning's sentences from the job.
 
     Args:
@@ -393,7 +269,7 @@ def _tell(detail: JobDetail, meaning: Meaning, said: str = "") -> Diagnosis:
     """
     figures = _figures(detail)
     summary = meaning.summary.format_map(figures)
-    facts, details = ([], [_one_line(said)]) if said else _facts(detail, meaning, figures["image"])
+    facts, details = ([], [one_line(said)]) if said else _facts(detail, meaning, figures["image"])
     return Diagnosis(
         cause=meaning.cause,
         summary=f"{summary[0].upper()}{summary[1:]}" + (f" ({'; '.join(facts)})." if facts else "."),
@@ -408,7 +284,7 @@ def _facts(detail: JobDetail, meaning: Meaning, image: str) -> tuple[list[str], 
     """Return what is known of a job that has ended: what belongs into a diagnosis' summary, and its details."""
     code, words, attempts = detail.exit_code, _words(detail), len(detail.attempts)
     if meaning is _UNKNOWN and code is None and not words:
-        words = [_NO_WORDS]
+        words = [NO_WORDS]
     exit_code = "" if code is None else f"exit code {code}"
     tries = f"after {attempts} attempts" if attempts > 1 else ""
     is_quoted = meaning is _UNKNOWN or meaning.cause in _QUOTED
@@ -419,33 +295,24 @@ def _facts(detail: JobDetail, meaning: Meaning, image: str) -> tuple[list[str], 
 
 def _words(detail: JobDetail) -> list[str]:
     """Return AWS's words on a job that has ended, without those that say nothing beside others or an exit code."""
-    found = dict.fromkeys(filter(None, (_one_line(detail.reason), _one_line(_status_reason(detail)))))
+    found = dict.fromkeys(filter(None, (one_line(detail.reason), one_line(status_reason(detail)))))
     kept = [words for words in found if telling(words)]
     return kept if kept or detail.exit_code is not None else list(found)
-
-
-def _others(detail: JobDetail) -> str:
-    return f"it is waiting for {', '.join(detail.depends_on)}"
 
 
 def _figures(detail: JobDetail) -> Mapping[str, str]:
     """Return the values for a meaning's placeholders; empty where they are not known."""
     name = detail.telling_container()
-    which = f"container {_one_line(name)}" if name and len(detail.containers) > 1 else "the container"
+    which = f"container {one_line(name)}" if name and len(detail.containers) > 1 else "the container"
     known = defaultdict(str, container=which)
     spec = next((spec for spec in detail.containers if spec.name == name), None)
     if spec is not None and spec.image:
-        known["image"] = f"image {_one_line(spec.image)}"
+        known["image"] = f"image {one_line(spec.image)}"
     if spec is not None and spec.memory:
-        known["memory"] = f" (it has {_one_line(spec.memory)})"
+        known["memory"] = f" (it has {one_line(spec.memory)})"
     if detail.timeout_seconds:
         known["timeout"] = f" of {in_words(detail.timeout_seconds)}"
     return known
-
-
-def _status_reason(detail: JobDetail) -> str:
-    """Return why the job ended, in the words of its last attempt where it has none of its own."""
-    return detail.status_reason or (detail.attempts[-1].status_reason if detail.attempts else "")
 
 
 def _names(detail: JobDetail) -> frozenset[str]:
@@ -453,31 +320,3 @@ def _names(detail: JobDetail) -> frozenset[str]:
     images = [spec.image for spec in detail.containers]
     bare = [image.partition("@")[0].rpartition(":")[0] for image in images]
     return frozenset([detail.job_name, *images, *bare, *(spec.name for spec in detail.containers)])
-
-
-def _one_line(text: str) -> str:
-    """Put a text on one line, without its full stop and what cannot be shown, and cut it to length."""
-    shown = "".join(each if each.isprintable() else " " for each in excerpt(text, _LONGEST_SHOWN))
-    return excerpt(" ".join(shown.split()).rstrip("."), _REASON_LENGTH)
-
-
-def _has_begun(detail: JobDetail) -> bool:
-    """Tell whether a child of an array has got past its dependencies."""
-    return any(not status.is_waiting or status is JobStatus.RUNNABLE for status in detail.children)
-
-
-def _seconds_run(detail: JobDetail) -> float | None:
-    """Return how long the attempts ran in total; None where AWS does not say."""
-    attempts = [_span(attempt.started_at, attempt.stopped_at) for attempt in detail.attempts]
-    known = [seconds for seconds in attempts or [_span(detail.started_at, detail.stopped_at)] if seconds is not None]
-    return sum(known) if known else None
-
-
-def _span(start: datetime | None, end: datetime | None) -> float | None:
-    """Return the seconds between two times; None where one is not known, or there is no such span."""
-    seconds = (end - start).total_seconds() if start and end else -1.0
-    return seconds if 0 <= seconds <= _LONGEST_SECONDS else None
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

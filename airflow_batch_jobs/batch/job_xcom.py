@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.changes.change import CHANGES
 from airflow_batch_jobs.batch.detail import JobDetail
-from airflow_batch_jobs.batch.diagnosis import diagnose, reason_to_wait
+from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.job_history import REASON_LENGTH, joined, noted, since, time_of, written
 from airflow_batch_jobs.batch.job_usage import attempts_of, requested, used
 from airflow_batch_jobs.batch.status import FINAL, JobStatus
 from airflow_batch_jobs.batch.storable import storable, within
+from airflow_batch_jobs.batch.waiting import reason_to_wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -16,9 +16,11 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from airflow_batch_jobs.batch.diagnosis import diagnose, in_words, summarize, why_waiting
+from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.logs.event import printable
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.summary import in_words, summarize
+from airflow_batch_jobs.batch.waiting import why_waiting
 from airflow_batch_jobs.cli.times import moment
 from airflow_batch_jobs.demo.interrupt import InterruptedByUserError
 from airflow_batch_jobs.errors import (

@@ -9,11 +9,11 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-from airflow_batch_jobs.batch.diagnosis import in_words
 from airflow_batch_jobs.batch.identity import DAG_TAG
 from airflow_batch_jobs.batch.logs.event import printable
 from airflow_batch_jobs.batch.orphans import Decision
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.summary import in_words
 from airflow_batch_jobs.cli import console
 from airflow_batch_jobs.cli.times import moment
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from airflow_batch_jobs.batch.diagnosis import telling
 from airflow_batch_jobs.batch.storable import storable_text
+from airflow_batch_jobs.batch.summary import telling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.changes.change import CHANGES
-from airflow_batch_jobs.batch.diagnosis import Cause, diagnose, ending, reason_to_wait, summarize, why_waiting
+from airflow_batch_jobs.batch.diagnosis import Cause, diagnose
 from airflow_batch_jobs.batch.job_history import noted
 from airflow_batch_jobs.batch.job_xcom import job_xcom, stopped
 from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.summary import ending, summarize
+from airflow_batch_jobs.batch.waiting import reason_to_wait, why_waiting
 from airflow_batch_jobs.batch.watch import DetailChange, Ended, LogLines, NoAnswer, Problem, StatusChange
 from airflow_batch_jobs.task import log, stop
 from airflow_batch_jobs.task.handover import Outcome

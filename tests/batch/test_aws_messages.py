@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Meaning, meaning_of
-from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, Outlook, diagnose, why_waiting
+from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, Outlook, diagnose
+from airflow_batch_jobs.batch.waiting import why_waiting
 from airflow_batch_jobs.local.lifecycle import DEPENDENCY_FAILED, EXITED, NOT_STARTED, TIMED_OUT
 from tests.batch.conftest import Entries
 

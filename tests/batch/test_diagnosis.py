@@ -10,8 +10,9 @@ import pytest
 
 from airflow_batch_jobs.batch import diagnosis as diagnoses
 from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Meaning
-from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, _tell, diagnose, why_waiting
+from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, diagnose, tell
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.waiting import why_waiting
 
 if TYPE_CHECKING:
     from tests.batch.conftest import Entries
@@ -136,7 +137,7 @@ def test_what_a_screen_shows_of_a_line_tells_what_happened(entries: Entries, mea
     """These are 80 characters; the remedy follows at once, so that it shows as far as there is room."""
     entry = entries.failed(1, "CannotPullContainerError: " + "x" * 200, statusReason=EXITED)
     entry["container"]["image"] = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/genomics/align-reads:2026.11.26"
-    told = _tell(entries.read(entry), meaning)
+    told = tell(entries.read(entry), meaning)
     happened = meaning.summary.format(container="the container", memory="", timeout="")
     line = f"RUNNABLE: {told}" if meaning in BLOCK_MEANINGS else str(told)
     assert happened[1:] in line[:80]

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from airflow_batch_jobs.batch.aws import explain
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.detail import JobDetail
-from airflow_batch_jobs.batch.diagnosis import diagnose, summarize, why_waiting
+from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.storable import storable, within
+from airflow_batch_jobs.batch.summary import summarize
+from airflow_batch_jobs.batch.waiting import why_waiting
 from airflow_batch_jobs.errors import BatchJobsError, ParameterError, RequestError
 from tests.batch.conftest import JOB_ID, Entries, request_for
 

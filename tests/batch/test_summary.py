@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.batch.diagnosis import in_words, summarize
+from airflow_batch_jobs.batch.summary import in_words, summarize
 from tests.batch.conftest import milliseconds
 
 if TYPE_CHECKING:

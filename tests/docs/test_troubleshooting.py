@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ProfileNot
 from pydantic import BaseModel, field_serializer, field_validator
 
 from airflow_batch_jobs import errors
-from airflow_batch_jobs.batch import diagnosis
+from airflow_batch_jobs.batch import diagnosis, waiting
 from airflow_batch_jobs.batch.aws import Caller, explain
 from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Meaning
 from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
@@ -299,7 +299,7 @@ def texts() -> frozenset[str]:
 def meanings() -> set[Meaning]:
     """Return all that a diagnosis can say."""
     signs = {sign.meaning for sign in (*FATES, *REASONS, *BLOCKS)}
-    own = {each for each in vars(diagnosis).values() if isinstance(each, Meaning)}
+    own = {each for room in (diagnosis, waiting) for each in vars(room).values() if isinstance(each, Meaning)}
     return signs | own | set(EXIT_CODES.values())
 
 
