@@ -2,10 +2,6 @@
 
 All of it goes through the supervisor of the process. Nothing here touches Airflow's database.
 
-Airflow answers a question about states with what it finds: it leaves out a DAG, a run or a task instance that does not
-exist, and answers None for one that has no state. It names the instances of a mapped task `<task>_<index>`, so no
-question is about two tasks whose instances could have the same name.
-
 Of a task in a loop it tells the latest pass alone, and not which one that is. A worker may ask besides which task
 instances of a run are final; a triggerer has no such question. What cannot be told is left out of the answer.
 """
@@ -16,7 +12,6 @@ import asyncio
 from collections import deque
 from contextlib import nullcontext, suppress
 from contextvars import Context, copy_context
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airflow.sdk.exceptions import AirflowRuntimeError
@@ -30,11 +25,12 @@ from airflow.sdk.execution_time.comms import (
 )
 from airflow.sdk.execution_time.xcom import XCom
 
-from airflow_batch_jobs.batch.orphans import GONE, UNFINISHED
+from airflow_batch_jobs.batch.orphans import UNFINISHED
 from airflow_batch_jobs.batch.storable import storable
+from airflow_batch_jobs.task.states_question import questions, status_of, text_of, told, without_pass
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Coroutine, Iterable
     from contextlib import AbstractAsyncContextManager
 
     from airflow_batch_jobs.batch.identity import TaskKey
@@ -46,13 +42,8 @@ IS_AIRFLOW_3_4 = hasattr(comms, "SetExecutionTimeout")
 ANSWER_SECONDS = 20.0
 #: In place of a state: the API server was asked, and did not answer.
 UNANSWERED = "unknown"
-#: The statuses by which the API server says that it cannot tell: a task in a loop is asked for without its pass.
-_CANNOT_TELL = frozenset({400, 409})
 #: That by which it says that the trigger that asks is one of an attempt that is replaced, or gone.
 _REPLACED = 403
-#: The most runs, or tasks, in one question. They are written into the question's URL.
-_NAMES_A_QUESTION = 20
-
 Answer = TypeVar("Answer")
 
 
@@ -65,7 +56,7 @@ class UnansweredError(Exception):
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(repr(cause))
-        self.is_replaced = _status(cause) == _REPLACED
+        self.is_replaced = status_of(cause) == _REPLACED
 
 
 class Region(NamedTuple):
@@ -159,7 +150,7 @@ class TaskInstance:
         return "running" if self._region is None else states.get((self.key.task_id, self._region), "running")
 
     async def _is_made_anew(self) -> bool:
-        latest = _without_pass(self.key)
+        latest = without_pass(self.key)
         if (await states_of([latest])).get(latest) == "restarting":
             return True
         # A pass begins when the one before it has ended; of a mapped task, passes are not told.
@@ -224,85 +215,6 @@ def extend_execution_timeout(seconds: float) -> None:
             task_runner.SUPERVISOR_COMMS.send(limit(timeout_seconds=seconds))
 
 
-@dataclass(frozen=True, slots=True)
-class StatesQuestion:
-    """A question about instances of one task, or of one run.
-
-    Attributes:
-        dag_id: The DAG.
-        keys: The task instances.
-    """
-
-    dag_id: str
-    keys: tuple[TaskKey, ...]
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments that identify the task instances to Airflow."""
-        tasks = list(dict.fromkeys(key.task_id for key in self.keys))
-        runs = list(dict.fromkeys(key.run_id for key in self.keys))
-        arguments: dict[str, Any] = {"dag_id": self.dag_id, "task_ids": tasks, "run_ids": runs}
-        if len(self.keys) == 1 and self.keys[0].map_index >= 0:
-            arguments["map_index"] = self.keys[0].map_index
-        return arguments
-
-    def read(self, answer: Mapping[str, Mapping[str, Any]]) -> dict[TaskKey, str | None]:
-        """Read Airflow's answer.
-
-        Args:
-            answer: The states, by run id and then by the name of the task instance.
-        """
-        return {key: _state(answer.get(key.run_id, {}), key) for key in self.keys}
-
-    def parts(self, error: AirflowRuntimeError) -> Iterator[StatesQuestion]:
-        """Yield the questions to ask instead, since this one was answered with an error; none if there are no smaller.
-
-        Raises:
-            AirflowRuntimeError: The error says something else than that Airflow cannot tell one of the states.
-        """
-        if _status(error) not in _CANNOT_TELL:
-            raise error
-        if len(self.keys) > 1:
-            yield from (StatesQuestion(self.dag_id, (key,)) for key in self.keys)
-
-
-def questions(keys: Iterable[TaskKey]) -> Iterator[StatesQuestion]:
-    """Yield questions that together cover all of the given task instances.
-
-    A question is about many runs of a task, or about many tasks of a run, whichever makes fewer. An answer about a
-    mapped task covers all of its instances, so such a question is about one run only.
-    """
-    by_dag: dict[str, list[TaskKey]] = {}
-    for key in keys:
-        by_dag.setdefault(key.dag_id, []).append(key)
-    for dag_id, of_dag in by_dag.items():
-        for group in _groups(of_dag):
-            size = len(group) if group[0].map_index >= 0 else _NAMES_A_QUESTION
-            for start in range(0, len(group), size):
-                yield StatesQuestion(dag_id, tuple(group[start : start + size]))
-
-
-def _groups(of_dag: list[TaskKey]) -> Iterable[list[TaskKey]]:
-    """Group the task instances of a DAG by what a question can be about."""
-    tasks = {key.task_id for key in of_dag}
-    by_run = len(tasks) > len({key.run_id for key in of_dag})
-    groups: dict[tuple[str, str], list[TaskKey]] = {}
-    for key in of_dag:
-        if key.map_index >= 0:
-            group = key.task_id, key.run_id
-        elif by_run and not _may_be_mapped(key.task_id, tasks):
-            group = "", key.run_id
-        else:
-            group = key.task_id, ""
-        groups.setdefault(group, []).append(key)
-    return groups.values()
-
-
-def _may_be_mapped(task_id: str, tasks: set[str]) -> bool:
-    """Tell whether a task has the name of an instance of another one, if that is mapped."""
-    name, _, index = task_id.rpartition("_")
-    return index.isdecimal() and name in tasks
-
-
 def states_on_worker(keys: Iterable[TaskKey]) -> dict[TaskKey, str | None]:
     """Ask for the states of task instances in a task's own process.
 
@@ -314,7 +226,7 @@ def states_on_worker(keys: Iterable[TaskKey]) -> dict[TaskKey, str | None]:
     """
     keys = tuple(keys)
     latest: dict[TaskKey, str | None] = {}
-    waiting = deque(questions(map(_without_pass, keys)))
+    waiting = deque(questions(map(without_pass, keys)))
     while waiting:
         question = waiting.popleft()
         try:
@@ -323,7 +235,7 @@ def states_on_worker(keys: Iterable[TaskKey]) -> dict[TaskKey, str | None]:
             waiting.extend(question.parts(error))
         else:
             latest |= question.read(answer)
-    states = _told(keys, latest)
+    states = told(keys, latest)
     # In a mapped task of a loop, the number that Airflow tells is the map index, and the pass is not told.
     passes = [key for key in keys if key not in states and key.loop_index is not None and key.map_index < 0]
     for dag_id, run_id in dict.fromkeys((key.dag_id, key.run_id) for key in passes):
@@ -357,7 +269,7 @@ async def states_of(
     """
     keys = tuple(keys)
     latest: dict[TaskKey, str | None] = {}
-    waiting = deque(questions(map(_without_pass, keys)))
+    waiting = deque(questions(map(without_pass, keys)))
     while waiting:
         question = waiting.popleft()
         try:
@@ -369,7 +281,7 @@ async def states_of(
         if not isinstance(answer, TaskStatesResult):
             raise TypeError(f"Expected the states of tasks, received {answer!r}")
         latest |= question.read(answer.task_states)
-    return _told(keys, latest)
+    return told(keys, latest)
 
 
 async def _state_of(key: TaskKey) -> str | None:
@@ -379,32 +291,13 @@ async def _state_of(key: TaskKey) -> str | None:
     return states[key]
 
 
-def _without_pass(key: TaskKey) -> TaskKey:
-    return replace(key, loop_index=None)
-
-
-def _told(keys: Iterable[TaskKey], latest: Mapping[TaskKey, str | None]) -> dict[TaskKey, str | None]:
-    """Return what is known of task instances by the states of their latest passes: where none is, all are gone."""
-    return {
-        key: latest[name]
-        for key in keys
-        if (name := _without_pass(key)) in latest and (key.loop_index is None or latest[name] == GONE)
-    }
-
-
 def _final_states(answer: Any) -> dict[tuple[str, Region], str]:
     """Return the states of a run's final task instances that have a region, by task and region."""
     return {
-        (row["task_id"], Region(str(row["region_id"]), row["region_index"])): _text(row["state"])
+        (row["task_id"], Region(str(row["region_id"]), row["region_index"])): text_of(row["state"])
         for row in getattr(answer, "breadcrumbs", ())
         if row.get("region_id") is not None
     }
-
-
-def _status(error: Any) -> Any:
-    """Return the HTTP status in an error that a supervisor reports; None for none."""
-    detail = error.error.detail if isinstance(error, AirflowRuntimeError) else None
-    return (detail or {}).get("status_code")
 
 
 async def _ask(message: Any) -> Any:
@@ -412,13 +305,3 @@ async def _ask(message: Any) -> Any:
     if isinstance(answer, ErrorResponse):
         raise AirflowRuntimeError(answer)
     return answer
-
-
-def _state(of_run: Mapping[str, Any], key: TaskKey) -> str | None:
-    name = key.task_id if key.map_index < 0 else f"{key.task_id}_{key.map_index}"
-    state = of_run.get(name, GONE)
-    return None if state is None else _text(state)
-
-
-def _text(state: Any) -> str:
-    return str(getattr(state, "value", state))

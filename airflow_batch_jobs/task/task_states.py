@@ -6,11 +6,12 @@ import asyncio
 from contextvars import Context
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.task.supervisor import UnansweredError, answered, questions, states_of
+from airflow_batch_jobs.task.states_question import questions
+from airflow_batch_jobs.task.supervisor import UnansweredError, answered, states_of
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.identity import TaskKey
-    from airflow_batch_jobs.task.supervisor import StatesQuestion
+    from airflow_batch_jobs.task.states_question import StatesQuestion
 
 
 class TaskStates:

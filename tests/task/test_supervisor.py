@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.batch.orphans import GONE, UNFINISHED
+from airflow_batch_jobs.task.states_question import StatesQuestion, questions
 from airflow_batch_jobs.task.supervisor import (
     ANSWER_SECONDS,
     Region,
-    StatesQuestion,
     TaskInstance,
     UnansweredError,
-    questions,
     states_of,
     states_on_worker,
 )
