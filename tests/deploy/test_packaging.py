@@ -15,43 +15,32 @@ import os
 import re
 import shutil
 import subprocess
-import tarfile
-import zipfile
 from configparser import ConfigParser
 from dataclasses import dataclass
-from email import message_from_bytes
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from airflow_batch_jobs.cli import app
 from airflow_batch_jobs.config import OPTIONS
 from airflow_batch_jobs.provider import get_provider_info
-from tests.deploy.environments import NAME, ROOT, SUPPORTED, THIS, here, install, oldest, pythons, resolve, uv
+from tests.deploy.build import contents, sdist_names
+from tests.deploy.environments import NAME, SUPPORTED, THIS, here, install, oldest, pythons, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from email.message import Message
 
+    from tests.deploy.build import Built
+
 #: The Python that runs the tests, with the oldest of all that the wheel names.
 OLDEST = f"{THIS} with the oldest of all"
 OLDEST_AIRFLOW = "3.3.0"
 MOST_WHEEL_BYTES = 600_000
-#: What work in a checkout leaves behind, and no build may pick up.
-LEFTOVERS = (
-    ".coverage",
-    ".matrix/oldest/versions.txt",
-    ".venv/bin/python",
-    "airflow_batch_jobs/__pycache__/cli.cpython-311.pyc",
-    "dags/__pycache__/long_job.cpython-311.pyc",
-    "dags/definitions/__pycache__/count_seconds.cpython-311.pyc",
-    "dist/old.whl",
-    "uv.lock",
-)
+MOST_SDIST_BYTES = 2_000_000
 #: Import the package and see which of the heavy ones came with it, and whether type checkers may read it; give commands
 #: to Airflow; import every module and parse the example DAGs. Say all of it as JSON.
 ASK = """
@@ -94,71 +83,6 @@ COMMANDS = {
 
 
 _MIDDLE = list(pythons())[1:-1]
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """What was built.
-
-    Attributes:
-        files: The files of the repository, as paths in it.
-        wheel: Built from the repository.
-        sdist: Built from the repository.
-        wheel_of_sdist: Built from the sdist.
-    """
-
-    files: set[str]
-    wheel: Path
-    sdist: Path
-    wheel_of_sdist: Path
-
-    def metadata(self) -> Message:
-        """Return the wheel's metadata."""
-        (content,) = (content for name, content in contents(self.wheel).items() if name.endswith("dist-info/METADATA"))
-        return message_from_bytes(content)
-
-    def requirements(self) -> dict[str, Requirement]:
-        """Return what the wheel needs without any extra, by name."""
-        given = map(Requirement, self.metadata().get_all("Requires-Dist", []))
-        return {each.name: each for each in given if each.marker is None or "extra" not in str(each.marker)}
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Wheel and sdist of what is in the repository, built where work has left things behind."""
-    folder = tmp_path_factory.mktemp("built")
-    tree = folder / "tree"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    files = {name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()}
-    for name in files:
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, tree / name)
-    for name in LEFTOVERS:
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        (tree / name).write_text("left behind")
-
-    uv("build", "--wheel", "--sdist", "--out-dir", folder / "dist", cwd=tree)
-    (wheel,), (sdist,) = (folder / "dist").glob("*.whl"), (folder / "dist").glob("*.tar.gz")
-    uv("build", "--wheel", "--out-dir", folder / "again", sdist, cwd=folder)
-    return Built(files=files, wheel=wheel, sdist=sdist, wheel_of_sdist=folder / "again" / wheel.name)
-
-
-def contents(wheel: Path) -> dict[str, bytes]:
-    """Return the files of a wheel."""
-    with zipfile.ZipFile(wheel) as opened:
-        return {name: opened.read(name) for name in opened.namelist()}
-
-
-def sdist_names(sdist: Path) -> set[str]:
-    """Return the paths of an sdist's files below its one folder."""
-    with tarfile.open(sdist) as opened:
-        return {member.name.partition("/")[2] for member in opened if member.isfile()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,9 +167,10 @@ def test_the_wheel_holds_the_package_and_the_example_dags_and_nothing_else(built
     assert {"airflow_batch_jobs/py.typed", "airflow_batch_jobs/example_dags/long_job.py"} <= names
 
 
-def test_the_wheel_is_small(built: Built) -> None:
-    """Every worker image carries it."""
+def test_wheel_and_sdist_are_small(built: Built) -> None:
+    """Every worker image carries the wheel."""
     assert built.wheel.stat().st_size < MOST_WHEEL_BYTES
+    assert built.sdist.stat().st_size < MOST_SDIST_BYTES
 
 
 def test_the_sdist_holds_what_the_repository_holds(built: Built) -> None:
@@ -262,8 +187,9 @@ def test_the_sdist_leaves_out_pictures_and_how_changes_land(built: Built) -> Non
 
 
 def test_the_sdist_builds_the_same_wheel(built: Built) -> None:
-    """File by file, byte by byte."""
+    """Byte by byte, in another folder: whoever builds a release again can compare it with what was published."""
     assert contents(built.wheel_of_sdist) == contents(built.wheel)
+    assert built.wheel_of_sdist.read_bytes() == built.wheel.read_bytes()
 
 
 def test_the_supported_pythons_are_stated_alike(built: Built) -> None:
