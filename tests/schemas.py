@@ -1,0 +1,24 @@
+"""Files held against published JSON schemas, without the network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def problems(file: Path, schema: str | Path) -> str:
+    """Return what a schema has against a JSON or YAML file, and nothing if that is valid.
+
+    Args:
+        file: The file.
+        schema: A schema's own file, or the name of one that check-jsonschema brings, such as `vendor.compose-spec`.
+    """
+    given = ("--builtin-schema", schema) if isinstance(schema, str) else ("--schemafile", str(schema))
+    command = [sys.executable, "-m", "check_jsonschema", *given, str(file)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode in {0, 1}, checked.stderr
+    return checked.stdout if checked.returncode else ""
