@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def problems(file: Path, schema: str | Path) -> str:
-    """Return what a schema has against a JSON or YAML file, and nothing if that is valid.
+def problems(schema: str | Path, *files: Path) -> str:
+    """Return what a schema has against JSON or YAML files, and nothing if they are valid.
 
     Args:
-        file: The file.
-        schema: A schema's own file, or the name of one that check-jsonschema brings, such as `vendor.compose-spec`.
+        schema: Its own file, or the name of one that check-jsonschema brings, such as `vendor.compose-spec`.
+        files: The files.
     """
     given = ("--builtin-schema", schema) if isinstance(schema, str) else ("--schemafile", str(schema))
-    command = [sys.executable, "-m", "check_jsonschema", *given, str(file)]
+    command = [sys.executable, "-m", "check_jsonschema", *given, *map(str, files)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode in {0, 1}, checked.stderr
     return checked.stdout if checked.returncode else ""

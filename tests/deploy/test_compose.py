@@ -29,8 +29,8 @@ def test_the_file_is_what_the_compose_specification_allows(tmp_path: Path) -> No
     misspelt = tmp_path / "docker-compose.yaml"
     misspelt.write_text(compose_file.PATH.read_text(encoding="utf-8").replace("healthcheck:", "healthchek:"), "utf-8")
 
-    assert problems(compose_file.PATH, "vendor.compose-spec") == ""
-    assert "healthchek" in problems(misspelt, "vendor.compose-spec")
+    assert problems("vendor.compose-spec", compose_file.PATH) == ""
+    assert "healthchek" in problems("vendor.compose-spec", misspelt)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

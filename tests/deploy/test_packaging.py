@@ -183,7 +183,9 @@ def test_the_sdist_holds_what_the_repository_holds(built: Built) -> None:
 
 def test_the_sdist_leaves_out_pictures_and_how_changes_land(built: Built) -> None:
     """They are of no use to those who build from it, and a picture is as large as all the code."""
-    assert not [name for name in sdist_names(built.sdist) if name.startswith(".ci/") or name.endswith(".png")]
+    assert not [
+        name for name in sdist_names(built.sdist) if name.startswith((".ci/", ".github/")) or name.endswith(".png")
+    ]
 
 
 def test_the_sdist_builds_the_same_wheel(built: Built) -> None:

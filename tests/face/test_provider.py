@@ -36,7 +36,7 @@ def test_it_has_the_form_that_airflow_documents(schema: str, info: dict[str, Any
     """That of an entry point, and that of Airflow's registry, which takes no field that it does not know."""
     written = tmp_path / "provider.json"
     written.write_text(json.dumps(info), encoding="utf-8")
-    assert problems(written, Path(str(files("airflow").joinpath(schema)))) == ""
+    assert problems(Path(str(files("airflow").joinpath(schema))), written) == ""
 
 
 def test_airflow_finds_it() -> None:
