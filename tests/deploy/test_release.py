@@ -40,6 +40,12 @@ def changelog() -> dict[str, tuple[str, str]]:
     return {each[1]: (each[2] or "", each[3].strip()) for each in parts if each}
 
 
+def urls() -> dict[str, str]:
+    """Return the addresses of the project by name."""
+    named: dict[str, str] = project()["project"].get("urls", {})
+    return named
+
+
 def test_the_version_is_major_minor_patch() -> None:
     """As Semantic Versioning has it, and written as pip writes it; a release candidate may come before."""
     assert re.fullmatch(r"\d+\.\d+\.\d+(rc\d+)?", VERSION)
@@ -102,6 +108,7 @@ def faults(tag: str, folder: Path, built: Built) -> list[str]:
     found = {
         f"the tag is {tag}, the version {VERSION}": tag != f"v{VERSION}",
         f"CHANGELOG.md has no section {VERSION}": VERSION not in changelog(),
+        "pyproject.toml names no Repository, where weaknesses are reported": "Repository" not in urls(),
         f"there is {sorted(ready)}, not {sorted(made)}": ready.keys() != made.keys(),
         f"a build of this commit makes others of {sorted(others)}": bool(others),
     }
@@ -118,6 +125,7 @@ def test_a_release_of_something_else_is_found(built: Built, tmp_path: Path, monk
     for each in (built.wheel, built.sdist):
         shutil.copy(each, tmp_path)
     monkeypatch.setattr(f"{__name__}.changelog", lambda: {VERSION: ("2026-01-31", "")})
+    monkeypatch.setattr(f"{__name__}.urls", lambda: {"Repository": "https://github.com/OWNER/REPOSITORY"})
     assert faults(f"v{VERSION}", tmp_path, built) == []
     assert faults("v0.0.7", tmp_path, built) == [f"the tag is v0.0.7, the version {VERSION}"]
 
@@ -129,4 +137,7 @@ def test_a_release_of_something_else_is_found(built: Built, tmp_path: Path, monk
     assert other == f"a build of this commit makes others of {[built.wheel.name]}"
 
     monkeypatch.setattr(f"{__name__}.changelog", dict)
-    assert f"CHANGELOG.md has no section {VERSION}" in faults(f"v{VERSION}", tmp_path, built)
+    monkeypatch.setattr(f"{__name__}.urls", dict)
+    unwritten, nowhere, *_ = faults(f"v{VERSION}", tmp_path, built)
+    assert unwritten == f"CHANGELOG.md has no section {VERSION}"
+    assert "names no Repository" in nowhere
