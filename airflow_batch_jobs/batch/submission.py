@@ -106,6 +106,8 @@ class Submitted:
             region=region,
             status=JobStatus.SUBMITTED,
             created_at=self.submitted_at,
+            kind=self.request.kind,
+            array_size=self.request.array_size,
         )
 
 

@@ -15,7 +15,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.job_xcom import JOB_XCOM, carried_on, is_older, stopped
-from airflow_batch_jobs.links import BatchJobLogLink, newest_log_url
+from airflow_batch_jobs.links import JOB_LINKS
 from airflow_batch_jobs.task import stop
 from airflow_batch_jobs.task.supervisor import UnansweredError
 
@@ -100,7 +100,7 @@ class SavedJob:
         self._is_there = is_there
         self._is_over = False
         self._job: Job | None = None
-        self._link = ""
+        self._links: dict[str, str] = {}
         self._gathered_at = asyncio.get_running_loop().time() + GATHER_SECONDS
         self._timer: asyncio.TimerHandle | None = None
         self._writing = asyncio.Lock()
@@ -204,14 +204,16 @@ class SavedJob:
                 raise _OlderError
             await self._task.set_xcom(JOB_XCOM, {**carried_on(value, stored), **self._attempt}, is_stopped=is_stopped)
             self._is_there = True
-            return 1 + await self._point_to_log(value, is_stopped=is_stopped)
+            return 1 + await self._point_links(value, stored, is_stopped=is_stopped)
 
-    async def _point_to_log(self, value: Mapping[str, Any], *, is_stopped: bool) -> int:
-        """Point the UI's link to the newest log stream, if there is a new one."""
-        link = newest_log_url(value)
-        if not link or link == self._link:
-            return 0
-        self._link = link
-        with suppress(UnansweredError):  # a link is not worth a job
-            await self._task.set_xcom(BatchJobLogLink().xcom_key, link, is_stopped=is_stopped)
-        return 1
+    async def _point_links(self, value: Mapping[str, Any], stored: Any, *, is_stopped: bool) -> int:
+        """Point the UI's links to where they lead now: to a new log stream, or to the page of the job's kind."""
+        written = 0
+        for each in JOB_LINKS:
+            link = each.leads_to(value)
+            if link and link != self._links.get(each.name, each.leads_to(stored)):
+                self._links[each.name] = link
+                written += 1
+                with suppress(UnansweredError):  # a link is not worth a job
+                    await self._task.set_xcom(each.xcom_key, link, is_stopped=is_stopped)
+        return written

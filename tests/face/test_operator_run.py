@@ -11,6 +11,7 @@ import pytest
 from airflow.sdk import DAG, task, task_group
 
 from airflow_batch_jobs.batch.definition import Field, JobDefinition
+from airflow_batch_jobs.links import job_url, queue_url
 from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.sensors import BatchJobSensor
 
@@ -241,7 +242,8 @@ def test_every_field_of_submit_job_can_be_set(run_dag: RunDag, greet: LocalAws) 
             },
             wait=False,
         )
-    assert run_dag(dag).state("job") == "success"
+    run = run_dag(dag)
+    assert run.state("job") == "success"
     [request] = sent(greet)
     assert request["jobName"].startswith("nightly-greeting-")
     assert request["arrayProperties"] == {"size": 2}
@@ -249,6 +251,10 @@ def test_every_field_of_submit_job_can_be_set(run_dag: RunDag, greet: LocalAws) 
     assert request["propagateTags"] is True
     assert request["tags"]["team"] == "genomics"
     assert request["tags"]["airflow-task-id"] == "job"
+    job = run.xcom("job", "batch_job")
+    assert (job["kind"], job["array_size"]) == ("array parent", 2)
+    assert job_url(job).endswith(f"#jobs/array-job/{job['job_id']}")
+    assert queue_url(job).endswith("#queues/detail/arn:aws:batch:us-east-1:123456789012:job-queue/default")
 
 
 @pytest.mark.parametrize(

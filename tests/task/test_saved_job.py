@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.task.api_server import ApiServer
 
-SUBMITTED = {"job_id": "j", "status": "SUBMITTED", "try_number": 1, "max_tries": 0}
+SUBMITTED = {"job_id": "j", "region": "us-east-1", "status": "SUBMITTED", "try_number": 1, "max_tries": 0}
 STREAM = {"label": "", "group": "g", "region": "us-east-1", "stream": "s"}
 
 
@@ -59,11 +59,26 @@ def news(
 def test_what_is_urgent_is_written_at_once_with_the_link_to_its_log(api_server: ApiServer) -> None:
     """Marked as this attempt's, after a look at what is there, and with what that knows."""
     api_server.xcoms[JOB_XCOM] = {**SUBMITTED, "changes": ["more memory"]}
-    run(news(lambda: running(log_streams=[STREAM]))())
+    run(news(lambda: running(region="us-east-1", log_streams=[STREAM]))())
     written = {"log_streams": [STREAM], "changes": ["more memory"], "try_number": 1, "max_tries": 0}
-    assert api_server.xcoms[JOB_XCOM] == {**running(), **written}
+    assert api_server.xcoms[JOB_XCOM] == {**running(region="us-east-1"), **written}
     assert "log-events/s" in api_server.xcoms[BatchJobLogLink().xcom_key]
     assert [type(asked) for asked in api_server.asked] == [GetXCom, SetXCom, SetXCom]
+
+
+def test_the_link_to_a_job_leads_to_the_page_of_its_kind_once_that_is_known(api_server: ApiServer) -> None:
+    """Only the definition tells a multi-node job from another, so at the submit nobody knows; written once."""
+
+    async def main() -> None:
+        saved = saved_job()
+        for _ in range(3):
+            saved.on_news(lambda: running(region="us-east-1", kind="multi-node"), is_urgent=True)
+            await asyncio.sleep(5)
+        await saved.close()
+
+    run(main())
+    links = [each.value for each in api_server.told(SetXCom) if each.key != JOB_XCOM]
+    assert links == ["https://console.aws.amazon.com/batch/home?region=us-east-1#jobs/mnp-job/j"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +123,7 @@ def test_many_tasks_write_few_xcoms_a_second(api_server: ApiServer) -> None:
 
         def job() -> Mapping[str, Any]:
             times.append(loop.time())
-            return running(log_streams=[{**STREAM, "stream": f"{len(times)}"}])
+            return running(region="us-east-1", log_streams=[{**STREAM, "stream": f"{len(times)}"}])
 
         every = [saved_job(f"t{number}") for number in range(100)]
         for saved in every * 2:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from airflow_batch_jobs.batch.aws.calls import submit_job_shape
+from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.identity import TAG_PREFIX
 from airflow_batch_jobs.batch.request.conform import conform
 from airflow_batch_jobs.batch.request.limits import check_limits
@@ -93,6 +94,21 @@ class SubmitRequest:
             container_overrides=fields.get("containerOverrides", {}),
             options={**rest, "tags": tags} if tags else rest,
         )
+
+    @property
+    def kind(self) -> JobKind:
+        """The shape of its job, as far as the request shows it and not the definition alone."""
+        if self.array_size:
+            return JobKind.ARRAY_PARENT
+        if self._conformed.get("nodeOverrides"):
+            return JobKind.MULTI_NODE
+        return JobKind.EKS if self._conformed.get("eksPropertiesOverride") else JobKind.SINGLE
+
+    @property
+    def array_size(self) -> int | None:
+        """The number of children of its job; None if that is no array."""
+        size: int | None = self._conformed.get("arrayProperties", {}).get("size")
+        return size
 
     def digest(self) -> str:
         """Return a short hash of what is to run: the same for all attempts, whatever the job's name and tags."""

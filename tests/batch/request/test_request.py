@@ -12,6 +12,7 @@ from botocore.validate import ParamValidator
 from pydantic import SecretStr
 
 from airflow_batch_jobs.batch.aws.calls import submit_job_shape
+from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, task_tags
 from airflow_batch_jobs.batch.request import SubmitRequest, unfilled_placeholders
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
@@ -338,3 +339,17 @@ def test_what_is_done_to_the_arguments_does_not_change_the_request() -> None:
     request.to_api()["timeout"]["attemptDurationSeconds"] = 1
     assert request.to_api()["timeout"] == {"attemptDurationSeconds": 60}
     assert request.digest() == digest
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "size"),
+    [
+        ({}, JobKind.SINGLE, None),
+        ({"arrayProperties": {"size": "3"}}, JobKind.ARRAY_PARENT, 3),
+        ({"nodeOverrides": {"numNodes": 2}}, JobKind.MULTI_NODE, None),
+        ({"eksPropertiesOverride": {"podProperties": {"containers": [{"command": ["x"]}]}}}, JobKind.EKS, None),
+    ],
+)
+def test_a_request_shows_the_shape_of_its_job(options: dict[str, Any], kind: JobKind, size: int | None) -> None:
+    """So that the UI leads to an array's own page right after the submit."""
+    assert (request(options=options).kind, request(options=options).array_size) == (kind, size)
