@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow_batch_jobs.batch.arguments import check_mapping, check_region, check_switch, check_text, check_verify
 from airflow_batch_jobs.batch.numbers import reasonable
@@ -13,6 +15,7 @@ from airflow_batch_jobs.task import execution_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
     from datetime import timedelta
 
     from airflow.sdk import Context, RetryPolicy
@@ -48,6 +51,23 @@ def check_aws_arguments(task: HasAwsParameters) -> None:
         check_config(task.botocore_config)
 
 
+@cache
+def _arguments(kind: type) -> frozenset[str]:
+    """Return the arguments that a class and those above it take."""
+    every = (vars(each)["__init__"] for each in kind.__mro__ if "__init__" in vars(each))
+    return frozenset(name for each in every for name in signature(each).parameters)
+
+
+def _refuse_foreign(kind: type, given: AbstractSet[str]) -> None:
+    foreign = [name for name in given if name not in _arguments(kind) and not name.startswith("_")]
+    if foreign:
+        from airflow_batch_jobs.migration.counterparts import OPERATOR, SENSOR
+
+        is_sensor = SENSOR.name in {each.__name__ for each in kind.__mro__}
+        if refusal := (SENSOR if is_sensor else OPERATOR).refusal(foreign, given):
+            raise TypeError(refusal)
+
+
 class JobTask:
     """A task that waits for a job; comes before BaseOperator among the bases.
 
@@ -77,6 +97,21 @@ class JobTask:
     _waiting: WorkerWait | RestCopy | TaskResult | None = None
     #: What the job's result is read as; None if the task returns the job's id.
     _result_model: type[BaseModel] | None = None
+
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        """Find at parse time arguments by the names that they have in the Amazon provider.
+
+        Raises:
+            TypeError: There are some; the error names their counterparts.
+        """
+        _refuse_foreign(cls, given.keys())
+        return super().__new__(cls)
+
+    @classmethod
+    def partial(cls, **given: Any) -> Any:
+        """Likewise of a task that is mapped."""
+        _refuse_foreign(cls, given.keys())
+        return super().partial(**given)  # type: ignore[misc]  # BaseOperator's
 
     @property
     def _connection(self) -> AwsConnection:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,19 @@ class Counterpart:
         if name in self.options:
             return f"it is {self.options[name]} in submit_options"
         return ""
+
+    def refusal(self, foreign: Iterable[str], given: AbstractSet[str]) -> str:
+        """Say what became of the provider's parameters in a call of our class; empty if there are none of them.
+
+        Args:
+            foreign: The parameters of the call that our class does not have.
+            given: All parameters of the call.
+        """
+        sentences = [f"{self.name} has no {name}: {self.became(name)}" for name in foreign if self.became(name)]
+        sentences += [self.dropped[name] or f"{name}= was dropped" for name in foreign if name in self.dropped]
+        if sentences and "queue" in given and "job_queue" in self.required - given:
+            sentences.append("The queue of AWS Batch is job_queue; queue is Airflow's own, for executors")
+        return ". ".join(sentences)
 
 
 _AWS = frozenset({"aws_conn_id", "region_name", "verify", "botocore_config"})

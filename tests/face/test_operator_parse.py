@@ -7,16 +7,20 @@ import subprocess
 import sys
 from datetime import timedelta
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk import DAG, task
 
 from airflow_batch_jobs.batch.definition import Field, JobDefinition
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, ParameterError, RequestError
+from airflow_batch_jobs.migration.counterparts import OPERATOR
 from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.sensors import BatchJobSensor
 from airflow_batch_jobs.sweep import BatchOrphanSweepOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Align(JobDefinition, name="align", revision=7):
@@ -288,3 +292,60 @@ def test_a_rescheduling_sensor_is_told_of_the_better_way() -> None:
     """There is one way to free a worker slot."""
     with pytest.raises(ValueError, match="deferrable=True"):
         BatchJobSensor(task_id="wait", job_id="x", mode="reschedule")
+
+
+@pytest.mark.parametrize("how", [BatchJobOperator, BatchJobOperator.partial], ids=["made", "partial"])
+def test_every_parameter_of_the_providers_operator_names_its_counterpart(how: Callable[..., Any]) -> None:
+    """Whoever comes from BatchOperator reads what it is called here, or that nothing takes its place."""
+    foreign = OPERATOR.parameters - OPERATOR.kept
+    for name in foreign:
+        with pytest.raises(
+            TypeError, match=rf"^BatchJobOperator has no {name}: it is |^{name}=.* was dropped"
+        ) as caught:
+            how(task_id="job", job_queue="default", definition=Align(sample="x"), **{name: "x"})
+        ours = OPERATOR.renamed.get(name) or OPERATOR.options.get(name) or OPERATOR.dropped[name]
+        assert ours in str(caught.value)
+    assert len(foreign) >= 15
+
+
+def test_several_are_named_together_and_a_queue_is_told_from_airflows() -> None:
+    """`queue` alone is Airflow's own argument, for executors."""
+    with pytest.raises(TypeError) as caught:
+        BatchJobOperator(task_id="job", queue="default", job_definition="align:7", max_retries=3)  # type: ignore[call-arg]
+    assert str(caught.value) == (
+        "BatchJobOperator has no job_definition: it is called definition. "
+        "max_retries=, which limited the wait, was dropped. Limit it with execution_timeout=. "
+        "The queue of AWS Batch is job_queue; queue is Airflow's own, for executors"
+    )
+    assert operator(definition=Align(sample="x"), queue="celery").queue == "celery"
+
+
+def test_the_providers_parameters_of_a_sensor_name_their_counterparts() -> None:
+    """The sensor has fewer of them, and takes Airflow's own."""
+    with pytest.raises(TypeError, match=r"^max_retries=, .* Limit it with timeout="):
+        BatchJobSensor(task_id="wait", job_id="1a2b", max_retries=3)
+    assert BatchJobSensor(task_id="wait", job_id="1a2b", poke_interval=30).poke_interval == 30
+
+
+def test_a_subclass_may_take_a_parameter_of_that_name() -> None:
+    """What its own constructor takes is its own affair; any other unknown argument is Airflow's to refuse."""
+
+    class Tagged(BatchJobOperator):
+        def __init__(self, *, tags: dict[str, str], **kwargs: Any) -> None:
+            super().__init__(submit_options={"tags": tags}, **kwargs)
+
+    task = Tagged(task_id="job", job_queue="default", definition=Align(sample="x"), tags={"team": "genomics"})
+    assert task.submit_options == {"tags": {"team": "genomics"}}
+    with pytest.raises(TypeError, match="no_such"):
+        operator(definition=Align(sample="x"), no_such=1)
+
+
+def test_the_decorator_names_them_as_well() -> None:
+    """It takes the operator's arguments."""
+
+    @task.batch_job(job_queue="default", array_properties={"size": 2})
+    def align() -> Align:
+        return Align(sample="x")
+
+    with DAG("foreign", schedule=None), pytest.raises(TypeError, match="it is arrayProperties in submit_options"):
+        align()
