@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import service
+from airflow_batch_jobs.batch.first_revision import MOST, beginning_at
 from airflow_batch_jobs.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -74,22 +76,22 @@ def read_folder(folder: Path) -> list[DefinitionFile]:
     """Return the definitions in a folder, the revisions of each in order.
 
     Raises:
-        DefinitionError: There are none, or a revision is missing: AWS counts them from 1 as they are registered.
+        DefinitionError: There are none, or between two revisions one is missing: AWS counts them one after the other.
     """
     found = sorted(_definition_files(folder))
     if not found:
         raise DefinitionError(f"{folder} has no job definitions: files called `<name>.<revision>.json`.")
-    names = {each.name for each in found}
-    for name in sorted(names):
-        revisions = [each.revision for each in found if each.name == name]
-        missing = next((number for number, revision in enumerate(revisions, 1) if revision != number), None)
-        if missing is not None:
-            raise DefinitionError(f"{folder} has {name}.{max(revisions)}.json but not {name}.{missing}.json.")
+    for before, each in pairwise(found):
+        missing = before.revision + 1
+        if each.name == before.name and each.revision != missing:
+            raise DefinitionError(f"{folder} has {each.path.name} but not {each.name}.{missing}.json.")
     return found
 
 
 def register_folder(clients: ClientFactory, folder: Path) -> list[str]:
     """Register the definitions in a folder, in an account that has none of them yet.
+
+    In a local AWS they may begin at any revision, since older ones need not be kept. A real account counts from 1.
 
     Args:
         clients: Makes the clients.
@@ -104,17 +106,20 @@ def register_folder(clients: ClientFactory, folder: Path) -> list[str]:
     """
     files = read_folder(folder)
     requests = [(each, each.request()) for each in files]
-    batch = service(clients, "batch")
+    first = {each.name: each.revision for each in reversed(files)}
+    batch = service(beginning_at(clients, first), "batch")
     for each, request in requests:
         revision = batch.call("register_job_definition", itemgetter("revision"), **request)
         if revision != each.revision:
-            raise DefinitionError(
-                f"{each.path} was registered as revision {revision}: the account already had this definition."
-            )
+            why = "AWS counts from 1" if revision < each.revision else "the account already had this definition"
+            raise DefinitionError(f"{each.path} was registered as revision {revision}: {why}.")
     return [str(each) for each in files]
 
 
 def _definition_files(folder: Path) -> Iterator[DefinitionFile]:
     for path in folder.glob("*.json"):
         if match := _FILE_NAME.fullmatch(path.name):
-            yield DefinitionFile(match["name"], int(match["revision"]), path)
+            revision = int(match["revision"])
+            if revision > MOST:
+                raise DefinitionError(f"{path} has no revision in its name: AWS counts up to {MOST:,}.")
+            yield DefinitionFile(match["name"], revision, path)

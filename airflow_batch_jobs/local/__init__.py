@@ -57,6 +57,9 @@ Containers and nodes
     whole, its main node's address is 127.0.0.1, and on a node that is not the main one the end of an essential
     container does not end the others. A pod's containers are processes too, init containers are left out, and their
     output is lost, as is that of any log driver but `awslogs`. Resources of a pod are not checked.
+Definitions
+    The revisions of a definition begin at 1, or where the header `x-local-first-revision` of its first
+    RegisterJobDefinition says.
 Jobs
     Finished jobs are forgotten by number, not by age.
 Logs

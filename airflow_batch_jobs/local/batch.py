@@ -72,7 +72,7 @@ class Batch:
 
     def register_job_definition(self, call: Call) -> dict[str, Any]:
         """Add the next revision of a definition."""
-        definition = self._definitions.register(call.parameters, call.size_bytes)
+        definition = self._definitions.register(call.parameters, call.size_bytes, call.first_revision)
         return {
             "jobDefinitionName": definition.name,
             "jobDefinitionArn": definition.arn,

@@ -19,12 +19,14 @@ class Call:
         changes: What injected faults change in its answer.
         access_key: The caller's access key.
         size_bytes: The size of its body.
+        first_revision: The revision that a definition begins with, if this registers its first one.
     """
 
     parameters: dict[str, Any]
     changes: Changes
     access_key: str
     size_bytes: int
+    first_revision: int = 1
 
 
 #: An operation's output by member name, or its JSON.

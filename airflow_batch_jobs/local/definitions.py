@@ -1,4 +1,4 @@
-"""Job definitions: immutable revisions, ACTIVE until they are deregistered."""
+"""Job definitions: immutable revisions, one after the other, ACTIVE until they are deregistered."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Definition:
 
     Attributes:
         name: Its name.
-        revision: From 1.
+        revision: Its number.
         arn: Its ARN, with the revision.
         request: What RegisterJobDefinition was given, with what AWS adds to it.
         tags: Its tags, which TagResource changes.
@@ -71,12 +71,13 @@ class Definitions:
         self._account = account
         self._revisions: dict[str, list[Definition]] = {}
 
-    def register(self, request: Mapping[str, Any], size_bytes: int = 0) -> Definition:
+    def register(self, request: Mapping[str, Any], size_bytes: int = 0, first: int = 1) -> Definition:
         """Add the next revision of a definition.
 
         Args:
             request: The parameters of RegisterJobDefinition.
             size_bytes: The size of the request's body.
+            first: The revision that it begins with if it has none yet.
 
         Raises:
             ServiceError: The definition is not valid.
@@ -88,7 +89,7 @@ class Definitions:
         for problem in property_problems(request):
             raise client_exception(problem)
         revisions = self._revisions.setdefault(name, [])
-        revision = len(revisions) + 1
+        revision = revisions[-1].revision + 1 if revisions else first
         arn = self._account.arn(f"job-definition/{name}:{revision}")
         revisions.append(Definition(name, revision, arn, told_definition(request), dict(request.get("tags", {}))))
         return revisions[-1]
@@ -99,8 +100,8 @@ class Definitions:
         revisions = self._revisions.get(name, [])
         if not colon:
             return next((one for one in reversed(revisions) if one.is_active), None)
-        number = whole_number(revision) or 0
-        return revisions[number - 1] if 1 <= number <= len(revisions) else None
+        place = (whole_number(revision) or 0) - (revisions[0].revision if revisions else 0)
+        return revisions[place] if 0 <= place < len(revisions) else None
 
     def active(self, reference: str) -> Definition:
         """Return the revision that a job is to run.

@@ -150,7 +150,7 @@ class Endpoint:
         answer = await self.faults.strike(operation, parameters, after=False)
         if answer is None:
             changes = self.faults.changes(operation, parameters)
-            call = Call(parameters, changes, request.access_key, len(request.body))
+            call = Call(parameters, changes, request.access_key, len(request.body), request.first_revision)
             result = carry_out(call)
             seen.took_effect = True
             answer = await self.faults.strike(operation, parameters, after=True)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
+from airflow_batch_jobs.batch.first_revision import HEADER as FIRST_REVISION
+from airflow_batch_jobs.batch.first_revision import MOST
 from airflow_batch_jobs.local.model import load_service
 
 if TYPE_CHECKING:
@@ -41,6 +43,12 @@ class Request:
         """The access key it was signed with; empty if it was not signed."""
         match = _CREDENTIAL.search(self.headers.get("authorization", ""))
         return match[1] if match else ""
+
+    @property
+    def first_revision(self) -> int:
+        """The revision that a definition begins with: 1 unless its header is another number that AWS could have."""
+        number = self.headers.get(FIRST_REVISION, "")
+        return int(number) if re.fullmatch("[1-9][0-9]{0,9}", number) and int(number) <= MOST else 1
 
     @property
     def signed_for(self) -> str:

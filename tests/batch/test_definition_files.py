@@ -60,8 +60,29 @@ def test_a_program_must_stand_beside_its_definition(write: Callable[..., None], 
         align.request()
 
 
+@pytest.mark.parametrize("first", [3, 4312, 2**31 - 2])
+def test_a_folder_may_begin_at_any_revision(
+    write: Callable[..., None], tmp_path: Path, aws: LocalAws, first: int
+) -> None:
+    """As long as that takes no longer than beginning at 1, and with no older revision to be run."""
+    write("align", first)
+    write("align", first + 1)
+    write("sort", 1)
+    assert register_folder(aws.clients(), tmp_path) == [f"align:{first}", f"align:{first + 1}", "sort:1"]
+
+    batch = aws.clients()("batch")
+    every = batch.describe_job_definitions(jobDefinitionName="align")["jobDefinitions"]
+    assert [each["revision"] for each in every] == [first + 1, first]
+    assert aws.wait_for_status(*aws.submit(f"align:{first}"))["jobDefinition"].endswith(f"/align:{first}")
+    for other in (1, first - 1, first + 2):
+        with pytest.raises(RuntimeError, match="does not exist"):
+            aws.submit(f"align:{other}")
+    assert aws.register("align") == f"align:{first + 2}"
+    assert len(aws.requests("RegisterJobDefinition")) == 3
+
+
 def test_a_missing_revision_is_named(write: Callable[..., None], tmp_path: Path) -> None:
-    """AWS counts revisions from 1, so a gap in the files cannot be registered."""
+    """AWS counts revisions one by one, so a gap between the files cannot be registered."""
     write("align", 3)
     write("align", 1)
 
@@ -69,12 +90,21 @@ def test_a_missing_revision_is_named(write: Callable[..., None], tmp_path: Path)
         read_folder(tmp_path)
 
 
-def test_a_revision_of_any_size_is_only_a_number(write: Callable[..., None], tmp_path: Path) -> None:
-    """A date in a file's name costs no memory."""
+def test_a_number_that_aws_cannot_have_is_no_revision(write: Callable[..., None], tmp_path: Path) -> None:
+    """A date in a file's name, say."""
     write("align", 20_261_123_060_000)
 
-    with pytest.raises(DefinitionError, match=r"but not align\.1\.json"):
+    with pytest.raises(DefinitionError, match=r"align\.20261123060000\.json .*: AWS counts up to 2,147,483,647"):
         read_folder(tmp_path)
+
+
+def test_a_real_account_counts_from_one(write: Callable[..., None], tmp_path: Path, aws: LocalAws) -> None:
+    """AWS takes no notice of where the files begin, and the message says what became of the first of them."""
+    write("align", 3)
+    aws.clients()("batch").register_job_definition(**read_folder(tmp_path)[0].request())
+
+    with pytest.raises(DefinitionError, match="registered as revision 2: AWS counts from 1"):
+        register_folder(aws.clients(), tmp_path)
 
 
 def test_a_file_of_another_name_is_refused(write: Callable[..., None], tmp_path: Path) -> None:

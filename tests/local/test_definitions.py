@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from airflow_batch_jobs.batch.first_revision import HEADER
+
 if TYPE_CHECKING:
     from airflow_batch_jobs.local import LocalAws
 
@@ -234,3 +236,19 @@ def test_a_name_begins_with_a_letter_or_digit(aws: LocalAws, batch: Any, name: s
     for operation, request in requests.items():
         with pytest.raises(batch.exceptions.ClientException, match="name should match valid pattern"):
             getattr(batch, operation)(**request)
+
+
+@pytest.mark.parametrize(
+    ("told", "begins_at"),
+    [("7", 7), ("2147483647", 2**31 - 1), ("2147483648", 1), ("0", 1), ("-3", 1), ("7.0", 1), ("9" * 5000, 1), ("", 1)],
+)
+def test_revisions_begin_where_the_first_request_says(aws: LocalAws, told: str, begins_at: int) -> None:
+    """Once: the next one follows. Anything but a revision that AWS could have counts for nothing."""
+    batch = aws.clients()("batch")
+    batch.meta.events.register(
+        "before-call.batch.RegisterJobDefinition",
+        lambda params, **_: params["headers"].update({HEADER: told}),
+    )
+    for _ in range(2):
+        register(batch)
+    assert revisions(batch) == [("align", begins_at, "ACTIVE"), ("align", begins_at + 1, "ACTIVE")]
