@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_batch_jobs.cli import console
+from airflow_batch_jobs.cli.compose_env import compose_env
 from airflow_batch_jobs.cli.jobs import logs, result, status, submit, terminate
 from airflow_batch_jobs.cli.list_jobs import list_jobs
 from airflow_batch_jobs.cli.migrate import migrate
 from airflow_batch_jobs.cli.orphans import orphans
 from airflow_batch_jobs.cli.queue import queue
+from airflow_batch_jobs.cli.secret_files import kept_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,15 +120,24 @@ def local(
             help="Register the job definitions of a folder: files called NAME.REVISION.json.",
         ),
     ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Keep the access key in a file: the one that is there, or a new one.",
+        ),
+    ] = None,
 ) -> None:
     """Run a local AWS (Batch, CloudWatch Logs, STS) until Ctrl-C.
 
     It runs the commands of jobs as processes on this machine, in a clean environment; `python3` and the like are
     looked up on the PATH of this command. Run the lines that it prints in each shell that is to use it. Its access
-    key is random, or the one in LOCAL_AWS_ACCESS_KEY, which is not printed.
+    key is random, or the one in LOCAL_AWS_ACCESS_KEY, which is not printed. With a port and a file for the key, the
+    lines of an earlier start are still good.
 
         airflow-batch-jobs local --definitions dags/definitions
-        airflow-batch-jobs local --port 4566 --slots 2
+        airflow-batch-jobs local --port 4566 --key-file ~/.local-aws-key
 
     Exit codes:
 
@@ -140,16 +151,20 @@ def local(
 
     # A job's `python3` is the one on the PATH; if there is none, the one that runs this.
     os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
-    key = os.environ.get("LOCAL_AWS_ACCESS_KEY", "")
+    known = os.environ.get("LOCAL_AWS_ACCESS_KEY", "")
+    if known and key_file:
+        raise typer.BadParameter("LOCAL_AWS_ACCESS_KEY is set: take one of them.", param_hint="--key-file")
+    key = kept_key(key_file, "--key-file") if key_file else known
     aws = LocalAws(host=host, port=port, slots=slots, access_key=key)
     with console.errors_told(), _port_errors_told(port), Interrupts() as stop, aws:
         registered = register_folder(aws.clients(), definitions) if definitions else []
-        console.say_access(aws.access, registered, is_key_known=bool(key))
+        console.say_access(aws.access, registered, is_key_known=bool(known))
         with suppress(InterruptedByUserError):
             stop.pause(float("inf"))
 
 
 app.command("list")(list_jobs)
+app.command("compose-env")(compose_env)
 for command in (submit, status, logs, result, terminate, queue, orphans, migrate):
     app.command()(command)
 

@@ -95,6 +95,57 @@ def test_a_given_access_key_holds_and_is_not_printed() -> None:
         assert key not in said + process.stdout.read()
 
 
+def test_a_kept_key_opens_the_next_start_as_well(tmp_path: Path) -> None:
+    """What the first start printed is still good, and only its owner can read the key."""
+    key_file = tmp_path / "key"
+    with running("--key-file", str(key_file)) as (_, first):
+        port = first["AWS_ENDPOINT_URL"].rpartition(":")[2]
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    with running("--key-file", str(key_file), "--port", port) as (_, second):
+        assert second["AWS_ACCESS_KEY_ID"] == first["AWS_ACCESS_KEY_ID"]
+        assert LocalControl(first["AWS_ENDPOINT_URL"], first["AWS_ACCESS_KEY_ID"]).now()
+        assert run("queue", "default", **first).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "message"),
+    [
+        ("a" * 32, 0o644, "is open to others"),
+        ("", 0o600, "has no access key in it"),
+        ("a b" * 10, 0o600, "has no access key in it"),
+        ("short", 0o600, "has no access key in it"),
+        ("\ud800", 0o600, "cannot be read"),
+    ],
+)
+def test_a_key_file_that_cannot_be_used_is_a_usage_error(tmp_path: Path, text: str, mode: int, message: str) -> None:
+    """Whoever has the key can run commands, so it has to be long, and for its owner alone; the file stays as it is."""
+    key_file = tmp_path / "key"
+    key_file.write_bytes(text.encode(errors="surrogatepass"))
+    key_file.chmod(mode)
+    result = run("local", "--key-file", str(key_file), COLUMNS="200")
+
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert key_file.read_bytes() == text.encode(errors="surrogatepass")
+
+
+def test_one_key_is_enough(tmp_path: Path) -> None:
+    """A key in the environment, too, would leave open which of them holds."""
+    result = run("local", "--key-file", str(tmp_path / "key"), LOCAL_AWS_ACCESS_KEY="a" * 32, COLUMNS="200")
+
+    assert result.returncode == 2
+    assert "take one of them" in result.stderr
+    assert not (tmp_path / "key").exists()
+
+
+def test_a_key_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
+    """The folder is not there, say."""
+    result = run("local", "--key-file", str(tmp_path / "none" / "key"), COLUMNS="200")
+
+    assert result.returncode == 2
+    assert "cannot be written: No such file or directory" in result.stderr
+
+
 def test_a_taken_port_is_a_usage_error() -> None:
     """A port that is already in use is named."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

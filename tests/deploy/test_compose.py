@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,26 +114,60 @@ def test_the_example_names_every_variable() -> None:
     assert documented["COMPOSE_PROFILES"] in {profile for each in written for profile in each.get("profiles", ())}
 
 
-def test_the_command_of_the_example_fills_in_what_is_empty(tmp_path: Path) -> None:
-    """The command in `.env.example` gives every secret a new value of its own, of the form that is needed."""
+def made(folder: Path) -> dict[str, str]:
+    """Run the command that the example names, in a folder that has nothing else, and return what it made."""
     example = compose_file.EXAMPLE.read_text(encoding="utf-8")
-    command = "\n".join(line.removeprefix("#     ") for line in example.splitlines() if line.startswith("#     "))
-    made = []
-    for name in ("one", "two"):
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / ".env.example").write_text(example, encoding="utf-8")
-        subprocess.run(["sh", "-euc", command], cwd=folder, check=True)
-        assert (folder / ".env").stat().st_mode & 0o077 == 0
-        made.append(compose_file.settings(folder / ".env"))
+    [command] = [line.removeprefix("#     ") for line in example.splitlines() if line.startswith("#     ")]
+    folder.mkdir()
+    (folder / ".env.example").write_text(example, encoding="utf-8")
+    path = os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))
+    subprocess.run(["sh", "-c", f"umask 0; {command}"], cwd=folder, env={**os.environ, "PATH": path}, check=True)
+    return compose_file.settings(folder / ".env")
 
-    one, two = made
+
+def test_the_command_of_the_example_fills_in_what_is_empty(tmp_path: Path) -> None:
+    """One word gives every secret a new value of its own, of the form that is needed, in a file for its owner alone."""
+    one, two = made(tmp_path / "one"), made(tmp_path / "two")
+
+    assert (tmp_path / "one" / ".env").stat().st_mode & 0o777 == 0o600
     assert len({one[name] for name in SECRETS} | {two[name] for name in SECRETS}) == 2 * len(SECRETS)
     assert len(base64.urlsafe_b64decode(one["AIRFLOW_FERNET_KEY"])) == 32
     assert all(re.fullmatch("[0-9a-f]{64}", one[name]) for name in SECRETS - {"AIRFLOW_FERNET_KEY"})
     assert re.fullmatch("compose-[0-9a-f]{8}", one["AIRFLOW_DEPLOYMENT"])
     assert all(one[name] == value for name, value in compose_file.settings().items() if value)
     assert {each.name for each in compose_file.services(one["COMPOSE_PROFILES"], one)} >= {"worker", "local-aws"}
+
+
+def test_it_starts_with_two_commands() -> None:
+    """The head of the file shows them, and the second is Compose's own."""
+    head = [line for line in compose_file.PATH.read_text(encoding="utf-8").splitlines() if line.startswith("#     ")]
+    assert [line.partition("  #")[0].strip("# ") for line in head[:2]] == [
+        "uv run airflow-batch-jobs compose-env",
+        "docker compose up --build --detach",
+    ]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_podman_compose_reads_the_same(tmp_path: Path, profile: str) -> None:
+    """Its parser has the same services in the same environments; all that it needs of Podman is its version."""
+    (tmp_path / "podman").write_text("#!/bin/sh\necho podman version 5.4.0\n", encoding="utf-8")
+    (tmp_path / "podman").chmod(0o700)
+    variables = VARIABLES | {"COMPOSE_PROFILES": profile}
+    command = [sys.executable, "-m", "podman_compose", "--file", str(compose_file.PATH), "config"]
+
+    def read(**changes: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, **variables, **changes, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    found = yaml.safe_load(read().stdout)["services"]
+    expected = compose_file.services(profile, variables)
+    assert found.keys() == {each.name for each in expected}
+    for each in expected:
+        told = {name: str(value) for name, value in found[each.name].get("environment", {}).items() if value}
+        assert told == each.environment, each.name
+        assert set(found[each.name].get("depends_on", {})) == set(each.depends_on)
+        assert found[each.name]["image"] == each.image
+    assert read(POSTGRES_PASSWORD="").returncode != 0
 
 
 def test_the_real_account_knows_no_local_endpoint() -> None:
