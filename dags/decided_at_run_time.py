@@ -20,7 +20,7 @@ class SurveyPackage(JobDefinition, name="survey-package"):
 def decided_at_run_time() -> None:
     """Survey two packages with the chosen revision."""
 
-    @task.batch_job(job_queue="default")
+    @task.batch_job(job_queue="default", map_index_template="{{ task.op_kwargs['package'] }}")
     def survey(package: str) -> SurveyPackage:
         revision = get_current_context()["params"]["revision"]
         return SurveyPackage(package=package).at_revision(revision)

@@ -53,9 +53,12 @@ def results() -> None:
 
     # Airflow's types do not know that an output has fields.
     found: Any = BatchJobOperator(task_id="find", job_queue="default", definition=FindParts).output
-    count: Any = BatchJobOperator.partial(task_id="count", job_queue="default", definition=CountPart).expand(
-        parameters=parameters_of(found)
-    )
+    count: Any = BatchJobOperator.partial(
+        task_id="count",
+        job_queue="default",
+        definition=CountPart,
+        map_index_template="{{ task.parameters['part'] }}",
+    ).expand(parameters=parameters_of(found))
     report(found["prefix"], count.output)
 
 

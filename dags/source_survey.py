@@ -49,9 +49,12 @@ def source_survey() -> None:
         return [package for package in wanted if package in sys.stdlib_module_names]
 
     packages = choose_packages()
-    survey = BatchJobOperator.partial(task_id="survey", job_queue="default", definition=SurveyPackage).expand(
-        parameters=packages.map(lambda package: {"package": package})
-    )
+    survey = BatchJobOperator.partial(
+        task_id="survey",
+        job_queue="default",
+        definition=SurveyPackage,
+        map_index_template="{{ task.parameters['package'] }}",  # the UI calls each by its package
+    ).expand(parameters=packages.map(lambda package: {"package": package}))
     report = BatchJobOperator(
         task_id="report", job_queue="default", definition=SurveyReport, parameters={"packages": packages}
     )

@@ -50,6 +50,11 @@ class FinishedRun:
             if (ti.task_id, ti.map_index) == (task_id, map_index)
         )
 
+    def label(self, task_id: str, map_index: int) -> Any:
+        """Return what a mapped task instance is called; None if it has no name."""
+        tis = self.run.get_task_instances()
+        return next(ti.rendered_map_index for ti in tis if (ti.task_id, ti.map_index) == (task_id, map_index))
+
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """Return an XCom; None where there is none."""
         from airflow.models.xcom import XComModel

@@ -13,6 +13,7 @@ from airflow_batch_jobs.batch.definition_files import register_folder
 from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, new_job_name, task_tags
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.demo.examples import example_dags, example_definitions
+from tests.docs.source import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,31 @@ def test_the_jobs_of_source_survey_hand_files_to_a_report(tmp_path: Path) -> Non
 
 
 @pytest.mark.long
+def test_the_first_example_of_the_readme_runs_as_it_stands(run_dag: Callable[..., Any], airflow_aws: LocalAws) -> None:
+    """With the one definition beside it, whose first revision is the seventh."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    folder = ROOT / "docs" / "develop"
+    assert register_folder(airflow_aws.clients(), folder / "definitions") == ["align-reads:7"]
+    bag = DagBag(folder / "nightly_alignment.py", bundle_name="dags-folder")
+    assert not bag.import_errors
+    run = run_dag(bag.dags["nightly_alignment"])
+
+    assert run.run.state == "success"
+    assert "NA12878, part 3 of 3, to s3://refs/hg38.fa with 4 threads" in run.output
+
+
+def test_each_mapped_task_says_what_its_instances_are_called() -> None:
+    """A thousand numbers tell nobody which one failed."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    tasks = [task for dag in DagBag(example_dags(), bundle_name="dags-folder").dags.values() for task in dag.tasks]
+    mapped = [task for task in tasks if task.is_mapped]
+    assert len(mapped) >= 3
+    assert [task.task_id for task in mapped if not task.map_index_template] == []
+
+
+@pytest.mark.long
 def test_submit_then_wait_waits_in_the_sensor(run_example: Callable[..., Any], airflow_aws: LocalAws) -> None:
     """The submitting task leaves its job to the sensor, which ends with it and copies its log."""
     run = run_example("submit_then_wait")
@@ -101,6 +127,7 @@ def test_decided_at_run_time_runs_the_revision_asked_for(
     run = run_example("decided_at_run_time", {"revision": revision})
 
     assert run.run.state == "success"
+    assert run.label("survey", 0) == "json"
     job = run.xcom("survey", "batch_job", 0)
     assert job["definition"].endswith(f"survey-package:{revision}")
     assert lines_of(airflow_aws, job["job_id"])[1].endswith(counted)
@@ -161,6 +188,7 @@ def test_results_feed_a_mapped_task(run_example: Callable[..., Any], airflow_aws
     assert {"email", "encodings", "ensurepip"} <= set(found)
     counts = [run.xcom("count", map_index=index) for index in range(len(found))]
     assert [count["part"] for count in counts] == found
+    assert [run.label("count", index) for index in range(len(found))] == found
     assert all(count["modules"] for count in counts)
     assert run.xcom("report").startswith(f"Of {len(found)} packages with e, encodings is the largest: ")
     assert len(airflow_aws.jobs()) == 1 + len(found)
