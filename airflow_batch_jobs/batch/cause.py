@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from zlib import crc32
 
 
 class Outlook(Enum):
@@ -87,3 +88,7 @@ class Cause(Enum):
     DEPENDENCY_PENDING = "dependency pending"
     #: AWS says nothing that is known here.
     UNKNOWN = "unknown"
+
+    def __hash__(self) -> int:
+        """Return the same in each process: the text of a set of causes becomes a part of a DAG's version."""
+        return crc32(self.value.encode())

@@ -83,7 +83,12 @@ def submission_for(
         request=request,
         store=TaskStateRecords(context["task_state_store"]),
         note=log.note,
-        check=partial(check_request, clients, note=log.problem, also=on_retry.check),
+        check=partial(
+            check_request,
+            clients,
+            note=log.problem,
+            also=lambda definition, _: on_retry.check(definition, request.to_api()),  # before any change
+        ),
         job_name=job_name,
         is_detached=is_detached,
         refusal=refusal,

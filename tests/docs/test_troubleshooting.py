@@ -19,6 +19,7 @@ from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch import diagnosis, waiting
 from airflow_batch_jobs.batch.aws import Caller, explain
 from airflow_batch_jobs.batch.aws_messages import BLOCKS, EXIT_CODES, FATES, REASONS, Meaning
+from airflow_batch_jobs.batch.changes.failure import Failure
 from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
 from airflow_batch_jobs.batch.changes.on_retry import OnRetry
 from airflow_batch_jobs.batch.definition import Field, JobDefinition
@@ -30,6 +31,7 @@ from airflow_batch_jobs.batch.orphans import Decision, Finding, SweepReport
 from airflow_batch_jobs.batch.preflight import check_queue, check_revision
 from airflow_batch_jobs.batch.preflight.check import check_plan
 from airflow_batch_jobs.batch.preflight.plan import Plan
+from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.batch.result.model import dump_result, read_result
 from airflow_batch_jobs.batch.result.search import ResultSearch
 from airflow_batch_jobs.config import OPTIONS, SECTION
@@ -196,6 +198,17 @@ def requests_refused() -> Iterator[BatchJobsError]:
     yield errors.RequestError(
         "jobQueue", "was changed by Mine of on_retry, which has to name that queue as its attribute `queue`"
     )
+    debug = [{"name": "DEBUG", "value": "1"}]
+    for does in (
+        lambda _: None,
+        lambda _: ["hello"],
+        lambda request: request.update(tags=7) or [],
+        lambda request: request.update(containerOverrides={"environment": debug}) or [],
+    ):
+        own: Any = SimpleNamespace(apply=lambda job, _, does=does: does(job.request))
+        failure = Failure(job_id="0f5e", cause=Cause.OUT_OF_MEMORY)
+        asked = SubmitRequest(job_name="d-t-0", job_queue="q", job_definition="align:7")
+        yield raised(partial(OnRetry(client_of, [own], print).made, asked, {}, [failure]))
 
 
 def results_refused() -> Iterator[BatchJobsError]:

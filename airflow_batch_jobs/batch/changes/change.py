@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 CHANGES = "changes"
 #: The most characters that record and XCom keep of a text.
 _LONGEST_TEXT = 300
+#: Where in memory an object is, as Python's own text of it tells.
+_ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
+#: A product is rounded to so many decimals: 1.1 times 1000 is 1100, and no part of a MiB more.
+_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,10 @@ class Change:
 
 @runtime_checkable
 class RequestChange(Protocol):
-    """A change of the request for the next attempt: `MoreMemory`, `OtherQueue`, `LongerTimeout`, or one of your own."""
+    """A change of the request for the next attempt: `MoreMemory`, `OtherQueue`, `LongerTimeout`, or one of your own.
+
+    Its text is a part of the DAG's version, so its `__repr__` has to be the same at each parse, as a dataclass's is.
+    """
 
     @property
     def after(self) -> Collection[Cause]:
@@ -89,21 +98,28 @@ class RequestChange(Protocol):
             failures: Why the generation's jobs failed, in the order of the jobs.
 
         Returns:
-            What was changed, one by one.
+            What was changed, one by one; nothing only if the request is as it was. An error ends the task.
         """
 
 
 def check_changes(given: Any, name: str) -> None:
-    """Check that something is a list of changes.
+    """Check that something is a list of changes, each of which says after which causes.
 
     Raises:
-        ValueError: It is not.
+        ValueError: It is not, or the text of a change would differ at each parse and make a new version of the DAG.
     """
     if not isinstance(given, (list, tuple)):
         raise ValueError(f"{name} must be a list of changes such as MoreMemory(), not {shown(given)}")  # noqa: TRY004 - as of any argument
     for each in given:
         if isinstance(each, type) or not isinstance(each, RequestChange):
             raise ValueError(f"{name} must have changes such as MoreMemory() in its list, not {shown(each)}")  # noqa: TRY004 - likewise
+        own = type(each).__name__
+        causes(each.after, f"{name}: {own}.after")
+        if _ADDRESS.search(str(each)):
+            raise ValueError(
+                f"{name}: {own} needs a `__repr__` that is the same at each parse, since it is a part of the DAG's "
+                f"version; now it is {shown(each)}. A dataclass has one."
+            )
 
 
 def causes(given: Any, name: str) -> tuple[Cause, ...]:
@@ -124,19 +140,17 @@ def growth(factor: Any, name: str) -> float:
     Raises:
         ValueError: It is no number above 1.
     """
+    if not isinstance(factor, (int, float)):
+        raise ValueError(f"{name} must be a number above 1, not {shown(factor)}")  # noqa: TRY004 - as of any argument
     number = reasonable(factor, name)
     if number <= 1:
         raise ValueError(f"{name} must be above 1, not {shown(factor)}")
     return number
 
 
-def grown(base: float, factor: float, times: int, most: float) -> float:
-    """Return what has grown so often, but no more than the most."""
-    for _ in range(times):
-        if base >= most:
-            break
-        base = min(base * factor, most)
-    return base
+def grown(before: int, factor: float, most: int) -> int:
+    """Return what has grown once: more than before, but no more than the most."""
+    return min(max(before + 1, math.ceil(round(before * factor, _DIGITS))), max(before, most))
 
 
 def why(failures: Iterable[Failure]) -> str:

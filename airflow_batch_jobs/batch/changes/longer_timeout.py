@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -60,8 +59,9 @@ class LongerTimeout:
             job.note("LongerTimeout changes nothing: nothing says which timeout the job has")
             return
         most = max(before, self._most)
-        times = len({failure.job_id for failure in too_long})
-        after = math.ceil(grown(before, self.factor, times, most))
+        after = before
+        for _ in {failure.job_id for failure in too_long}:
+            after = grown(after, self.factor, most)
         job.request["timeout"] = {**structure(job.request, "timeout"), _FIELD: after}
         yield Change(f"timeout.{_FIELD}", f"{before} s", f"{after} s", why(too_long), is_most=after >= most)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import product
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.cause import Cause
@@ -24,12 +24,26 @@ _MOST_MIB = 100_000_000
 _LEAST_MIB = 4
 
 
+@dataclass
+class _RanOut:
+    """A container that ran out of memory, what it had before, in which jobs that was too little, and who gave last."""
+
+    task: Task
+    container: Container
+    memory_mib: int | None
+    vcpus: str
+    failures: list[Failure] = field(default_factory=list)
+    last: MoreMemory | None = None
+
+
 @dataclass(frozen=True)
 class MoreMemory:
     """Give a container that ran out of memory more of it, each time it does.
 
     What it has is what the pinned revision and the task's overrides give it; that times `factor` for each job of the
-    generation in which it ran out. On Fargate it is the next size that Fargate offers, with more vCPUs where need be.
+    generation in which it ran out. On Fargate it is the next size that Fargate offers, with more vCPUs where need be:
+    what that has more than the one before goes to the container that ran out, and none takes from another.
+
     In an array all children get it, in a multi-node job all nodes of the range.
 
     Args:
@@ -55,16 +69,8 @@ class MoreMemory:
         object.__setattr__(self, "after", causes(self.after, "MoreMemory after"))
 
     def apply(self, job: NextJob, failures: Sequence[Failure]) -> Iterator[Change]:
-        """Give each container more for each job in which it ran out."""
-        ran_out: dict[str, tuple[Task, Container, list[Failure]]] = {}
-        for failure in failures:
-            if failure.cause in self.after:
-                for task, container in job.containers(failure):
-                    ran_out.setdefault(container.path, (task, container, []))[2].append(failure)
-        for task, container, of_it in ran_out.values():
-            yield from self._give(job, task, container, of_it)
-        if not ran_out and any(failure.cause in self.after for failure in failures):
-            job.note("MoreMemory changes nothing: the role may not look up the revision, which says what a job has")
+        """Give each container more for each job in which it ran out, in the order of the jobs."""
+        yield from given([self], job, failures)[0]
 
     def check(self, job: NextJob) -> str | None:
         """Say what is wrong with the most that it gives for a job that has not been changed; None if nothing is."""
@@ -74,33 +80,85 @@ class MoreMemory:
         least = min(sizes)
         return f"MoreMemory(at_most_mib={self.at_most_mib}) is below the {least} MiB that the job begins with; raise it"
 
-    def _give(self, job: NextJob, task: Task, container: Container, failures: Sequence[Failure]) -> Iterator[Change]:
-        before = container.memory_mib
-        if before is None:
-            job.note(f"MoreMemory changes nothing: nothing says how much memory {container.path} has")
+    def give(self, job: NextJob, task: Task, container: Container) -> None:
+        """Give a container the next of what it may have, if there is any."""
+        memory = container.memory_mib
+        if memory is None:
             return
-        most = max(before, self.at_most_mib or _MOST_MIB)
-        times = len({failure.job_id for failure in failures})
-        wanted = math.ceil(grown(before, self.factor, times, most))
+        most = self._most(memory)
+        wanted = grown(memory, self.factor, most)
         size = task.size() if job.on_fargate else None
-        if size is None:
-            after, vcpus = wanted, ""
-            is_most = after >= most
-        else:
-            others = size.memory_mib - before
+        if size is not None:
+            others = size.memory_mib - memory
             offered = _next(size, others + wanted, others + most)
-            after = offered.memory_mib - others
-            vcpus = _give_vcpus(container, offered.vcpus - size.vcpus)
-            is_most = _next(offered, offered.memory_mib + 1, others + most) == offered
-        if after != before:
-            container.give_memory(after)
+            wanted = offered.memory_mib - others
+            if more := offered.vcpus - size.vcpus:
+                container.give("VCPU", vcpus_as_text(Decimal(container.vcpus or "0") + more))
+        if wanted != memory:
+            container.give_memory(wanted)
+
+    def tell(self, job: NextJob, one: _RanOut) -> Iterator[Change]:
+        """Say what a container has been given in all."""
+        container, after = one.container, one.container.memory_mib
+        if one.memory_mib is None or after is None:
+            _note_unknown(job, container.path)
+            return
+        most, size = self._most(after), one.task.size() if job.on_fargate else None
+        if size is not None:
+            others = size.memory_mib - after
+            most = _next(size, size.memory_mib + 1, others + most).memory_mib - others
         yield Change(
             field=f"{container.path} memory",
-            before=f"{before} MiB",
-            after=f"{after} MiB{vcpus}",
-            why=why(failures),
-            is_most=is_most,
+            before=f"{one.memory_mib} MiB",
+            after=f"{after} MiB" + (f" with {container.vcpus} vCPU" if container.vcpus != one.vcpus else ""),
+            why=why(one.failures),
+            is_most=after >= most,
         )
+
+    def _most(self, memory_mib: int) -> int:
+        """Return the most that a container may have that has so much already."""
+        return max(memory_mib, self.at_most_mib or _MOST_MIB)
+
+
+def given(changes: Sequence[MoreMemory], job: NextJob, failures: Sequence[Failure]) -> list[list[Change]]:
+    """Give containers more, job after job, since they share what a task on Fargate, or one of them, can have.
+
+    Args:
+        changes: All that a task has.
+        job: The job that will be submitted.
+        failures: Why the generation's jobs failed, in the order of the jobs.
+
+    Returns:
+        What each of them says: of a container that whose turn it was last.
+    """
+    of_jobs: dict[str, list[Failure]] = {}
+    for failure in failures:
+        of_jobs.setdefault(failure.job_id, []).append(failure)
+    ran_out: dict[str, _RanOut] = {}
+    for of_job, change in product(of_jobs.values(), changes):
+        in_it: dict[str, tuple[Task, Container]] = {}
+        for failure in of_job:
+            if failure.cause in change.after:
+                found = {container.path: (task, container) for task, container in job.containers(failure)}
+                in_it |= found
+                for path, (task, container) in found.items():
+                    one = ran_out.setdefault(path, _RanOut(task, container, container.memory_mib, container.vcpus))
+                    one.failures.append(failure)
+        for path, (task, container) in in_it.items():
+            change.give(job, task, container)
+            ran_out[path].last = change
+    if not (ran_out or job.definition) and any(one.cause in each.after for one, each in product(failures, changes)):
+        _note_unknown(job, "")
+    return [
+        [told for one in ran_out.values() if one.last is change for told in change.tell(job, one)] for change in changes
+    ]
+
+
+def _note_unknown(job: NextJob, path: str) -> None:
+    if job.definition:
+        job.note(f"MoreMemory changes nothing: nothing says how much memory {path} has")
+    else:
+        job.note("MoreMemory changes nothing: the role may not look up the revision, which says what a job has")
 
 
 def _next(size: Size, wanted_mib: int, most_mib: int) -> Size:
@@ -117,12 +175,3 @@ def _next(size: Size, wanted_mib: int, most_mib: int) -> Size:
     if enough:
         return min(enough)
     return max(larger, key=lambda one: (one.memory_mib, -one.vcpus), default=size)
-
-
-def _give_vcpus(container: Container, more: Decimal) -> str:
-    """Give a container more vCPUs, which more memory on Fargate may need; return that in words."""
-    if not more:
-        return ""
-    vcpus = vcpus_as_text(Decimal(container.resources().get("VCPU", "0")) + more)
-    container.give("VCPU", vcpus)
-    return f" with {vcpus} vCPU"

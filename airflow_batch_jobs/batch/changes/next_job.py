@@ -24,6 +24,10 @@ _MEBIBYTES = re.compile("([0-9]{1,9})Mi")
 _OLDER = {"VCPU": "vcpus", "MEMORY": "memory"}
 #: What only tells which container, or which nodes, an override is of.
 _NAMES = frozenset({"name", "targetNodes"})
+#: The lists of overrides that have such names.
+_NAMED = frozenset({"containers", "initContainers", "taskProperties", "nodePropertyOverrides"})
+#: The overrides of a job that is not of a single container.
+_OTHER_OVERRIDES = frozenset({"ecsPropertiesOverride", "eksPropertiesOverride", "nodeOverrides"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +59,20 @@ class Container:
         memory = self.resources().get("MEMORY", "")
         return int(memory) if _WHOLE.fullmatch(memory) else None
 
+    @property
+    def vcpus(self) -> str:
+        """How many vCPUs it has, as AWS has them in a text; empty where neither the revision nor the override says."""
+        return self.resources().get("VCPU", "")
+
     def resources(self) -> dict[str, str]:
         """Return its resources by type, `{"VCPU": "1", "MEMORY": "512"}`, as far as revision and override say.
 
-        `resourceRequirements` stand above the older fields, also those of the revision above an override's.
+        `resourceRequirements` stand above the older fields, also those of the revision above an override's; so an older
+        field says nothing where the revision is not known.
         """
         older = {
             kind: str(properties[name])
-            for properties in (self.defined, self.override)
+            for properties in ((self.defined, self.override) if self.defined else ())
             for kind, name in _OLDER.items()
             if properties.get(name) is not None
         }
@@ -116,16 +126,19 @@ class NextJob:
         request: SubmitJob's arguments, in which each container of the revision has its override, if only an empty one.
         definition: The pinned revision, as AWS describes it; empty if the role may not look it up.
         note: Told in one line what could not be changed.
-        tasks: What the job runs; of an array, what each child does.
     """
 
     request: dict[str, Any]
     definition: Mapping[str, Any] = field(default_factory=dict)
     note: Callable[[str], object] = lambda _: None
-    tasks: Sequence[Task] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tasks", tuple(_tasks(self.definition, self.request)))
+        _ = self.tasks
+
+    @property
+    def tasks(self) -> Sequence[Task]:
+        """What the job runs, each container with its override as it is now in the request; of an array, a child's."""
+        return tuple(_tasks(self.definition, self.request))
 
     @property
     def on_fargate(self) -> bool:
@@ -145,6 +158,10 @@ class NextJob:
 
 
 def _tasks(definition: Mapping[str, Any], request: dict[str, Any]) -> Iterator[Task]:
+    if not definition:
+        if not _OTHER_OVERRIDES & request.keys():
+            yield Task((Container("", "containerOverrides", {}, request.setdefault("containerOverrides", {})),))
+        return
     nodes = structure(definition, "nodeProperties")
     if not nodes:
         yield Task(tuple(_containers(definition, request, "")))
@@ -203,12 +220,13 @@ def _needs(properties: Mapping[str, Any]) -> dict[str, str]:
     return {str(need.get("type")): str(need.get("value")) for need in structures(properties, "resourceRequirements")}
 
 
-def _without_empty(value: Any) -> Any:
-    """Return a part of a request without what is empty, or says nothing but whose it is."""
+def _without_empty(value: Any, key: str = "") -> Any:
+    """Return a part of a request without what is empty, and without overrides that say nothing but whose they are."""
     if isinstance(value, dict):
-        kept = {key: _without_empty(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item not in ({}, [])}
+        kept = {name: _without_empty(item, name) for name, item in value.items()}
+        return {name: item for name, item in kept.items() if item not in ({}, [])}
     if isinstance(value, list):
         kept_items = [_without_empty(item) for item in value]
-        return [item for item in kept_items if not (isinstance(item, dict) and item.keys() <= _NAMES)]
+        said = [item for item in kept_items if not (isinstance(item, dict) and item.keys() <= _NAMES)]
+        return said if key in _NAMED else kept_items
     return value

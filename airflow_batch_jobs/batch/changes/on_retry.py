@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from itertools import chain, compress
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import service
+from airflow_batch_jobs.batch.changes import more_memory
 from airflow_batch_jobs.batch.changes.failure import Failure
+from airflow_batch_jobs.batch.changes.longer_timeout import LongerTimeout
+from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
 from airflow_batch_jobs.batch.changes.next_job import NextJob
+from airflow_batch_jobs.batch.changes.one_change import one_applied
 from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.operations import MOST_DESCRIBED, describe_jobs, failed_children
@@ -16,7 +22,7 @@ from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.errors import AccessDeniedError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.cause import Cause
@@ -24,8 +30,8 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.request import SubmitRequest
 
-#: What a change must leave: by its name a job is found, and the pinned revision is the DAG author's.
-_FIXED = ("jobName", "jobDefinition")
+#: Changes that have a most.
+_GROWING = (MoreMemory, LongerTimeout)
 #: The most changes that record and XCom tell.
 _MOST_TOLD = 20
 #: The most failures that are kept of one job: its parts may fail of different causes.
@@ -73,31 +79,70 @@ class OnRetry:
         """Return the request as the earlier failures change it, and what was changed.
 
         Raises:
-            RequestError: A change of the user's own touches what it must leave, or takes a queue in which no retry
-                would look for the job.
+            RequestError: A change of the user's own does what it must not, see `one_applied`.
             AwsError: AWS did not describe the revision.
         """
         for called in sorted({failure.called for failure in failures if failure.called}):
             self.note(f"on_retry passes over {called!r}, a cause that this version does not know: update the workers")
         if not failures:
             return request, ()
-        job = NextJob(request.to_api(), self._revision(request), self.note)
-        fixed = {name: job.request[name] for name in _FIXED}
-        changes: list[Change] = []
-        for change in self.changes:
-            by = type(change).__name__
-            changes.extend(one.told_by(by) for one in change.apply(job, failures))
-            if job.request["jobQueue"] not in (request.job_queue, *self.queues):
-                raise RequestError(
-                    "jobQueue",
-                    f"was changed by {by} of on_retry, which has to name that queue as its attribute `queue`",
-                )
-            for name, value in fixed.items():
-                if job.request.get(name) != value:
-                    raise RequestError(name, f"was changed by {by} of on_retry, which has to leave it as it is")
+        made, told = self.made(request, self._revision(request), failures)
+        changes = tuple(chain.from_iterable(told))
         for one in changes:
             self.note(f"on_retry: {one}")
-        return (request.changed(job.to_api()) if changes else request), tuple(changes[:_MOST_TOLD])
+        return (request.changed(made) if changes else request), changes[:_MOST_TOLD]
+
+    def left(self, request: SubmitRequest, earlier: Iterable[Failure], job_id: str) -> list[RequestChange]:
+        """Return the changes that would give another attempt what the job that has failed did not have.
+
+        Args:
+            request: The task's own.
+            earlier: Why the generation's jobs before it failed.
+            job_id: The job that has failed.
+
+        Raises:
+            RequestError: As from `applied`.
+            AwsError: AWS described neither the job nor the revision.
+        """
+        silent = replace(self, note=lambda _: None)
+        before = tuple(failure for failure in earlier if failure.job_id != job_id)
+        failures, definition = self.failures(before, describe_jobs(self.clients, [job_id])), self._revision(request)
+        had, told = silent.made(request, definition, before)
+        made, tells = silent.made(request, definition, failures)
+        if had == made:
+            return []
+        differs = [_given(one) != _given(other) for one, other in zip(told, tells, strict=True)]
+        # One may always say the same, whatever it does.
+        return list(compress(self.changes, differs if any(differs) else map(bool, tells)))
+
+    def made(
+        self, request: SubmitRequest, definition: Mapping[str, Any], failures: Sequence[Failure]
+    ) -> tuple[dict[str, Any], list[list[Change]]]:
+        """Return SubmitJob's arguments as the failures change them, and what each of the changes says of it.
+
+        Args:
+            request: The task's own.
+            definition: The revision, as AWS describes it; empty if the role may not look it up.
+            failures: Why the generation's jobs failed; without any, nothing is changed.
+
+        Raises:
+            RequestError: As from `applied`.
+        """
+        fields, queues = request.to_api(), [request.job_queue, *self.queues]
+        if not failures:
+            return NextJob(fields, definition).to_api(), [[] for _ in self.changes]
+        told: list[list[Change]] = []
+        memory = [change for change in self.changes if isinstance(change, MoreMemory)]
+        given: Iterator[list[Change]] | None = None
+        for change in self.changes:
+            # Anew each time: a change may have put another override in the place of one.
+            job = NextJob(fields, deepcopy(definition), self.note)
+            if isinstance(change, MoreMemory):
+                given = given or iter(more_memory.given(memory, job, failures))
+                told.append([one.told_by(type(change).__name__) for one in next(given)])
+            else:
+                told.append(one_applied(change, job, failures, request, queues))
+        return NextJob(fields, definition).to_api(), told
 
     def check(self, definition: Mapping[str, Any], request: Mapping[str, Any]) -> None:
         """Check that the changes have something to give.
@@ -111,8 +156,7 @@ class OnRetry:
         """
         job = NextJob(dict(request), definition)
         for change in self.changes:
-            check: Any = getattr(change, "check", None)
-            if check is not None and (problem := check(job)):
+            if isinstance(change, _GROWING) and (problem := change.check(job)):
                 raise RequestError("on_retry", problem)
 
     def _revision(self, request: SubmitRequest) -> Mapping[str, Any]:
@@ -138,6 +182,10 @@ def failures_of(job: JobDetail, parts: Sequence[JobDetail] = ()) -> tuple[Failur
     of_parts = [_failure(job, part, diagnose(part).cause) for part in parts if part.status is JobStatus.FAILED]
     first = next((failure for failure in of_parts if failure.cause is whole.cause), whole)
     return tuple(dict.fromkeys([first, *of_parts]))[:_MOST_OF_A_JOB]
+
+
+def _given(changes: Iterable[Change]) -> list[tuple[str, str]]:
+    return [(change.field, change.after) for change in changes]
 
 
 def _failure(job: JobDetail, failed: JobDetail, cause: Cause) -> Failure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from copy import deepcopy
 from datetime import timedelta
 from itertools import repeat
@@ -47,6 +49,11 @@ def applied(
     made = job.to_api()
     check_plan(Plan.of(definition, made))
     return {name: value for name, value in made.items() if REQUEST.get(name) != value}, changes
+
+
+def own(**members: Any) -> Any:
+    """Return a change of a user's own."""
+    return type("Own", (), {"apply": lambda *_: [], "__repr__": lambda _: "Own()", **members})()
 
 
 def single(memory: int = 1024, vcpus: str = "1", **more: Any) -> dict[str, Any]:
@@ -360,6 +367,19 @@ def test_a_most_below_what_the_job_begins_with_is_told() -> None:
         (lambda: OtherQueue("{{ var.value.q }}"), "OtherQueue queue must be a name or an ARN, not the template"),
         (lambda: LongerTimeout(factor=-1), "LongerTimeout factor must be a number above 0"),
         (lambda: LongerTimeout(at_most=60), "LongerTimeout at_most must be a timedelta, not 60"),  # type: ignore[arg-type]
+        (lambda: MoreMemory(factor="2"), "MoreMemory factor must be a number above 1, not '2'"),  # type: ignore[arg-type]
+        (lambda: MoreMemory(factor=timedelta(2)), "MoreMemory factor must be a number above 1, not datetime"),  # type: ignore[arg-type]
+        (lambda: LongerTimeout(factor="3"), "LongerTimeout factor must be a number above 1, not '3'"),  # type: ignore[arg-type]
+        (lambda: check_changes([own(after=OUT)], "on_retry"), "on_retry: Own.after must be a set of Cause, not <Cause"),
+        (
+            lambda: check_changes([own(after="timeout")], "on_retry"),
+            "on_retry: Own.after must be a set of Cause, not 'ti",
+        ),
+        (lambda: check_changes([own(after=[])], "on_retry"), r"on_retry: Own.after must be a set of Cause, not \[\]"),
+        (
+            lambda: check_changes([own(after={OUT}, __repr__=object.__repr__)], "on_retry"),
+            "on_retry: Own needs a `__repr__` that is the same at each parse",
+        ),
         (lambda: check_changes(MoreMemory(), "on_retry"), "on_retry must be a list of changes such as MoreMemory"),
         (lambda: check_changes([MoreMemory], "on_retry"), "on_retry must have changes such as MoreMemory"),
         (lambda: check_changes(["MoreMemory"], "on_retry"), "on_retry must have changes such as MoreMemory"),
@@ -371,6 +391,37 @@ def test_a_wrong_argument_is_an_error_that_names_it(make: Any, message: str) -> 
         make()
 
 
+def test_the_containers_of_a_task_on_fargate_take_nothing_from_each_other() -> None:
+    """What a size has more than the one before goes to the container that ran out, in the order of the jobs."""
+    task = deepcopy(TWO)
+    for container in task["ecsProperties"]["taskProperties"][0]["containers"]:
+        container["resourceRequirements"] = needs(15360, "2")
+    failures = [
+        Failure(job_id=str(number), cause=OUT, container=name) for number, name in enumerate(["main", "side", "main"])
+    ]
+    steps = [applied(MoreMemory(factor=3), failures[:many], {**task, **FARGATE})[1] for many in (1, 2, 3)]
+    assert [[change.after.split()[0] for change in step] for step in steps] == [
+        ["46080"],
+        ["46080", "52224"],
+        ["197632", "52224"],
+    ]
+
+
+def test_a_small_factor_goes_to_the_next_size_each_time() -> None:
+    """Never twice to the same one."""
+    steps = [
+        applied(MoreMemory(factor=1.1), failed(*repeat(OUT, jobs)), single(16384, "8", **FARGATE))[1][0].after
+        for jobs in (1, 2, 3, 4)
+    ]
+    assert steps == ["20480 MiB", "24576 MiB", "28672 MiB", "32768 MiB"]
+
+
+def test_what_grows_is_a_whole_number_of_mib() -> None:
+    """1.1 times 1000 is 1100, and not a part of a MiB more."""
+    _, [change] = applied(MoreMemory(factor=1.1), failed(OUT), single(1000))
+    assert change.after == "1100 MiB"
+
+
 def test_the_text_of_a_change_is_the_same_in_every_process() -> None:
     """It becomes a part of the DAG's version, and the order of a set of these differs from process to process."""
     causes = {Cause.KILLED, Cause.OUT_OF_MEMORY}
@@ -378,3 +429,15 @@ def test_the_text_of_a_change_is_the_same_in_every_process() -> None:
         "MoreMemory(factor=2, at_most_mib=None, "
         "after=(<Cause.OUT_OF_MEMORY: 'out of memory'>, <Cause.KILLED: 'killed'>))"
     )
+
+
+def test_a_set_of_causes_has_the_same_order_in_every_process() -> None:
+    """Its text is a part of that of a dataclass of a user's own."""
+    program = "from airflow_batch_jobs.batch.cause import Cause; print(frozenset(Cause))"
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", program], check=True, capture_output=True, env={"PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(texts) == 1

@@ -22,7 +22,7 @@ from tests.batch.test_submission import FIRST, Store
 from tests.clocks import FrozenClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from airflow_batch_jobs.batch.changes.change import RequestChange
     from airflow_batch_jobs.batch.changes.failure import Failure
@@ -49,13 +49,19 @@ class World:
     def submission(self, identity: Any = TRIES[0], **request: Any) -> Submission:
         """Return what submits for one attempt."""
         on_retry = OnRetry(self.aws.clients(), self.changes, self.notes.append)
+        asked = SubmitRequest(**{"job_queue": "default", "job_definition": "job:1", **request})
         return Submission(
             clients=self.aws.clients(),
             identity=identity,
-            request=SubmitRequest(**{"job_queue": "default", "job_definition": "job:1", **request}),
+            request=asked,
             store=self.store,
             note=self.notes.append,
-            check=partial(check_request, self.aws.clients(), note=self.notes.append, also=on_retry.check),
+            check=partial(
+                check_request,
+                self.aws.clients(),
+                note=self.notes.append,
+                also=lambda definition, _: on_retry.check(definition, asked.to_api()),
+            ),
             on_retry=on_retry,
             clock=FrozenClock(self.aws),
         )
@@ -275,6 +281,135 @@ def test_a_change_of_ones_own_is_made_beside_the_others(frozen_aws: LocalAws) ->
     assert sent["environment"] == [{"name": "FAILED", "value": "1"}]
     assert sent["resourceRequirements"] == [{"type": "MEMORY", "value": "2048"}]
     assert [change.by for change in submitted.changes] == ["Greeting", "MoreMemory"]
+
+
+class Own:
+    """A change of a user's own that does whatever a test wants."""
+
+    after = frozenset({Cause.OUT_OF_MEMORY})
+
+    def __init__(self, does: Callable[[dict[str, Any]], Any]) -> None:
+        self.does = does
+
+    def apply(self, job: NextJob, failures: Sequence[Failure]) -> Iterable[Change]:
+        """Do it."""
+        del failures
+        return self.does(job.request)  # type: ignore[no-any-return]  # or anything else
+
+
+DEBUG = [{"name": "DEBUG", "value": "1"}]
+
+
+def replace_override(request: dict[str, Any]) -> list[Change]:
+    """Put another object in the place of the override."""
+    request["containerOverrides"] = {**request["containerOverrides"], "environment": DEBUG}
+    return [Change("containerOverrides.environment", "", "DEBUG=1", "a test")]
+
+
+def take_out_override(request: dict[str, Any]) -> list[Change]:
+    """Leave no override at all."""
+    del request["containerOverrides"]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("changes", "environment"),
+    [
+        ([Own(replace_override), MoreMemory()], DEBUG),
+        ([MoreMemory(), Own(replace_override)], DEBUG),
+        ([Own(take_out_override), MoreMemory()], None),
+        ([Own(replace_override), Own(replace_override), MoreMemory()], DEBUG),
+    ],
+)
+def test_a_change_after_one_that_replaces_an_override_is_sent(
+    frozen_aws: LocalAws, changes: list[Any], environment: Any
+) -> None:
+    """What is said is what is sent, whatever the order."""
+    world = World(frozen_aws, changes=changes)
+    for attempt in (1, 2, 3):
+        submitted = world.submit_and_end(attempt)
+        sent = frozen_aws.requests("SubmitJob")[-1].parameters.get("containerOverrides", {})
+        assert sent.get("environment") == (environment if attempt > 1 else None)
+    assert world.memory() == [1024, 2048, 4096]
+    [memory] = [change for change in submitted.changes if change.field == "containerOverrides memory"]
+    assert memory.after == "4096 MiB"
+
+
+def test_a_most_is_compared_with_what_the_job_begins_with_at_each_attempt(frozen_aws: LocalAws) -> None:
+    """And not with what another change has given it since."""
+    world = World(frozen_aws, changes=[MoreMemory(at_most_mib=1500, after={Cause.KILLED}), MoreMemory()])
+    for attempt in (1, 2, 3):
+        world.submit_and_end(attempt)
+    assert world.memory() == [1024, 2048, 4096]
+
+
+def test_a_variable_without_a_value_is_sent_at_each_attempt(world: World) -> None:
+    """Only overrides that override nothing are left out."""
+    environment = [{"name": "X"}, {"name": "Y", "value": "1"}]
+    for attempt in (1, 2):
+        world.submit_and_end(attempt, container_overrides={"environment": environment})
+    sent = [request.parameters["containerOverrides"]["environment"] for request in world.aws.requests("SubmitJob")]
+    assert sent == [environment, environment]
+
+
+def test_a_role_that_may_not_look_the_revision_up_leaves_an_override_to_change(frozen_aws: LocalAws) -> None:
+    """An empty one, or the task's own, whose memory is then known."""
+    world = World(frozen_aws, changes=[Greeting(), MoreMemory()])
+    frozen_aws.fault("DescribeJobDefinitions", "denied")
+    own = {"resourceRequirements": [{"type": "MEMORY", "value": "1024"}]}
+    for attempt, overrides in ((1, own), (2, own)):
+        world.submit_and_end(attempt, container_overrides=overrides)
+    sent = frozen_aws.requests("SubmitJob")[-1].parameters["containerOverrides"]
+    assert sent["resourceRequirements"] == [{"type": "MEMORY", "value": "2048"}]
+    assert sent["environment"] == [{"name": "FAILED", "value": "1"}]
+    world.submit_and_end(3)
+    sent = frozen_aws.requests("SubmitJob")[-1].parameters["containerOverrides"]
+    assert sent == {"environment": [{"name": "FAILED", "value": "2"}]}
+    assert any(note.startswith("MoreMemory changes nothing: the role may not look up") for note in world.notes)
+
+
+def fail(request: dict[str, Any]) -> Any:
+    """Raise an error."""
+    raise KeyError(*request)
+
+
+def without_a_word(request: dict[str, Any]) -> list[Change]:
+    """Change the request and yield nothing."""
+    request["containerOverrides"]["environment"] = DEBUG
+    return []
+
+
+@pytest.mark.parametrize(
+    ("does", "message"),
+    [
+        (lambda _: None, r"on_retry: Own failed with TypeError\(.*Mend its `apply`"),
+        (fail, r"on_retry: Own failed with KeyError\('jobName.*Mend its `apply`"),
+        (lambda _: ["hello"], "on_retry: Own yields 'hello'. Let `apply` yield a Change whose fields are text"),
+        (lambda _: [Change("f", 1, 2, None)], r"on_retry: Own yields Change\(field='f', before=1.* fields are text"),  # type: ignore[arg-type]
+        (lambda request: request.pop("jobQueue") and [], "jobQueue: was changed by Own of on_retry"),
+        (lambda request: request.pop("jobName") and [], "jobName: was changed by Own of on_retry"),
+        (lambda request: request.update(containerOverrides=None), "on_retry: Own failed with TypeError"),
+        (
+            lambda request: request.update(containerOverrides=None) or [Change("f", "", "", "")],
+            r"on_retry: Own made something else than a request \(SubmitJob containerOverrides",
+        ),
+        (
+            lambda request: request.update(tags=7) or [Change("f", "", "", "")],
+            "on_retry: Own made something else than a request",
+        ),
+        (without_a_word, "on_retry: Own changed the request and says nothing of it. Let `apply` yield a Change"),
+    ],
+)
+@pytest.mark.parametrize("others", [[], [MoreMemory()]], ids=["alone", "beside another"])
+def test_what_a_change_of_ones_own_does_wrong_is_an_error_that_names_it(
+    frozen_aws: LocalAws, does: Any, message: str, others: list[Any]
+) -> None:
+    """Before anything is sent, alone or beside others."""
+    world = World(frozen_aws, changes=[Own(does), *others])
+    world.submit_and_end(1)
+    with pytest.raises(RequestError, match=message):
+        world.submit(2)
+    assert len(world.aws.jobs()) == 1
 
 
 def test_a_change_of_ones_own_names_the_queue_that_it_takes(frozen_aws: LocalAws) -> None:
