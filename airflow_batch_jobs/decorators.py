@@ -81,7 +81,7 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         """
         if self._refusal is None:
             try:
-                self._show(self._returned(context).plain())
+                self._show(self._returned(context).plain(), self._late_fields)
             except Exception as error:  # noqa: BLE001 - a user's function can raise anything
                 self._refusal = error  # as for fields that cannot be rendered
         self._send_rendered_fields()

@@ -103,6 +103,8 @@ class BatchJobOperator(JobTask, BaseOperator):
     _has_submitted = True
     #: The fields that are known only after execution has begun.
     _late_fields: ClassVar[tuple[str, ...]] = ()
+    #: The task's own request, before any change; None until it is made.
+    _asked: SubmitRequest | None = None
     #: What a retry has changed in the request, each as `Change.to_dict` has it.
     _changes: Sequence[dict[str, Any]] = ()
     #: Why the rendered fields make no request; raised only where one would be sent.
@@ -178,6 +180,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         from airflow_batch_jobs.task.submitting import submission_for, submit
 
         ti, request = context["ti"], self._request()
+        self._asked = request
         submission = submission_for(
             context,
             request,
@@ -343,6 +346,20 @@ class BatchJobOperator(JobTask, BaseOperator):
         self._show_again(event.get("rendered"), event["job"].get(CHANGES))
         return super().execute_complete(context, event)
 
+    def changes_left(self, context: Context, job_id: str) -> list[RequestChange] | None:
+        """Return which of `on_retry` would give another attempt what a job that has failed did not have.
+
+        Returns:
+            None if that is not known: AWS or Airflow does not tell how the generation's jobs failed.
+
+        Raises:
+            BatchJobsError: AWS or Airflow does not answer, or a change of the user's own does what it must not.
+        """
+        from airflow_batch_jobs.task.submitting import changes_left
+
+        asked = self._asked or self._request()
+        return changes_left(context, asked, self._clients, self.on_retry, job_id)
+
     def _last_plan(self, context: Context) -> WaitPlan | None:
         """Show it again, for the same reason."""
         if (plan := super()._last_plan(context)) is not None:
@@ -350,11 +367,13 @@ class BatchJobOperator(JobTask, BaseOperator):
         return plan
 
     def _plan(self, job_id: str, submitted_at: datetime | None = None) -> WaitPlan:
+        from airflow_batch_jobs.task import rendered
+
         plan = super()._plan(job_id, submitted_at or datetime.now(tz=UTC))
         names = [*self._late_fields, *(_CHANGED_FIELDS if self._changes else ())]
         if not names:
             return plan
-        fields = self._rendered_fields()
+        fields = rendered.fields_of(self, self._changes)
         return replace(plan, rendered={name: fields[name] for name in names}, on_retry=list(self._changes))
 
     def _show_changed(self, request: SubmitRequest, changes: Sequence[dict[str, Any]]) -> None:
@@ -371,7 +390,9 @@ class BatchJobOperator(JobTask, BaseOperator):
         """
         from airflow_batch_jobs.task import log
 
-        self._show(fields or {})
+        self._show(fields or {}, self._late_fields)
+        self._asked = self._asked or self._request()
+        self._show(fields or {}, _CHANGED_FIELDS)
         self._changes = changes or ()
         if self._changes:
             try:
@@ -380,28 +401,15 @@ class BatchJobOperator(JobTask, BaseOperator):
             except Exception as error:  # noqa: BLE001 - what the UI shows is no reason to end a job
                 log.problem(f"What on_retry has changed is not among the rendered fields: {error}")
 
-    def _show(self, fields: Mapping[str, Any]) -> None:
-        for name in (*self._late_fields, *_CHANGED_FIELDS):
+    def _show(self, fields: Mapping[str, Any], names: Iterable[str]) -> None:
+        for name in names:
             setattr(self, name, fields.get(name, getattr(self, name)))
 
     def _send_rendered_fields(self) -> None:
         """Let the UI show the request while the task is deferred; Airflow itself sends it before or after that."""
-        from airflow.sdk.execution_time import task_runner
-        from airflow.sdk.execution_time.comms import SetRenderedFields
+        from airflow_batch_jobs.task import rendered
 
-        task_runner.SUPERVISOR_COMMS.send(SetRenderedFields(rendered_fields=self._rendered_fields()))
-
-    def _rendered_fields(self) -> dict[str, Any]:
-        """Return the fields as the UI shows them, secrets masked. Airflow's function for that has no public name."""
-        from airflow.sdk.execution_time import task_runner
-
-        from airflow_batch_jobs.batch.changes.change import Change
-        from airflow_batch_jobs.batch.storable import storable
-
-        fields = dict(storable(task_runner._serialize_rendered_fields(self)))  # noqa: SLF001 - as said
-        if self._changes:
-            fields["on_retry"] = [str(Change.from_dict(change)) for change in self._changes]
-        return fields
+        rendered.send(rendered.fields_of(self, self._changes))
 
     def _time_is_up(self, job_id: str) -> BaseException:
         from airflow.sdk.exceptions import AirflowTaskTimeout

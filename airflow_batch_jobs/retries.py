@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -14,8 +16,11 @@ from airflow_batch_jobs.batch.cause import Cause, Outlook
 from airflow_batch_jobs.batch.numbers import reasonable, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.sdk import Context
 
+    from airflow_batch_jobs.batch.changes.change import RequestChange
     from airflow_batch_jobs.errors import BatchJobsError, JobFailedError
 
 __all__ = ["BatchRetryPolicy", "Retry"]
@@ -177,7 +182,7 @@ class BatchRetryPolicy(RetryPolicy):
             return RetryDecision.default()
         task: Any = (context or {}).get("task")
         number = max(1, try_number - max_tries + getattr(task, "retries", max_tries))
-        rule = self._rule(exception, task, number)
+        rule = self._rule(exception, task, number, context)
         if rule.retry is Retry.NEVER:
             return RetryDecision.fail(f"{rule.why}; not tried again")
         if rule.retry is Retry.DEFAULT:
@@ -207,17 +212,16 @@ class BatchRetryPolicy(RetryPolicy):
             **{name: timedelta(seconds=data[name]) for name in spans if name in data},
         )
 
-    def _rule(self, error: BatchJobsError, task: Any, number: int) -> _Rule:
+    def _rule(self, error: BatchJobsError, task: Any, number: int, context: Context | None) -> _Rule:
         """Return what applies to an error: what the user says of it, else what is the default."""
         if isinstance(error, errors.JobFailedError):
-            return self._rule_of_job(error, task)
+            return self._rule_of_job(error, task, context)
         own, default = _nearest(self.errors, error), _nearest(BY_ERROR, error)
         if number > 1 and isinstance(error, _WHILE_LOOKING):
             default = Retry.DEFAULT
         return _Rule(own or default or Retry.DEFAULT, type(error).__name__)
 
-    def _rule_of_job(self, error: JobFailedError, task: Any) -> _Rule:
-        from airflow_batch_jobs.batch.changes.change import CHANGES
+    def _rule_of_job(self, error: JobFailedError, task: Any, context: Context | None) -> _Rule:
         from airflow_batch_jobs.sensors import BatchJobSensor
 
         cause, code = error.diagnosis.cause, error.exit_code
@@ -227,12 +231,11 @@ class BatchRetryPolicy(RetryPolicy):
             return _Rule(self.exit_codes[code], f"exit code {code}")
         if own := self.overrides.get(cause) or _nearest(self.errors, error):
             return _Rule(own, cause.value)
-        answers = [type(change).__name__ for change in getattr(task, "on_retry", ()) if cause in change.after]
-        used_up = {change.get("by") for change in error.job.get(CHANGES) or () if change.get("is_most")}
-        if left := [name for name in answers if name not in used_up]:
-            return _Rule(Retry.NOW, f"{cause.value}, for which on_retry has {' and '.join(left)}")
+        answers = [change for change in getattr(task, "on_retry", ()) if cause in change.after]
+        if left := _left(answers, error, task, context):
+            return _Rule(Retry.NOW, f"{cause.value}, for which on_retry has {_names(left)}")
         why = f"exit code {code}" if cause is Cause.EXIT_CODE and code is not None else cause.value
-        no_more = f", and {' and '.join(answers)} of on_retry has no more to give" if answers else ""
+        no_more = f", and {_names(answers)} of on_retry has no more to give" if answers else ""
         default, outlook = BY_CAUSE[cause], error.diagnosis.outlook
         if outlook is Outlook.LASTS:
             return _Rule(Retry.NEVER, why + (no_more or ", which lasts until something is changed"))
@@ -271,6 +274,30 @@ class BatchRetryPolicy(RetryPolicy):
             return decided
         end = "no retry is left" if is_last else f"tried again {when}"
         return RetryDecision.retry(delay, f"{rule.why}; {end}")
+
+
+def _left(
+    answers: Sequence[RequestChange], error: JobFailedError, task: Any, context: Context | None
+) -> Sequence[RequestChange]:
+    """Return which changes have something to give to an attempt after this one.
+
+    Where AWS or Airflow does not tell, the XCom `batch_job` does, for all of a class together.
+    """
+    from airflow_batch_jobs.batch.changes.change import CHANGES
+
+    left: Sequence[RequestChange] | None = None
+    if answers:
+        with suppress(Exception):  # what is away may be back for the next attempt; a user's change can raise anything
+            left = task.changes_left(context, error.job_id)
+    if left is not None:
+        return [change for change in answers if any(change is each for each in left)]
+    most = Counter(change.get("by") for change in error.job.get(CHANGES) or () if change.get("is_most"))
+    all_of = Counter(type(change).__name__ for change in answers)
+    return [change for change in answers if most[name := type(change).__name__] < all_of[name]]
+
+
+def _names(changes: Sequence[RequestChange]) -> str:
+    return " and ".join(dict.fromkeys(type(change).__name__ for change in changes))
 
 
 def _waits_for_room(error: BatchJobsError) -> bool:

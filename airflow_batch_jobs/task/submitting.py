@@ -96,6 +96,32 @@ def submission_for(
     )
 
 
+def changes_left(
+    context: Context, request: SubmitRequest, clients: ClientFactory, changes: Sequence[RequestChange], job_id: str
+) -> list[RequestChange] | None:
+    """Return the changes that would give another attempt what a job that has failed did not have.
+
+    Args:
+        context: The task instance's.
+        request: The task's own request.
+        clients: Makes the clients.
+        changes: What is changed in the request once a job of the generation has failed.
+        job_id: The job that has failed.
+
+    Returns:
+        None if that is not known.
+
+    Raises:
+        RecordUnavailableError: The task state store does not answer.
+        RequestError: A change of the user's own does what it must not.
+        AwsError: AWS described neither the job nor the revision.
+    """
+    record = TaskStateRecords(context["task_state_store"]).read()
+    if record is None or record.job_id not in (None, job_id):
+        return None
+    return OnRetry(clients, changes, lambda _: None).left(request, record.failures, job_id)
+
+
 def submit(submission: Submission) -> tuple[Submitted, JobDetail]:
     """Adopt an earlier attempt's job, or check the request and submit it.
 

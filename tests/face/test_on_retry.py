@@ -12,6 +12,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.cause import Cause, Outlook
+from airflow_batch_jobs.batch.changes.change import Change
 from airflow_batch_jobs.batch.changes.longer_timeout import LongerTimeout
 from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
 from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
@@ -19,15 +20,17 @@ from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.diagnosis import Diagnosis
 from airflow_batch_jobs.batch.job_failed import job_failed
 from airflow_batch_jobs.decorators import batch_job_task
-from airflow_batch_jobs.errors import OutOfMemoryError
+from airflow_batch_jobs.errors import JobFailedError, OutOfMemoryError
 from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.retries import BatchRetryPolicy, Retry
 from airflow_batch_jobs.task.handover import Outcome
 from tests.face.attempts import Attempts, deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
+    from airflow_batch_jobs.batch.changes.failure import Failure
+    from airflow_batch_jobs.batch.changes.next_job import NextJob
     from airflow_batch_jobs.local.server import LocalAws
 
 
@@ -68,7 +71,7 @@ def decorated(**arguments: Any) -> BatchJobOperator:
         return JobDefinition.named("hungry:1")
 
     with DAG("d", schedule=None) as dag:
-        batch_job_task(decide, job_queue="default", on_retry=[MoreMemory()], **arguments)()
+        batch_job_task(decide, **{"job_queue": "default", "on_retry": [MoreMemory()], **arguments})()
     task: Any = dag.get_task("decide")
     return task  # type: ignore[no-any-return]  # a DAG's tasks are of any class
 
@@ -212,6 +215,119 @@ def test_a_policy_tries_again_at_once_while_on_retry_has_something_to_give(
     assert (decision.action, decision.reason) == (action, reason)
     own = BatchRetryPolicy(overrides={error.diagnosis.cause: Retry.NEVER})
     assert own.evaluate(error, 1, 3, context).action is RetryAction.FAIL
+
+
+class Loose:
+    """A change of a user's own that always says the same, and does something else each time."""
+
+    after = frozenset({Cause.OUT_OF_MEMORY})
+
+    def apply(self, job: NextJob, failures: Sequence[Failure]) -> Iterator[Change]:
+        """Say in a variable how often the job has failed."""
+        job.request["containerOverrides"]["environment"] = [{"name": "FAILED", "value": str(len(failures))}]
+        yield Change("containerOverrides.environment", "", "FAILED", "a test")
+
+
+def decisions(task: Callable[[], BatchJobOperator], attempts: Attempts, many: int) -> list[tuple[RetryAction, str]]:
+    """Run attempts until one succeeds or the policy gives up; return what it says of each."""
+    said: list[tuple[RetryAction, str]] = []
+    for number in range(1, many + 1):
+        one, context = task(), attempts.context(number, retries=9)
+        context["task"] = one
+        try:
+            one.execute(context)
+        except JobFailedError as error:
+            decision = BatchRetryPolicy().evaluate(error, number, 9, context)
+            said.append((decision.action, decision.reason or ""))
+            if decision.action is RetryAction.FAIL:
+                break
+        else:
+            break
+    return said
+
+
+RETRY, FAIL = RetryAction.RETRY, RetryAction.FAIL
+NO_MORE = "out of memory, and {} of on_retry has no more to give; not tried again"
+HAS = "out of memory, for which on_retry has {}; tried again at once"
+
+
+@pytest.mark.parametrize(
+    ("on_retry", "expected"),
+    [
+        (
+            [OtherQueue("b", after={Cause.OUT_OF_MEMORY}), OtherQueue("c", after={Cause.OUT_OF_MEMORY})],
+            [
+                (RETRY, HAS.format("OtherQueue")),
+                (RETRY, HAS.format("OtherQueue")),
+                (FAIL, NO_MORE.format("OtherQueue")),
+            ],
+        ),
+        ([OtherQueue("default", after={Cause.OUT_OF_MEMORY})], [(FAIL, NO_MORE.format("OtherQueue"))]),
+        ([MoreMemory(at_most_mib=1024)], [(FAIL, NO_MORE.format("MoreMemory"))]),
+        (
+            [MoreMemory(at_most_mib=2048), OtherQueue("b", after={Cause.OUT_OF_MEMORY})],
+            [(RETRY, HAS.format("MoreMemory and OtherQueue")), (FAIL, NO_MORE.format("MoreMemory and OtherQueue"))],
+        ),
+        (
+            [MoreMemory(at_most_mib=1500, after={Cause.KILLED}), MoreMemory(at_most_mib=2048)],
+            [(RETRY, HAS.format("MoreMemory")), (FAIL, NO_MORE.format("MoreMemory"))],
+        ),
+        ([Loose()], [(RETRY, HAS.format("Loose"))] * 4),
+    ],
+    ids=["queues", "its own queue", "its own memory", "both at once", "two", "of one's own"],
+)
+def test_a_policy_tries_again_exactly_as_long_as_the_next_request_is_another_one(
+    hungry: LocalAws, shown: list[dict[str, Any]], on_retry: list[Any], expected: list[tuple[RetryAction, str]]
+) -> None:
+    """Whichever change of the list that is, and also before any of them has been made."""
+    del shown
+    for queue in ("b", "c"):
+        order = [{"order": 1, "computeEnvironment": "local"}]
+        hungry.clients()("batch").create_job_queue(jobQueueName=queue, priority=1, computeEnvironmentOrder=order)
+    said = decisions(
+        lambda: operator(deferrable=False, poll_interval=0.05, retries=9, on_retry=on_retry), Attempts(), len(expected)
+    )
+    assert said == expected
+
+
+def test_each_container_of_a_task_has_its_own_most(hungry: LocalAws, shown: list[dict[str, Any]]) -> None:
+    """The second to run out of memory is given more, although the first has its most."""
+    del shown
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "1024"}]
+    containers = [{"name": name, "image": "i", "command": ["true"], "resourceRequirements": needs} for name in "ab"]
+    hungry.clients()("batch").register_job_definition(
+        jobDefinitionName="pair", type="container", ecsProperties={"taskProperties": [{"containers": containers}]}
+    )
+    attempts, actions = Attempts(), []
+    for number, name in enumerate("abb", 1):
+        hungry.script(definition="pair", running=0.05, attempts=[{"needs_mib": {name: 9999}}])
+        task = operator(
+            deferrable=False, poll_interval=0.05, definition="pair:1", on_retry=[MoreMemory(at_most_mib=2048)]
+        )
+        context = attempts.context(number, retries=9, task=task)
+        decision = BatchRetryPolicy().evaluate(fail(task, context), number, 9, context)
+        actions.append(decision.action)
+    assert actions == [RETRY, RETRY, FAIL]
+
+
+def test_a_deferred_task_knows_what_is_left_when_it_resumes(hungry: LocalAws, shown: list[dict[str, Any]]) -> None:
+    """Its own request is the one before the change that the UI shows."""
+    del shown
+    attempts, change = Attempts(), MoreMemory(at_most_mib=2048)
+    fail(operator(deferrable=False, poll_interval=0.05, on_retry=[change]), attempts.context(1, retries=9))
+    for make in (operator, decorated):
+        plan = deferred(make(on_retry=[change]), attempts.context(2, retries=9))
+        hungry.wait_for_status(plan.job_id)
+        event = Outcome(
+            job={"job_id": plan.job_id, "status": "FAILED"},
+            diagnosis=Diagnosis(Cause.OUT_OF_MEMORY, "It ran out.", "Give it more.", Outlook.LASTS).to_dict(),
+            rendered=plan.rendered,
+        )
+        event.job["changes"] = plan.on_retry
+        task, context = make(on_retry=[change]), attempts.context(2, retries=9)
+        with pytest.raises(OutOfMemoryError) as raised:
+            task.execute_complete(context, event.to_event())
+        assert task.changes_left(context, raised.value.job_id) == []
 
 
 @pytest.mark.parametrize("value", [MoreMemory(), [MoreMemory], "MoreMemory", None, [None]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, compress
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,7 @@ class OnRetry:
             self.note(f"on_retry: {one}")
         return (request.changed(made) if changes else request), changes[:_MOST_TOLD]
 
-    def left(self, request: SubmitRequest, earlier: Iterable[Failure], job_id: str) -> list[RequestChange]:
+    def left(self, request: SubmitRequest, earlier: Sequence[Failure], job_id: str) -> list[RequestChange] | None:
         """Return the changes that would give another attempt what the job that has failed did not have.
 
         Args:
@@ -100,15 +100,19 @@ class OnRetry:
             earlier: Why the generation's jobs before it failed.
             job_id: The job that has failed.
 
+        Returns:
+            None if AWS does not show that it has failed.
+
         Raises:
             RequestError: As from `applied`.
-            AwsError: AWS described neither the job nor the revision.
+            AwsError: AWS did not describe the job or the revision.
         """
-        silent = replace(self, note=lambda _: None)
-        before = tuple(failure for failure in earlier if failure.job_id != job_id)
-        failures, definition = self.failures(before, describe_jobs(self.clients, [job_id])), self._revision(request)
-        had, told = silent.made(request, definition, before)
-        made, tells = silent.made(request, definition, failures)
+        failures = self.failures(earlier, describe_jobs(self.clients, [job_id]))
+        if len(failures) == len(earlier):
+            return None
+        definition = self._revision(request)
+        had, told = self.made(request, definition, earlier)
+        made, tells = self.made(request, definition, failures)
         if had == made:
             return []
         differs = [_given(one) != _given(other) for one, other in zip(told, tells, strict=True)]
