@@ -36,14 +36,15 @@ from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock, look_until
-from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.identity import DEPLOYMENT_TAG, GENERATION_TAG, TRY_NUMBER_TAG, new_job_name, task_tags
 from airflow_batch_jobs.batch.operations import describe_jobs, find_by_name, send, terminate
 from airflow_batch_jobs.batch.preflight import check_queue
 from airflow_batch_jobs.batch.record import Record, RecordStore
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.submitted import Submitted
 from airflow_batch_jobs.errors import (
+    BatchJobsError,
     DefinitionError,
     QueueNotFoundError,
     RecordUnavailableError,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.changes.change import Change
     from airflow_batch_jobs.batch.changes.failure import Failure
     from airflow_batch_jobs.batch.changes.on_retry import OnRetry
+    from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.identity import TaskIdentity
     from airflow_batch_jobs.batch.request import SubmitRequest
 
@@ -68,47 +70,6 @@ LEASE_SECONDS = 20.0
 END_SECONDS = 120.0
 #: The statusReason of an older generation's job.
 REPLACED = "Replaced by a newer run of the same Airflow task"
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """The one job of a task instance's generation.
-
-    Attributes:
-        job_id: The job's id.
-        request: The request it was submitted with.
-        submitted_at: When it was submitted.
-        found: The job as AWS described it, if an earlier attempt had submitted it; None for a new one.
-        is_recorded: Whether the store has this attempt's record.
-        definition: The ARN of the definition with its revision, of a new job.
-        changes: What `on_retry` changed in the request.
-    """
-
-    job_id: str
-    request: SubmitRequest
-    submitted_at: datetime | None
-    found: JobDetail | None = None
-    is_recorded: bool = True
-    definition: str = ""
-    changes: tuple[Change, ...] = ()
-
-    def to_detail(self, region: str) -> JobDetail:
-        """Return the job as far as it is known without asking AWS about it again.
-
-        Args:
-            region: The region it was submitted in.
-        """
-        return self.found or JobDetail(
-            job_id=self.job_id,
-            job_name=self.request.job_name,
-            job_queue=self.request.job_queue,
-            job_definition=self.definition,
-            region=region,
-            status=JobStatus.SUBMITTED,
-            created_at=self.submitted_at,
-            kind=self.request.kind,
-            array_size=self.request.array_size,
-        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -187,7 +148,7 @@ class Submission:
             self.clock,
             UNKNOWN_GRACE_SECONDS,
         )
-        return [self._submitted(job) for job in own if job.status.is_active and not job.is_terminated]
+        return [self._submitted(job, self.request) for job in own if job.status.is_active and not job.is_terminated]
 
     def _send(self, earlier: Record | None) -> Submitted:
         if self.refusal is not None:
@@ -355,13 +316,26 @@ class Submission:
             digest: That of the request.
         """
         changes = told.changes if told and job.job_name == told.job_name else ()
+        request = self._sent(told, changes) if told and changes else self.request
         self.note(f"Taking over the job of an earlier attempt, which is {job.status}: {job.job_id}")
         sent_at = job.created_at or self.clock.now()
         self._remember(self._record(digest, job.job_name, job.job_queue, sent_at, job.job_id, changes))
-        return self._submitted(job, changes)
+        return self._submitted(job, request, changes)
 
-    def _submitted(self, job: JobDetail, changes: tuple[Change, ...] = ()) -> Submitted:
-        return Submitted(job.job_id, self.request, job.created_at, job, is_recorded=self._is_recorded, changes=changes)
+    def _sent(self, told: Record, changes: tuple[Change, ...]) -> SubmitRequest:
+        """Return the request of a recorded job: made again of the same failures, if the changes are the same again.
+
+        If not, the task's own, to the queue of the job: nothing has the rest.
+        """
+        if self.on_retry is not None:
+            with suppress(BatchJobsError):  # what is shown is no reason to leave the job
+                request, made = replace(self.on_retry, note=lambda _: None).applied(self.request, told.failures)
+                if made == changes:
+                    return request
+        return replace(self.request, job_queue=told.job_queue)
+
+    def _submitted(self, job: JobDetail, request: SubmitRequest, changes: tuple[Change, ...] = ()) -> Submitted:
+        return Submitted(job.job_id, request, job.created_at, job, is_recorded=self._is_recorded, changes=changes)
 
     def _jobs(self, record: Record | None) -> list[JobDetail]:
         """Return the jobs of this task instance and deployment: the record's first, then the newest first.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.changes.change import RequestChange
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.request import SubmitRequest
-    from airflow_batch_jobs.batch.submission import Submitted
+    from airflow_batch_jobs.batch.submitted import Submitted
 
 
 def key_of(context: Context) -> TaskKey:

@@ -11,11 +11,12 @@ import pytest
 from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, task_tags
 from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.batch.request import SubmitRequest
-from airflow_batch_jobs.batch.submission import REPLACED, Submission, Submitted
+from airflow_batch_jobs.batch.submission import REPLACED, Submission
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from tests.clocks import FrozenClock
 
 if TYPE_CHECKING:
+    from airflow_batch_jobs.batch.submitted import Submitted
     from airflow_batch_jobs.local.server import LocalAws
 
 FIRST = TaskIdentity(TaskKey("d", "r", "t"), max_tries=1, traceparent="trace-1", deployment="here")

@@ -145,6 +145,22 @@ def test_what_was_changed_comes_back_with_the_triggers_event(
     assert len(shown[0]["on_retry"]) == 1
 
 
+@pytest.mark.parametrize("make", [operator, decorated])
+def test_an_attempt_that_adopts_shows_the_request_as_it_was_sent(
+    hungry: LocalAws, shown: list[dict[str, Any]], make: Callable[..., BatchJobOperator]
+) -> None:
+    """Beside what was changed in it; and so does the process that resumes."""
+    attempts = Attempts()
+    fail(make(deferrable=False, poll_interval=0.05), attempts.context(1, retries=3))
+    hungry.script(definition="hungry", running=60)
+    second = deferred(make(), attempts.context(2, retries=3))
+    sent = shown[-1]["container_overrides"]
+    third = deferred(make(), attempts.context(3, retries=3))
+    assert third.job_id == second.job_id
+    assert shown[-1]["container_overrides"] == sent == {"resourceRequirements": [{"type": "MEMORY", "value": "2048"}]}
+    assert third.rendered == second.rendered
+
+
 def test_a_task_whose_fields_cannot_be_shown_goes_on(hungry: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the UI shows is no reason to end a job."""
     attempts = Attempts()

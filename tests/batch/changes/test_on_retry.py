@@ -16,7 +16,7 @@ from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
 from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.batch.request import SubmitRequest
-from airflow_batch_jobs.batch.submission import Submission, Submitted
+from airflow_batch_jobs.batch.submission import Submission
 from airflow_batch_jobs.errors import QueueNotFoundError, RecordUnavailableError, RequestError
 from tests.batch.test_submission import FIRST, Store
 from tests.clocks import FrozenClock
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.changes.change import RequestChange
     from airflow_batch_jobs.batch.changes.failure import Failure
     from airflow_batch_jobs.batch.changes.next_job import NextJob
+    from airflow_batch_jobs.batch.submitted import Submitted
     from airflow_batch_jobs.local.server import LocalAws
 
 SPOT_LOST = {"exit_code": None, "status_reason": "Host EC2 (instance i-0abc) terminated."}
@@ -124,6 +125,23 @@ def test_an_attempt_that_dies_after_its_submit_is_followed_by_one_that_adopts_th
     world.aws.advance(120)
     world.submit_and_end(4)
     assert world.memory() == [1024, 2048, 4096]
+
+
+@pytest.mark.parametrize("may_look_up", [True, False])
+def test_an_adopted_job_is_told_with_the_request_that_was_sent(frozen_aws: LocalAws, *, may_look_up: bool) -> None:
+    """Its queue at least: what it was given on top follows from the revision and the failures before it."""
+    order = [{"order": 1, "computeEnvironment": "local"}]
+    frozen_aws.clients()("batch").create_job_queue(jobQueueName="big", priority=1, computeEnvironmentOrder=order)
+    world = World(frozen_aws, changes=[MoreMemory(), OtherQueue("big", after={Cause.OUT_OF_MEMORY})])
+    world.submit_and_end(1)
+    second = world.submit(2)
+    if not may_look_up:
+        frozen_aws.fault("DescribeJobDefinitions", "denied")
+    third = world.submit(3)
+    assert third.job_id == second.job_id
+    assert third.request.job_queue == "big"
+    assert third.request.container_overrides == (second.request.container_overrides if may_look_up else {})
+    assert len([note for note in world.notes if note.startswith("on_retry")]) == 2
 
 
 @pytest.mark.parametrize("lost", ["record", "id", "jobs"])
