@@ -85,6 +85,8 @@ class JobTask:
     botocore_config: Mapping[str, Any] | None
     finish_in_triggerer: bool | None = None
     retry_policy: RetryPolicy | None
+    #: Whether the job has succeeded, so that an error is about its result, which another attempt can read.
+    job_has_succeeded = False
     #: Whether this attempt has written a record, which it can read as long as it is not replaced.
     _is_recorded = False
     #: Whether the job that is waited for was submitted here: then there is one, even if AWS does not show it.
@@ -414,6 +416,7 @@ class JobTask:
         from airflow_batch_jobs.task.submitting import key_of, region_of
         from airflow_batch_jobs.task.supervisor import extend_execution_timeout
 
+        self.job_has_succeeded = True
         if self.execution_timeout is not None:
             extend_execution_timeout(MOST_SECONDS)
         key, region = key_of(context), region_of(context)
@@ -426,10 +429,12 @@ class JobTask:
 
     def _push_fields(self, ti: Any, result: Any, model: type[BaseModel]) -> None:
         """Push each field of a result, since `task.output["field"]` is Airflow's way to say an XCom of that name."""
+        from airflow_batch_jobs.batch.result.model import fields_of
+
         if getattr(self, "do_xcom_push", True) and isinstance(result, dict):
-            for name in model.model_fields.keys() & result.keys():
+            for name, value in fields_of(result, model).items():
                 with execution_timeout.held():
-                    ti.xcom_push(name, result[name])
+                    ti.xcom_push(name, value)
 
     def _time_is_up(self, job_id: str) -> BaseException:
         """Return the exception that ends the task when its deadline passes before the job ends."""

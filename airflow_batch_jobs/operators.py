@@ -14,7 +14,7 @@ from airflow_batch_jobs.batch.definition import JobDefinition, is_late, parse_re
 from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.batch.override_length import check_overrides
-from airflow_batch_jobs.batch.result.model import result_model
+from airflow_batch_jobs.batch.result.model import XCOMS, result_model
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 _CONNECTION_FIELDS = ("aws_conn_id", "region_name", "verify", "botocore_config")
 #: Those that a retry may change.
 _CHANGED_FIELDS = ("job_queue", "container_overrides", "submit_options")
-#: What a task's XComs are called besides the fields of its result.
-_XCOMS = frozenset({"return_value", "batch_job", "batch_job_log_cursor"})
 #: Those by which an earlier attempt's job is found, so they are rendered before what may be refused.
 _LOOK_FIELDS = ("job_queue", "job_name")
 
@@ -235,7 +233,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         self._result_model = model = result_model(self.result, self._typed)
         if model is None:
             return
-        if taken := sorted(_XCOMS & model.model_fields.keys()):
+        if taken := sorted(XCOMS & {*model.model_fields, *model.model_computed_fields}):
             name = taken[0]
             raise DefinitionError(
                 f"{model.__qualname__} has a field {name!r}, and so is another XCom of the task called. Call the field "

@@ -100,8 +100,8 @@ BY_ERROR: Mapping[type[BatchJobsError], Retry] = {
     errors.WaitCrashedError: Retry.NOW,
     errors.ResultError: Retry.NEVER,
 }
-#: Errors that a retry can meet while it looks for the job of an earlier attempt, which may still be running: then the
-#: task is not given up as long as Airflow would try it again.
+#: Errors that a retry can meet while it looks for the job of an earlier attempt, which may still be running, and any
+#: attempt while it reads the result of a job: then the task is not given up as long as Airflow would try it again.
 _WHILE_LOOKING = (errors.AccessDeniedError, errors.ConfigurationError, errors.RequestRefusedError)
 #: Causes in whose words a program's own exit code is told; what AWS did to a job is stronger than any code.
 _OF_THE_PROGRAM = frozenset(
@@ -208,7 +208,11 @@ class BatchRetryPolicy(RetryPolicy):
         return cls(
             overrides={Cause(cause): _rule_of(rule) for cause, rule in data.get("overrides", {}).items()},
             exit_codes={int(code): _rule_of(rule) for code, rule in data.get("exit_codes", {}).items()},
-            errors={getattr(errors, kind): _rule_of(rule) for kind, rule in data.get("errors", {}).items()},
+            errors={
+                getattr(errors, kind): _rule_of(rule)
+                for kind, rule in data.get("errors", {}).items()
+                if hasattr(errors, kind)
+            },
             **{name: timedelta(seconds=data[name]) for name in spans if name in data},
         )
 
@@ -217,7 +221,8 @@ class BatchRetryPolicy(RetryPolicy):
         if isinstance(error, errors.JobFailedError):
             return self._rule_of_job(error, task, context)
         own, default = _nearest(self.errors, error), _nearest(BY_ERROR, error)
-        if number > 1 and isinstance(error, _WHILE_LOOKING):
+        has_a_job = number > 1 or getattr(task, "job_has_succeeded", False)
+        if has_a_job and isinstance(error, _WHILE_LOOKING):
             default = Retry.DEFAULT
         return _Rule(own or default or Retry.DEFAULT, type(error).__name__)
 

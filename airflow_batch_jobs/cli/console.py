@@ -27,6 +27,7 @@ from airflow_batch_jobs.errors import (
     AccessDeniedError,
     AirflowUnansweredError,
     BatchJobsError,
+    CallOrderError,
     ClockError,
     ConfigurationError,
     CredentialsError,
@@ -264,6 +265,8 @@ def in_shell_words(error: BatchJobsError) -> str:
             f"AWS Batch has no job {error.job_id} in this account and region. It forgets finished jobs after some "
             "days; otherwise, check --profile and --region."
         )
+    if isinstance(error, CallOrderError):
+        return str(error).replace(": wait() first.", "; wait until it has ended.")
     return str(error)
 
 

@@ -260,10 +260,16 @@ def terminate(
 
 
 def _say_result(result: Any) -> None:
-    """Print a result as one line of JSON."""
+    """Print a result as one line of JSON; what stdout's encoding does not have is escaped."""
     import json
+    import sys
 
-    console.say(json.dumps(result, ensure_ascii=False))
+    text = json.dumps(result, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(result)
+    console.say(text)
 
 
 def _say_result_if_any(job: BatchJob) -> None:

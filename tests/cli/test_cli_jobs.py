@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.cli import console
+from airflow_batch_jobs.cli import console, jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -407,6 +409,17 @@ def test_result_prints_one_line_of_json(run: Run, shell: str) -> None:
     assert run("result", job_id[:8]).stdout == f"{result}\n"
 
 
+@pytest.mark.parametrize("text", ["\ud800", "s3://é"])
+def test_a_result_that_stdout_cannot_write_is_escaped(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes], text: str
+) -> None:
+    """Half a character, and a terminal that is not UTF-8: JSON loses nothing by it."""
+    stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="ascii", errors="replace")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    jobs._say_result({"bam": text})
+    assert json.loads(capfdbinary.readouterr().out) == {"bam": text}
+
+
 @pytest.mark.long
 def test_submit_wait_says_of_a_result_that_is_none_that_it_is_none(run: Run, aws: LocalAws, shell: str) -> None:
     """On stderr; the job has succeeded all the same, also if its log cannot be read. One without a result is silent."""
@@ -425,7 +438,8 @@ def test_result_of_a_job_without_one_is_an_error(run: Run, aws: LocalAws, shell:
     for script, status, told in (
         ("echo 'batch-job-result: {'", "SUCCEEDED", "The result is no JSON"),
         ("exit 3", "FAILED", "exit code 3"),
-        ("sleep 60", "RUNNING", "has no result yet"),
+        ("sleep 60", "RUNNING", "has no result yet; wait until it has ended."),
+        ("echo 'batch-job-result: {\"x\": 1e400}'", "SUCCEEDED", "1e400 is too large for a number"),
     ):
         [job_id] = aws.submit(shell, parameters={"script": script})
         aws.wait_for_status(job_id, status)

@@ -11,14 +11,14 @@ import pytest
 from airflow.sdk import DAG, RetryAction, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTerminated
 from airflow.sdk.execution_time import task_runner
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, ConfigDict, Field, computed_field, create_model
 
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.decorators import batch_job_task
-from airflow_batch_jobs.errors import DefinitionError, EndpointError, ResultError, TaskEvictedError
+from airflow_batch_jobs.errors import AccessDeniedError, DefinitionError, EndpointError, ResultError, TaskEvictedError
 from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.retries import BatchRetryPolicy
 from airflow_batch_jobs.task import result as task_result
@@ -175,6 +175,56 @@ def test_a_cloudwatch_that_is_away_is_left_to_a_retry(align: LocalAws, monkeypat
     align.clear_faults()
     assert operator(copy_logs=False, retries=1).execute(attempts.context(2, retries=1))["bam"] == "s3://s1.bam"
     assert align.counts()["SubmitJob"] == 1
+
+
+def test_a_role_that_may_not_read_the_log_is_left_to_a_retry_by_the_policy(align: LocalAws) -> None:
+    """As without one, also after the first attempt: the job has succeeded, and a retry reads its result."""
+    align.fault("FilterLogEvents", "denied", times=1)
+    attempts = Attempts()
+    job = operator(copy_logs=False, retries=1)
+    context = attempts.context(1, retries=1, task=job)
+    with pytest.raises(AccessDeniedError) as raised:
+        job.execute(context)
+    decision = BatchRetryPolicy().evaluate(raised.value, 1, 1, context)
+    assert decision.action is RetryAction.DEFAULT
+    assert operator(copy_logs=False, retries=1).execute(attempts.context(2, retries=1))["bam"] == "s3://s1.bam"
+    assert align.counts()["SubmitJob"] == 1
+
+
+class Aliased(BaseModel):
+    """Has fields whose names in the data are others, and one that is computed."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    reads: int = Field(alias="the-reads")
+
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic has it
+    @property
+    def double(self) -> int:
+        """Twice as many."""
+        return self.reads * 2
+
+
+def test_each_field_of_a_result_is_an_xcom(align: LocalAws) -> None:
+    """By its name in the class and in the data; a computed one, too."""
+    align.register("aliased", ["echo", 'batch-job-result: {"the-reads": 3}'])
+    attempts = Attempts()
+    result = operator(definition="aliased:1", result=Aliased).execute(attempts.context())
+    assert result == {"the-reads": 3, "double": 6}
+    assert attempts.xcoms.items() >= {"reads": 3, "the-reads": 3, "double": 6}.items()
+
+
+def test_a_number_that_json_does_not_have_fails_the_task(align: LocalAws) -> None:
+    """A task downstream would get null."""
+
+    class Measured(BaseModel):
+        """A float takes text as well."""
+
+        x: float
+
+    align.register("measured", ["echo", 'batch-job-result: {"x": "NaN"}'])
+    with pytest.raises(ResultError, match=r"field 'x' cannot be nan \(JSON has no such number\)"):
+        operator(definition="measured:1", result=Measured).execute(Attempts().context())
 
 
 def test_a_batch_that_is_away_after_the_end_is_asked_again(align: LocalAws) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import accumulate
 from typing import TYPE_CHECKING, NoReturn
+
+from airflow_batch_jobs.batch.excerpt import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +21,8 @@ MOST_BYTES = 256 * 1024
 #: docker splits a line that is longer, so a piece that is not the last one has this many bytes or, where a character
 #: was not to be split, up to three less.
 PIECE_BYTES = 16 * 1024 - 3
+#: The most characters of a number that a message shows.
+_LONGEST_NUMBER = 40
 #: In place of bytes that are no UTF-8.
 _REPLACED = "\ufffd"
 
@@ -52,7 +57,7 @@ def json_of(pieces: Sequence[str]) -> str:
     if text[end:].strip() and end not in accumulate(map(len, pieces)):
         raise NoJsonError(f"more follows its end at character {end - start}")
     if _REPLACED in text[start:end]:
-        raise NoJsonError("it was not written as UTF-8; let the library escape what is not ASCII")
+        raise NoJsonError("it has U+FFFD, so it was not written as UTF-8; let the library escape what is not ASCII")
     return text[start:end]
 
 
@@ -68,4 +73,12 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number in JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+def _finite(text: str) -> float:
+    """Read a number; one such as 1e400 is more than a float can be, and would come out as Infinity."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{excerpt(text, _LONGEST_NUMBER)} is too large for a number")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)

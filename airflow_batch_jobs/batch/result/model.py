@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import json
+import math
 import reprlib
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
+from airflow_batch_jobs.batch.excerpt import excerpt
+from airflow_batch_jobs.batch.numbers import shown
 from airflow_batch_jobs.errors import DefinitionError, ResultError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from pydantic_core import ErrorDetails
 
 #: What a definition's class calls the model of its result.
 RESULT = "Result"
+#: What a task's XComs are called besides the fields of its result.
+XCOMS = frozenset({"return_value", "batch_job", "batch_job_log_cursor"})
+#: The most XComs of fields that a model does not declare, and the longest name of one.
+_MOST_EXTRAS, _LONGEST_NAME = 100, 512
 #: How many problems of a result an error names.
 _NAMED = 3
+#: The most characters of a reason, which a validator may give.
+_LONGEST_REASON = 200
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
@@ -61,7 +73,7 @@ def read_result(model: type[BaseModel] | None, text: str, job_id: str) -> Any:
     except ValidationError as error:
         raise _unfit(model, error.errors(include_url=False), job_id) from error
     except Exception as error:
-        problem = f"The result could not be read by {model.__qualname__} ({error!r})"
+        problem = f"The result could not be read by {model.__qualname__} ({shown(error)})"
         raise ResultError(job_id, problem, "Mend the class.", value=text) from error
 
 
@@ -69,35 +81,91 @@ def dump_result(value: BaseModel, job_id: str) -> Any:
     """Return a result as JSON data: what a task returns.
 
     Raises:
-        ResultError: Its class cannot write it as JSON.
+        ResultError: Its class cannot write it as JSON, or has a number that JSON does not have.
     """
     try:
-        return json.loads(value.model_dump_json())
+        data = json.loads(value.model_dump_json())
+        lost = next(_lost(value.model_dump(), data), None)
     except Exception as error:
-        problem = f"The result could not be written as JSON by {type(value).__qualname__} ({error!r})"
+        problem = f"The result could not be written as JSON by {type(value).__qualname__} ({shown(error)})"
         raise ResultError(job_id, problem, "Mend the class.", value=value) from error
+    if lost is not None:
+        path, number = lost
+        field = ".".join(map(str, path))
+        raise ResultError(
+            job_id,
+            f"The result does not fit: {_cannot_be(field, repr(number), 'JSON has no such number')}",
+            _remedy(type(value)),
+            field=field,
+            value=number,
+        )
+    return data
+
+
+def fields_of(data: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Return the fields of a result that become XComs of their own: each by its name in the class, and in the data.
+
+    Args:
+        data: The result as JSON data.
+        model: What it was read as.
+    """
+    in_data = {
+        name: name if name in data else field.serialization_alias or field.alias or name
+        for name, field in model.model_fields.items()
+    }
+    declared = {*in_data.values(), *model.model_computed_fields}
+    extras = islice((name for name in data if name not in declared), _MOST_EXTRAS)
+    found = {name: data[place] for name, place in in_data.items() if place in data}
+    found |= {name: value for name, value in data.items() if name in declared}
+    found |= {name: data[name] for name in extras}
+    return {name: value for name, value in found.items() if name not in XCOMS and 0 < len(name) <= _LONGEST_NAME}
+
+
+def _lost(value: Any, data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], float]]:
+    """Yield the numbers in a value that are none, and that its JSON data does not have as text either."""
+    if isinstance(value, float):
+        if not math.isfinite(value) and not isinstance(data, str):
+            yield path, value
+    elif isinstance(value, dict) and isinstance(data, dict):
+        for key, item in value.items():
+            yield from _lost(item, data.get(str(key), ""), (*path, key))
+    elif isinstance(value, (list, tuple, set, frozenset)) and isinstance(data, list):
+        for index, (item, one) in enumerate(zip(value, data, strict=False)):
+            yield from _lost(item, one, (*path, index))
 
 
 def _unfit(model: type[BaseModel], details: list[ErrorDetails], job_id: str) -> ResultError:
     """Return the error of a result that does not fit: its first problems, and the first one's field and value."""
     first = details[0]
-    is_missing = first["type"] == "missing"
+    is_told = first["type"] != "missing" and not model.model_config.get("hide_input_in_errors")
     more = f"; and {len(details) - _NAMED} more" if len(details) > _NAMED else ""
     return ResultError(
         job_id,
-        f"The result does not fit: {'; '.join(map(_problem, details[:_NAMED]))}{more}",
-        f"Correct what the job prints, or {model.__qualname__}.",
+        f"The result does not fit: {'; '.join(_problem(model, each) for each in details[:_NAMED])}{more}",
+        _remedy(model),
         field=_field(first),
-        value=None if is_missing else first["input"],
+        value=first["input"] if is_told else None,
     )
 
 
-def _problem(detail: ErrorDetails) -> str:
-    field = _field(detail)
-    whose = f"field {field!r}" if field else "the whole"
+def _remedy(model: type[BaseModel]) -> str:
+    return f"Correct what the job prints, or {model.__qualname__}."
+
+
+def _problem(model: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
-        return f"{whose} is missing"
-    return f"{whose} cannot be {_SHORT.repr(detail['input'])} ({' '.join(detail['msg'].split())})"
+        return f"{_whose(_field(detail))} is missing"
+    is_hidden = model.model_config.get("hide_input_in_errors")
+    value = "what it is" if is_hidden else _SHORT.repr(detail["input"])
+    return _cannot_be(_field(detail), value, excerpt(" ".join(detail["msg"].split()), _LONGEST_REASON))
+
+
+def _cannot_be(field: str, value: str, why: str) -> str:
+    return f"{_whose(field)} cannot be {value} ({why})"
+
+
+def _whose(field: str) -> str:
+    return f"field {field!r}" if field else "the whole"
 
 
 def _field(detail: ErrorDetails) -> str:

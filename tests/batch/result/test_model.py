@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, RootModel, field_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, computed_field, field_validator
 
 from airflow_batch_jobs.batch.definition import JobDefinition
-from airflow_batch_jobs.batch.result.model import dump_result, read_result, result_model
+from airflow_batch_jobs.batch.result.model import dump_result, fields_of, read_result, result_model
 from airflow_batch_jobs.errors import DefinitionError, ResultError
 
 #: Any JSON, of whatever shape.
@@ -132,6 +132,103 @@ def test_whatever_a_class_raises_is_an_error_of_the_result() -> None:
 
     with pytest.raises(ResultError, match=r"could not be read by .*Broken \(KeyError\('z'\)\)"):
         read_result(Broken, '{"bam": "z"}', "j")
+
+
+class Measured(BaseModel):
+    """Numbers in every place."""
+
+    x: float = 0
+    more: list[float] = []
+    by_name: dict[str, float] = {}
+
+
+@given(
+    st.sampled_from(["x", "more.1", "by_name.p"]),
+    st.sampled_from(['"NaN"', '"Infinity"', '"-Infinity"', '"1e400"', "1" + "0" * 400]),
+)
+def test_a_number_that_json_does_not_have_is_no_result(place: str, number: str) -> None:
+    """As text it fits a float; what a task returns would be null."""
+    texts = {
+        "x": f'{{"x": {number}}}',
+        "more.1": f'{{"more": [1, {number}]}}',
+        "by_name.p": f'{{"by_name": {{"p": {number}}}}}',
+    }
+    with pytest.raises(ResultError, match=r"JSON has no such number|Input should be") as raised:
+        dump_result(read_result(Measured, texts[place], "j"), "j")
+    assert raised.value.field == place
+
+
+def test_a_model_that_writes_such_numbers_as_text_is_left_to_it() -> None:
+    """Text is JSON; a null that a model means is one."""
+
+    class Named(BaseModel):
+        """Writes them as text."""
+
+        model_config = ConfigDict(ser_json_inf_nan="strings")
+
+        x: float
+        y: float | None = None
+
+    assert dump_result(read_result(Named, '{"x": "NaN"}', "j"), "j") == {"x": "NaN", "y": None}
+
+
+class Many(BaseModel):
+    """Fields of all kinds."""
+
+    model_config = ConfigDict(extra="allow", serialize_by_alias=True)
+
+    x: int = Field(alias="the-x")
+    y: int = 0
+
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic has it
+    @property
+    def double(self) -> int:
+        """Twice as much."""
+        return self.x * 2
+
+
+def test_each_field_is_an_xcom_by_its_name_in_the_class_and_in_the_data() -> None:
+    """Computed and extra ones as well, but never another XCom of the task."""
+    data = dump_result(read_result(Many, '{"the-x": 3, "more": 1, "batch_job": 7, "": 1}', "j"), "j")
+    assert data == {"the-x": 3, "y": 0, "double": 6, "more": 1, "batch_job": 7, "": 1}
+    assert fields_of(data, Many) == {"x": 3, "the-x": 3, "y": 0, "double": 6, "more": 1}
+    crowd = {"y": 1, **{f"extra-{number}": number for number in range(1000)}}
+    assert len(fields_of(crowd, Many)) == 101
+
+
+def test_what_a_model_hides_is_not_told() -> None:
+    """Neither in the message nor as an attribute."""
+
+    class Hidden(BaseModel):
+        """Says so."""
+
+        model_config = ConfigDict(hide_input_in_errors=True)
+
+        token: int
+
+    with pytest.raises(ResultError) as raised:
+        read_result(Hidden, '{"token": "hunter2"}', "j")
+    assert "hunter2" not in str(raised.value)
+    assert raised.value.value is None
+
+
+def test_a_long_reason_is_cut() -> None:
+    """A validator can say anything."""
+
+    class Talkative(BaseModel):
+        """Says much."""
+
+        bam: str
+
+        @field_validator("bam")
+        @classmethod
+        def look(cls, value: str) -> str:
+            """Fail."""
+            raise ValueError(value * 10_000)
+
+    with pytest.raises(ResultError) as raised:
+        read_result(Talkative, '{"bam": "much"}', "j")
+    assert len(str(raised.value)) < 1_000
 
 
 @given(st.text() | DATA.map(json.dumps))
