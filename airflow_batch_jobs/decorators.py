@@ -11,7 +11,7 @@ from airflow.sdk.definitions.context import context_merge
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.result.model import result_model
 from airflow_batch_jobs.errors import DefinitionError
-from airflow_batch_jobs.operators import BatchJobOperator
+from airflow_batch_jobs.operators import BatchJobOperator, check_mapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -127,7 +127,12 @@ def batch_job_task(python_callable: Callable[..., JobDefinition] | None = None, 
     Args:
         python_callable: The function; its arguments may be upstream results, and may be mapped with `.expand()`.
         **kwargs: `job_queue` and whatever else `BatchJobOperator` takes, except `definition` and `parameters`.
+
+    Raises:
+        DefinitionError: What is declared as a result cannot be one.
+        ValueError: Something in `on_retry` is no change.
     """
+    check_mapped(kwargs)
     return task_decorator_factory(
         python_callable=python_callable, decorated_operator_class=_BatchJobDecoratedOperator, **kwargs
     )

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_batch_jobs.batch.arguments import check_text
-from airflow_batch_jobs.batch.definition import JobDefinition, is_late, parse_reference
+from airflow_batch_jobs.batch.definition import JobDefinition, is_late, reference_of
 from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.batch.override_length import check_overrides
-from airflow_batch_jobs.batch.result.model import XCOMS, result_model
-from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, RequestError
+from airflow_batch_jobs.batch.result.model import task_model
+from airflow_batch_jobs.errors import DefinitionError, RequestError
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import jinja2
     from airflow.sdk import Context, XComArg
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from pydantic import BaseModel
 
     from airflow_batch_jobs.batch.changes.change import RequestChange
@@ -156,10 +157,20 @@ class BatchJobOperator(JobTask, BaseOperator):
         check_text(job_name, "job_name", or_empty=True)
         self._check_arguments()
         self._check_overrides()
-        if on_retry != ():
-            from airflow_batch_jobs.batch.changes.change import check_changes
+        _check_on_retry(on_retry)
 
-            check_changes(on_retry, "on_retry")
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Return what is mapped, checked as far as it can be when the DAG is parsed: its tasks are made later.
+
+        Raises:
+            DefinitionError: What is declared as a result cannot be one.
+            ValueError: Something in `on_retry` is no change.
+        """
+        check_mapped(kwargs)
+        made: OperatorPartial = super().partial(**kwargs)
+        _check_on_retry((getattr(made.kwargs.get("dag"), "default_args", None) or {}).get("on_retry", ()))
+        return made
 
     def execute(self, context: Context) -> Any:
         """Submit the job, then wait for it.
@@ -226,24 +237,11 @@ class BatchJobOperator(JobTask, BaseOperator):
         """Keep the typed object beside its reference: Airflow renders strings, and would call a class."""
         self._typed = None if isinstance(definition, str) else definition
         self.definition: Any = ""
-        self.definition = _reference_of(definition)
+        self.definition = reference_of(definition)
 
     def _take_result(self) -> None:
         """Keep what the job's result is read as."""
-        self._result_model = model = result_model(self.result, self._typed)
-        if model is None:
-            return
-        if taken := sorted(XCOMS & {*model.model_fields, *model.model_computed_fields}):
-            name = taken[0]
-            raise DefinitionError(
-                f"{model.__qualname__} has a field {name!r}, and so is another XCom of the task called. Call the field "
-                f'{name}_, and keep the name in the job\'s line: `{name}_: … = Field(alias="{name}")`.'
-            )
-        if not self.wait:
-            raise DefinitionError(
-                f"wait=False returns before the job has its result, a {model.__qualname__}. Take wait=True, or a "
-                "definition without a Result."
-            )
+        self._result_model = task_model(self.result, self._typed, waits=self.wait)
 
     def _check_literals(self) -> None:
         """Find at parse time what can be found then: literal parameters that do not fit the definition."""
@@ -466,27 +464,24 @@ class BatchJobOperator(JobTask, BaseOperator):
         return "No retry follows, so the job was terminated."
 
 
-def _reference_of(definition: JobDefinition | type[JobDefinition] | str) -> str:
-    """Return the text that stands for a definition until it is rendered.
+def check_mapped(arguments: Mapping[str, Any]) -> None:
+    """Find when the DAG is parsed what is wrong with the arguments that tasks to be mapped have in common.
 
     Raises:
-        NotPinnedError: It has no revision.
-        DefinitionError: It is malformed, or not a definition at all.
+        DefinitionError: What is declared as a result cannot be one.
+        ValueError: Something in `on_retry` is no change.
     """
-    if isinstance(definition, JobDefinition):
-        return definition.pinned_reference
-    if isinstance(definition, type) and issubclass(definition, JobDefinition):
-        return definition.declared_reference()
-    if not isinstance(definition, str):
-        raise DefinitionError(
-            f"definition={definition!r} is not a job definition. Pass a JobDefinition, its class, or a text like "
-            '"align-reads:7"; what upstream tasks return goes through parameters=.'
-        )
-    if not is_late(definition):
-        reference = parse_reference(definition)
-        if reference.revision is None:
-            raise NotPinnedError(reference.name)
-    return definition
+    _check_on_retry(arguments.get("on_retry", ()))
+    definition = arguments.get("definition")
+    typed = None if isinstance(definition, str) else definition
+    task_model(arguments.get("result"), typed, waits=arguments.get("wait", True) is not False)
+
+
+def _check_on_retry(given: Any) -> None:
+    if given != ():
+        from airflow_batch_jobs.batch.changes.change import check_changes
+
+        check_changes(given, "on_retry")
 
 
 def _literal(value: Any) -> Any:

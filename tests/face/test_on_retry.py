@@ -365,3 +365,36 @@ def test_a_dag_with_on_retry_is_serialized_in_the_same_way_each_time() -> None:
     assert " at 0x" not in first
     assert "frozenset" not in first
     DagSerialization.from_dict(json.loads(first))
+
+
+def test_a_change_of_ones_own_makes_no_new_version_of_the_dag_at_each_parse() -> None:
+    """Mapped, decorated, or by default arguments: Python's own text of an object has its address."""
+
+    def nameless() -> Any:
+        members = {"after": frozenset(Cause), "apply": lambda *_: ()}
+        return type("Nameless", (), members)()
+
+    def decide(sample: str) -> JobDefinition:
+        return JobDefinition.named("align:7", {"sample": sample})
+
+    common: Any = {"job_queue": "q"}
+    with DAG("given", schedule=None) as given:
+        mapped = BatchJobOperator.partial(task_id="mapped", definition="align:7", on_retry=[nameless()], **common)
+        mapped.expand(parameters=[{}, {}])
+        decorated: Any = batch_job_task(decide, on_retry=[nameless()], **common)
+        decorated.expand(sample=["a", "b"])
+    with DAG("by_default", schedule=None, default_args={"on_retry": [nameless()]}) as by_default:
+        BatchJobOperator.partial(task_id="mapped", definition="align:7", **common).expand(parameters=[{}, {}])
+    for dag in (given, by_default):
+        text = json.dumps(DagSerialization.to_dict(dag))
+        assert " at 0x" not in text
+        assert "Nameless()" in text
+
+
+def test_a_wrong_on_retry_of_a_mapped_task_is_an_error_when_the_dag_is_parsed() -> None:
+    """Its tasks are made much later."""
+    for wrong in (MoreMemory(), ["MoreMemory"]):
+        with DAG("d", schedule=None), pytest.raises(ValueError, match="on_retry must"):
+            BatchJobOperator.partial(task_id="t", job_queue="q", definition="align:7", on_retry=wrong)
+        with pytest.raises(ValueError, match="on_retry must"):
+            batch_job_task(job_queue="q", on_retry=wrong)

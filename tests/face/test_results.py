@@ -266,6 +266,16 @@ def test_what_cannot_have_a_result_is_refused_when_the_dag_is_parsed() -> None:
         operator(result={"bam": str})
 
 
+def test_what_cannot_have_a_result_is_refused_of_a_mapped_task_as_well() -> None:
+    """When the DAG is parsed, although its tasks are made much later."""
+    common: Any = {"task_id": "t", "job_queue": "default"}
+    with DAG("d", schedule=None):
+        with pytest.raises(DefinitionError, match=r"wait=False returns before .* Align.Result"):
+            BatchJobOperator.partial(definition=Align, wait=False, **common)
+        with pytest.raises(DefinitionError, match="no pydantic model"):
+            BatchJobOperator.partial(definition="align:1", result={"bam": str}, **common)
+
+
 def test_a_decorated_function_without_an_annotation_is_told_what_to_write(align: LocalAws) -> None:
     """Before anything is submitted: after the wait, nobody would know the class."""
 

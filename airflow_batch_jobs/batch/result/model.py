@@ -55,6 +55,34 @@ def result_model(given: Any, definition: Any) -> type[BaseModel] | None:
     )
 
 
+def task_model(given: Any, definition: Any, *, waits: bool) -> type[BaseModel] | None:
+    """Return the model of a task's result; None if the task returns its job's id.
+
+    Args:
+        given: The argument `result`; None for the definition's own.
+        definition: As for `result_model`.
+        waits: Whether the task waits for its job.
+
+    Raises:
+        DefinitionError: What is given or declared cannot be the result of a task.
+    """
+    model = result_model(given, definition)
+    if model is None:
+        return None
+    if taken := sorted(XCOMS & {*model.model_fields, *model.model_computed_fields}):
+        name = taken[0]
+        raise DefinitionError(
+            f"{model.__qualname__} has a field {name!r}, and so is another XCom of the task called. Call the field "
+            f'{name}_, and keep the name in the job\'s line: `{name}_: … = Field(alias="{name}")`.'
+        )
+    if not waits:
+        raise DefinitionError(
+            f"wait=False returns before the job has its result, a {model.__qualname__}. Take wait=True, or a "
+            "definition without a Result."
+        )
+    return model
+
+
 def read_result(model: type[BaseModel] | None, text: str, job_id: str) -> Any:
     """Return a result as its model has it; without a model, as its JSON has it.
 
