@@ -200,7 +200,7 @@ class BatchJobOperator(JobTask, BaseOperator):
             changes=self.on_retry,
         )
         try:
-            submitted, job = submit(submission)
+            submitted, job = submit(submission, is_retry=ti.try_number > ti.max_tries - (self.retries or 0) + 1)
             self._is_recorded = submitted.is_recorded
             with self._or_given_up(context, submitted.job_id):
                 told = job_xcom(job, datetime.now(tz=UTC))

@@ -80,6 +80,7 @@ class BatchOrphanSweepOperator(BaseOperator):
         from airflow_batch_jobs.config import Settings
         from airflow_batch_jobs.task import log
         from airflow_batch_jobs.task.connection import AwsConnection
+        from airflow_batch_jobs.task.metrics import worker_meter
         from airflow_batch_jobs.task.supervisor import states_on_worker
 
         connection = AwsConnection.of(self)
@@ -90,6 +91,9 @@ class BatchOrphanSweepOperator(BaseOperator):
             grace_seconds=self.grace_seconds,
             dry_run=not self.terminates,
         ).run(states_on_worker)
+        if (meter := worker_meter()) is not None:
+            report.tell(meter)
+            meter.flush()
         for finding, line in report.lines():
             write = log.note if finding.decision is Decision.LEFT else log.problem
             write(line)

@@ -211,6 +211,11 @@ class JobDetail:
         return self.job_definition.rpartition("/")[2]
 
     @property
+    def definition_name(self) -> str:
+        """The definition's name, without its revision."""
+        return self.definition_reference.partition(":")[0]
+
+    @property
     def part_label(self) -> str:
         """Which part of a larger job this is: `child 3`, `node 1`; empty for a whole job."""
         if self.array_index is not None:

@@ -27,6 +27,7 @@ from airflow_batch_jobs.batch.identity import (
     owner_of,
 )
 from airflow_batch_jobs.batch.listing import listed_jobs
+from airflow_batch_jobs.batch.meter import ORPHANS
 from airflow_batch_jobs.batch.operations import REASON_LIMIT, describe_jobs
 from airflow_batch_jobs.batch.status import ACTIVE
 from airflow_batch_jobs.batch.watch.blocking import terminate_all
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.detail import JobDetail
+    from airflow_batch_jobs.batch.meter import Meter
 
     #: Asks for the states of task instances: as Airflow writes them, None if one has none at the moment, or `GONE`. One
     #: that is missing from the answer counts as unknown.
@@ -123,6 +125,12 @@ class SweepReport:
         for one in self.findings:
             job = f"Job: {one.job.job_id} ({one.job.job_name}), {one.job.status} in {one.job.queue_name}"
             yield one, f"{self.verdict(one).capitalize()}: {one.why.rstrip('.')}. {job}"
+
+    def tell(self, meter: Meter) -> None:
+        """Tell how many orphans there were, whatever became of them."""
+        for one in self.findings:
+            if one.decision is Decision.ORPHAN:
+                meter.count(ORPHANS, queue=one.job.queue_name)
 
     def summary(self) -> str:
         """Return one line about all jobs."""

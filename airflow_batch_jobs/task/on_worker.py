@@ -14,6 +14,7 @@ from airflow_batch_jobs.batch.watch import JobWatcher
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import TaskEvictedError
 from airflow_batch_jobs.task import execution_timeout, stop, supervisor
+from airflow_batch_jobs.task.metrics import worker_meter
 from airflow_batch_jobs.task.record import has_record
 from airflow_batch_jobs.task.saved_job import SavedJob, Turns
 from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance, UnansweredError
@@ -69,6 +70,7 @@ class WorkerWait:
         self._attempt = attempt
         self._retry_left = retry_left
         self._recorded_as = recorded_as
+        self._meter = worker_meter()
         self._is_killed = False
         self._wake: Callable[[], object] = lambda: None
 
@@ -82,7 +84,11 @@ class WorkerWait:
         if execution_timeout.disarm() and self.plan.deadline is not None:
             left = (self.plan.deadline - datetime.now(tz=UTC)).total_seconds()
             supervisor.extend_execution_timeout(max(0.0, left) + AFTER_TIMEOUT_SECONDS)
-        return asyncio.run(self._run())
+        try:
+            return asyncio.run(self._run())
+        finally:
+            if self._meter is not None:
+                self._meter.flush()
 
     def kill(self) -> None:
         """Wake the wait: SIGTERM has come. Safe in a signal handler; what it means is decided outside the handler."""
@@ -96,7 +102,7 @@ class WorkerWait:
         if self._is_killed:
             killed_event.set()
         options = replace(Settings.read().watch_options(), log_lines_per_second=LINES_PER_SECOND)
-        watcher = JobWatcher(self._clients, options)
+        watcher = JobWatcher(self._clients, options, meter=self._meter)
         saved_job = self._new_saved_job()
         on_news = saved_job.on_news if saved_job else None
         has_groups = supervisor.is_here()

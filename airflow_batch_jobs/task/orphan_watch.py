@@ -52,6 +52,8 @@ class OrphanWatch:
             for finding, line in report.lines():
                 if finding.decision is Decision.ORPHAN:
                     log.problem(line)
+            if self._watcher.meter is not None:
+                report.tell(self._watcher.meter)
 
     async def _sweep(self) -> SweepReport:
         sweep = OrphanSweep(

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs.batch.aws import service
 from airflow_batch_jobs.batch.changes.on_retry import OnRetry
 from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey
+from airflow_batch_jobs.batch.meter import RETRIED
 from airflow_batch_jobs.batch.orphans import detach
 from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.submission import Submission
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.task import log
+from airflow_batch_jobs.task.metrics import worker_meter
 from airflow_batch_jobs.task.record import TaskStateRecords
 from airflow_batch_jobs.task.supervisor import Region
 
@@ -122,8 +124,12 @@ def changes_left(
     return OnRetry(clients, changes, lambda _: None).left(request, record.failures, job_id)
 
 
-def submit(submission: Submission) -> tuple[Submitted, JobDetail]:
+def submit(submission: Submission, *, is_retry: bool = False) -> tuple[Submitted, JobDetail]:
     """Adopt an earlier attempt's job, or check the request and submit it.
+
+    Args:
+        submission: The submission.
+        is_retry: Whether an earlier attempt at the same run of the task has failed.
 
     Returns:
         The submission, and the job as far as it is known, for the `batch_job` XCom.
@@ -137,9 +143,18 @@ def submit(submission: Submission) -> tuple[Submitted, JobDetail]:
     if submitted.found is None:
         name, queue = submitted.request.job_name, submitted.request.job_queue
         log.note(f"Submitted job {submitted.job_id}: {submitted.request.job_definition} to {queue}, as {name}")
+        if is_retry:
+            _tell_retry(submitted)
     else:
         if submission.refusal is not None:
             log.problem(f"A new job could not be submitted any more: {submission.refusal}")
         if submission.is_detached:
             detach(clients, submitted.found)
     return submitted, submitted.to_detail(service(clients, "batch").region_name())
+
+
+def _tell_retry(submitted: Submitted) -> None:
+    if (meter := worker_meter()) is not None:
+        job = submitted.to_detail("")
+        meter.count(RETRIED, by="airflow", queue=job.queue_name, definition=job.definition_name)
+        meter.flush()

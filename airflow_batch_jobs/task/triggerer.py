@@ -18,6 +18,7 @@ from airflow_batch_jobs.errors import NoDeploymentError
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.handover import UNREAD_BYTES
 from airflow_batch_jobs.task.heap import freeze_after
+from airflow_batch_jobs.task.metrics import triggerer_meter
 from airflow_batch_jobs.task.orphan_watch import OrphanWatch
 from airflow_batch_jobs.task.saved_job import Turns
 from airflow_batch_jobs.task.task_states import TaskStates
@@ -56,6 +57,7 @@ class Triggerer:
         urgent_questions: Held while it is asked what else decides about the jobs of such tasks.
         cursor_writes: Bounds how often cursors are saved.
         job_turns: Bounds how often what is known of jobs is saved, with the links to their logs.
+        meter: What its watchers measure with; None if Airflow keeps no metrics.
         last_words: Held while a trigger that ends saves that; by one at a time, which leaves room for what decides.
     """
 
@@ -66,6 +68,7 @@ class Triggerer:
         self.urgent_questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self.cursor_writes = WriteRate(WRITES_PER_SECOND)
         self.job_turns = Turns(WRITES_PER_SECOND)
+        self.meter = triggerer_meter()
         self.last_words = asyncio.Semaphore(1)
         self._goodbyes = 0
         self._watchers: dict[str, JobWatcher] = {}
@@ -129,6 +132,7 @@ class Triggerer:
             replace(settings.watch_options(), unread_bytes=UNREAD_BYTES),
             budget=self._budgets.setdefault(rate, LineBudget(rate)),
             on_size=_freeze_at,
+            meter=self.meter,
         )
         if settings.sweep_orphans:
             self._sweep_beside(watcher, settings.deployment)

@@ -13,6 +13,7 @@ from airflow_batch_jobs.batch.changes.change import CHANGES
 from airflow_batch_jobs.batch.diagnosis import Cause, diagnose
 from airflow_batch_jobs.batch.job_history import noted
 from airflow_batch_jobs.batch.job_xcom import job_xcom, stopped
+from airflow_batch_jobs.batch.meter import LOG_LAG, tell_end
 from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.summary import ending, summarize
@@ -131,6 +132,7 @@ class JobWait:
         self._stop_reason = ""
         self._stream_count = 0
         self._clock = watcher.clock
+        self._meter = watcher.meter
         self._since = begun = self._clock.now()
         self._collapsed = (begun - GROUPS_BEFORE, begun + GROUPS_AFTER) if has_groups else None
         self._worry: tuple[Cause, str] | None = None
@@ -236,6 +238,8 @@ class JobWait:
                 self._has_news(is_urgent=self._is_alone)
             case LogLines(stream=stream, events=events):
                 self._listener.before_lines(events)
+                if self._meter is not None and events:
+                    self._meter.longest(LOG_LAG, (self._clock.now() - events[0].time).total_seconds())
                 log.lines(stream, events, self._collapsed)
                 self._look_for_streams()
                 await self._listener.on_lines(self.cursors)
@@ -297,6 +301,8 @@ class JobWait:
             log.note("What is left of the log is read from further back; lines may appear twice.")
         if end.detail.status is JobStatus.FAILED and self._diagnosis is None:
             self._tell_failure(end.detail)
+        if self._meter is not None:
+            tell_end(self._meter, end.detail, self._diagnosis.cause if self._diagnosis else None)
         return Outcome(
             job=self.job(),
             summary=summarize(end.detail),

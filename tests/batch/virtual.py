@@ -13,6 +13,7 @@ from airflow_batch_jobs.batch.watch import JobWatcher, LogLines, WatchOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
+    from airflow_batch_jobs.batch.meter import Meter
     from airflow_batch_jobs.batch.watch import JobFollower
     from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
@@ -80,9 +81,10 @@ class VirtualAws:
         self._ahead = ahead_seconds
         self._start = aws.now() - asyncio.get_running_loop().time()
 
-    def watcher(self, clients: Any = None, **options: Any) -> JobWatcher:
+    def watcher(self, clients: Any = None, *, meter: Meter | None = None, **options: Any) -> JobWatcher:
         """Make a watcher of this AWS."""
-        return JobWatcher(clients or self.aws.clients(), WatchOptions(**options), clock=self, run=self.call)
+        how = WatchOptions(**options)
+        return JobWatcher(clients or self.aws.clients(), how, clock=self, run=self.call, meter=meter)
 
     async def call(self, work: Callable[[], Answer]) -> Answer:
         """Do blocking work as if it took its time."""

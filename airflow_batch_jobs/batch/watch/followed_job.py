@@ -88,6 +88,7 @@ class FollowedJob:
         known = None if callable(cursors) else cursors
         self._poll = poll
         self._moment = moment
+        self._begun_at = moment().seconds
         self._updates: deque[Update] = deque(maxlen=_MOST_UPDATES)
         self._told: dict[str, None] = {}
         self.logs = FollowedLogs(logs, known, has_news=self.alarm.ring, has_problem=self._has_problem, fail=self.fail)
@@ -99,7 +100,7 @@ class FollowedJob:
         self._is_listing = False
         self._is_closed = False
         self._error: Exception | None = None
-        self._ask(self._moment().seconds + _GATHER_SECONDS)
+        self._ask(self._begun_at + _GATHER_SECONDS)
 
     # What the follower gets
 
@@ -132,6 +133,11 @@ class FollowedJob:
     def is_ending(self) -> bool:
         """Whether the job has ended, so that the end may be due at any time."""
         return self._ended_at is not None
+
+    def overdue(self, now: float) -> float:
+        """Return for how many seconds longer than its poll interval AWS has not described it; 0 once it has ended."""
+        looked = max(self._asked_at, self._begun_at)
+        return 0.0 if self.is_ending else max(0.0, now - looked - self._poll_interval)
 
     def look_for_end(self) -> None:
         """Ring if the last update is there: it comes just because time has passed."""

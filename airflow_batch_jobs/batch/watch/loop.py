@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.logs.log_follower import LogFollower
 from airflow_batch_jobs.batch.logs.moment import Moment
+from airflow_batch_jobs.batch.meter import WATCHER_CALLS, WATCHER_LAG, WATCHER_THROTTLED
 from airflow_batch_jobs.batch.numbers import positive
 from airflow_batch_jobs.batch.watch.aws_time import AwsTime
 from airflow_batch_jobs.batch.watch.log_copy import LogCopy
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from airflow_batch_jobs.batch.aws.clock import Clock
+    from airflow_batch_jobs.batch.meter import Meter
     from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
     from airflow_batch_jobs.batch.watch.line_budget import LineBudget
     from airflow_batch_jobs.batch.watch.threads import AwsCalls
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 #: How often lines are shared out, ends looked for, and AWS's silence noticed.
 _TICK_SECONDS = 0.25
+#: How often what is measured is told.
+_MEASURE_SECONDS = 5.0
 _JOBS_AT_ONCE = 200
 #: Calls in flight at the same time: enough for the rate even if a call takes half a second.
 _STATUS_CALLS_AT_ONCE = 4
@@ -78,6 +82,7 @@ class WatchLoop:
         clock: Tells the wall-clock time.
         on_size: Called now and then with the number of followed jobs and streams.
         beside: Work of the watcher's own that goes on as long.
+        meter: Is told how the work goes; None if nobody wants to know.
     """
 
     def __init__(
@@ -88,12 +93,15 @@ class WatchLoop:
         clock: Clock,
         on_size: Callable[[int], None] | None = None,
         beside: Callable[[], Coroutine[None, None, None]] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._calls = calls
         self._budget = budget
         self._time = AwsTime(clock)
         self._on_size = on_size or (lambda _: None)
         self._beside = beside
+        self._meter = meter
+        self._measured_at = asyncio.get_running_loop().time()
         self._jobs: set[FollowedJob] = set()
         self._told: dict[Channel, set[FollowedJob]] = {}
         self._status_channel = Channel(calls, "batch", None, options.status_calls_per_second, _STATUS_CALLS_AT_ONCE)
@@ -155,6 +163,8 @@ class WatchLoop:
                     tasks.create_task(self._beside())
         finally:
             self._budget.leave(self._logs.streams)
+            if self._meter is not None:
+                self._measure(self._meter)
 
     async def _tick(self) -> None:
         while True:
@@ -163,11 +173,26 @@ class WatchLoop:
                 self._budget.share(asyncio.get_running_loop().time())
                 self._tell_problems()
                 self._on_size(len(self._jobs) + self._logs.stream_count)
+                now = asyncio.get_running_loop().time()
+                if self._meter is not None and now - self._measured_at >= _MEASURE_SECONDS:
+                    self._measured_at = now
+                    self._measure(self._meter)
             except Exception:  # noqa: BLE001 - one of the streams is the reason
                 _LOG.exception("Some log streams are in the way of the others.")
                 self._logs.expel_broken(self._moment())
             self._log_copy.ring()
             await self._look_for_ends()
+
+    def _measure(self, meter: Meter) -> None:
+        """Tell how many calls went out since the last time, and how long a job has to wait for its turn."""
+        for metric, calls in ((WATCHER_CALLS, self._calls.made), (WATCHER_THROTTLED, self._calls.throttled)):
+            for service, number in calls.items():
+                if number:
+                    meter.count(metric, number, service=service)
+            calls.clear()
+        now = asyncio.get_running_loop().time()
+        meter.longest(WATCHER_LAG, max((job.overdue(now) for job in self._jobs), default=0.0))
+        meter.send()
 
     async def _look_for_ends(self) -> None:
         """Wake the followers of jobs that are done to the last line, letting the event loop run in between."""

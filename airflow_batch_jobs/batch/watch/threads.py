@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.calls import Service
 from airflow_batch_jobs.batch.aws.clients import MOST_HUNG, KeptClients, Patience
-from airflow_batch_jobs.errors import CallAbortedError, EndpointError, ExhaustedError
+from airflow_batch_jobs.errors import AwsError, CallAbortedError, EndpointError, ExhaustedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,10 +85,14 @@ class AwsCalls:
 
     Attributes:
         clients: The same clients, kept and paced.
+        made: How often each service was called; whoever reads it may empty it.
+        throttled: How often each said that this was too often; likewise.
     """
 
     def __init__(self, clients: ClientFactory, run: Runner | None = None) -> None:
         self.clients = KeptClients.of(clients).with_patience(Patience.PACED)
+        self.made: Counter[str] = Counter()
+        self.throttled: Counter[str] = Counter()
         self._run: Runner = run or in_thread
         self._hung: dict[tuple[str, str | None, bool], list[_Work[Any]]] = {}
 
@@ -118,6 +124,7 @@ class AwsCalls:
         hung = self._still_hung((name, region, urgent))
         call, session = _Work(partial(work, used)), self.clients.session
         limit = asyncio.timeout(URGENT_CALL_SECONDS if urgent else CALL_SECONDS)
+        self.made[name] += 1
         try:
             async with limit:
                 return await self._run(call)
@@ -131,6 +138,9 @@ class AwsCalls:
                 "A call to AWS hangs, or what its credentials come from does. Check the network, and what the AWS "
                 "connection is looked up with."
             ) from error
+        except AwsError as error:
+            self.throttled[name] += trouble(error) is Trouble.THROTTLED
+            raise
 
     def _still_hung(self, key: tuple[str, str | None, bool]) -> list[_Work[Any]]:
         """Return the calls that were given up and have not returned.

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws import ClientFactory, KeptClients
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
+    from airflow_batch_jobs.batch.meter import Meter
     from airflow_batch_jobs.batch.watch.followed_job import Cursors
     from airflow_batch_jobs.batch.watch.threads import Runner
     from airflow_batch_jobs.batch.watch.updates import Update
@@ -56,6 +57,7 @@ class JobWatcher:
         clock: The machine's own if None.
         run: Runs blocking work beside the event loop; in threads if None.
         on_size: Called a few times a second with the number of jobs and log streams followed.
+        meter: Is told every few seconds how the work goes; None if nobody wants to know.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class JobWatcher:
         clock: Clock | None = None,
         run: Runner | None = None,
         on_size: Callable[[int], None] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.options = options or WatchOptions()
         self._calls = AwsCalls(clients, run)
         self._terminations = Terminations(self._calls)
         self._budget = budget or LineBudget(self.options.log_lines_per_second)
         self.clock = clock or SystemClock()
+        self.meter = meter
         self._on_size = on_size
         self._loop: WatchLoop | None = None
 
@@ -168,7 +172,13 @@ class JobWatcher:
         """Return the loop that works for all followers; start it if there is none."""
         if self._loop is None or self._loop.is_over:
             self._loop = WatchLoop(
-                self._calls, self.options, self._budget, self.clock, self._on_size, self._terminations.keep_prepared
+                self._calls,
+                self.options,
+                self._budget,
+                self.clock,
+                self._on_size,
+                self._terminations.keep_prepared,
+                self.meter,
             )
         return self._loop
 
