@@ -363,6 +363,7 @@ class JobTask:
             attempt=_attempt_of(ti),
             retry_left=self._is_retried(context, TaskEvictedError(plan.job_id, runs_on=True)),
             region=region_of(context),
+            carrier=ti.context_carrier,
             recorded_as=ti.id if self._is_recorded else None,
         )
         if self._killed:

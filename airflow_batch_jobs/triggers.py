@@ -154,6 +154,7 @@ class BatchJobTrigger(BaseTrigger):
             try_number=self.try_number,
             max_tries=self.max_tries,
             may_finish=self.finish_in_triggerer,
+            carrier=getattr(self.task_instance, "context_carrier", None),
         )
 
 

@@ -19,7 +19,7 @@ from airflow_batch_jobs.task.triggerer import Triggerer
 from airflow_batch_jobs.task.wait import JobWait
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
     from typing import Any
 
     from airflow_batch_jobs.batch.identity import TaskKey
@@ -52,6 +52,7 @@ class TriggererWait:
         try_number: The attempt.
         max_tries: The task instance's `max_tries`, which tells a retry from a clear.
         may_finish: Whether to end the task here when the job has succeeded and all of its log is copied.
+        carrier: The task instance's trace context.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class TriggererWait:
         try_number: int,
         max_tries: int,
         may_finish: bool,
+        carrier: Mapping[str, str] | None = None,
     ) -> None:
         self.plan = plan
         self._task = None if key is None else TaskInstance(key)
@@ -84,6 +86,7 @@ class TriggererWait:
             on_news=self._saved_job.on_news if self._saved_job else None,
             is_current=self._is_current,
             has_groups=self._task is not None,
+            carrier=carrier,
         )
         self._is_settled = False
 

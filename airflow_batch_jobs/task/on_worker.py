@@ -51,6 +51,7 @@ class WorkerWait:
         retry_left: Whether Airflow will try the task again if this attempt fails.
         recorded_as: The id under which this attempt has written the record of its submit; None if it has not.
         region: Where Airflow keeps the pass of a loop, see `TaskInstance`.
+        carrier: The task instance's trace context.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class WorkerWait:
         retry_left: bool,
         recorded_as: Any = None,
         region: Region | None = None,
+        carrier: Mapping[str, str] | None = None,
     ) -> None:
         self.plan = plan
         self._clients = clients
@@ -70,6 +72,7 @@ class WorkerWait:
         self._attempt = attempt
         self._retry_left = retry_left
         self._recorded_as = recorded_as
+        self._carrier = carrier
         self._meter = worker_meter()
         self._is_killed = False
         self._wake: Callable[[], object] = lambda: None
@@ -106,7 +109,14 @@ class WorkerWait:
         saved_job = self._new_saved_job()
         on_news = saved_job.on_news if saved_job else None
         has_groups = supervisor.is_here()
-        new_wait = JobWait(self.plan, watcher, on_news=on_news, is_current=self._is_current, has_groups=has_groups)
+        new_wait = JobWait(
+            self.plan,
+            watcher,
+            on_news=on_news,
+            is_current=self._is_current,
+            has_groups=has_groups,
+            carrier=self._carrier,
+        )
         async with new_wait as wait:
             waiting = asyncio.create_task(wait.outcome())
             killed = asyncio.create_task(killed_event.wait())

@@ -21,6 +21,7 @@ from airflow_batch_jobs.batch.waiting import reason_to_wait, why_waiting
 from airflow_batch_jobs.batch.watch import DetailChange, Ended, LogLines, NoAnswer, Problem, StatusChange
 from airflow_batch_jobs.task import log, stop
 from airflow_batch_jobs.task.handover import Outcome
+from airflow_batch_jobs.task.trace import tell_job
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -94,6 +95,7 @@ class JobWait:
         is_current: Asks whether this is still the wait of the task instance; no answer counts as no. Asked when time is
             up, since the job may belong to a newer attempt by then.
         has_groups: Whether Airflow writes groups into this log, which its UI collapses.
+        carrier: The task instance's trace context, as Airflow has it.
 
     Attributes:
         ended: Whether the job has ended, and its log is copied as far as this wait copies it.
@@ -110,6 +112,7 @@ class JobWait:
         on_news: OnNews | None = None,
         is_current: Callable[[], Awaitable[bool]] | None = None,
         has_groups: bool = False,
+        carrier: Mapping[str, str] | None = None,
     ) -> None:
         self.plan = plan
         self.ended = False
@@ -133,6 +136,7 @@ class JobWait:
         self._stream_count = 0
         self._clock = watcher.clock
         self._meter = watcher.meter
+        self._carrier = carrier
         self._since = begun = self._clock.now()
         self._collapsed = (begun - GROUPS_BEFORE, begun + GROUPS_AFTER) if has_groups else None
         self._worry: tuple[Cause, str] | None = None
@@ -303,6 +307,7 @@ class JobWait:
             self._tell_failure(end.detail)
         if self._meter is not None:
             tell_end(self._meter, end.detail, self._diagnosis.cause if self._diagnosis else None)
+        tell_job(end.detail, self._diagnosis, self._carrier)
         return Outcome(
             job=self.job(),
             summary=summarize(end.detail),
