@@ -58,6 +58,11 @@ class Settings:
         "Show the tab Batch at task instances and DAG runs in the UI; read by the API server.",
     )
 
+    job_environment: bool = _option(
+        True,  # noqa: FBT003 - as above
+        "Give jobs the variables AIRFLOW_CTX_… that tell whose they are, and TRACEPARENT if Airflow writes traces.",
+    )
+
     def __post_init__(self) -> None:
         """Check each number by its option's name.
 

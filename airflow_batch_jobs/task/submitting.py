@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs.batch.aws import service
 from airflow_batch_jobs.batch.changes.on_retry import OnRetry
 from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey
+from airflow_batch_jobs.batch.job_environment import give_variables
 from airflow_batch_jobs.batch.meter import RETRIED
 from airflow_batch_jobs.batch.orphans import detach
 from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.submission import Submission
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.task import log
+from airflow_batch_jobs.task.job_environment import variables_of
 from airflow_batch_jobs.task.metrics import worker_meter
 from airflow_batch_jobs.task.record import TaskStateRecords
 from airflow_batch_jobs.task.supervisor import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -79,18 +81,14 @@ def submission_for(
         changes: What is changed in the request once a job of the generation has failed.
     """
     on_retry = OnRetry(clients, changes, log.note)
+    variables = variables_of(context) if Settings.read().job_environment else {}
     return Submission(
         clients=clients,
         identity=identity_of(context),
         request=request,
         store=TaskStateRecords(context["task_state_store"]),
         note=log.note,
-        check=partial(
-            check_request,
-            clients,
-            note=log.problem,
-            also=lambda definition, _: on_retry.check(definition, request.to_api()),  # before any change
-        ),
+        check=partial(_check, clients, on_retry, request, variables),
         job_name=job_name,
         is_detached=is_detached,
         refusal=refusal,
@@ -122,6 +120,23 @@ def changes_left(
     if record is None or record.job_id not in (None, job_id):
         return None
     return OnRetry(clients, changes, lambda _: None).left(request, record.failures, job_id)
+
+
+def _check(
+    clients: ClientFactory,
+    on_retry: OnRetry,
+    unchanged: SubmitRequest,
+    variables: Mapping[str, str],
+    request: SubmitRequest,
+) -> str:
+    """Check a request, and give the job its variables: what its containers are is known only now."""
+
+    def also(definition: Mapping[str, Any], _: Mapping[str, Any]) -> None:
+        on_retry.check(definition, unchanged.to_api())
+        if variables:
+            give_variables(request, definition, variables, log.problem)
+
+    return check_request(clients, request, note=log.problem, also=also)
 
 
 def submit(submission: Submission, *, is_retry: bool = False) -> tuple[Submitted, JobDetail]:

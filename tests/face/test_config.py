@@ -27,6 +27,7 @@ DECLARED = {
     "deployment": ("string", ""),
     "sweep_orphans": ("boolean", "False"),
     "tab": ("boolean", "True"),
+    "job_environment": ("boolean", "True"),
 }
 
 

@@ -247,7 +247,7 @@ def test_every_field_of_submit_job_can_be_set(run_dag: RunDag, greet: LocalAws) 
     [request] = sent(greet)
     assert request["jobName"].startswith("nightly-greeting-")
     assert request["arrayProperties"] == {"size": 2}
-    assert request["containerOverrides"]["environment"] == [{"name": "MODE", "value": "fast"}]
+    assert request["containerOverrides"]["environment"][0] == {"name": "MODE", "value": "fast"}
     assert request["propagateTags"] is True
     assert request["tags"]["team"] == "genomics"
     assert request["tags"]["airflow-task-id"] == "job"

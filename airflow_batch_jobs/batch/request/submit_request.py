@@ -40,7 +40,8 @@ class SubmitRequest:
         options: Any other fields of SubmitJob, under AWS's names; the user's tags among them.
         tags: The tags that tell whose job it is.
 
-    What AWS does not take for the revision can be left out of what is sent; the digest stays the same.
+    What AWS does not take for the revision can be left out of what is sent, and other overrides can be sent; the digest
+    stays the same.
     """
 
     job_name: str = ""
@@ -51,10 +52,15 @@ class SubmitRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     _left_out: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    _instead: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def leave_out(self, name: str) -> None:
         """Do not send a field of SubmitJob."""
         self._left_out.add(name)
+
+    def send_instead(self, fields: Mapping[str, Any]) -> None:
+        """Send these fields of SubmitJob in place of its own."""
+        self._instead.update(fields)
 
     def to_api(self) -> dict[str, Any]:
         """Return the arguments of boto3's `submit_job`.
@@ -62,7 +68,8 @@ class SubmitRequest:
         Raises:
             RequestError: A field is unknown, None or of the wrong type, or `options` has what belongs elsewhere.
         """
-        return deepcopy({name: value for name, value in self._conformed.items() if name not in self._left_out})
+        fields = {**self._conformed, **self._instead}
+        return deepcopy({name: value for name, value in fields.items() if name not in self._left_out})
 
     def validate(self) -> None:
         """Check every limit that AWS sets and botocore does not check.
