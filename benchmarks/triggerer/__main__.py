@@ -49,7 +49,7 @@ def main() -> None:
             last_end=_LAST_END_SECONDS,
         )
     with busy(options.busy):
-        figures = run_case(case)
+        figures = run_case(case, has_metrics=options.metrics)
     Console().print(table(case, figures))
     if options.json:
         options.json.write_text(json.dumps({"case": asdict(case), "figures": figures.to_dict()}, indent=2) + "\n")
@@ -120,6 +120,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--floods", type=int, default=20, help="how many of them")
     parser.add_argument("--rate", type=float, default=2000.0, help="the lines a second of each of them")
     parser.add_argument("--busy", type=int, default=0, help="how many busy loops compete for the machine")
+    parser.add_argument("--metrics", action="store_true", help="with Airflow's metrics on, sent to a StatsD socket")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     return parser.parse_args()
 

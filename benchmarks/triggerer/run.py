@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from benchmarks.triggerer.own_airflow import Resumed, TriggererAirflow
 from benchmarks.waiting.case import Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow_batch_jobs.local import LocalControl
     from benchmarks.triggerer.case import Case
@@ -41,11 +43,13 @@ class Run:
     Args:
         case: What is measured.
         home: A folder for its Airflow.
+        settings: More of its environment.
     """
 
-    def __init__(self, case: Case, home: Path) -> None:
+    def __init__(self, case: Case, home: Path, settings: Mapping[str, str]) -> None:
         self._case = case
         self._home = home
+        self._settings = settings
         self._load = os.getloadavg()[0]
         self._samples: dict[str, list[Sample]] = defaultdict(list)
         self._started_at = 0.0
@@ -53,7 +57,7 @@ class Run:
     def figures(self) -> Figures:
         """Run it to its end and return its figures."""
         with start_process(slots=1, step_seconds=0.2) as aws:
-            environment = {"AIRFLOW_CONN_AWS_DEFAULT": aws.airflow_connection()}
+            environment = {"AIRFLOW_CONN_AWS_DEFAULT": aws.airflow_connection(), **self._settings}
             with TriggererAirflow(self._home, environment, self._case.tasks) as airflow:
                 airflow.make_database()
                 job_ids = self._submit(aws)
@@ -163,10 +167,27 @@ class Run:
         )
 
 
-def run_case(case: Case) -> Figures:
-    """Run a case in a folder that is removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="triggerer-") as home:
-        return Run(case, Path(home)).figures()
+def run_case(case: Case, *, has_metrics: bool = False) -> Figures:
+    """Run a case in a folder that is removed afterwards.
+
+    Args:
+        case: What is measured.
+        has_metrics: Whether Airflow's metrics are on.
+    """
+    with tempfile.TemporaryDirectory(prefix="triggerer-") as home, _statsd() as settings:
+        return Run(case, Path(home), settings if has_metrics else {}).figures()
+
+
+@contextmanager
+def _statsd() -> Iterator[dict[str, str]]:
+    """Listen for StatsD, without reading it; yield what has an Airflow send its metrics there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+        listening.bind(("127.0.0.1", 0))
+        yield {
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+            "AIRFLOW__METRICS__STATSD_PORT": str(listening.getsockname()[1]),
+        }
 
 
 def _ends(aws: LocalControl, job_ids: Sequence[str]) -> list[float]:
