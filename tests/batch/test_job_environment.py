@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.job_environment import give_variables
+from airflow_batch_jobs.batch.preflight import check_revision
 from airflow_batch_jobs.batch.request import SubmitRequest
 from tests.batch.conftest import request_for
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.local.server import LocalAws
 
 VARIABLES = {"TRACEPARENT": "00-a-b-01", "AIRFLOW_CTX_DAG_ID": "d"}
 GIVEN = [{"name": name, "value": value} for name, value in VARIABLES.items()]
@@ -130,3 +134,44 @@ def test_any_value_reaches_the_request(variables: dict[str, str]) -> None:
     give_variables(asked, {"containerProperties": {"image": "i"}}, variables)
     environment = asked.to_api()["containerOverrides"]["environment"]
     assert {one["name"]: one["value"] for one in environment} == variables
+
+
+CHECK = ["sh", "-c", 'test "$AIRFLOW_CTX_DAG_ID" = d && test "$OWN" = own']
+RESOURCES = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
+OWN = [{"name": "OWN", "value": "own"}]
+CONTAINER = {"image": "i", "command": CHECK, "resourceRequirements": RESOURCES, "environment": OWN}
+LIMITS = {"cpu": "1", "memory": "128Mi"}
+POD = {"containers": [{"name": "main", "image": "i", "command": CHECK, "env": OWN, "resources": {"limits": LIMITS}}]}
+RANGES = [{"targetNodes": "0:", "container": CONTAINER}, {"targetNodes": "1", "container": CONTAINER}]
+
+
+@pytest.mark.parametrize(
+    ("definition", "options"),
+    [
+        ({"type": "container", "containerProperties": CONTAINER}, {}),
+        ({"type": "container", "containerProperties": CONTAINER}, {"arrayProperties": {"size": 2}}),
+        (
+            {
+                "type": "container",
+                "ecsProperties": {
+                    "taskProperties": [{"containers": [{"name": name, **CONTAINER} for name in ("main", "aside")]}]
+                },
+            },
+            {},
+        ),
+        ({"type": "container", "eksProperties": {"podProperties": POD}}, {}),
+        (
+            {"type": "multinode", "nodeProperties": {"numNodes": 2, "mainNode": 1, "nodeRangeProperties": RANGES}},
+            {},
+        ),
+    ],
+    ids=["single", "array", "ecs", "eks", "multinode"],
+)
+def test_jobs_of_every_kind_run_with_them(aws: LocalAws, definition: dict[str, Any], options: dict[str, Any]) -> None:
+    """AWS takes the overrides, and the processes see the variables beside the definition's own."""
+    batch = aws.clients()("batch")
+    batch.register_job_definition(jobDefinitionName="seen", **definition)
+    request = request_for("seen:1", options=options)
+    give_variables(request, check_revision(aws.clients(), "seen:1"), VARIABLES)
+    job_id = batch.submit_job(**request.to_api())["jobId"]
+    assert aws.wait_for_status(job_id)["status"] == "SUCCEEDED"
