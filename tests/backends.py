@@ -1,4 +1,4 @@
-"""Those who keep metrics and traces, on 127.0.0.1: a StatsD socket and an OTLP/HTTP collector that keep what comes."""
+"""Those who keep metrics and traces: a StatsD socket and an OTLP/HTTP collector on 127.0.0.1, and Airflow's Stats."""
 
 from __future__ import annotations
 
@@ -12,7 +12,30 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from datetime import timedelta
+
+
+class Stats:
+    """Airflow's Stats, that of a test.
+
+    Attributes:
+        told: What it was told: name, value, tags.
+    """
+
+    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
+        self.told: list[tuple[str, float, dict[str, Any]]] = []
+        self._before = before
+
+    def incr(self, stat: str, count: int, *, tags: dict[str, Any]) -> None:
+        """Count something."""
+        self._before()
+        self.told.append((stat, count, tags))
+
+    def timing(self, stat: str, dt: timedelta, *, tags: dict[str, Any]) -> None:
+        """Tell a time."""
+        self._before()
+        self.told.append((stat, dt.total_seconds(), tags))
 
 
 class Statsd:

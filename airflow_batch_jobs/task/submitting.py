@@ -172,4 +172,4 @@ def _tell_retry(submitted: Submitted) -> None:
     if (meter := worker_meter()) is not None:
         job = submitted.to_detail("")
         meter.count(RETRIED, by="airflow", queue=job.queue_name, definition=job.definition_name)
-        meter.flush()
+        meter.send()

@@ -40,40 +40,17 @@ from airflow_batch_jobs.task.metrics import (
     worker_meter,
 )
 from airflow_batch_jobs.task.wait import JobWait
-from tests.backends import attributes, otlp_collector, statsd_server
+from tests.backends import Stats, attributes, otlp_collector, statsd_server
 from tests.batch.conftest import Entries
 from tests.batch.virtual import VirtualAws, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import timedelta
 
     from airflow_batch_jobs.local.server import LocalAws
     from tests.backends import Statsd
 
 TAGS = {"queue": "default", "definition": "job"}
-
-
-class Stats:
-    """Airflow's Stats, that of a test.
-
-    Attributes:
-        told: What it was told: name, value, tags.
-    """
-
-    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
-        self.told: list[tuple[str, float, dict[str, Any]]] = []
-        self._before = before
-
-    def incr(self, stat: str, count: int, *, tags: dict[str, Any]) -> None:
-        """Count something."""
-        self._before()
-        self.told.append((stat, count, tags))
-
-    def timing(self, stat: str, dt: timedelta, *, tags: dict[str, Any]) -> None:
-        """Tell a time."""
-        self._before()
-        self.told.append((stat, dt.total_seconds(), tags))
 
 
 @pytest.fixture

@@ -10,13 +10,16 @@ from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.identity import TaskIdentity, TaskKey, new_job_name, task_tags
 from airflow_batch_jobs.task.connection import AwsConnection
+from airflow_batch_jobs.task.metrics import StatsMeter
 from airflow_batch_jobs.task.orphan_watch import OrphanWatch
 from airflow_batch_jobs.task.triggerer import Triggerer
+from tests.backends import Stats
 from tests.batch.virtual import VirtualAws, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_batch_jobs.batch.meter import Meter
     from airflow_batch_jobs.local.server import LocalAws
     from tests.task.api_server import ApiServer
 
@@ -41,7 +44,7 @@ def orphan(aws: LocalAws, queue: str = "default") -> str:
 
 
 def watched(
-    aws: LocalAws, seconds: float, happen: Callable[[], object] = lambda: None
+    aws: LocalAws, seconds: float, happen: Callable[[], object] = lambda: None, meter: Meter | None = None
 ) -> tuple[list[str], asyncio.Task[None]]:
     """Follow a job for some time with a sweep alongside; return what is logged, and the sweep's task afterwards.
 
@@ -49,11 +52,12 @@ def watched(
         aws: The local AWS.
         seconds: How long.
         happen: Called in the middle of it.
+        meter: What the watcher measures with.
     """
     [followed] = aws.submit("job:1")
 
     async def main() -> asyncio.Task[None]:
-        watcher = VirtualAws(aws).watcher()
+        watcher = VirtualAws(aws).watcher(meter=meter)
         sweeping = OrphanWatch(watcher, "here", asyncio.Semaphore(1)).start()
         async with watcher.follow(followed, copy_logs=False):
             await asyncio.sleep(seconds / 2)
@@ -78,6 +82,18 @@ def test_an_orphan_is_ended_once_its_grace_time_is_over(aws: LocalAws, api_serve
     assert len(api_server.asked) == 1
     assert task.done()
     assert task.exception() is None
+
+
+def test_orphans_are_counted_by_their_queue(aws: LocalAws, api_server: ApiServer) -> None:
+    """Each once, since it is ended by the sweep that finds it."""
+    del api_server
+    stats = Stats()
+    orphan(aws)
+    watched(aws, 900, meter=(meter := StatsMeter(stats, has_tags=True)))
+    meter.flush()
+    assert [told for told in stats.told if told[0] == "batch_jobs.orphans"] == [
+        ("batch_jobs.orphans", 1, {"queue": "default"})
+    ]
 
 
 def test_a_sweep_comes_once_a_minute(aws: LocalAws, api_server: ApiServer) -> None:
