@@ -42,12 +42,20 @@ class Settings:
         5, "How long, at least, late log events are looked for after a job has ended, in seconds."
     )
     log_lookback_seconds: float = _option(120, "How late a log event may come and still be copied, in seconds.")
-    log_max_lines: int = _option(1_000_000, "The most lines of one log stream that are copied.")
+    log_max_lines: int = _option(
+        1_000_000,
+        "The most lines of one log stream that are copied. Beyond that, one line says how many are left out and where "
+        "they are, and the last 1,000 follow.",
+    )
     finish_in_triggerer: bool = _option(
         False,  # noqa: FBT003 - a default among others
-        "End succeeded tasks in the triggerer, without another worker start, where possible.",
+        "End succeeded tasks in the triggerer, without starting another worker. The price: listeners (OpenLineage "
+        "among them) do not hear of the end. A task with outlets, a post_execute, a result, or do_xcom_push=False "
+        "still ends on a worker, and so does every failure.",
     )
-    deployment: str = _option("", "The name of this Airflow among those that submit jobs in the same AWS account.")
+    deployment: str = _option(
+        "", "The name of this Airflow among those that submit jobs in one AWS account; give each its own."
+    )
     sweep_orphans: bool = _option(
         False,  # noqa: FBT003 - as above
         "Once a minute, let triggerers check the queues of the jobs they wait for, and terminate the jobs of this "

@@ -21,8 +21,11 @@ TASK_TAG = "airflow-task-id"
 MAP_INDEX_TAG = "airflow-map-index"
 #: On jobs of tasks in a loop alone.
 LOOP_INDEX_TAG = "airflow-loop-index"
+#: Which attempt submitted the job, from 1.
 TRY_NUMBER_TAG = "airflow-try-number"
+#: Which wanted run of the task instance the job is of.
 GENERATION_TAG = "airflow-generation"
+#: Which Airflow submitted the job: `[batch_jobs] deployment`, in characters that AWS accepts.
 DEPLOYMENT_TAG = "airflow-deployment"
 #: On jobs that may outlive their task instance: the operator does not wait, or leaves the job alone when it is stopped.
 DETACHED_TAG = "airflow-detached"

@@ -42,6 +42,7 @@ OF_OTHERS = {
         "Connection.extra_dejson",
     },
     "commands": {"redis-server", "airflow-batch-jobs"},
+    "branches": {"gh-pages"},
     "options": {"--help", "deferrable=False", "[batch_jobs]", "[core] killed_task_cleanup_time", "__init__"},
     "stored": {"batch_job", "batch_job_log_cursor", "batch_job_wait"},
 }
@@ -56,7 +57,7 @@ def quotes(page: Path) -> frozenset[str]:
 
 def is_path(quote: str) -> bool:
     """Tell whether a quote is a file or a folder."""
-    return quote.startswith("/") or "/" in quote or quote.endswith((".py", ".md"))
+    return quote.startswith("/") or "/" in quote or quote.endswith((".py", ".md", ".yml"))
 
 
 def exists(path: str) -> bool:

@@ -227,13 +227,6 @@ def test_the_sweep_may_terminate_only_what_it_would() -> None:
     assert task_tags(TASK)[DEPLOYMENT_TAG] == legal_tag_value("here") == "here"
 
 
-def test_the_readme_shows_airflows_policy() -> None:
-    """The block under IAM is the file."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## IAM\n")[2].partition("\n## ")[0]
-    [block] = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
-    assert json.loads(block)["Statement"] == policy(AIRFLOW)
-
-
 def test_a_sweep_calls_what_its_policy_allows(frozen_aws: LocalAws) -> None:
     """On the wire: it lists, describes and terminates."""
     frozen_aws.register("job")

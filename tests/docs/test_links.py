@@ -9,7 +9,7 @@ from tests.docs.source import ROOT
 
 def test_links_lead_somewhere() -> None:
     """In every page, to a heading of any page or to a file."""
-    for page in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))):
         for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8")):
             path, _, anchor = target.partition("#")
             file = (page.parent / path).resolve() if path else page

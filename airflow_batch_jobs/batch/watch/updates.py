@@ -88,4 +88,5 @@ class Ended:
     incomplete: Mapping[LogStream, str] = field(default_factory=dict)
 
 
+#: What a follower yields.
 Update: TypeAlias = StatusChange | DetailChange | LogLines | NoAnswer | Problem | Ended
