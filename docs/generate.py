@@ -58,7 +58,10 @@ def main() -> None:
 
 
 def with_links_led(text: str, page: str, source: str) -> str:
-    """Return a page's text with its links led to what the site has; `source` is what they are relative to."""
+    """Return a page's text with its links led to what the site has; `source` is what they are relative to.
+
+    A picture that has a dark twin is shown in the colours of the page.
+    """
 
     def led(found: re.Match[str]) -> str:
         path, mark, anchor = found[1].partition("#")
@@ -67,7 +70,8 @@ def with_links_led(text: str, page: str, source: str) -> str:
             sys.exit(f"{source} links to {found[1]}, which the site does not have")
         return f"]({posixpath.relpath(target, posixpath.dirname(page) or '.')}{mark}{anchor})"
 
-    return re.sub(r"\]\((?![a-z]+:|#)([^)\s]+)\)", led, text)
+    text = re.sub(r"\]\((?![a-z]+:|#)([^)\s]+)\)", led, text)
+    return re.sub(r"!(\[.*?\]\(.*?)-light\.png\)", r"!\1-light.png#only-light)!\1-dark.png#only-dark)", text)
 
 
 def target_of(path: str) -> str:
