@@ -38,6 +38,8 @@ ELSEWHERE = {
     "SECURITY.md": "security.md",
     "benchmarks/README.md": "measured.md",
 }
+#: Where the site has what files tell that are no pages.
+TOLD = {"airflow_batch_jobs/local/__init__.py": "reference/local.md", "docs/develop": "develop.md"}
 #: Files that pages link to, and that are there to be downloaded.
 ATTACHED = ("docker-compose.yaml", "LICENSE")
 
@@ -79,7 +81,7 @@ def target_of(path: str) -> str:
     """Return what the site has of a file of the repository."""
     if example := re.fullmatch(r"dags/(\w+)\.py", path):
         return f"examples.md#{example[1]}"
-    return ELSEWHERE.get(path, path.removeprefix("docs/"))
+    return {**ELSEWHERE, **TOLD}.get(path, path.removeprefix("docs/"))
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.local.server import LocalAws
 
-PYTHON, SHELL = blocks("python"), blocks("sh")
+#: Those that are a file in a folder of the pages are run as that one.
+_FILES = {path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*/*.py")}
+PYTHON = [block for block in blocks("python") if block.code not in _FILES]
+SHELL = blocks("sh")
 #: Those that stand for a file are run as one by `tests/face/test_first_dag.py`.
 PAGES = sorted({block.page for block in PYTHON if not block.title})
 #: Those that wait for a job by hand, which looks at it every few seconds.
@@ -95,7 +98,8 @@ def test_python_of_a_page_runs(page: str, world: LocalAws, tmp_path: Path) -> No
     for task in run(page, tmp_path):
         if is_whole(task):
             attempts = Attempts()
-            context = attempts.context(ds="2026-11-26", params={})
+            context = attempts.context(ds="2026-11-26")
+            context["params"] = task.dag.params.dump()
             task.render_template_fields(context)
             job = world.job(deferred(task, context).job_id if task.wait else task.execute(context))
             name, _, revision = job["jobDefinition"].rpartition("/")[2].partition(":")
