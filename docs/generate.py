@@ -8,6 +8,7 @@ host; here those links are led to the site's pages, and one that leads nowhere i
 from __future__ import annotations
 
 import ast
+import os
 import posixpath
 import re
 import shutil
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = ROOT / "build" / "docs"
+PAGES = ROOT / os.environ.get("SITE_PAGES", "build/docs")
 #: The pages that are files elsewhere.
 ELSEWHERE = {
     "README.md": "index.md",

@@ -18,6 +18,13 @@ def test_links_lead_somewhere() -> None:
                 assert anchor in anchors(file.read_text(encoding="utf-8")), target
 
 
+def test_quoted_files_are_there() -> None:
+    """Paths in backticks of what is shown by tests, examples and policies."""
+    for page in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))):
+        for path in re.findall(r"`((?:tests|benchmarks|docs|ui)/[\w./-]*)`", page.read_text(encoding="utf-8")):
+            assert (ROOT / path).exists(), (page, path)
+
+
 def anchors(text: str) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)

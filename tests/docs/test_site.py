@@ -1,0 +1,97 @@
+"""The site as a reader has it, in headless Chromium: on a phone, without the Internet, with a search that finds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docs.take_picture import CHROMIUM, browser_page
+from tests.docs.source import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytest.importorskip("mkdocs", reason="the matrix has no generator of sites")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not CHROMIUM.exists() and "REQUIRE_CHROMIUM" not in os.environ,
+        reason=f"no Chromium at {CHROMIUM}; CI installs one",
+    ),
+]
+WIDTHS = {"wide": 1440, "narrow": 390}
+#: One page of each kind.
+PAGES = (
+    "index",
+    "first-dag",
+    "stops",
+    "troubleshooting",
+    "reference/index",
+    "reference/tasks",
+    "reference/command-line",
+)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files, and says nothing of it."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name for it
+        """Write no line."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the site, built strictly from this checkout."""
+    folder = tmp_path_factory.mktemp("site")
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "SITE_PAGES": str(tmp_path_factory.mktemp("pages"))}
+    build = ["mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    for command in (["docs/generate.py"], ["-m", *build]):
+        subprocess.run([sys.executable, *command], cwd=ROOT, check=True, env=environment)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("kind", WIDTHS)
+def test_a_page_fits_the_screen_and_loads_nothing_from_elsewhere(site: str, kind: str) -> None:
+    """Only code and tables scroll sideways. SITE_PICTURES names a folder for pictures of the pages."""
+    asked: list[str] = []
+    with browser_page(WIDTHS[kind], 900) as page:
+        page.on("request", lambda request: asked.append(request.url))
+        for name in PAGES:
+            page.goto(f"{site}/{name}.html")
+            page.locator("h1").wait_for()
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+            if folder := os.environ.get("SITE_PICTURES"):
+                page.screenshot(path=Path(folder, f"{kind}-{name.replace('/', '-')}.png"))
+    assert len(asked) > len(PAGES)
+    assert [url for url in asked if not url.startswith(f"{site}/")] == []
+
+
+def test_a_page_has_the_colours_of_the_system(site: str) -> None:
+    """Light and dark, with the picture that fits."""
+    with browser_page() as page:
+        for scheme, other in (("light", "dark"), ("dark", "light")):
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            page.goto(f"{site}/logs.html")
+            page.locator(f"img[src$='only-{scheme}']").wait_for()
+            assert page.locator(f"img[src$='only-{other}']").is_hidden()
+
+
+def test_the_search_finds_words_of_an_error(site: str) -> None:
+    """Without a server behind it."""
+    with browser_page() as page:
+        page.goto(f"{site}/index.html")
+        page.get_by_placeholder("Search").fill("deregistered revision")
+        page.locator(".md-search-result__link[href*='troubleshooting']").first.wait_for()
