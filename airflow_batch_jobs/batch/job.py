@@ -164,6 +164,12 @@ class BatchJob:
     ) -> JobDetail:
         """Describe one job.
 
+        Args:
+            job_id: The job's id; also that of an array's child, `id:3`, or of a node, `id#1`.
+            session: The credentials; boto3's default ones if None.
+            region_name: The region; the session's own if None.
+            clients: Makes the clients, in place of `session` and `region_name`.
+
         Raises:
             JobNotFoundError: AWS knows no job of this id.
             AwsError: AWS refused, or could not be reached.
@@ -181,6 +187,12 @@ class BatchJob:
         clients: ClientFactory | None = None,
     ) -> list[JobDetail]:
         """Describe any number of jobs, a hundred per call.
+
+        Args:
+            job_ids: Their ids; likewise.
+            session: As for one job.
+            region_name: Likewise.
+            clients: Likewise.
 
         Returns:
             The jobs in the order of their ids, without those that AWS does not know.

@@ -25,6 +25,11 @@ def test_quoted_files_are_there() -> None:
             assert (ROOT / path).exists(), (page, path)
 
 
+def test_the_readme_is_a_first_look() -> None:
+    """What is longer has a page."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
 def anchors(text: str) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)

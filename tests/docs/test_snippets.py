@@ -75,7 +75,7 @@ def run(page: str, folder: Path) -> Iterator[Any]:
                 bag = DagBag(path, bundle_name="dags-folder")
                 assert not bag.import_errors
                 yield from (task for dag in bag.dags.values() for task in dag.tasks)
-            with DAG("block", schedule=None) as dag:
+            with DAG("block", schedule=None, params={"sample": "NA12878"}) as dag:
                 exec(compile(block.code, str(block), "exec"), names)  # noqa: S102 - that is what is tried
             yield from dag.tasks
 
@@ -98,8 +98,7 @@ def test_python_of_a_page_runs(page: str, world: LocalAws, tmp_path: Path) -> No
     for task in run(page, tmp_path):
         if is_whole(task):
             attempts = Attempts()
-            context = attempts.context(ds="2026-11-26")
-            context["params"] = task.dag.params.dump()
+            context = {**attempts.context(), "params": task.dag.params.dump()}
             task.render_template_fields(context)
             job = world.job(deferred(task, context).job_id if task.wait else task.execute(context))
             name, _, revision = job["jobDefinition"].rpartition("/")[2].partition(":")
