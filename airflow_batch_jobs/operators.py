@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_batch_jobs.batch.arguments import check_text
-from airflow_batch_jobs.batch.definition import JobDefinition, is_late, reference_of
+from airflow_batch_jobs.batch.definition import JobDefinition, is_late
+from airflow_batch_jobs.batch.definition.argument import reference_of
 from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.batch.override_length import check_overrides
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.submission import Submission
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
 
+__all__ = ["BatchJobOperator"]
 
 #: The template fields without which AWS cannot be asked.
 _CONNECTION_FIELDS = ("aws_conn_id", "region_name", "verify", "botocore_config")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from airflow_batch_jobs.batch.definition.argument import reference_of
 from airflow_batch_jobs.batch.definition.job_definition import JobDefinition
 from airflow_batch_jobs.batch.definition.reference import Reference, legal_name, parse_reference
 from airflow_batch_jobs.batch.definition.values import is_late, to_text
 
-__all__ = ["Field", "JobDefinition", "Reference", "is_late", "legal_name", "parse_reference", "reference_of", "to_text"]
+__all__ = ["Field", "JobDefinition", "Reference", "is_late", "legal_name", "parse_reference", "to_text"]
