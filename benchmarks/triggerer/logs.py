@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
+from airflow_batch_jobs.batch.status import JobStatus
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
     from pathlib import Path
 
 
 _JOB_SOURCE = "batch.job"
+#: What a line about a job's state begins with.
+_STATES = {each.value for each in JobStatus}
 _LINE = re.compile(r"^(?P<job>\S+) line (?P<number>\d+)$")
 #: What scripted jobs have to write so that their lines can be told apart.
 LINE_TEXT = "{job_name} line {number}"
@@ -134,7 +138,7 @@ class TaskLogs:
             job.seen.append(now)
         elif job.started_at is None and text.endswith("starting"):
             job.started_at = at
-        elif job.described_at is None and text.startswith("Job "):
+        elif job.described_at is None and text.partition(":")[0] in _STATES:
             job.described_at = at
         elif entry.get("level") in {"warning", "error", "critical"}:
             self.problems[text] += 1
