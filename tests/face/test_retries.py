@@ -226,6 +226,17 @@ def test_a_policy_is_json_and_back() -> None:
     assert vars(BatchRetryPolicy.deserialize(SERIALIZED)) == vars(POLICY)
 
 
+def test_a_class_of_a_users_own_is_left_out_of_what_is_read_back() -> None:
+    """Its name alone does not tell where it is; nothing else is lost."""
+
+    class Own(errors.AwsError):
+        """One of a user's."""
+
+    policy = BatchRetryPolicy(errors={Own: Retry.NOW, errors.ThrottledError: Retry.LATER})
+    assert BatchRetryPolicy.deserialize(policy.serialize()).errors == {errors.ThrottledError: Retry.LATER}
+    assert decide(Own("x"), policy).action is RetryAction.RETRY
+
+
 def test_a_dag_with_a_policy_is_serialized() -> None:
     """Of an operator, of a mapped one, and by default arguments."""
     with DAG("retries", schedule=None, default_args={"retry_policy": POLICY}) as dag:
