@@ -84,9 +84,9 @@ def test_a_page_has_the_colours_of_the_system(site: str) -> None:
     with browser_page() as page:
         for scheme, other in (("light", "dark"), ("dark", "light")):
             page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-            page.goto(f"{site}/logs.html")
-            page.locator(f"img[src$='only-{scheme}']").wait_for()
-            assert page.locator(f"img[src$='only-{other}']").is_hidden()
+            page.goto(f"{site}/in-the-ui.html")
+            page.locator(f"img[src$='only-{scheme}']").first.wait_for()
+            assert page.locator(f"img[src$='only-{other}']").first.is_hidden()
 
 
 def test_the_search_finds_words_of_an_error(site: str) -> None:

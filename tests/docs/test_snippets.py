@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.local.server import LocalAws
 
-#: Those that are a file in a folder of the pages are run as that one.
-_FILES = {path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*/*.py")}
-PYTHON = [block for block in blocks("python") if block.code not in _FILES]
+#: The files in folders of pages, by page: a block that is one of them is run as that.
+_FILES = {(f"docs/{path.parent.name}.md", path.read_text(encoding="utf-8")) for path in (ROOT / "docs").glob("*/*.py")}
+PYTHON = [block for block in blocks("python") if (block.page, block.code) not in _FILES]
 SHELL = blocks("sh")
 #: Those that stand for a file are run as one by `tests/face/test_first_dag.py`.
 PAGES = sorted({block.page for block in PYTHON if not block.title})
