@@ -49,9 +49,9 @@ def give_variables(
 
 
 def _overrides(definition: Mapping[str, Any], request: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return the request's overrides with the variables; none where AWS's description of nodes cannot be read."""
+    """Return the request's overrides with the variables; none where AWS's description is not there or of odd nodes."""
     ranges = structures(structure(definition, "nodeProperties"), "nodeRangeProperties")
-    if not all(has_range(each) for each in ranges):
+    if not definition or not all(has_range(each) for each in ranges):
         return {}
     job = NextJob(request, definition)
     for task in job.tasks:
