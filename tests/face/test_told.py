@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from airflow.sdk.observability import stats
 
 from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.task import submitting
+from airflow_batch_jobs.task.job_environment import AIRFLOWS
 from airflow_batch_jobs.task.metrics import StatsMeter
 from tests.face.attempts import Attempts, deferred
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 def job(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
     """A local AWS with a definition of jobs that run for a minute."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.airflow_connection())
+    for name in [name for name in os.environ if name.startswith(AIRFLOWS)]:  # another test's task ran in this process
+        monkeypatch.delenv(name)
     monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", "d")
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", type("Comms", (), {"send": print}), raising=False)
     aws.register("job")
