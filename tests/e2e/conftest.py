@@ -27,6 +27,7 @@ _ROW = "row of the chaos table"
 _AIRFLOW: pytest.StashKey[SplitAirflow] = pytest.StashKey()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests in this folder, and keep together what shares an Airflow or an environment."""
     for item in items:
