@@ -154,7 +154,21 @@ class NextJob:
 
     def to_api(self) -> dict[str, Any]:
         """Return SubmitJob's arguments, without overrides that override nothing."""
-        return {key: kept for key, value in self.request.items() if (kept := _without_empty(value)) not in ({}, [])}
+        fields = {key: kept for key, value in self.request.items() if (kept := _without_empty(value)) not in ({}, [])}
+        if made := structures(structure(fields, "nodeOverrides"), "nodePropertyOverrides"):
+            fields["nodeOverrides"]["nodePropertyOverrides"] = list(self._with_inner(made))
+        return fields
+
+    def _with_inner(self, made: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """Yield overrides of nodes, with those that override nothing but keep an outer one from their nodes."""
+        count = _count(self.definition, self.request)
+        of_nodes = {one["targetNodes"]: one for one in made}
+        reached = [set(_nodes(one, count)) for one in made]
+        for one in structures(self.request["nodeOverrides"], "nodePropertyOverrides"):
+            if kept := of_nodes.get(one["targetNodes"]):
+                yield kept
+            elif any(set(_nodes(one, count)) < outer for outer in reached):
+                yield {"targetNodes": one["targetNodes"]}
 
 
 def _tasks(definition: Mapping[str, Any], request: dict[str, Any]) -> Iterator[Task]:
@@ -168,7 +182,7 @@ def _tasks(definition: Mapping[str, Any], request: dict[str, Any]) -> Iterator[T
         return
     overrides = request.setdefault("nodeOverrides", {})
     own: list[dict[str, Any]] = overrides.setdefault("nodePropertyOverrides", [])
-    count = overrides.get("numNodes") or nodes.get("numNodes") or 0
+    count = _count(definition, request)
     given = tuple(own)
     groups = structures(nodes, "nodeRangeProperties")
     # A node belongs to the narrowest range that has it, so an outer range comes before those inside of it.
@@ -180,6 +194,11 @@ def _tasks(definition: Mapping[str, Any], request: dict[str, Any]) -> Iterator[T
             own.extend(mine)
         where = f"nodeOverrides[{group['targetNodes']}]."
         yield Task(tuple(_containers(group, mine[-1], where)), _nodes(group, count))
+
+
+def _count(definition: Mapping[str, Any], request: Mapping[str, Any]) -> int:
+    given, nodes = structure(request, "nodeOverrides"), structure(definition, "nodeProperties")
+    return int(given.get("numNodes") or nodes.get("numNodes") or 0)
 
 
 def _nodes(group: Mapping[str, Any], count: int) -> range:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import reprlib
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
+from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.numbers import shown
 from airflow_batch_jobs.errors import DefinitionError, ResultError
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 RESULT = "Result"
 #: What a task's XComs are called besides the fields of its result.
 XCOMS = frozenset({"return_value", "batch_job", "batch_job_log_cursor"})
-#: The most XComs of fields that a model does not declare, and the longest name of one.
-_MOST_EXTRAS, _LONGEST_NAME = 100, 512
+#: The most XComs of fields that a model does not declare.
+_MOST_EXTRAS = 100
+#: What an XCom of a field may be called. Airflow puts the name into a URL as it is, and a job may print any.
+_XCOM_NAME = re.compile("[0-9A-Za-z_][0-9A-Za-z_.-]{0,511}")
 #: How many problems of a result an error names.
 _NAMED = 3
 #: The most characters of a reason, which a validator may give.
@@ -47,7 +51,12 @@ def result_model(given: Any, definition: Any) -> type[BaseModel] | None:
     owner = definition if isinstance(definition, type) or definition is None else type(definition)
     where = "result=" if given is not None or owner is None else f"{owner.__name__}.{RESULT}"
     model = getattr(owner, RESULT, None) if given is None else given
-    if model is None or (isinstance(model, type) and issubclass(model, BaseModel)):
+    if model is None:
+        return None
+    if isinstance(model, type) and issubclass(model, JobDefinition):
+        name = model.__name__
+        raise DefinitionError(f"{where} is the job definition {name}, and no model of a result. Pass {name}.Result.")
+    if isinstance(model, type) and issubclass(model, BaseModel) and model is not BaseModel:
         return model
     raise DefinitionError(
         f"{where} is {_SHORT.repr(model)}, and no pydantic model. Write `class {RESULT}(BaseModel): …` with a "
@@ -133,6 +142,9 @@ def dump_result(value: BaseModel, job_id: str) -> Any:
 def fields_of(data: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """Return the fields of a result that become XComs of their own: each by its name in the class, and in the data.
 
+    Left out are names with anything else than ASCII letters, digits, `_`, `-` and `.`, which could be an XCom of
+    another task, and those of the task's other XComs.
+
     Args:
         data: The result as JSON data.
         model: What it was read as.
@@ -146,7 +158,7 @@ def fields_of(data: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]
     found = {name: data[place] for name, place in in_data.items() if place in data}
     found |= {name: value for name, value in data.items() if name in declared}
     found |= {name: data[name] for name in extras}
-    return {name: value for name, value in found.items() if name not in XCOMS and 0 < len(name) <= _LONGEST_NAME}
+    return {name: value for name, value in found.items() if name not in XCOMS and _XCOM_NAME.fullmatch(name)}
 
 
 def _lost(value: Any, data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], float]]:

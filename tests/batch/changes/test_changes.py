@@ -192,6 +192,19 @@ def test_the_range_of_the_node_that_ran_out_gets_more() -> None:
     assert change.field == "nodeOverrides[1:].containerOverrides memory"
 
 
+def test_an_outer_range_that_gets_more_takes_nothing_from_one_inside() -> None:
+    """The narrowest override that has a node counts, so the inner range has one as well, which overrides nothing."""
+    ranges = [
+        {"targetNodes": nodes, "container": {"image": "i", "resourceRequirements": needs(memory)}}
+        for nodes, memory in (("0:3", 1024), ("2:", 8192))
+    ]
+    nested = {"nodeProperties": {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": ranges}}
+    made, [change] = applied(MoreMemory(), failed(OUT, node=0), nested)
+    outer, inner = made["nodeOverrides"]["nodePropertyOverrides"]
+    assert outer["containerOverrides"]["resourceRequirements"] == [{"type": "MEMORY", "value": "2048"}]
+    assert (inner, change.after) == ({"targetNodes": "2:"}, "2048 MiB")
+
+
 def test_the_override_of_a_range_is_kept() -> None:
     """Also where it names the range in another way."""
     own = {"numNodes": 6, "nodePropertyOverrides": [{"targetNodes": "1:5", "containerOverrides": {"command": ["x"]}}]}

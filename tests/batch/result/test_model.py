@@ -78,6 +78,10 @@ def test_what_is_no_model_is_refused() -> None:
     for given_result in (Other(vcf="x"), {"bam": str}, "Align", Plain(), dict):
         with pytest.raises(DefinitionError, match=r"^result= is .* and no pydantic model"):
             result_model(given_result, Align)
+    with pytest.raises(DefinitionError, match=r"is the job definition Align, and .* Pass Align\.Result"):
+        result_model(Align, None)
+    with pytest.raises(DefinitionError, match="no pydantic model"):
+        result_model(BaseModel, None)
 
 
 def test_a_result_is_read_as_json() -> None:
@@ -194,6 +198,16 @@ def test_each_field_is_an_xcom_by_its_name_in_the_class_and_in_the_data() -> Non
     assert fields_of(data, Many) == {"x": 3, "the-x": 3, "y": 0, "double": 6, "more": 1}
     crowd = {"y": 1, **{f"extra-{number}": number for number in range(1000)}}
     assert len(fields_of(crowd, Many)) == 101
+
+
+@pytest.mark.parametrize(
+    "name", ["../other/return_value", "a/../b", "x?y", "x#y", "#1", "a%20b", ".", "..", "\n", "a\n", "größe", "x" * 513]
+)
+def test_a_name_that_airflow_would_read_otherwise_is_no_xcom(name: str) -> None:
+    """It goes into a URL as it is, where it could name an XCom of another task; the value stays in the result."""
+    data = dump_result(read_result(Many, json.dumps({"the-x": 3, name: 7}), "j"), "j")
+    assert data[name] == 7
+    assert fields_of(data, Many) == {"x": 3, "the-x": 3, "y": 0, "double": 6}
 
 
 def test_what_a_model_hides_is_not_told() -> None:
