@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from airflow_batch_jobs.demo.standalone import RestApi, StandaloneAirflow
 from airflow_batch_jobs.local import LocalControl, start_process
@@ -16,6 +17,8 @@ from tests.e2e.runs import PLANTED, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from xdist.remote import Producer
 
 DAGS = Path(__file__).parent / "dags"
 CHAOS_DAGS = Path(__file__).parent / "chaos_dags"
@@ -27,12 +30,22 @@ _ROW = "row of the chaos table"
 _AIRFLOW: pytest.StashKey[SplitAirflow] = pytest.StashKey()
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+class Together(LoadScopeScheduling):
+    """Plays the tests of a file in one process, and all chaos cases, since what they need is slow to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0]).stem
+        return "chaos" if file.startswith("test_chaos") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    """Say which tests go to the same process."""
+    return Together(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests in this folder, and keep together what shares an Airflow or an environment."""
+    """Mark the tests in this folder, and those of the Airflow that all others share."""
     for item in items:
-        file = item.path.stem
-        item.add_marker(pytest.mark.xdist_group("chaos" if file.startswith("test_chaos") else file))
         if Path(__file__).parent in item.path.parents:
             item.add_marker("e2e")
             if "airflow" in getattr(item, "fixturenames", ()):
