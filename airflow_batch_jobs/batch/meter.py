@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.job_usage import attempts_of
 
 if TYPE_CHECKING:
@@ -76,11 +77,14 @@ def tell_end(meter: Meter, job: JobDetail, cause: Cause | None) -> None:
 
     Args:
         meter: Is told.
-        job: The job; an array or a multi-node job as a whole.
+        job: The job; an array or a multi-node job as a whole. Of an array no times are told: AWS has those of its
+            children alone.
         cause: Why it failed; None if it succeeded.
     """
     tags = {"queue": job.queue_name, "definition": job.definition_name}
     meter.count(ENDED, 1, cause=SUCCEEDED if cause is None else cause.value, **tags)
+    if job.kind is JobKind.ARRAY_PARENT:
+        return
     attempts = attempts_of(job)
     runs = [(run.started_at, run.stopped_at) for run in attempts if run.started_at and run.stopped_at]
     begun = min((started for started, _ in runs), default=job.stopped_at)

@@ -128,6 +128,19 @@ def test_a_wait_is_told_under_the_documented_names(
     assert all(line.endswith("|ms") for line in statsd.lines if "_seconds" in line)
 
 
+def test_an_array_is_one_job_without_times(
+    frozen_aws: LocalAws, statsd: Statsd, new_meter: Callable[[], StatsMeter]
+) -> None:
+    """AWS does not say when an array began to run: its whole life would look like waiting."""
+    frozen_aws.register("job")
+    frozen_aws.script(definition="job", running=60)
+    told_by_a_wait(frozen_aws, new_meter(), arrayProperties={"size": 3})
+    statsd.close()
+    told = statsd.ours()
+    assert told["batch_jobs.ended"] == told["batch_jobs.ended.succeeded"] == [1]
+    assert not {"batch_jobs.queued_seconds", "batch_jobs.ran_seconds"} & told.keys()
+
+
 def test_tags_are_sent_where_the_backend_keeps_them(
     frozen_aws: LocalAws, statsd: Statsd, new_meter: Callable[[], StatsMeter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
