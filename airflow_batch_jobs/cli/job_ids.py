@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SEARCH_SECONDS = 30.0
 #: A beginning has at least four characters, and a whole id 36; a child or a node is named behind either.
 _BEGINNING = re.compile(r"([0-9a-f][0-9a-f-]{3,34})((?:[:#]\d+)?)")
+#: An id or a beginning, in letters of any size; AWS's own are small.
+_ANY_SIZE = re.compile(r"[0-9A-Fa-f-]{1,36}(?:[:#]\d+)?")
+_LEAST_CHARACTERS = 4
 #: How many of the ids that begin alike are named.
 _NAMED = 10
 
@@ -39,9 +42,14 @@ def whole_ids(given: Sequence[str], clients: ClientFactory) -> list[str]:
     AWS has no such search, so all jobs of all queues that the role may see are listed, unless all ids are whole.
 
     Raises:
-        typer.Exit: Several ids begin like this, or not all jobs could be looked through in time.
+        typer.Exit: Several ids begin like this, one is too short, or not all jobs could be looked through in time.
         AwsError: AWS does not list queues or jobs.
     """
+    for each in given:
+        if len(each.strip()) < _LEAST_CHARACTERS:
+            console.complain(f"'{each}' is too short for a job's id: give at least 4 characters of its beginning.")
+            raise typer.Exit(console.USAGE)
+    given = [each.lower() if _ANY_SIZE.fullmatch(each) else each for each in given]
     beginnings = {match[1] for each in given if (match := _BEGINNING.fullmatch(each))}
     found = _search(beginnings, clients) if beginnings else {}
     return [_whole(each, found) for each in given]

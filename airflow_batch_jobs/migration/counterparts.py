@@ -72,7 +72,8 @@ class Counterpart:
             given: All parameters of the call.
         """
         sentences = [f"{self.name} has no {name}: {self.became(name)}" for name in foreign if self.became(name)]
-        sentences += [self.dropped[name] or f"{name}= was dropped" for name in foreign if name in self.dropped]
+        gone = (self.dropped[name] or f"{name}= was dropped" for name in foreign if name in self.dropped)
+        sentences += [text.replace("was dropped", "is not taken") for text in gone]
         if sentences and "queue" in given and "job_queue" in self.required - given:
             sentences.append("The queue of AWS Batch is job_queue; queue is Airflow's own, for executors")
         return ". ".join(sentences)

@@ -207,13 +207,13 @@ def test_status_names_the_child_that_failed(run: Run, aws: LocalAws, shell: str)
 def test_status_names_every_job_that_aws_does_not_know(run: Run, aws: LocalAws, shell: str) -> None:
     """Each once, beside the others."""
     [job_id] = aws.submit(shell, parameters={"script": "true"})
-    result = run("status", "one", job_id, "two", "one")
+    result = run("status", "the-one", job_id, "the-two", "the-one")
 
     assert result.exit_code == 1
     assert result.stdout.startswith(job_id)
     first, second = result.stderr.splitlines()
-    assert "one" in first
-    assert "two" in second
+    assert "the-one" in first
+    assert "the-two" in second
 
 
 def test_a_result_that_cannot_be_written_is_on_stderr(aws: LocalAws, shell: str) -> None:

@@ -241,3 +241,23 @@ def test_a_span_is_counted_from_now() -> None:
         time = ago_or_at(text)
         assert time
         assert abs((now - time).total_seconds() - seconds) < 5
+
+
+@pytest.mark.parametrize("given", ["", "e2", "e2f", " "])
+def test_a_beginning_of_fewer_than_four_characters_is_said_to_be_too_short(run: Run, aws: LocalAws, given: str) -> None:
+    """There may be many such jobs, and AWS is not asked."""
+    result = run("status", given)
+
+    assert result.exit_code == 2
+    assert f"'{given}' is too short for a job's id: give at least 4 characters" in result.stderr
+    assert aws.counts() == {}
+
+
+def test_an_id_in_capital_letters_is_found(run: Run, aws: LocalAws, sleeper: str) -> None:
+    """Whole, and by its beginning."""
+    [job_id] = aws.submit(sleeper)
+
+    for written in (job_id.upper(), job_id.upper()[:8]):
+        result = run("status", written)
+        assert result.exit_code == 0, result.stderr
+        assert job_id in result.stdout
