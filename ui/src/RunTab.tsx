@@ -105,7 +105,7 @@ function cells(row: Row, run: { dagId: string; runId: string }, now: Date): Reac
 
 function waited(job: Job, now: Date): string {
   if (isWaiting(job)) {
-    return between(job.whyWaiting?.since ?? job.createdAt, now) ?? "–";
+    return between(job.createdAt, now) ?? "–";
   }
   const all = spans(job, now);
   return all.length > 0 ? duration(total(all, "waited")) : "–";

@@ -2,9 +2,9 @@ import { Box, Code, Flex, Heading, Text } from "@chakra-ui/react";
 import { useEffect, useMemo, useState, type ReactNode } from "react";
 
 import { asking } from "./api";
-import { between, clock, count, duration } from "./format";
+import { between, clock, count, duration, hours } from "./format";
 import { childCount, countedTo, headline } from "./headline";
-import type { Attempt, Job, LogStream } from "./job";
+import { hasEnded, type Attempt, type Job, type LogStream } from "./job";
 import { streamUrl } from "./links";
 import { Bar, Copy, Loading, Outward, palette, Problem, Rows, Status, Time, useNow } from "./parts";
 import { poll } from "./poll";
@@ -93,7 +93,7 @@ const Top = ({ job, taskState, asOf, isLive, now }: Omit<JobView, "kind" | "link
         </Flex>
         {asOf && (
           <Text color="fg.muted" fontSize="sm">
-            as of <Time at={asOf} now={now} />
+            {isLive ? "last change" : "as of"} <Time at={asOf} now={now} />
             {isLive && ", kept current"}
           </Text>
         )}
@@ -254,10 +254,13 @@ const Facts = ({ job, links }: { job: Job; links: Links }): ReactNode => {
     [job.platform, job.instanceType].filter(Boolean).join(" "),
     job.nodes !== null && `${count(job.nodes)} nodes`,
   ].filter(Boolean);
-  const used = [
-    !!job.vcpuHours && `${count(job.vcpuHours)} vCPU-hours`,
-    !!job.gbHours && `${count(job.gbHours)} GB-hours`,
-  ].filter(Boolean);
+  // Of a job that runs, what is known is of the last change.
+  const used = hasEnded(job)
+    ? [
+        !!job.vcpuHours && `${hours(job.vcpuHours)} vCPU-hours`,
+        !!job.gbHours && `${hours(job.gbHours)} GB-hours`,
+      ].filter(Boolean)
+    : [];
   const facts: [string, ReactNode][] = [
     ["Definition", job.definition && <Outward to={links.definition}>{job.definition}</Outward>],
     ["Queue", job.queue && <Outward to={links.queue}>{job.queue}</Outward>],

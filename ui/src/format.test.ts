@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { clock, duration, firstWords } from "./format";
+import { clock, duration, firstWords, hours } from "./format";
 import { httpsOnly, streamUrl } from "./links";
 
 it.each([
@@ -13,6 +13,10 @@ it.each([
   [50 * 3_600_000, "2 d 2 h"],
 ])("%d ms is %s", (milliseconds, text) => {
   expect(duration(milliseconds)).toBe(text);
+});
+
+it("says of a short job that it used little, not nothing", () => {
+  expect([0.0011, 0.25, 1200].map(hours)).toEqual(["under 0.01", "0.25", "1,200"]);
 });
 
 it("says the date of another day", () => {

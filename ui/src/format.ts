@@ -31,6 +31,9 @@ export function clock(moment: Date, now: Date, zone: string | undefined = timezo
 
 export const count = (amount: number): string => amount.toLocaleString("en-US", { maximumFractionDigits: 2 });
 
+/** Write hours that were used, of which a short job uses little. */
+export const hours = (amount: number): string => (amount < 0.01 ? "under 0.01" : count(amount));
+
 /** Return the beginning of a text, to the end of a word if one ends there. */
 export function firstWords(text: string, most = 80): string {
   const line = text.replace(/\s+/gu, " ").trim();
