@@ -62,10 +62,11 @@ def list_jobs(
         found = until_nobody_leaves(
             lambda: (job.job_id for job in listed_jobs(clients, queues, wanted) if name.lower() in job.job_name.lower())
         )
-        tables.say_jobs(
-            [
-                detail
-                for detail in describe_jobs(clients, found)
-                if detail.status in wanted and (not dag or detail.tags.get(DAG_TAG) == legal_tag_value(dag))
-            ]
-        )
+        jobs = [
+            detail
+            for detail in describe_jobs(clients, found)
+            if detail.status in wanted and (not dag or detail.tags.get(DAG_TAG) == legal_tag_value(dag))
+        ]
+        tables.say_jobs(jobs)
+        if not jobs:
+            console.note("No such job." if status else "No such job that has not ended. For others, give --status FAILED or SUCCEEDED.")

@@ -261,3 +261,13 @@ def test_an_id_in_capital_letters_is_found(run: Run, aws: LocalAws, sleeper: str
         result = run("status", written)
         assert result.exit_code == 0, result.stderr
         assert job_id in result.stdout
+
+
+@pytest.mark.parametrize(("options", "said"), [((), "give --status FAILED"), (("-s", "FAILED"), "No such job.")])
+def test_a_list_without_a_job_says_so(run: Run, options: tuple[str, ...], said: str) -> None:
+    """On stderr: a script that reads the list reads nothing."""
+    result = run("list", *options)
+
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert said in result.stderr
