@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.changes.next_job import Container
     from airflow_batch_jobs.batch.request import SubmitRequest
 
+#: How many characters are left free behind the variables, since ECS counts more than is known here, and a job must not
+#: fail because of what its author did not ask for.
+_MARGIN = 1_000
 #: The fields of SubmitJob that say what containers get.
 _OVERRIDES = ("containerOverrides", "ecsPropertiesOverride", "eksPropertiesOverride", "nodeOverrides")
 
@@ -29,7 +32,7 @@ def give_variables(
 ) -> None:
     """Have variables sent with a request, to all containers of the job, each unless its author has set it.
 
-    None is sent if they are more than AWS takes. The request's digest stays the same.
+    None is sent if AWS might take no more than them. The request's digest stays the same.
 
     Args:
         request: The request, which AWS takes without them.
@@ -38,12 +41,14 @@ def give_variables(
         note: Told in one line if there is no room for them.
     """
     given = _overrides(definition, request.to_api(), variables)
-    sent = {**request.to_api(), **given}
+    most = {**request.to_api(), **_overrides(definition, request.to_api(), {**variables, "_": "x" * _MARGIN})}
     try:
-        check_limits(sent)
-        check_plan(Plan.of(definition, sent))
-    except RequestError as error:
-        note(f"The job is not told of its task, for which there is no room in its environment. {error}")
+        check_limits(most)
+        check_plan(Plan.of(definition, most))
+    except RequestError:
+        note(
+            "The job is not told of its task: its environment has no room. [batch_jobs] job_environment turns this off."
+        )
     else:
         request.send_instead(given)
 

@@ -69,4 +69,8 @@ def list_jobs(
         ]
         tables.say_jobs(jobs)
         if not jobs:
-            console.note("No such job." if status else "No such job that has not ended. For others, give --status FAILED or SUCCEEDED.")
+            console.note(
+                "No such job."
+                if status
+                else "No such job that has not ended. For others, give --status FAILED or SUCCEEDED."
+            )

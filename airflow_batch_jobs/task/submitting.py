@@ -134,7 +134,7 @@ def _check(
     def also(definition: Mapping[str, Any], _: Mapping[str, Any]) -> None:
         on_retry.check(definition, unchanged.to_api())
         if variables:
-            give_variables(request, definition, variables, log.problem)
+            give_variables(request, definition, variables, log.note)
 
     return check_request(clients, request, note=log.problem, also=also)
 

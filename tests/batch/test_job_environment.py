@@ -100,15 +100,16 @@ def test_the_digest_tells_what_the_author_asks_for() -> None:
     assert first.to_api() != second.to_api()
 
 
-def test_a_request_without_room_is_sent_without_them() -> None:
-    """With a line that says so: ECS takes 8,192 characters of overrides, and the author's come first."""
-    own = [{"name": "DATA", "value": "x" * 8100}]
+@pytest.mark.parametrize("size", [7_150, 8_100])
+def test_a_request_without_room_is_sent_without_them(size: int) -> None:
+    """With a line that says so: ECS takes 8,192 characters, counts more than is known, and the author's come first."""
+    own = [{"name": "DATA", "value": "x" * size}]
     asked = request_for("align:1", container_overrides={"environment": own})
     before, notes = asked.to_api(), list[str]()
     give_variables(asked, {"containerProperties": {"image": "i"}}, VARIABLES, notes.append)
     assert asked.to_api() == before
     assert len(notes) == 1
-    assert notes[0].startswith("The job is not told of its task, for which there is no room in its environment. ")
+    assert notes[0].startswith("The job is not told of its task: its environment has no room. ")
 
 
 @pytest.mark.parametrize(
