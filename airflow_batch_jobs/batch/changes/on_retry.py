@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import chain, compress
+from itertools import chain, compress, takewhile
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import service
@@ -14,6 +14,7 @@ from airflow_batch_jobs.batch.changes.longer_timeout import LongerTimeout
 from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
 from airflow_batch_jobs.batch.changes.next_job import NextJob
 from airflow_batch_jobs.batch.changes.one_change import one_applied
+from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
 from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.operations import MOST_DESCRIBED, describe_jobs, failed_children
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Changes that have a most.
 _GROWING = (MoreMemory, LongerTimeout)
+#: Changes of which it is known what they leave alone.
+_OURS = (*_GROWING, OtherQueue)
 #: The most changes that record and XCom tell.
 _MOST_TOLD = 20
 #: The most failures that are kept of one job: its parts may fail of different causes.
@@ -136,16 +139,19 @@ class OnRetry:
         if not failures:
             return NextJob(fields, definition).to_api(), [[] for _ in self.changes]
         told: list[list[Change]] = []
-        memory = [change for change in self.changes if isinstance(change, MoreMemory)]
         given: Iterator[list[Change]] | None = None
-        for change in self.changes:
+        for number, change in enumerate(self.changes):
             # Anew each time: a change may have put another override in the place of one.
             job = NextJob(fields, deepcopy(definition), self.note)
             if isinstance(change, MoreMemory):
+                # Those up to the next change of the user's own, which may change the memory as well.
+                ours = takewhile(lambda one: isinstance(one, _OURS), self.changes[number:])
+                memory = [one for one in ours if isinstance(one, MoreMemory)]
                 given = given or iter(more_memory.given(memory, job, failures))
                 told.append([one.told_by(type(change).__name__) for one in next(given)])
             else:
                 told.append(one_applied(change, job, failures, request, queues))
+                given = given if isinstance(change, _OURS) else None
         return NextJob(fields, definition).to_api(), told
 
     def check(self, definition: Mapping[str, Any], request: Mapping[str, Any]) -> None:

@@ -315,6 +315,20 @@ class Own:
         return self.does(job.request)  # type: ignore[no-any-return]  # or anything else
 
 
+def test_more_memory_begins_with_what_a_change_before_it_has_made(frozen_aws: LocalAws) -> None:
+    """Also where another one stands before that change."""
+
+    def set_memory(request: dict[str, Any]) -> list[Change]:
+        request["containerOverrides"]["resourceRequirements"] = [{"type": "MEMORY", "value": "2048"}]
+        return [Change("memory", "", "2048 MiB", "a test")]
+
+    world = World(frozen_aws, changes=[MoreMemory(after={Cause.KILLED}), Own(set_memory), MoreMemory()])
+    world.submit_and_end(1)
+    second = world.submit_and_end(2)
+    assert memory_of(frozen_aws.job(second.job_id)) == 4096
+    assert [change.after for change in second.changes] == ["2048 MiB", "4096 MiB"]
+
+
 DEBUG = [{"name": "DEBUG", "value": "1"}]
 
 
