@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 #: How long a text is, in characters, and how long each character may take.
-LENGTH, SECONDS = 65_536, 0.05 / 65_536
+LENGTH, SECONDS = 65_536, 0.3 / 65_536
 #: Signs of AWS's texts are looked for in the first 4,096 characters.
 SIGN_LENGTH = 8_192
 #: Functions of `re`, and methods of a pattern, that look at a text.
