@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING
 
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 # How long it takes to make or try an example says how busy the machine is; what must be fast has tests of its own.
 settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("beside others")
+
+# Each session reads botocore's service models anew, which takes longer than most tests.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 def pytest_xdist_auto_num_workers() -> int:

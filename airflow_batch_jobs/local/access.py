@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
+
+from airflow_batch_jobs.batch.aws import KeptClients
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -34,7 +36,14 @@ class Access:
     account: str
 
     def clients(self) -> ClientFactory:
-        """Return a factory of boto3 clients for this endpoint, whatever the environment and `~/.aws` say."""
+        """Return a factory of boto3 clients for this endpoint, whatever the environment and `~/.aws` say.
+
+        They are kept, and are the same ones in the whole process: making them takes longer than most calls of theirs.
+        """
+        return _kept_clients(self)
+
+    def open_session(self) -> ClientFactory:
+        """Return a factory of boto3 clients of a new session."""
         from boto3 import Session
         from botocore.session import Session as BotocoreSession
 
@@ -68,6 +77,11 @@ class Access:
             "service_config": {"sts": {"endpoint_url": self.endpoint_url}},
         }
         return json.dumps({"conn_type": "aws", "login": self.access_key, "password": self.secret_key, "extra": extra})
+
+
+@lru_cache(maxsize=8)
+def _kept_clients(access: Access) -> ClientFactory:
+    return KeptClients(access.open_session)
 
 
 @cache

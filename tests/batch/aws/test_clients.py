@@ -25,7 +25,7 @@ class Sessions:
 
     def open(self) -> ClientFactory:
         """Open another one."""
-        make, made = self.aws.clients(), list[str]()
+        make, made = self.aws.access.open_session(), list[str]()
         self.opened.append(made)
 
         def clients(service: str, **how: Any) -> Any:
