@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_batch_jobs.batch.containers import Attempt
 from airflow_batch_jobs.batch.detail import JobKind
-from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.status import FINAL, JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Longer than this no job was: one of its times is wrong.
 _MOST_HOURS = 5 * 365 * 24.0
+#: The states of a child that has run, or never will.
+_BEGUN = FINAL | {JobStatus.RUNNING}
 
 
 class Usage(NamedTuple):
@@ -66,6 +68,19 @@ def used(detail: JobDetail, parts: Sequence[JobDetail], as_of: datetime) -> Usag
     return Usage.total(_used_alone(part, as_of) for part in parts)
 
 
+def began(detail: JobDetail, parts: Sequence[JobDetail]) -> datetime | None:
+    """Return when a job began to run, an array with the first of its children: of the parent AWS has no such time.
+
+    None as long as another child may have been the first: each that has begun must be among the parts.
+    """
+    if detail.started_at is not None or detail.kind is not JobKind.ARRAY_PARENT:
+        return detail.started_at
+    have_begun = sum(count for status, count in detail.children.items() if status in _BEGUN)
+    if sum(part.status in _BEGUN for part in parts) < ((detail.array_size or 0) if detail.is_final else have_begun):
+        return None
+    return min(filter(None, (_first_start(part) for part in parts)), default=None)
+
+
 def attempts_of(detail: JobDetail) -> tuple[Attempt, ...]:
     """Return AWS's attempts, each once, and the one that runs, which AWS may list only when it has ended."""
     runs: dict[int, Attempt] = {}
@@ -82,6 +97,10 @@ def attempts_of(detail: JobDetail) -> tuple[Attempt, ...]:
         end = detail.stopped_at if detail.is_final and last.stopped_at is None else last.stopped_at
         runs[last.number] = replace(last, stopped_at=end)
     return tuple(runs.values())
+
+
+def _first_start(detail: JobDetail) -> datetime | None:
+    return next((attempt.started_at for attempt in detail.attempts if attempt.started_at), detail.started_at)
 
 
 def _used_alone(detail: JobDetail, as_of: datetime) -> Usage:

@@ -13,11 +13,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.changes.change import CHANGES
-from airflow_batch_jobs.batch.detail import JobDetail
+from airflow_batch_jobs.batch.detail import JobDetail, JobKind
 from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.job_history import REASON_LENGTH, joined, noted, since, time_of, written
-from airflow_batch_jobs.batch.job_usage import attempts_of, requested, used
+from airflow_batch_jobs.batch.job_usage import attempts_of, began, requested, used
 from airflow_batch_jobs.batch.status import FINAL, JobStatus
 from airflow_batch_jobs.batch.storable import storable, within
 from airflow_batch_jobs.batch.waiting import reason_to_wait
@@ -105,7 +105,7 @@ def job_xcom(
         "as_of": written(as_of),
         "exit_code": detail.exit_code,
         "created_at": _iso(detail.created_at),
-        "started_at": _iso(detail.started_at),
+        "started_at": _iso(began(detail, parts)),
         "stopped_at": _iso(detail.stopped_at),
         "history": list(history),
         "attempts": shown_attempts,
@@ -130,7 +130,9 @@ def job_xcom(
 
 
 def carried_on(value: Mapping[str, Any], stored: Any) -> dict[str, Any]:
-    """Return a value together with what only the one that it replaces knows: earlier history, and `changes`.
+    """Return a value together with what only the one that it replaces knows.
+
+    That is earlier history, `changes`, and when the first child of an array began to run.
 
     Args:
         value: The new value.
@@ -139,6 +141,9 @@ def carried_on(value: Mapping[str, Any], stored: Any) -> dict[str, Any]:
     if not isinstance(stored, Mapping) or stored.get("job_id") != value.get("job_id"):
         return dict(value)
     known = {name: stored[name] for name in _CARRIED_ON if name in stored}
+    if value.get("kind") == JobKind.ARRAY_PARENT.value and value.get("started_at") is None:
+        known_start = time_of(stored.get("started_at"))  # of a child, while not all were described again
+        value = {**value, "started_at": _iso(known_start)}
     history = joined(stored.get("history"), value.get("history"))
     return fitted({**known, **value, "history": history}, MOST_BYTES)
 

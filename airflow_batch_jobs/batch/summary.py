@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.excerpt import excerpt
+from airflow_batch_jobs.batch.job_usage import began
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from airflow_batch_jobs.batch.containers import Attempt
@@ -36,11 +38,16 @@ def ending(attempt: Attempt) -> str:
     return "; ".join(filter(None, (code, *reasons))) or NO_WORDS
 
 
-def summarize(detail: JobDetail) -> str:
-    """Say in one line how a job went: its state, how long it waited and ran, and its attempts."""
+def summarize(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> str:
+    """Say in one line how a job went: its state, how long it waited and ran, and its attempts.
+
+    Args:
+        detail: The job.
+        parts: The children of an array, as far as they were described: it ran from the first one's start.
+    """
     total, took, spans = _span(detail.created_at, detail.stopped_at), "", []
     if total is not None:
-        ran = _seconds_run(detail)
+        ran = _seconds_run(detail, parts)
         took = f" in {in_words(total)}"
         spans = [] if ran is None else [f"waited {in_words(max(total - ran, 0))}", f"ran {in_words(ran)}"]
     if detail.array_size:
@@ -74,10 +81,10 @@ def one_line(text: str) -> str:
     return excerpt(" ".join(shown.split()).rstrip("."), _REASON_LENGTH)
 
 
-def _seconds_run(detail: JobDetail) -> float | None:
+def _seconds_run(detail: JobDetail, parts: Sequence[JobDetail]) -> float | None:
     """Return how long the attempts ran in total; None where AWS does not say."""
     attempts = [_span(attempt.started_at, attempt.stopped_at) for attempt in detail.attempts]
-    known = [seconds for seconds in attempts or [_span(detail.started_at, detail.stopped_at)] if seconds is not None]
+    known = [seconds for seconds in attempts or [_span(began(detail, parts), detail.stopped_at)] if seconds is not None]
     return sum(known) if known else None
 
 

@@ -310,7 +310,7 @@ class JobWait:
         tell_job(end.detail, self._diagnosis, self._carrier)
         return Outcome(
             job=self.job(),
-            summary=summarize(end.detail),
+            summary=summarize(end.detail, end.parts),
             diagnosis=self._diagnosis.to_dict() if self._diagnosis else None,
             unread=[{**stream.to_dict(), "cursor": cursor.to_dict()} for stream, cursor in end.unread.values()],
             timed_out=self._timed_out,

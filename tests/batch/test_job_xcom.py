@@ -268,6 +268,36 @@ def test_the_hours_of_an_array_are_its_childrens(entries: Entries) -> None:
     assert told(whole, parts=children)["resources"]["vcpus"] == 1
 
 
+def test_an_array_runs_from_the_start_of_its_first_child(entries: Entries) -> None:
+    """In whichever attempt; not as long as a child that may have been the first was not described."""
+    retried = [entries.attempt(1), entries.attempt(2)]
+    children = [
+        entries.read(entries.child(0, entries.running(startedAt=milliseconds(40)))),
+        entries.read(entries.child(1, entries.running(startedAt=milliseconds(312), attempts=retried))),
+        entries.read(entries.child(2, entries.waiting())),
+    ]
+    running = entries.array({"RUNNING": 2, "RUNNABLE": 1})
+    assert told(running, parts=children)["started_at"] == "2026-11-23T06:00:12.000+00:00"
+    assert told(running, parts=children[:1])["started_at"] is None
+    assert told(entries.array({"RUNNABLE": 3}), parts=children[2:])["started_at"] is None
+    failed = [entries.read(entries.child(index, entries.failed())) for index in range(2)]
+    ended = entries.array({"FAILED": 2, "SUCCEEDED": 1}, status="FAILED", stoppedAt=milliseconds(250))
+    assert told(ended, parts=failed)["started_at"] is None
+    assert told(ended, parts=[*failed, entries.read(entries.child(2))])["started_at"] == "2026-11-23T06:00:12.000+00:00"
+    assert told({**ended, "startedAt": milliseconds(5)})["started_at"] == "2026-11-23T06:00:05.000+00:00"
+
+
+def test_the_start_of_an_array_is_known_for_good(entries: Entries) -> None:
+    """Also to a triggerer that takes over, and to whoever asked for the failed children alone."""
+    child = entries.read(entries.child(0, entries.running()))
+    before, after_it = told(entries.array({"RUNNING": 1}), parts=[child]), told(entries.array({"RUNNING": 1}), 310)
+    assert after_it["started_at"] is None
+    assert carried_on(after_it, before)["started_at"] == "2026-11-23T06:00:12.000+00:00"
+    assert carried_on(after_it, {**before, "started_at": "soon"})["started_at"] is None
+    waits = told(entries.waiting(), 310)
+    assert carried_on(waits, {**waits, "started_at": before["started_at"]})["started_at"] is None
+
+
 def test_the_hours_of_several_nodes_are_theirs(entries: Entries) -> None:
     """What the parent asks for is each node's own matter."""
     nodes = [entries.read(entries.node(index)) for index in range(2)]

@@ -36,6 +36,10 @@ def test_a_summary_leaves_out_what_is_unknown(entries: Entries) -> None:
     assert summarize(entries.read(bare)) == "SUCCEEDED"
     ends = {"status": "SUCCEEDED", "stoppedAt": entries.single()["stoppedAt"]}
     assert summarize(entries.read(entries.array({"SUCCEEDED": 10}, **ends))) == "SUCCEEDED in 3 min 20 s: 10 children"
+    children = [entries.read(entries.child(index)) for index in range(10)]
+    assert summarize(entries.read(entries.array({"SUCCEEDED": 10}, **ends)), children) == (
+        "SUCCEEDED in 3 min 20 s: waited 12 s, ran 3 min 8 s, 10 children"
+    )
     assert summarize(entries.read(entries.multi_node(2, **ends))) == (
         "SUCCEEDED in 3 min 20 s: waited 12 s, ran 3 min 8 s, 2 nodes"
     )

@@ -367,6 +367,7 @@ def test_counts_of_an_arrays_children_are_told_and_are_not_urgent(aws: LocalAws)
     assert {"RUNNING": 3} in counts
     end, _ = told[-1]
     assert end["children"] == {"FAILED": 3}
+    assert end["created_at"] < end["started_at"] < end["stopped_at"]
     assert [child["exit_code"] for child in end["failed_children"]] == [4, 4, 4]
     assert end["vcpu_hours"] == pytest.approx(2 * 3 * 60 / 3600, abs=0.02)
     assert end["diagnosis"]["summary"].startswith("3 of 3 children failed")

@@ -2,13 +2,14 @@ import { Box, Button, Flex, Link, Text } from "@chakra-ui/react";
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
 import { asking } from "./api";
-import { between, count, duration, firstWords } from "./format";
+import { count, firstWords } from "./format";
 import { countedTo, shortReason } from "./headline";
-import { hasEnded, isWaiting, type Job } from "./job";
+import { hasEnded } from "./job";
+import { taskAddress } from "./links";
 import { Loading, Problem, Rows, Status, Time, useNow } from "./parts";
 import { poll } from "./poll";
 import { EMPTY, PAGE, RunJobs, tally, type Row, type RunView } from "./rows";
-import { spans, total } from "./timeline";
+import { ran, waited } from "./timeline";
 
 /** The jobs of a DAG run. */
 export const RunTab = ({ dagId, runId }: { dagId: string; runId: string }): ReactNode => {
@@ -81,7 +82,7 @@ const Summary = ({ view: { rows, total: all, asOf }, now }: { view: RunView; now
 function cells(row: Row, run: { dagId: string; runId: string }, now: Date): ReactNode[] {
   const { job, name, label, taskState } = row;
   const task = (
-    <Link color="fg.info" href={taskAddress(row, run)} key="task">
+    <Link color="fg.info" href={taskAddress({ ...run, ...row })} key="task">
       {label ? `${name} [${label}]` : name}
     </Link>
   );
@@ -101,26 +102,6 @@ function cells(row: Row, run: { dagId: string; runId: string }, now: Date): Reac
       {firstWords(reason)}
     </span>,
   ];
-}
-
-function waited(job: Job, now: Date): string {
-  if (isWaiting(job)) {
-    return between(job.createdAt, now) ?? "–";
-  }
-  const all = spans(job, now);
-  return all.length > 0 ? duration(total(all, "waited")) : "–";
-}
-
-function ran(job: Job, now: Date): string {
-  const time = total(spans(job, now), "ran", "failed");
-  return time > 0 || (hasEnded(job) && job.startedAt && !job.isArray) ? duration(time) : "–";
-}
-
-/** Return the tab of a task instance, below the address that Airflow is served at. */
-function taskAddress({ taskId, mapIndex }: Row, { dagId, runId }: { dagId: string; runId: string }): string {
-  const [dag, run, task] = [dagId, runId, taskId].map(encodeURIComponent);
-  const mapped = mapIndex < 0 ? "" : `/mapped/${mapIndex}`;
-  return new URL(`dags/${dag}/runs/${run}/tasks/${task}${mapped}/plugin/batch-job`, document.baseURI).href;
 }
 
 const Pages = ({ from, of: all, turnTo }: { from: number; of: number; turnTo: (from: number) => void }): ReactNode =>

@@ -2,14 +2,14 @@ import { Box, Code, Flex, Heading, Text } from "@chakra-ui/react";
 import { useEffect, useMemo, useState, type ReactNode } from "react";
 
 import { asking } from "./api";
-import { between, clock, count, duration, hours } from "./format";
+import { between, count, duration, hours } from "./format";
 import { childCount, countedTo, headline } from "./headline";
 import { hasEnded, type Attempt, type Job, type LogStream } from "./job";
 import { streamUrl } from "./links";
 import { Bar, Copy, Loading, Outward, palette, Problem, Rows, Status, Time, useNow } from "./parts";
 import { poll } from "./poll";
 import { taskLoader, type Links, type Place, type TaskView } from "./task";
-import { spans, total } from "./timeline";
+import { spans, told } from "./timeline";
 
 type JobView = Extract<TaskView, { kind: "job" }>;
 
@@ -72,7 +72,8 @@ const JobPage = ({ job, links, taskState, asOf, isLive }: JobView): ReactNode =>
   return (
     <>
       <Top asOf={asOf} isLive={isLive} job={job} now={now} taskState={taskState} />
-      {job.isArray ? <Children job={job} /> : <Timeline job={job} now={end} today={now} />}
+      <Timeline job={job} now={end} today={now} />
+      {job.isArray && <Children job={job} />}
       <FailedParts job={job} links={links} />
       <Attempts job={job} links={links} now={end} />
       <Facts job={job} links={links} />
@@ -117,22 +118,14 @@ const Top = ({ job, taskState, asOf, isLive, now }: Omit<JobView, "kind" | "link
   );
 };
 
-const SPAN_PALETTES = { waited: "queued", ran: "running", failed: "failed" };
+const SPAN_PALETTES = { waited: "queued", ran: "running", failed: "failed", took: "gray" };
 
 const Timeline = ({ job, now, today }: { job: Job; now: Date; today: Date }): ReactNode => {
   const all = spans(job, now);
-  const [first] = all;
-  if (first === undefined) {
+  if (all.length === 0) {
     return null;
   }
-  const ran = total(all, "ran", "failed");
-  const words = [
-    `submitted ${clock(first.from, today)}`,
-    `waited ${duration(total(all, "waited"))}`,
-    job.startedAt && `started ${clock(job.startedAt, first.from)}`,
-    ran > 0 && `ran ${duration(ran)}`,
-    job.stoppedAt && `stopped ${clock(job.stoppedAt, first.from)}`,
-  ].filter(Boolean);
+  const words = told(job, all, today);
   return (
     <Box>
       <Bar

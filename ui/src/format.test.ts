@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 
 import { clock, duration, firstWords, hours } from "./format";
-import { httpsOnly, streamUrl } from "./links";
+import { httpsOnly, streamUrl, taskAddress } from "./links";
 
 it.each([
   [-5, "0 s"],
@@ -45,4 +45,13 @@ it("leads to a log stream as the console's own links do", () => {
       "$252Faws$252Fbatch$252Fjob/log-events/a$252Fb$2520c$252Bd$2525$25281$2529",
   );
   expect(streamUrl(null, stream)).toBeNull();
+});
+
+it("leads to a task below the address that Airflow is served at, whatever the names are", () => {
+  const place = { dagId: "a+b c%", runId: "by hand 2026-01-15T00:00:00+00:00", taskId: "group.align#1", mapIndex: 999 };
+  const base = "https://airflow.example/team/airflow/";
+  expect(taskAddress(place, base)).toBe(
+    `${base}dags/a%2Bb%20c%25/runs/by%20hand%202026-01-15T00%3A00%3A00%2B00%3A00/tasks/group.align%231/mapped/999/plugin/batch-job`,
+  );
+  expect(taskAddress({ ...place, mapIndex: -1 }, base)).toContain("/tasks/group.align%231/plugin/batch-job");
 });

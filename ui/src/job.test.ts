@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 
 import samples from "../samples.json";
 import { countedTo, headline, shortReason } from "./headline";
-import { readJob, type Job } from "./job";
-import { spans, total } from "./timeline";
+import { isRunning, isWaiting, readJob, type Job } from "./job";
+import { ran, spans, told, total, waited } from "./timeline";
 
 const at = (clock: string): Date => new Date(`2026-01-15T${clock}Z`);
 const read = (value: unknown): Job => {
@@ -43,6 +43,17 @@ describe("an XCom", () => {
         }
       }
     }
+  });
+});
+
+describe("an array", () => {
+  const living = { ...samples.array, status: "PENDING", diagnosis: null, children: { RUNNING: 7, SUCCEEDED: 3, RUNNABLE: 990 } };
+
+  it("waits until a child has run, although AWS says PENDING until it ends", () => {
+    expect([isWaiting(read(living)), isRunning(read(living))]).toEqual([false, true]);
+    expect(headline(read(living), "deferred", at("22:17:00")).title).toBe("3 of 1,000 children have succeeded");
+    const waiting = read({ ...living, children: { RUNNABLE: 1_000 } });
+    expect([isWaiting(waiting), isRunning(waiting)]).toEqual([true, false]);
   });
 });
 
@@ -161,7 +172,45 @@ describe("a timeline", () => {
     expect(total(all, "ran")).toBe(5 * 60_000);
   });
 
-  it("of an array is empty", () => {
-    expect(spans(read(samples.array), at("23:00:00"))).toEqual([]);
+  const said = (value: unknown, now = at("22:20:00")): string[] => {
+    const job = read(value);
+    return told(job, spans(job, now), now).map((words) => words.replace(/\d\d:(\d\d:\d\d)$/u, "$1"));
+  };
+
+  it("has the start and the wait of the same attempt", () => {
+    expect(said(samples["second attempt"])).toEqual([
+      "submitted 00:00",
+      "waited 1 min",
+      "started 01:00",
+      "ran 18 min in 2 attempts",
+      "waited 1 min for another attempt",
+    ]);
+  });
+
+  it("of an array runs from the start of its first child", () => {
+    const array = { ...samples.array, started_at: "2026-01-15T22:02:00Z" };
+    expect([waited(read(array), at("23:00:00")), ran(read(array), at("23:00:00"))]).toEqual(["2 min", "8 min"]);
+    expect(spans(read(array), at("23:00:00")).map(({ kind }) => kind)).toEqual(["waited", "failed"]);
+    expect(said(array)).toEqual([
+      "submitted 00:00",
+      "waited 2 min",
+      "first child started 02:00",
+      "ran 8 min",
+      "stopped 10:00",
+    ]);
+  });
+
+  it("of an array does not claim to know which of its time it waited", () => {
+    expect(said(samples.array)).toEqual(["submitted 00:00", "took 10 min", "stopped 10:00"]);
+    const now = at("23:00:00");
+    expect([waited(read(samples.array), now), ran(read(samples.array), now)]).toEqual(["–", "took 10 min"]);
+    const living = { ...samples.array, status: "PENDING", children: { RUNNING: 7, RUNNABLE: 993 }, stopped_at: null };
+    expect(said(living)).toEqual(["submitted 00:00", "took 20 min so far"]);
+    expect(said({ ...living, children: { RUNNABLE: 990, STARTING: 10 } })).toEqual(["submitted 00:00", "waited 20 min"]);
+  });
+
+  it("of a job that has not begun is all waiting", () => {
+    expect(said({ ...samples.waiting, why_waiting: null })).toEqual(["submitted 00:00", "waited 20 min"]);
+    expect(said({ job_id: "1" })).toEqual([]);
   });
 });

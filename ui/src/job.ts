@@ -86,7 +86,12 @@ const OWN_TAGS = "airflow-";
 const BY_INTEREST = ["FAILED", "RUNNABLE", "PENDING", "SUBMITTED", "STARTING", "RUNNING", "SUCCEEDED"];
 
 export const hasEnded = (job: Job): boolean => FINAL.has(job.status);
-export const isWaiting = (job: Job): boolean => BEFORE_RUNNING.has(job.status);
+/** Tell whether a job has yet to run. An array, which AWS calls PENDING until it ends, has run once a child has. */
+export const isWaiting = (job: Job): boolean => BEFORE_RUNNING.has(job.status) && !hasChildThatRan(job);
+export const isRunning = (job: Job): boolean =>
+  job.status === "RUNNING" || (BEFORE_RUNNING.has(job.status) && hasChildThatRan(job));
+
+const hasChildThatRan = (job: Job): boolean => job.children.some(([status]) => FINAL.has(status) || status === "RUNNING");
 
 /** Return the job of an XCom's value; null if it is none: a reference, say, of a deployment's own XCom backend. */
 export function readJob(value: unknown): Job | null {

@@ -1,6 +1,7 @@
-/** Addresses outside Airflow. */
+/** Addresses of other pages, in Airflow and outside. */
 
 import type { LogStream } from "./job";
+import type { Place } from "./task";
 
 /** Return an address if a browser may be sent there. */
 export function httpsOnly(address: unknown): string | null {
@@ -10,6 +11,13 @@ export function httpsOnly(address: unknown): string | null {
   } catch {
     return null;
   }
+}
+
+/** Return the tab of a task instance, below the address that Airflow is served at. */
+export function taskAddress({ dagId, runId, taskId, mapIndex }: Place, base: string = document.baseURI): string {
+  const [dag, run, task] = [dagId, runId, taskId].map(encodeURIComponent);
+  const mapped = mapIndex < 0 ? "" : `/mapped/${mapIndex}`;
+  return new URL(`dags/${dag}/runs/${run}/tasks/${task}${mapped}/plugin/batch-job`, base).href;
 }
 
 /** Return the CloudWatch console's page of a log stream, in the console that Airflow's link to the job leads to. */

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 
 import samples from "../samples.json";
 import type { Answer, Ask } from "./api";
-import { EMPTY, interest, PAGE, RunJobs, type RunView } from "./rows";
+import { EMPTY, interest, PAGE, RunJobs, tally, type RunView } from "./rows";
 import { taskLoader } from "./task";
 
 interface Instance {
@@ -117,6 +117,22 @@ it("reads so many jobs that are not well as to sort them, and again only what wa
   await run.refresh(api.ask);
   expect(api.values).toBe(201);
   expect(view().rows.find(({ mapIndex }) => mapIndex === 7)?.job?.status).toBe("RUNNING");
+});
+
+it("keeps a thousand task instances with their thousands of children in order while their states change", async () => {
+  const state = (index: number): string => ["failed", "success", "deferred", "running"][index % 4] ?? "";
+  const api = new Api(Array.from({ length: 1_000 }, (_, index) => instance(index, state(index), samples.array)));
+  const [run, view] = jobs();
+  await run.refresh(api.ask);
+  expect(tally(view().rows)).toEqual([
+    ["failed", 250],
+    ["deferred", 250],
+    ["running", 250],
+    ["success", 250],
+  ]);
+  api.instances = api.instances.map((one) => ({ ...one, state: "success" }));
+  expect(await run.refresh(api.ask)).toBeNull();
+  expect(view().rows.map(({ mapIndex }) => mapIndex)).toEqual(Array.from({ length: 1_000 }, (_, index) => index));
 });
 
 it("takes the pages that it gets", async () => {

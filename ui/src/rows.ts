@@ -2,7 +2,7 @@
 
 import type { Ask, Refusal } from "./api";
 import { taskHasEnded } from "./headline";
-import { isWaiting, list, number, readJob, record, text, type Job } from "./job";
+import { isRunning, isWaiting, list, number, readJob, record, text, type Job } from "./job";
 import { pauseAfter } from "./poll";
 import { unaskable, XCOM } from "./task";
 
@@ -188,7 +188,7 @@ export function interest({ taskState, job }: Row): number {
   if (job && isWaiting(job)) {
     return job.whyWaiting ? 2 : 3;
   }
-  return job?.status === "RUNNING" ? 5 : 4;
+  return job && isRunning(job) ? 5 : 4;
 }
 
 const byInterest = (one: Row, other: Row): number =>
