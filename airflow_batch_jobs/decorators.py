@@ -11,6 +11,7 @@ from airflow.sdk.definitions.context import context_merge
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.result.model import result_model
 from airflow_batch_jobs.errors import DefinitionError
+from airflow_batch_jobs.job_task import refuse_foreign
 from airflow_batch_jobs.operators import BatchJobOperator, check_mapped
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         self,
         *,
         python_callable: Callable[..., JobDefinition],
+        job_queue: str,
         op_args: Collection[Any] | None = None,
         op_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -49,6 +51,7 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
             python_callable=python_callable,
             op_args=op_args,
             op_kwargs=op_kwargs,
+            job_queue=job_queue,
             definition="",
             **kwargs,
         )
@@ -130,9 +133,11 @@ def batch_job_task(python_callable: Callable[..., JobDefinition] | None = None, 
 
     Raises:
         DefinitionError: What is declared as a result cannot be one.
+        TypeError: An argument has the name that it has in the Amazon provider; the error has ours.
         ValueError: Something in `on_retry` is no change.
     """
     check_mapped(kwargs)
+    refuse_foreign(_BatchJobDecoratedOperator, kwargs, is_whole=False)
     return task_decorator_factory(
         python_callable=python_callable, decorated_operator_class=_BatchJobDecoratedOperator, **kwargs
     )

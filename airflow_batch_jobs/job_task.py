@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +15,6 @@ from airflow_batch_jobs.task import execution_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from collections.abc import Set as AbstractSet
     from datetime import timedelta
 
     from airflow.sdk import Context, RetryPolicy
@@ -58,14 +57,54 @@ def _arguments(kind: type) -> frozenset[str]:
     return frozenset(name for each in every for name in signature(each).parameters)
 
 
-def _refuse_foreign(kind: type, given: AbstractSet[str]) -> None:
+@cache
+def _required(kind: type) -> frozenset[str]:
+    """Return the arguments without which Airflow makes no task of a class."""
+    every = signature(kind.__init__).parameters.values()  # type: ignore[misc]  # the class is known here
+    return frozenset(each.name for each in every if each.kind is each.KEYWORD_ONLY and each.default is each.empty)
+
+
+def _defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a call's `default_args`, its task group and its DAG have for it."""
+    from airflow.sdk.bases.operator import get_merged_defaults
+    from airflow.sdk.definitions._internal.contextmanager import DagContext, TaskGroupContext
+
+    dag = given.get("dag") or DagContext.get_current()
+    group = given.get("task_group") or (TaskGroupContext.get_current(dag) if dag else None)
+    return get_merged_defaults(dag, group, None, given.get("default_args"))[0]
+
+
+def refuse_foreign(kind: type, given: Mapping[str, Any], *, is_whole: bool = True) -> frozenset[str]:
+    """Refuse arguments by the names that they have in the Amazon provider; return what is missing besides.
+
+    Args:
+        kind: The class that is called.
+        given: The call's arguments.
+        is_whole: Whether there are no more to come but defaults; if so, one by such a name counts where it would take
+            the place of an argument that is missing.
+
+    Raises:
+        TypeError: There are some; the error names their counterparts.
+    """
     foreign = [name for name in given if name not in _arguments(kind) and not name.startswith("_")]
-    if foreign:
+    missing = _required(kind) - given.keys() if is_whole else frozenset()
+    defaults = _defaults(given) if missing else {}
+    missing -= defaults.keys()
+    if foreign or missing:
         from airflow_batch_jobs.migration.counterparts import OPERATOR, SENSOR
 
         is_sensor = SENSOR.name in {each.__name__ for each in kind.__mro__}
-        if refusal := (SENSOR if is_sensor else OPERATOR).refusal(foreign, given):
+        counterpart = SENSOR if is_sensor else OPERATOR
+        foreign += [name for name in defaults if name not in given and counterpart.renamed.get(name) in missing]
+        if refusal := counterpart.refusal(foreign, given.keys() | defaults.keys(), missing):
             raise TypeError(refusal)
+    return missing
+
+
+def _refuse_mapped(kind: type, given: Mapping[str, Any]) -> None:
+    """Refuse the arguments of a task to be mapped as Airflow does with one that it makes when the DAG is parsed."""
+    if missing := refuse_foreign(kind, given):
+        raise TypeError(f"{kind.__name__} is mapped without {' and '.join(sorted(missing))}")
 
 
 class JobTask:
@@ -106,14 +145,17 @@ class JobTask:
         Raises:
             TypeError: There are some; the error names their counterparts.
         """
-        _refuse_foreign(cls, given.keys())
+        refuse_foreign(cls, given)
         return super().__new__(cls)
 
     @classmethod
     def partial(cls, **given: Any) -> Any:
-        """Likewise of a task that is mapped."""
-        _refuse_foreign(cls, given.keys())
-        return super().partial(**given)  # type: ignore[misc]  # BaseOperator's
+        """Likewise of a task that is mapped, and of what it is mapped over."""
+        from airflow_batch_jobs.task.mapping import CheckedPartial
+
+        refuse_foreign(cls, given, is_whole=False)
+        made = super().partial(**given)  # type: ignore[misc]  # BaseOperator's
+        return CheckedPartial.of(made, partial(_refuse_mapped, cls), given)
 
     @property
     def _connection(self) -> AwsConnection:

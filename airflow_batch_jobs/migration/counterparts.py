@@ -64,17 +64,19 @@ class Counterpart:
             return f"it is {self.options[name]} in submit_options"
         return ""
 
-    def refusal(self, foreign: Iterable[str], given: AbstractSet[str]) -> str:
+    def refusal(self, foreign: Iterable[str], given: AbstractSet[str], missing: AbstractSet[str] = frozenset()) -> str:
         """Say what became of the provider's parameters in a call of our class; empty if there are none of them.
 
         Args:
             foreign: The parameters of the call that our class does not have.
             given: All parameters of the call.
+            missing: What our class cannot do without, and nobody gives.
         """
         sentences = [f"{self.name} has no {name}: {self.became(name)}" for name in foreign if self.became(name)]
         gone = (self.dropped[name] or f"{name}= was dropped" for name in foreign if name in self.dropped)
         sentences += [text.replace("was dropped", "is not taken") for text in gone]
-        if sentences and "queue" in given and "job_queue" in self.required - given:
+        lacks_queue = "job_queue" in (self.required - given if sentences else missing)
+        if lacks_queue and "queue" in given:
             sentences.append("The queue of AWS Batch is job_queue; queue is Airflow's own, for executors")
         return ". ".join(sentences)
 

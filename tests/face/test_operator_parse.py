@@ -320,6 +320,77 @@ def test_several_are_named_together_and_a_queue_is_told_from_airflows() -> None:
     assert operator(definition=Align(sample="x"), queue="celery").queue == "celery"
 
 
+_QUEUE = "The queue of AWS Batch is job_queue; queue is Airflow's own, for executors"
+_DEFINITION = "BatchJobOperator has no job_definition: it is called definition"
+_OVERRIDES = "BatchJobOperator has no overrides: it is called container_overrides"
+
+
+@pytest.mark.parametrize(
+    ("defaults", "given", "message"),
+    [
+        ({}, {"queue": "spot", "definition": "a:1"}, _QUEUE),
+        ({"queue": "spot"}, {"definition": "a:1"}, _QUEUE),
+        ({"queue": "spot", "job_definition": "a:1"}, {}, f"{_DEFINITION}. {_QUEUE}"),
+        ({}, {"default_args": {"job_definition": "a:1"}, "job_queue": "spot"}, _DEFINITION),
+    ],
+)
+@pytest.mark.parametrize("is_mapped", [False, True])
+def test_what_is_missing_is_looked_for_under_the_providers_names(
+    defaults: dict[str, Any], given: dict[str, Any], message: str, *, is_mapped: bool
+) -> None:
+    """In the call and in what `default_args` bring, where Airflow would say no more than that it is missing."""
+
+    def mapped(**arguments: Any) -> None:
+        BatchJobOperator.partial(**arguments).expand(parameters=[{}])
+
+    how: Any = mapped if is_mapped else BatchJobOperator
+    with DAG("moved", schedule=None, default_args=defaults), pytest.raises(TypeError) as caught:
+        how(task_id="job", **given)
+    assert str(caught.value) == message
+
+
+def test_default_args_that_other_operators_need_stay() -> None:
+    """A DAG with both kinds of operators has the provider's names besides; a subclass may know what is missing."""
+
+    class Spot(BatchJobOperator):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(job_queue="spot", **kwargs)
+
+    with DAG("both", schedule=None, default_args={"job_definition": "b:1", "overrides": {}, "queue": "celery"}):
+        assert operator(definition="a:1").queue == "celery"
+        assert Spot(task_id="own", definition="a:1").job_queue == "spot"
+        Spot.partial(task_id="mapped", definition="a:1").expand(parameters=[{}])
+    with DAG("ours", schedule=None, default_args={"job_queue": "spot", "definition": "a:1"}):
+        assert BatchJobOperator(task_id="one").job_queue == "spot"  # type: ignore[call-arg]  # as default_args do
+        BatchJobOperator.partial(task_id="many").expand(parameters=[{}])
+
+
+@pytest.mark.parametrize(
+    ("expand", "message"),
+    [
+        (lambda partial: partial.expand(overrides=[{}]), _OVERRIDES),
+        (lambda partial: partial.expand_kwargs([{"definition": "a:1"}, {"job_definition": "b:1"}]), _DEFINITION),
+        (lambda partial: partial.expand_kwargs([{"parameters": {}}]), "BatchJobOperator is mapped without definition"),
+    ],
+)
+def test_what_a_task_is_mapped_over_is_checked(expand: Callable[[Any], Any], message: str) -> None:
+    """When the DAG is parsed, as far as it is known by then; what a run makes of it, when the task is made."""
+    with DAG("mapped", schedule=None):
+        with pytest.raises(TypeError) as caught:
+            expand(BatchJobOperator.partial(task_id="job", job_queue="spot"))
+        assert str(caught.value) == message
+
+        @task
+        def upstream() -> list[dict[str, str]]:
+            return [{"job_definition": "b:1"}]
+
+        late: Any = BatchJobOperator.partial(task_id="late", job_queue="spot").expand_kwargs(upstream())
+    with pytest.raises(TypeError, match=_DEFINITION):
+        late.unmap({"job_definition": "b:1"})
+    with pytest.raises(TypeError, match=r"^max_retries=, .* Limit it with timeout="):
+        BatchJobSensor.partial(task_id="wait").expand(job_id=["a"], max_retries=[3])
+
+
 def test_the_providers_parameters_of_a_sensor_name_their_counterparts() -> None:
     """The sensor has fewer of them, and takes Airflow's own."""
     with pytest.raises(TypeError, match=r"^max_retries=, .* Limit it with timeout="):
@@ -341,11 +412,18 @@ def test_a_subclass_may_take_a_parameter_of_that_name() -> None:
 
 
 def test_the_decorator_names_them_as_well() -> None:
-    """It takes the operator's arguments."""
+    """It takes the operator's arguments; a function that is mapped is not asked again."""
 
-    @task.batch_job(job_queue="default", array_properties={"size": 2})
     def align() -> Align:
         return Align(sample="x")
 
-    with DAG("foreign", schedule=None), pytest.raises(TypeError, match="it is arrayProperties in submit_options"):
-        align()
+    with pytest.raises(TypeError, match="it is arrayProperties in submit_options"):
+        task.batch_job(job_queue="default", array_properties={"size": 2})(align)
+    with DAG("foreign", schedule=None):
+        with pytest.raises(TypeError, match=_QUEUE):
+            task.batch_job(queue="default")(align)()
+        with pytest.raises(TypeError, match="tags in submit_options"):
+            task.batch_job(job_queue="default")(align).override(tags={})()
+    with DAG("defaults", schedule=None, default_args={"job_queue": "spot"}):
+        made: Any = task.batch_job(align)()
+    assert made.operator.job_queue == "spot"
