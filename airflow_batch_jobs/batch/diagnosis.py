@@ -132,11 +132,11 @@ def diagnose(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> Diagnosis:
 _CANCELLED = Meaning(
     Cause.CANCELLED,
     Outlook.UNCLEAR,
-    "It was cancelled before it started",
+    "The job was cancelled before it started",
     "Submit it again if the work is still wanted.",
 )
 _TERMINATED = Meaning(
-    Cause.TERMINATED, Outlook.UNCLEAR, "It was terminated", "Submit it again if the work is still wanted."
+    Cause.TERMINATED, Outlook.UNCLEAR, "The job was terminated", "Submit it again if the work is still wanted."
 )
 _ESSENTIAL_EXITED = Meaning(
     Cause.ESSENTIAL_EXITED,
@@ -157,12 +157,12 @@ _CHILD_FAILED = Meaning(
     Cause.UNKNOWN,
     Outlook.UNCLEAR,
     "At least one of its children failed",
-    "List them by `arrayJobId` with status FAILED to see why.",
+    "Look at its failed children in the AWS console, which lists them by status, to see why.",
 )
 _UNKNOWN = Meaning(
     Cause.UNKNOWN,
     Outlook.UNCLEAR,
-    "It failed",
+    "The job failed",
     "Look at the job and its compute environment in the AWS console, which may say more.",
 )
 

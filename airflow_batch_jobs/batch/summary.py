@@ -38,6 +38,14 @@ def ending(attempt: Attempt) -> str:
     return "; ".join(filter(None, (code, *reasons))) or NO_WORDS
 
 
+def further_attempt(detail: JobDetail) -> str:
+    """Say which of AWS's attempts a job is in: `attempt 2 of 3`; empty in the first one, and at the end."""
+    number = len([attempt for attempt in detail.attempts if attempt.stopped_at]) + 1
+    if detail.is_final or number == 1:
+        return ""
+    return f"attempt {number}{f' of {detail.max_attempts}' if detail.max_attempts else ''}"
+
+
 def summarize(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> str:
     """Say in one line how a job went: its state, how long it waited and ran, and its attempts.
 

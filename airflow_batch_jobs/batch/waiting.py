@@ -22,13 +22,13 @@ SILENT_DWELL_SECONDS = 1800.0
 _DEPENDENCY_PENDING = Meaning(
     Cause.DEPENDENCY_PENDING,
     Outlook.UNCLEAR,
-    "It cannot start until the jobs it depends on have succeeded",
+    "The job cannot start until the jobs it depends on have succeeded",
     "Check whether those are running.",
 )
 _NO_REASON = Meaning(
     Cause.WAITING,
     Outlook.UNCLEAR,
-    "It is waiting for its turn in the queue, or for a host",
+    "The job is waiting for its turn in the queue, or for a host",
     "Look at the jobs ahead of it, and at `maxvCpus` and the state of the queue's compute environments.",
 )
 

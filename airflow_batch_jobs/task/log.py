@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from airflow_batch_jobs.batch.storable import storable_text
-from airflow_batch_jobs.batch.summary import telling
+from airflow_batch_jobs.batch.summary import further_attempt, telling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,11 +73,17 @@ def status(detail: JobDetail, why: str = "", after: str = "") -> None:
         why: AWS's reason in better words; empty for AWS's own.
         after: How the attempt before ended, if that is to be told.
     """
-    counts = ", ".join(f"{count} {status}" for status, count in detail.children.items())
+    counts = _counts(detail)
     reason = why or telling(detail.status_reason)
     told = "; ".join(filter(None, (counts, "" if reason in after else reason)))
     state = f"{detail.status} ({after})" if after else detail.status
     _logger(_OWN).info(_shown(f"{_attempt(detail)}{state}" + (f": {told}" if told else "")))
+
+
+def children(detail: JobDetail) -> None:
+    """Write how many children of an array are in which state; of another job, nothing."""
+    if detail.children:
+        note(f"Children: {_counts(detail)}")
 
 
 def waiting(detail: JobDetail, worry: Diagnosis) -> None:
@@ -123,10 +129,12 @@ def level_of(text: str) -> str:
 
 def _attempt(detail: JobDetail) -> str:
     """Say which of AWS's attempts a job is in, if it is not the first."""
-    number = len([attempt for attempt in detail.attempts if attempt.stopped_at]) + 1
-    if detail.is_final or number == 1:
-        return ""
-    return f"attempt {number}{f' of {detail.max_attempts}' if detail.max_attempts else ''}: "
+    attempt = further_attempt(detail)
+    return f"{attempt}: " if attempt else ""
+
+
+def _counts(detail: JobDetail) -> str:
+    return ", ".join(f"{count} {status}" for status, count in detail.children.items())
 
 
 def _shown(text: str) -> str:

@@ -268,8 +268,11 @@ class JobWait:
 
     def _tell_status(self, detail: JobDetail, before: JobDetail | None) -> None:
         """Say which state the job is in, and if that is one to worry about, what to do."""
-        if detail.status is JobStatus.FAILED and self._is_alone:
-            self._tell_failure(detail)
+        if detail.status is JobStatus.FAILED:
+            if self._is_alone:
+                self._tell_failure(detail)
+            else:  # its parts, which are described next, say why
+                log.children(detail)
         elif not self._worry_about_waiting():
             log.status(detail, _why(detail), after=_last_ending(detail, before))
 

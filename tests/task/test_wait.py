@@ -90,7 +90,8 @@ def test_a_failed_array_is_one_line_as_well(aws: LocalAws) -> None:
     assert outcome.failed
     [(_, failure)] = [line for line in lines if line[0] == "error"]
     assert failure.startswith("2 of 2 children failed; child 0: The container failed by itself (exit code 3). Read the")
-    assert ("info", "FAILED: 2 FAILED") in lines
+    assert lines.index(("info", "Children: 2 FAILED")) < lines.index(("error", failure))
+    assert [line for _, line in lines if line.startswith("FAILED")] == []
 
 
 def test_a_further_attempt_is_told_with_its_number(aws: LocalAws) -> None:
@@ -131,7 +132,7 @@ def test_what_has_to_be_mended_before_a_job_starts_is_a_warning_at_the_first_loo
     reason = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - the job asks for more than there may be"
     aws.script(definition="job", runnable=7200, runnable_reason=reason)
     _, lines = logged(aws, deadline_seconds=3600, terminate_on_kill=False)
-    said = "RUNNABLE: It asks for more vCPUs than its compute environments may ever have. Raise `maxvCpus` of a compute"
+    said = "RUNNABLE: The job asks for more vCPUs than its compute environments can have. Raise `maxvCpus` of"
     assert [level for level, line in lines if line.startswith(said)] == ["warning"]
     assert len([line for _, line in lines if line.startswith("RUNNABLE: ")]) == 1
 

@@ -23,14 +23,14 @@ BLOCKS = (
         Cause.MISCONFIGURATION,
         Outlook.LASTS,
         rf"{_HERE}MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
-        "It asks for more vCPUs than its compute environments may ever have",
+        "The job asks for more vCPUs than its compute environments can have",
         "Raise `maxvCpus` of a compute environment of the queue, or ask for fewer vCPUs.",
     ),
     sign(
         Cause.MISCONFIGURATION,
         Outlook.LASTS,
         rf"{_HERE}MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
-        "It is too large for all allowed instance types, or no instance joined",
+        "The job is too large for all allowed instance types, or none joined",
         "Ask for less, leaving some of the instance's memory to its own system, or allow larger instance types; "
         "otherwise check that instances reach the ECS service.",
     ),
@@ -59,7 +59,7 @@ BLOCKS = (
         Cause.UNDETERMINED,
         Outlook.UNCLEAR,
         rf"{_HERE}UNDETERMINED",
-        "It is blocked, and AWS does not know by what",
+        "The job is blocked, and AWS does not know by what",
         "Check in turn that the compute environments are ENABLED and VALID, that their subnets reach ECS, that "
         "instances have the instance role, and that spot or on-demand quotas are not used up.",
     ),

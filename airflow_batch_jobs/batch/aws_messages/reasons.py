@@ -117,7 +117,7 @@ _UNEXPLAINED = (
         Cause.CANNOT_START,
         Outlook.UNCLEAR,
         r"\ATask ?failed ?to ?start\b",
-        "It could not be started, and AWS does not say why",
+        "The job could not be started, and AWS does not say why",
         "Run it again; if it fails again, ECS shows its task for an hour, with the reason of each container.",
     ),
 )
