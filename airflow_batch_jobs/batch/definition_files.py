@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import service
 from airflow_batch_jobs.batch.first_revision import MOST, beginning_at
-from airflow_batch_jobs.errors import DefinitionError
+from airflow_batch_jobs.errors import AwsError, DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,14 +103,19 @@ def register_folder(clients: ClientFactory, folder: Path) -> list[str]:
 
     Raises:
         DefinitionError: A file is not what it should be, or AWS gave its revision another number.
-        AwsError: AWS refused a definition.
+        AwsError: AWS refused a definition; the error names its file.
     """
     files = read_folder(folder)
     requests = [(each, each.request()) for each in files]
     first = {each.name: each.revision for each in reversed(files)}
     batch = service(beginning_at(clients, first), "batch")
     for each, request in requests:
-        revision = batch.call("register_job_definition", itemgetter("revision"), **request)
+        try:
+            revision = batch.call("register_job_definition", itemgetter("revision"), **request)
+        except AwsError as error:
+            named = copy(error)
+            named.args = (f"{error} The definition is in {each.path}.",)
+            raise named from error
         if revision != each.revision:
             why = "AWS counts from 1" if revision < each.revision else "the account already had this definition"
             raise DefinitionError(f"{each.path} was registered as revision {revision}: {why}.")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 #: A setting that has no value yet.
 _EMPTY = re.compile(r"^([A-Z][A-Z0-9_]*)=$", re.MULTILINE)
+_PASSWORD = "AIRFLOW_ADMIN_PASSWORD"  # noqa: S105 - the name of a setting
 #: What has another form than a secret of 32 bytes as hexadecimal digits.
 _FORMS: dict[str, Callable[[], str]] = {
     "AIRFLOW_DEPLOYMENT": lambda: f"compose-{secrets.token_hex(4)}",
@@ -45,7 +46,8 @@ def compose_env(
     """
     path, example = folder / ".env", folder / ".env.example"
     try:
-        write_new(path, _EMPTY.sub(lambda match: match[0] + _secret(match[1]), example.read_text(encoding="utf-8")))
+        text = _EMPTY.sub(lambda match: match[0] + _secret(match[1]), example.read_text(encoding="utf-8"))
+        write_new(path, text)
     except FileExistsError as error:
         console.complain(
             f"{path} is there already, and stays as it is. For new secrets, first delete what was made with the old "
@@ -58,7 +60,11 @@ def compose_env(
             "this package."
         )
         raise typer.Exit(console.FAILED) from error
-    console.say(f"{path} is made. The password of the user admin is in it: AIRFLOW_ADMIN_PASSWORD.")
+    except UnicodeDecodeError as error:
+        console.complain(f"{example} is no text in UTF-8: take that of a clone of this package.")
+        raise typer.Exit(console.FAILED) from error
+    password = f" The password of the user admin is in it: {_PASSWORD}." if f"{_PASSWORD}=" in text else ""
+    console.say(f"{path} is made.{password}")
 
 
 def _secret(name: str) -> str:

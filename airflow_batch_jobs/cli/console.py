@@ -19,7 +19,7 @@ from rich.text import Text
 from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.logs.event import printable
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.summary import in_words, summarize
+from airflow_batch_jobs.batch.summary import ending, further_attempt, in_words, summarize
 from airflow_batch_jobs.batch.waiting import why_waiting
 from airflow_batch_jobs.cli.times import moment
 from airflow_batch_jobs.demo.interrupt import InterruptedByUserError
@@ -91,9 +91,15 @@ def complain(text: str) -> None:
     _stderr().print(Text.assemble(("error: ", "bold red"), " ".join(printable(text).split())), soft_wrap=True)
 
 
-def note(text: str) -> None:
-    """Print a remark on stderr."""
-    _stderr().print(Text(printable(text), "dim"), soft_wrap=True)
+def note(text: str, *, has_only_words: bool = False) -> None:
+    """Print a remark on stderr.
+
+    Args:
+        text: The remark.
+        has_only_words: Whether there is nothing in it to be copied, so that a narrow terminal may have it on two lines.
+    """
+    stderr = _stderr()
+    stderr.print(Text(printable(text), "dim"), soft_wrap=not (has_only_words and stderr.is_terminal))
 
 
 def note_standing(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> None:
@@ -222,7 +228,8 @@ def story(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> str:
         return summarize(detail)
     counts = ", ".join(f"{count} {status.value}" for status, count in detail.children.items())
     known = (counts, reason(detail), detail.logs_elsewhere())
-    return "; ".join(filter(None, known)) or f"for {in_words(age_seconds(detail))}"
+    now = "; ".join(filter(None, known)) or f"for {in_words(age_seconds(detail))}"
+    return ": ".join(filter(None, (_attempts(detail), now)))
 
 
 def _standing(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> str:
@@ -231,8 +238,14 @@ def _standing(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> str:
         return f"Job {detail.job_id} failed: {diagnose(detail, parts)}"
     if detail.is_final:
         return f"Job {detail.job_id} {summarize(detail)}"
-    why = reason(detail)
-    return f"Job {detail.job_id} is {detail.status.value}{': ' if why else ''}{why}"
+    known = ": ".join(filter(None, (_attempts(detail), reason(detail))))
+    return f"Job {detail.job_id} is {detail.status.value}{': ' if known else ''}{known}"
+
+
+def _attempts(detail: JobDetail) -> str:
+    """Say which attempt a job is in and how the one before ended, if it is not the first."""
+    attempt = further_attempt(detail)
+    return f"{attempt} ({ending(detail.attempts[-1])})" if attempt else ""
 
 
 def reason(detail: JobDetail) -> str:

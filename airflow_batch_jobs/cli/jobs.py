@@ -209,10 +209,16 @@ def result(job_id: JobId, region: Region = None, profile: Profile = None, endpoi
         3  AWS could not be reached, denied access, or gave no clear answer
     """
     from airflow_batch_jobs.batch.job import BatchJob
+    from airflow_batch_jobs.errors import JobFailedError
 
     with console.errors_told():
         clients = clients_of(region, profile, endpoint_url)
-        _say_result(BatchJob.from_id(whole_id(job_id, clients), clients=clients).result())
+        job = BatchJob.from_id(whole_id(job_id, clients), clients=clients)
+        try:
+            _say_result(job.result())
+        except JobFailedError:
+            detail = job.detail()
+            console.say_end(detail, _failed_parts(detail, clients))
 
 
 def terminate(

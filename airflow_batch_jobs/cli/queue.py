@@ -47,7 +47,7 @@ def queue(
         tables.say_waiting(found)
         if found.no_positions:
             console.note(f"Which job is first is not known. {found.no_positions}")
-        console.note(_summary(found))
+        console.note(_summary(found), has_only_words=True)
 
 
 def _summary(found: QueueSnapshot) -> str:

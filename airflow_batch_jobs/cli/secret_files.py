@@ -56,7 +56,9 @@ def _read_key(path: Path, option: str) -> str:
     try:
         mode, key = path.stat().st_mode, path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{path} cannot be read: {error}.", param_hint=option) from error
+        why = "it is a link to a file that is not there" if path.is_symlink() and not path.exists() else None
+        why = why or getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise typer.BadParameter(f"{path} cannot be read: {why}.", param_hint=option) from error
     if mode & _OTHERS:
         raise typer.BadParameter(
             f"{path} is open to others, and whoever has the key can run commands here: `chmod 600 {path}`.",

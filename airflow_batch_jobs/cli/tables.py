@@ -109,7 +109,7 @@ def _indented(text: Text) -> Padding:
 
 
 def _status_fields(detail: JobDetail, parts: Sequence[JobDetail]) -> Sequence[str]:
-    exit_code = "" if detail.exit_code is None else str(detail.exit_code)
+    exit_code = str(detail.exit_code) if detail.is_final and detail.exit_code is not None else ""
     known = (detail.job_id, detail.status.value, detail.definition_reference, detail.queue_name, exit_code)
     return (*known, console.story(detail, parts))
 

@@ -148,8 +148,10 @@ def test_a_definition_that_was_there_before_is_noticed(
 
 
 def test_what_aws_refuses_is_said_with_its_reason(write: Callable[..., None], tmp_path: Path, aws: LocalAws) -> None:
-    """AWS's own message reaches the user."""
+    """AWS's own message reaches the user, with the file that it is about."""
     write("align", 1, containerProperties={"image": "busybox"})
 
-    with pytest.raises(RequestRefusedError, match="resource requirement"):
+    with pytest.raises(RequestRefusedError, match="resource requirement") as raised:
         register_folder(aws.clients(), tmp_path)
+    assert str(raised.value).endswith(f"The definition is in {tmp_path / 'align.1.json'}.")
+    assert raised.value.action == "batch:RegisterJobDefinition"

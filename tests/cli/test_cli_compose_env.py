@@ -66,3 +66,20 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 
     assert secret.removeprefix("SECRET=") not in result.stdout + result.stderr
     assert str(tmp_path / ".env") in result.stdout
+
+
+def test_an_example_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """And nothing is made of it."""
+    (tmp_path / ".env.example").write_bytes("PASSWORT_FÜR_DIE_DATENBANK=\n".encode("latin-1"))
+    result = compose_env(tmp_path)
+
+    assert result.exit_code == 1
+    assert f"{tmp_path / '.env.example'} is no text in UTF-8" in result.stderr.replace("\n", "")
+    assert not (tmp_path / ".env").exists()
+
+
+@pytest.mark.parametrize("example", ["", "AIRFLOW_ADMIN_PASSWORD=\n"])
+def test_the_password_is_pointed_to_where_there_is_one(tmp_path: Path, example: str) -> None:
+    """Not in the .env of an example that has none."""
+    (tmp_path / ".env.example").write_text(example)
+    assert ("AIRFLOW_ADMIN_PASSWORD" in compose_env(tmp_path).stdout) is bool(example)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_batch_jobs.cli import console, jobs
+from airflow_batch_jobs.cli import console, jobs, tables
+from tests.batch.conftest import Entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,6 +205,22 @@ def test_status_names_the_child_that_failed(run: Run, aws: LocalAws, shell: str)
     assert "1 of 2 children failed; child 1: " in run("status", job_id).stdout
 
 
+def test_status_of_a_further_attempt_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of how many, and how the one before ended; its exit code is not the job's as long as that lives."""
+    entries = Entries()
+    ended = {"exitCode": 75, "logStreamName": "align/default/1"}
+    attempts = [{**entries.attempt(1), "container": ended, "statusReason": "Essential container in task exited"}]
+    again = {"attempts": attempts, "retryStrategy": {"attempts": 3}, "container": {**entries.container(), **ended}}
+    living = (entries.running(**again), entries.waiting("RUNNABLE", **again))
+    tables.say_statuses([(entries.read(entry), ()) for entry in living])
+
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [(row[1], row[4]) for row in rows] == [("RUNNING", ""), ("RUNNABLE", "")]
+    assert all(row[5].startswith("attempt 2 of 3 (exit code 75): ") for row in rows)
+    console.note_standing(entries.read(living[0]))
+    assert "is RUNNING: attempt 2 of 3 (exit code 75)" in capsys.readouterr().err.replace("\n", " ")
+
+
 def test_status_names_every_job_that_aws_does_not_know(run: Run, aws: LocalAws, shell: str) -> None:
     """Each once, beside the others."""
     [job_id] = aws.submit(shell, parameters={"script": "true"})
@@ -305,7 +322,7 @@ def test_logs_of_a_job_that_waits_say_what_for(run: Run, aws: LocalAws, shell: s
     aws.wait_for_status(waiting, "PENDING")
 
     said = run("logs", stuck).stderr
-    assert said.startswith(f"Job {stuck} is RUNNABLE: It is too large for all allowed instance types")
+    assert said.startswith(f"Job {stuck} is RUNNABLE: The job is too large for all allowed instance types")
     assert said.endswith("(MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too big)\n")
     assert run("logs", waiting).stderr == f"Job {waiting} is PENDING: it is waiting for {stuck}\n"
 
@@ -447,3 +464,14 @@ def test_result_of_a_job_without_one_is_an_error(run: Run, aws: LocalAws, shell:
         assert (result.exit_code, result.stdout) == (1, "")
         assert told in result.stderr.replace("\n", " ")
     assert run("result", "no-such-job").exit_code == 1
+
+
+def test_result_of_an_array_that_failed_names_the_child(run: Run, aws: LocalAws, shell: str) -> None:
+    """In the words of `status`."""
+    script = "exit $AWS_BATCH_JOB_ARRAY_INDEX"
+    [job_id] = aws.submit(shell, parameters={"script": script}, arrayProperties={"size": 2})
+    aws.wait_for_status(job_id)
+    result = run("result", job_id)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "1 of 2 children failed; child 1: " in result.stderr

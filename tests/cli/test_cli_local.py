@@ -114,7 +114,7 @@ def test_a_kept_key_opens_the_next_start_as_well(tmp_path: Path) -> None:
         ("", 0o600, "has no access key in it"),
         ("a b" * 10, 0o600, "has no access key in it"),
         ("short", 0o600, "has no access key in it"),
-        ("\ud800", 0o600, "cannot be read"),
+        ("\ud800", 0o600, "cannot be read: it is no text in UTF-8"),
     ],
 )
 def test_a_key_file_that_cannot_be_used_is_a_usage_error(tmp_path: Path, text: str, mode: int, message: str) -> None:
@@ -127,6 +127,17 @@ def test_a_key_file_that_cannot_be_used_is_a_usage_error(tmp_path: Path, text: s
     assert result.returncode == 2
     assert message in result.stderr
     assert key_file.read_bytes() == text.encode(errors="surrogatepass")
+
+
+def test_a_key_file_that_is_a_link_to_nothing_is_a_usage_error(tmp_path: Path) -> None:
+    """No key is written to where it leads, and the message says what it is."""
+    key_file = tmp_path / "key"
+    key_file.symlink_to(tmp_path / "gone")
+    result = run("local", "--key-file", str(key_file), COLUMNS="200")
+
+    assert result.returncode == 2
+    assert "cannot be read: it is a link to a file that is not there" in result.stderr
+    assert not key_file.exists()
 
 
 def test_one_key_is_enough(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.text import Text
 
 from airflow_batch_jobs.batch.queue_snapshot import _places, snapshot
 
@@ -46,7 +47,7 @@ def test_what_waits_is_shown_with_its_reason(run: Run, line: tuple[str, str, str
         (waiting, "PENDING", "three"),
     ]
     assert rows[0][5] == rows[1][5]
-    assert re.fullmatch(rf"It is too large for .* \({BLOCKED}\)", rows[0][5])
+    assert re.fullmatch(rf"The job is too large for .* \({BLOCKED}\)", rows[0][5])
     assert rows[2][5] == f"it is waiting for {first}"
     assert all(datetime.fromisoformat(row[3]) < datetime.now(tz=UTC) for row in rows)
     assert result.stderr == "Queue default is ENABLED: 1 PENDING, 2 RUNNABLE\n"
@@ -123,10 +124,13 @@ def test_the_whole_is_readable_on_a_narrow_terminal(
     """With the ids in one piece, and nothing cut off."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", width)
-    shown = run("queue", "default").stdout
+    result = run("queue", "default")
+    shown = result.stdout
 
     assert all(job_id in shown for job_id in line)
     assert "…" not in shown
+    summary = Text.from_ansi(result.stderr[result.stderr.rindex("Queue default") :]).plain
+    assert max(map(len, summary.splitlines())) <= int(width)
 
 
 def test_a_job_is_counted_once(aws: LocalAws, line: tuple[str, str, str]) -> None:
