@@ -1,4 +1,4 @@
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 /** Airflow's UI puts these on `globalThis` for its plugins, so that none brings its own. */
 const globals = {
@@ -9,6 +9,13 @@ const globals = {
 
 export default defineConfig({
   define: { "process.env.NODE_ENV": JSON.stringify("production") },
+  test: {
+    alias: {
+      "react/jsx-runtime": "/src/fake/react.ts",
+      react: "/src/fake/react.ts",
+      "@chakra-ui/react": "/src/fake/chakra.ts",
+    },
+  },
   build: {
     lib: { entry: "src/main.tsx", formats: ["iife"], name: "batchJobs", fileName: () => "batch.js" },
     outDir: "../airflow_batch_jobs/static",
