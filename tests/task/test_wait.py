@@ -37,10 +37,11 @@ def logged(
     deadline_seconds: float | None = None,
     is_current: Callable[[], Awaitable[bool]] | None = None,
     job: Mapping[str, Any] = MappingProxyType({}),
+    definition: str = "job:1",
     **plan: Any,
 ) -> tuple[Outcome, list[tuple[str, str]]]:
     """Submit a job and wait for it; return the outcome and the lines of the task log with their levels."""
-    [job_id] = aws.submit("job:1", **job)
+    [job_id] = aws.submit(definition, **job)
 
     async def main() -> Outcome:
         virtual = VirtualAws(aws)
@@ -92,6 +93,23 @@ def test_a_failed_array_is_one_line_as_well(aws: LocalAws) -> None:
     assert failure.startswith("2 of 2 children failed; child 0: The container failed by itself (exit code 3). Read the")
     assert lines.index(("info", "Children: 2 FAILED")) < lines.index(("error", failure))
     assert [line for _, line in lines if line.startswith("FAILED")] == []
+
+
+def test_a_failed_multi_node_job_is_one_line_as_well(aws: LocalAws) -> None:
+    """The same: which node failed, and no line before that says no more than FAILED."""
+    container = {"image": "i", "command": ["c"], "vcpus": 1, "memory": 128}
+    aws.clients()("batch").register_job_definition(
+        jobDefinitionName="job",
+        type="multinode",
+        nodeProperties={
+            "numNodes": 2,
+            "mainNode": 0,
+            "nodeRangeProperties": [{"targetNodes": "0:1", "container": container}],
+        },
+    )
+    aws.script(definition="job", attempts=[{"exit_code": 3}])
+    _, lines = logged(aws, definition="job:2")
+    assert [level for level, line in lines if "FAILED" in line or "exit code 3" in line] == ["error"]
 
 
 def test_a_further_attempt_is_told_with_its_number(aws: LocalAws) -> None:
