@@ -13,7 +13,9 @@ import posixpath
 import re
 import shutil
 import sys
+from html import escape
 from inspect import cleandoc, getdoc
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,8 @@ ELSEWHERE = {
 }
 #: Where the site has what files tell that are no pages.
 TOLD = {"airflow_batch_jobs/local/__init__.py": "reference/local.md", "docs/develop": "develop.md"}
+#: The headers of the columns of the page of messages that quote them.
+_QUOTING = {"message", "line", "end of the reason", "status reason", "words of the line", "what you see"}
 #: Files that pages link to, and that are there to be downloaded.
 ATTACHED = ("docker-compose.yaml", "LICENSE")
 
@@ -58,6 +62,8 @@ def main() -> None:
     for page, source in sources.items():
         text = with_links_led((PAGES / page).read_text(encoding="utf-8"), page, source)
         text = re.sub(r"<!-- generated: (\w+) -->", lambda found: "\n".join(GENERATED[found[1]]()), text)
+        if page == "troubleshooting.md":
+            text = with_messages_found(text)
         (PAGES / page).write_text(text, encoding="utf-8")
 
 
@@ -83,6 +89,37 @@ def target_of(path: str) -> str:
     if example := re.fullmatch(r"dags/(\w+)\.py", path):
         return f"examples.md#{example[1]}"
     return {**ELSEWHERE, **TOLD}.get(path, path.removeprefix("docs/"))
+
+
+def with_messages_found(text: str) -> str:
+    """Return the page of messages with each of them as a heading, which is what the search looks at most.
+
+    It is one in the table's cell or in the block where it stands, so it leads there; the table of contents has none.
+    Where another page says the same words, this one comes first.
+    """
+    number = count(1)
+
+    def quoted(found: re.Match[str]) -> str:
+        return heading(found[1])
+
+    def heading(message: str) -> str:
+        code = f"<code>{escape(message, quote=False)}</code>"
+        return f'<h6 class="message" id="message-{next(number)}" role="presentation">{code}</h6>'
+
+    def block(found: re.Match[str]) -> str:
+        return "\n".join(['<div class="messages">', *map(heading, found[1].splitlines()), "</div>"])
+
+    def table(found: re.Match[str]) -> str:
+        header, *lines = found[0].splitlines()
+        quoting = [cell.strip("| ") in _QUOTING for cell in header.split(" | ")]
+        for place, line in enumerate(lines[1:], start=1):
+            cells = zip(line.split(" | "), quoting, strict=True)
+            lines[place] = " | ".join(re.sub(r"`([^`]+)`", quoted, cell) if of else cell for cell, of in cells)
+        return "\n".join([header, *lines, ""])
+
+    text = re.sub(r"^```text\n(.*?)^```$", block, text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^\|.*\n\|---.*\n(?:\|.*\n)+", table, text, flags=re.MULTILINE)
+    return f"---\nsearch:\n  boost: 1.05\n---\n{text}"
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -39,6 +39,24 @@ PAGES = (
     "reference/command-line",
 )
 
+#: As they are in a log or on a terminal, of each kind one.
+MESSAGES = (
+    "SubmitJob align-reads: is not taken for Fargate; give resourceRequirements: 7",
+    'Job definition align-reads has no revision. Pin one: write "align-reads:7".',
+    "The container ran out of memory (exit code 137). Give it more memory.",
+    'No line of the log begins with `batch-job-result:`. Print one line `batch-job-result: {"bam": 1}` at the end',
+    "The job may still be running: batch:TerminateJob failed: AccessDeniedException: No.",
+    "The task was stopped by a user. Job: 0f5e8a3c-9d6b-4c1e-8a4e-5b1f0c6a7d2e",
+    "Replaced by a newer run of the same Airflow task",
+    "dags/nightly.py: invalid syntax; the file is left as it is",
+)
+_PASTE = """text => {
+    const clipboardData = new DataTransfer()
+    clipboardData.setData("text", text)
+    const paste = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true })
+    document.activeElement.dispatchEvent(paste)
+}"""
+
 
 class Quiet(SimpleHTTPRequestHandler):
     """Serves files, and says nothing of it."""
@@ -95,3 +113,18 @@ def test_the_search_finds_words_of_an_error(site: str) -> None:
         page.goto(f"{site}/index.html")
         page.get_by_placeholder("Search").fill("deregistered revision")
         page.locator(".md-search-result__link[href*='troubleshooting']").first.wait_for()
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_message_that_is_pasted_is_found_first(site: str, message: str) -> None:
+    """Where it is quoted, whatever values and punctuation it has."""
+    with browser_page() as page:
+        page.goto(f"{site}/index.html")
+        page.get_by_placeholder("Search").focus()
+        page.evaluate(_PASTE, message)
+        first = page.locator(".md-search-result__link").first
+        first.wait_for()
+        assert "/troubleshooting.html" in str(first.get_attribute("href"))
+        places = page.locator(".md-search-result__link[href*='troubleshooting.html'][href*='#message-']")
+        page.goto(str(places.first.evaluate("link => link.href")))
+        assert page.locator(":target").count() == 1
