@@ -66,6 +66,9 @@ class BatchJobsError(Exception):
     """Base of all errors of this package.
 
     A message may quote AWS or a user: what is not a character in it, which no log or database takes, becomes `?`.
+
+    Args:
+        message: What happened, why, what to do, and last to which job.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -94,6 +97,9 @@ class NotPinnedError(DefinitionError):
 class ParameterError(DefinitionError):
     """A parameter of a definition that is missing, unknown or of the wrong type.
 
+    Args:
+        problem: What is wrong, as it follows the names of field and definition: `is missing`.
+
     Attributes:
         definition: The definition's name, with the revision where it is known.
         field: The parameter's name.
@@ -110,6 +116,9 @@ class ParameterError(DefinitionError):
 class RequestError(BatchJobsError, ValueError):
     """A SubmitJob request that AWS would refuse, or would take and let fail; found before it was sent.
 
+    Args:
+        problem: What is wrong with the field, and what to do.
+
     Attributes:
         field: Where in the request, as AWS names it: `timeout.attemptDurationSeconds`.
     """
@@ -125,6 +134,9 @@ class CallOrderError(BatchJobsError, RuntimeError):
 
 class AwsError(BatchJobsError):
     """AWS, or the way to it, refused.
+
+    Args:
+        message: What AWS said, and what to do.
 
     Attributes:
         action: The permission the call needs, as IAM writes it: `batch:SubmitJob`.
@@ -192,6 +204,9 @@ class RequestRefusedError(AwsError):
 class SubmitUnansweredError(BatchJobsError):
     """SubmitJob was sent and no answer came: whether a job was started is unknown.
 
+    Args:
+        problem: What came instead of an answer: `timed out`.
+
     Attributes:
         job_name: The name that was sent. It is unique, so the job can be found by it.
     """
@@ -211,6 +226,10 @@ class RecordUnavailableError(BatchJobsError):
 
 class TaskEvictedError(BatchJobsError):
     """The worker was told to stop, but no user stopped the task: a deployment, an eviction, a lost API server.
+
+    Args:
+        runs_on: Whether the job was left running, for the next attempt.
+        has_ended: Whether the job has succeeded already, so that its result is left to read.
 
     Attributes:
         job_id: The job that was waited for.
@@ -259,6 +278,9 @@ class JobNotFoundError(BatchJobsError, LookupError):
 
 class WaitCrashedError(BatchJobsError):
     """The wait for a job met something that nobody foresaw; the job itself goes on.
+
+    Args:
+        cause: What was met; it becomes the error's `__cause__`.
 
     Attributes:
         job_id: The job waited for.
@@ -361,6 +383,10 @@ class AwsFailureError(JobFailedError):
 
 class ResultError(BatchJobsError, ValueError):
     """The job succeeded, and its result is missing or does not fit. A retry would find the same.
+
+    Args:
+        problem: What is wrong with the result, without a full stop.
+        remedy: What to do, as a sentence.
 
     Attributes:
         job_id: The job; in an array, the child.

@@ -53,19 +53,31 @@ def console_url(region: str, service: str, page: str) -> str:
 
 
 def job_url(job: Mapping[str, Any]) -> str:
-    """Return the console's page of a job, which another kind of job has elsewhere; of a node it is the whole job's."""
+    """Return the console's page of a job, which another kind of job has elsewhere; of a node it is the whole job's.
+
+    Args:
+        job: The XCom `batch_job`.
+    """
     page = _PAGES.get(_kind(job), "jobs/detail")
     job_id = job["job_id"].partition("#")[0]
     return console_url(job["region"], "batch", f"{page}/{quote(job_id, safe=':')}")
 
 
 def definition_url(job: Mapping[str, Any]) -> str:
-    """Return the console's page of the definition at its revision; empty while its ARN is not known."""
+    """Return the console's page of the definition at its revision; empty while its ARN is not known.
+
+    Args:
+        job: The XCom `batch_job`.
+    """
     return _arn_url(job, "job-definition/detail", _arn_of(job, "definition", "queue", "job-definition"))
 
 
 def queue_url(job: Mapping[str, Any]) -> str:
-    """Return the console's page of the queue; empty while its ARN is not known."""
+    """Return the console's page of the queue; empty while its ARN is not known.
+
+    Args:
+        job: The XCom `batch_job`.
+    """
     return _arn_url(job, "queues/detail", _arn_of(job, "queue", "definition", "job-queue"))
 
 
@@ -73,6 +85,9 @@ def log_url(job: Mapping[str, Any]) -> str:
     """Return the console's page of the log that says most; empty while the job has none.
 
     Of an array or a multi-node job that failed, that is its first failed child's or node's; else the newest stream.
+
+    Args:
+        job: The XCom `batch_job`.
     """
     failed = (job.get("failed_children") or ()) if job.get("status") == "FAILED" else ()
     streams = [stream for child in failed if (stream := child.get("log_stream"))] or (job.get("log_streams") or ())[-1:]
@@ -80,7 +95,11 @@ def log_url(job: Mapping[str, Any]) -> str:
 
 
 def log_stream_url(stream: Mapping[str, str]) -> str:
-    """Return the console's page of a log stream: `{group, region, stream}`."""
+    """Return the console's page of a log stream: `{group, region, stream}`.
+
+    Args:
+        stream: An entry of `log_streams` in the XCom `batch_job`.
+    """
     group, name = (_console_quote(stream[part]) for part in ("group", "stream"))
     return console_url(stream["region"], "cloudwatch", f"logsV2:log-groups/log-group/{group}/log-events/{name}")
 

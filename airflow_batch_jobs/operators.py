@@ -177,6 +177,9 @@ class BatchJobOperator(JobTask, BaseOperator):
     def execute(self, context: Context) -> Any:
         """Submit the job, then wait for it.
 
+        Args:
+            context: Airflow's context of the task instance.
+
         Returns:
             The job's result as JSON data, if the task has a model of it; otherwise the job's id.
 
@@ -338,7 +341,19 @@ class BatchJobOperator(JobTask, BaseOperator):
         return SubmitRequest(job_queue=str(self.job_queue), job_definition=str(self.definition))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Show again what this process does not know, then take over from the trigger."""
+        """Show again what this process does not know, then take over from the trigger.
+
+        Args:
+            context: Airflow's context of the task instance.
+            event: The trigger's event.
+
+        Returns:
+            As `execute`.
+
+        Raises:
+            BatchJobsError: As of `execute`.
+            AirflowTaskTimeout: As of `execute`.
+        """
         from airflow_batch_jobs.batch.changes.change import CHANGES
 
         self._show_again(event.get("rendered"), event["job"].get(CHANGES))
@@ -346,6 +361,10 @@ class BatchJobOperator(JobTask, BaseOperator):
 
     def changes_left(self, context: Context, job_id: str) -> list[RequestChange] | None:
         """Return which of `on_retry` would give another attempt what a job that has failed did not have.
+
+        Args:
+            context: Airflow's context of the task instance.
+            job_id: The job that has failed.
 
         Returns:
             None if that is not known: AWS or Airflow does not tell how the generation's jobs failed.

@@ -177,7 +177,17 @@ class BatchRetryPolicy(RetryPolicy):
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Decide what becomes of a failure; what is no error of this package is left to Airflow."""
+        """Decide what becomes of a failure; what is no error of this package is left to Airflow.
+
+        Args:
+            exception: What ended the attempt.
+            try_number: The number of the attempt, from 1; a clear does not begin anew.
+            max_tries: The number of the last retry, as Airflow counts: a clear adds to it.
+            context: Airflow's context of the task instance; without it, `on_retry` is not asked.
+
+        Returns:
+            Whether it is tried again, when, and the reason, which Airflow writes in the log.
+        """
         if not isinstance(exception, errors.BatchJobsError):
             return RetryDecision.default()
         task: Any = (context or {}).get("task")
@@ -203,7 +213,11 @@ class BatchRetryPolicy(RetryPolicy):
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> BatchRetryPolicy:
-        """Return the policy of its JSON form."""
+        """Return the policy of its JSON form.
+
+        Args:
+            data: What `serialize` has returned, in this version or an earlier one.
+        """
         spans = ("first_delay", "longest_delay", "reschedule_timeout")
         return cls(
             overrides={Cause(cause): _rule_of(rule) for cause, rule in data.get("overrides", {}).items()},

@@ -91,6 +91,9 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait for the job.
 
+        Args:
+            context: Airflow's context of the task instance.
+
         Raises:
             JobFailedError: The job has failed.
             AirflowSensorTimeout: The sensor's `timeout` has passed.

@@ -71,6 +71,9 @@ class BatchOrphanSweepOperator(BaseOperator):
     def execute(self, context: Context) -> list[str]:
         """Sweep, and return the ids of the jobs that were terminated, or would have been.
 
+        Args:
+            context: Airflow's context of the task instance.
+
         Raises:
             NoDeploymentError: `[batch_jobs] deployment` is empty.
             AwsError: AWS did not list the jobs, or an orphan could not be terminated; the others were.

@@ -22,7 +22,11 @@ KEY_HEADER = "x-local-key"
 
 
 class Control(ABC):
-    """What one can do with a local AWS, in this process or another."""
+    """What one can do with a local AWS, in this process or another.
+
+    Attributes:
+        access: How it is reached: its address, keys, region and account.
+    """
 
     access: Access
 
@@ -85,7 +89,11 @@ class Control(ABC):
         self._send("clear_faults")
 
     def requests(self, operation: str = "") -> list[Recorded]:
-        """Return the requests that reached the endpoint, oldest first; only those of an operation if it is given."""
+        """Return the requests that reached the endpoint, oldest first; only those of an operation if it is given.
+
+        Args:
+            operation: As AWS names it: `SubmitJob`; empty for all.
+        """
         return [Recorded(**one) for one in self._send("requests", {"operation": operation})]
 
     def counts(self) -> dict[str, int]:
@@ -120,7 +128,11 @@ class Control(ABC):
         return ids
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """Return a job as DescribeJobs shows it."""
+        """Return a job as DescribeJobs shows it.
+
+        Args:
+            job_id: The whole id, of an array's child with its index: `…:3`.
+        """
         job: dict[str, Any] = self._send("job", {"job_id": job_id})
         return job
 
@@ -134,7 +146,11 @@ class Control(ABC):
         return float(self._send("now"))
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at once for everything but processes: each thing due by then happens at its own time."""
+        """Let time pass at once for everything but processes: each thing due by then happens at its own time.
+
+        Args:
+            seconds: How far, in seconds.
+        """
         self._send("advance", {"seconds": seconds})
 
     def wait_for_status(self, job_id: str, *statuses: str, seconds: float = 10.0) -> dict[str, Any]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
-from dataclasses import fields
+import textwrap
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from importlib import import_module
 from pydoc import locate
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import airflow_batch_jobs
 from airflow_batch_jobs.config import OPTIONS, Settings
-from airflow_batch_jobs.decorators import batch_job_task
+from airflow_batch_jobs.errors import BatchJobsError
 from docs.public_names import MODULES, PACKAGE, names_of
 from tests.docs.source import ROOT
 
@@ -47,29 +48,58 @@ def documented() -> Iterator[Any]:
                 yield found
 
 
-def arguments(kind: Any) -> dict[str, str]:
-    """Return what the docstrings of a class and its constructor, or of a function, say of each argument."""
-    texts = [inspect.getdoc(kind) or "", inspect.getdoc(kind.__init__) or "" if inspect.isclass(kind) else ""]
-    sections = re.findall(r"^(?:Args|Attributes):\n((?: +.*\n?|\n)+)", "\n\n".join(texts), re.MULTILINE)
+def told_of(*explained: Any) -> dict[str, str]:
+    """Return what docstrings say of each argument and attribute."""
+    texts = "\n\n".join(inspect.getdoc(each) or "" for each in explained)
+    sections = re.findall(r"^(?:Args|Attributes):\n((?: +.*\n?|\n)+)", texts, re.MULTILINE)
     entries = re.findall(r"^ {4}\**(\w+): (.+(?:\n {5,}.+)*)", "\n".join(sections), re.MULTILINE)
     return dict(entries)
 
 
-def kinds() -> list[Any]:
-    """Return the classes and functions of the face that people call themselves."""
-    named = [getattr(airflow_batch_jobs, name) for name in airflow_batch_jobs.__all__]
-    own = [each for each in named if inspect.isclass(each) and each.__module__.startswith(PACKAGE)]
-    return [each for each in own if not issubclass(each, (Exception, Enum, Protocol))] + [batch_job_task]
+def callables() -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    """Return the public functions, methods and constructors, each with what explains its arguments."""
+    found: dict[str, tuple[Any, tuple[Any, ...]]] = {}
+    for path in PUBLIC:
+        value = value_of(path)
+        if not getattr(value, "__module__", "").startswith(PACKAGE):
+            continue
+        if inspect.isfunction(value):
+            found[f"{value.__module__}.{value.__name__}"] = value, (value,)
+        elif inspect.isclass(value) and not issubclass(value, Enum):
+            for name, each in vars(value).items():
+                call = inspect.unwrap(getattr(each, "__func__", each))
+                is_ours = inspect.isfunction(call) and call.__module__.startswith(PACKAGE)
+                if is_ours and (name == "__init__" or not name.startswith("_")):
+                    classes = value.__mro__[:-1] if name == "__init__" else ()
+                    found[f"{value.__module__}.{value.__name__}.{name}"] = call, (call, *reversed(classes))
+    return found
 
 
-def taken_by(kind: Any) -> dict[str, str]:
-    """Return the arguments of a class or function with their types, without those that it hands on."""
-    call = inspect.unwrap(kind.__init__) if inspect.isclass(kind) else kind
+CALLABLES = callables()
+
+
+def taken_by(call: Any) -> dict[str, str]:
+    """Return the arguments of a function with their types, without those that it hands on."""
     return {
         name: str(each.annotation)
         for name, each in inspect.signature(call).parameters.items()
-        if name != "self" and each.kind not in {each.VAR_KEYWORD, each.VAR_POSITIONAL}
+        if name not in {"self", "cls"} and each.kind not in {each.VAR_KEYWORD, each.VAR_POSITIONAL}
     }
+
+
+def kept_by(kind: Any) -> set[str]:
+    """Return the public attributes of what is handed over: fields, and what the constructor of an error sets."""
+    named = [each.name for each in fields(kind)] if "__dataclass_fields__" in vars(kind) else []
+    if issubclass(kind, BatchJobsError) and "__init__" in vars(kind):
+        named = re.findall(r"\bself\.(\w+)(?:: .+)? = ", inspect.getsource(kind.__init__))
+    return {name for name in named if not name.startswith("_")}
+
+
+def raised_by(call: Any) -> set[str]:
+    """Return the names of the errors that a function makes and raises itself."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(call)))
+    made = (node.exc.func for node in ast.walk(tree) if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call))
+    return {name for kind in made if (name := ast.unparse(kind)).endswith("Error")}
 
 
 def test_every_public_name_has_a_place() -> None:
@@ -88,14 +118,36 @@ def test_every_public_name_is_explained(path: str) -> None:
         assert value.__doc__
 
 
-@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
-def test_every_argument_is_explained(kind: Any) -> None:
-    """Of what a DAG's author calls, with its unit if it is a time."""
-    told = arguments(kind)
-    for name, annotation in taken_by(kind).items():
+@pytest.mark.parametrize("path", CALLABLES)
+def test_every_argument_is_explained(path: str) -> None:
+    """Of every public function, method and constructor, with its unit if it is a time."""
+    call, explained = CALLABLES[path]
+    told = told_of(*explained)
+    for name, annotation in taken_by(call).items():
+        if path == f"{PACKAGE}.config.Settings.__init__":
+            assert OPTIONS[name]["description"]  # of which the page of options is made
+            continue
         assert told.get(name), name
         if _SPAN.search(name) and "float" in annotation:
-            assert "seconds" in told[name].lower() or name.endswith("_seconds"), name
+            assert "seconds" in told[name].lower() or name.endswith("seconds"), name
+
+
+@pytest.mark.parametrize("path", [path for path in PUBLIC if inspect.isclass(value_of(path))])
+def test_every_attribute_is_explained(path: str) -> None:
+    """The fields of what is handed over, and what an error knows."""
+    kind = value_of(path)
+    if kind.__module__.startswith(PACKAGE) and kind is not Settings:
+        assert kept_by(kind) <= told_of(*reversed(kind.__mro__[:-1])).keys()
+
+
+@pytest.mark.parametrize("path", CALLABLES)
+def test_every_error_that_is_raised_is_explained(path: str) -> None:
+    """By the function that raises it, or by the class whose constructor it is."""
+    call, explained = CALLABLES[path]
+    if not is_dataclass(explained[-1]):
+        said = "\n".join(inspect.getdoc(each) or "" for each in explained)
+        raises = re.findall(r"^Raises:\n((?: +.*\n?|\n)+)", said, re.MULTILINE)
+        assert raised_by(call) <= set(re.findall(r"^ {4}(\w+): ", "\n".join(raises), re.MULTILINE))
 
 
 def test_every_option_says_its_unit() -> None:

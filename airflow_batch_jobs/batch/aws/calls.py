@@ -56,6 +56,12 @@ class Service:
     `trouble` tells what it means, and its cause what was raised. A bug propagates as itself. If the answer is that the
     credentials have expired, the next call is made with new ones; if it is that AWS does not accept them, the same call
     is made again, once, unless `Patience.ONCE` leaves that to the caller.
+
+    Attributes:
+        clients: Where its clients come from.
+        name: As boto3 names it: `batch`.
+        region: None for that of the connection.
+        patience: How long an answer is waited for, and who repeats a call; None for what the clients have.
     """
 
     clients: KeptClients
@@ -84,6 +90,9 @@ class Service:
 
     def prepare(self, operation: str) -> Any:
         """Return the client for a call, which is made if need be: ahead of the call, where that makes a difference.
+
+        Args:
+            operation: The client's method: `describe_jobs`.
 
         Raises:
             AwsError: No client can be made.
@@ -144,7 +153,14 @@ class Service:
     ) -> Iterator[Entry]:
         """Yield the entries of all pages as `pages` returns them, but read once: some may be missing, or come twice.
 
-        Raises as `pages` does.
+        Args:
+            operation: The client's method: `describe_jobs`.
+            field: The list, which every answer contains.
+            read: Gets an entry, and returns what is wanted from it.
+            request: The request's fields, as AWS names them.
+
+        Raises:
+            AwsError: As of `pages`.
         """
         return chain.from_iterable(self._each_page(operation, field, read, request))
 
@@ -166,7 +182,11 @@ class Service:
             yield page
 
     def action_of(self, operation: str) -> str:
-        """Return the permission that a call needs, as IAM writes it: `batch:DescribeJobs`."""
+        """Return the permission that a call needs, as IAM writes it: `batch:DescribeJobs`.
+
+        Args:
+            operation: The client's method: `describe_jobs`.
+        """
         return action_of(self.name, operation)
 
     def region_name(self) -> str:

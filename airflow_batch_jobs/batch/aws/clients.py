@@ -114,11 +114,19 @@ class KeptClients:
 
     @classmethod
     def of(cls, clients: ClientFactory) -> KeptClients:
-        """Return kept clients as they are; keep those of any other factory from now on."""
+        """Return kept clients as they are; keep those of any other factory from now on.
+
+        Args:
+            clients: Makes clients, or keeps them already.
+        """
         return clients if isinstance(clients, cls) else cls(lambda: clients)
 
     def with_patience(self, patience: Patience) -> KeptClients:
-        """Return the same clients with another default patience."""
+        """Return the same clients with another default patience.
+
+        Args:
+            patience: How long an answer is waited for, and who repeats a call, where a caller does not say.
+        """
         others = copy(self)
         others.patience = patience
         return others
@@ -135,7 +143,13 @@ class KeptClients:
         return self._caller()
 
     def get(self, service: str, region: str | None = None, patience: Patience | None = None) -> Any:
-        """Return a client; it is made in the calling thread the first time."""
+        """Return a client; it is made in the calling thread the first time.
+
+        Args:
+            service: As boto3 names it: `batch`.
+            region: None for that of the connection.
+            patience: How long an answer is waited for, and who repeats a call; None for what these clients have.
+        """
         session, key = self._newest.session, (service, region, patience or self.patience)
         once = session.clients.get(key)
         if once is None:
@@ -162,6 +176,9 @@ class KeptClients:
         """Make clients from a new session from now on, unless that is so already: the calls of this one hang.
 
         A session that is being opened is kept, since `get` sees to it that it is.
+
+        Args:
+            session: The session whose calls hang.
         """
         self._newest.leave(session)
 

@@ -168,6 +168,9 @@ def error_code(error: BaseException) -> str:
     """Return AWS's error code, or an empty string if the error has none.
 
     Where the body of an answer has none, botocore writes the HTTP status.
+
+    Args:
+        error: What a call has raised, or an `AwsError` made of it.
     """
     if isinstance(error, AwsError):
         return error.code
@@ -178,12 +181,20 @@ def error_code(error: BaseException) -> str:
 
 
 def error_message(error: BaseException) -> str:
-    """Return AWS's own message, or the error's text."""
+    """Return AWS's own message, or the error's text.
+
+    Args:
+        error: What a call has raised, or an `AwsError` made of it.
+    """
     return str(_said(_origin(error)).get("Message") or "") or str(_origin(error))
 
 
 def http_status(error: BaseException) -> int:
-    """Return the HTTP status of AWS's answer; 0 if there was none."""
+    """Return the HTTP status of AWS's answer; 0 if there was none.
+
+    Args:
+        error: What a call has raised, or an `AwsError` made of it.
+    """
     return int(_metadata(_origin(error)).get("HTTPStatusCode", 0))
 
 

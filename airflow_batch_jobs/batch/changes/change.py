@@ -51,7 +51,11 @@ class Change:
         return f"{self.field} {turned}{most}: {self.why}"
 
     def told_by(self, by: str) -> Self:
-        """Return the change with the name of the class that made it, and no text longer than anyone reads."""
+        """Return the change with the name of the class that made it, and no text longer than anyone reads.
+
+        Args:
+            by: The name of the class.
+        """
         field, before, after, why = (
             excerpt(each, _LONGEST_TEXT) for each in (self.field, self.before, self.after, self.why)
         )
@@ -59,7 +63,11 @@ class Change:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """Read the JSON form, whatever a later version has written there."""
+        """Read the JSON form, whatever a later version has written there.
+
+        Args:
+            stored: The form in the record and in the XCom `batch_job`.
+        """
         texts = {each.name: text(stored, each.name) for each in fields(cls) if each.name != "is_most"}
         return cls(**texts, is_most=stored.get("is_most") is True)
 

@@ -34,7 +34,11 @@ class Failure:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """Read the stored form, whatever a later version has written there."""
+        """Read the stored form, whatever a later version has written there.
+
+        Args:
+            stored: The form in the record.
+        """
         called = str(stored.get("cause", ""))
         known = called in {cause.value for cause in Cause}
         return cls(

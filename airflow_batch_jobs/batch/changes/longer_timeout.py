@@ -50,7 +50,15 @@ class LongerTimeout:
         object.__setattr__(self, "after", causes(self.after, "LongerTimeout after"))
 
     def apply(self, job: NextJob, failures: Sequence[Failure]) -> Iterator[Change]:
-        """Give an attempt more time for each job that took too long."""
+        """Give an attempt more time for each job that took too long.
+
+        Args:
+            job: The job that will be submitted; its request is changed.
+            failures: Why the generation's jobs failed, in the order of the jobs.
+
+        Yields:
+            What was changed, with the timeouts in seconds.
+        """
         too_long = [failure for failure in failures if failure.cause in self.after]
         before = _seconds(job)
         if not too_long:
@@ -66,7 +74,11 @@ class LongerTimeout:
         yield Change(f"timeout.{_FIELD}", f"{before} s", f"{after} s", why(too_long), is_most=after >= most)
 
     def check(self, job: NextJob) -> str | None:
-        """Say what is wrong with the most that it gives for a job that has not been changed; None if nothing is."""
+        """Say what is wrong with the most that it gives for a job that has not been changed; None if nothing is.
+
+        Args:
+            job: The job before any change.
+        """
         before = _seconds(job)
         if before is None or self._most >= before:
             return None

@@ -69,11 +69,23 @@ class MoreMemory:
         object.__setattr__(self, "after", causes(self.after, "MoreMemory after"))
 
     def apply(self, job: NextJob, failures: Sequence[Failure]) -> Iterator[Change]:
-        """Give each container more for each job in which it ran out, in the order of the jobs."""
+        """Give each container more for each job in which it ran out, in the order of the jobs.
+
+        Args:
+            job: The job that will be submitted; its request is changed.
+            failures: Why the generation's jobs failed, in the order of the jobs.
+
+        Yields:
+            What was changed, with the sizes in MiB.
+        """
         yield from given([self], job, failures)[0]
 
     def check(self, job: NextJob) -> str | None:
-        """Say what is wrong with the most that it gives for a job that has not been changed; None if nothing is."""
+        """Say what is wrong with the most that it gives for a job that has not been changed; None if nothing is.
+
+        Args:
+            job: The job before any change.
+        """
         sizes = [one.memory_mib for task in job.tasks for one in task.containers if one.memory_mib is not None]
         if self.at_most_mib is None or not sizes or self.at_most_mib >= min(sizes):
             return None
@@ -81,7 +93,13 @@ class MoreMemory:
         return f"MoreMemory(at_most_mib={self.at_most_mib}) is below the {least} MiB that the job begins with; raise it"
 
     def give(self, job: NextJob, task: Task, container: Container) -> None:
-        """Give a container the next of what it may have, if there is any."""
+        """Give a container the next of what it may have, if there is any.
+
+        Args:
+            job: The job that will be submitted; its request is changed.
+            task: The task of the container, whose size counts on Fargate.
+            container: The container that ran out of memory.
+        """
         memory = container.memory_mib
         if memory is None:
             return
@@ -98,7 +116,15 @@ class MoreMemory:
             container.give_memory(wanted)
 
     def tell(self, job: NextJob, one: _RanOut) -> Iterator[Change]:
-        """Say what a container has been given in all."""
+        """Say what a container has been given in all.
+
+        Args:
+            job: The job with all changes.
+            one: The container, with the memory in MiB that it had before.
+
+        Yields:
+            One change, if there was any.
+        """
         container, after = one.container, one.container.memory_mib
         if one.memory_mib is None or after is None:
             _note_unknown(job, container.path)

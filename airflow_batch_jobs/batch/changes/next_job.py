@@ -79,13 +79,22 @@ class Container:
         return {**older, **_needs(self.defined), **_needs(self.override)}
 
     def give(self, kind: str, value: str) -> None:
-        """Override a resource, in the newer field, which counts whatever an older one says."""
+        """Override a resource, in the newer field, which counts whatever an older one says.
+
+        Args:
+            kind: `VCPU`, `MEMORY` or `GPU`.
+            value: How much, as AWS has it: memory in MiB.
+        """
         self.override.pop(_OLDER[kind], None)
         others = [need for need in self.override.get("resourceRequirements") or () if need.get("type") != kind]
         self.override["resourceRequirements"] = [*others, {"type": kind, "value": value}]
 
     def give_memory(self, mib: int) -> None:
-        """Override how much memory it has."""
+        """Override how much memory it has.
+
+        Args:
+            mib: How much, in MiB.
+        """
         if not self.is_pods:
             self.give("MEMORY", str(mib))
             return
@@ -146,7 +155,11 @@ class NextJob:
         return is_on_fargate(self.definition)
 
     def containers(self, failure: Failure) -> Iterator[tuple[Task, Container]]:
-        """Yield what a failure is of: a container and its task; all of them where AWS does not say which it was."""
+        """Yield what a failure is of: a container and its task; all of them where AWS does not say which it was.
+
+        Args:
+            failure: How an earlier job has failed.
+        """
         for task in self.tasks:
             if task.nodes is None or failure.node is None or failure.node in task.nodes:
                 named = [container for container in task.containers if container.name == failure.container]

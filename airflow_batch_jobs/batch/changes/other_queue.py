@@ -42,7 +42,15 @@ class OtherQueue:
         object.__setattr__(self, "after", causes(self.after, "OtherQueue after"))
 
     def apply(self, job: NextJob, failures: Sequence[Failure]) -> Iterator[Change]:
-        """Replace the queue if a job has failed there."""
+        """Replace the queue if a job has failed there.
+
+        Args:
+            job: The job that will be submitted; its request is changed.
+            failures: Why the generation's jobs failed, in the order of the jobs.
+
+        Yields:
+            The change of the queue, if there is one.
+        """
         before = str(job.request["jobQueue"])
         there = [one for one in failures if one.cause in self.after and one.queue == _name(before)]
         if there and _name(before) != _name(self.queue):

@@ -84,7 +84,14 @@ class JobDefinition(Model):
             self._fill(values, Reading(self._declared_revision), self._label(self._declared_revision))
 
     def model_post_init(self, context: Any, /) -> None:
-        """Take in what is not a parameter. If all values are known, check the name and call `validate()`."""
+        """Take in what is not a parameter. If all values are known, check the name and call `validate()`.
+
+        Args:
+            context: That of pydantic's validation, which says of values from elsewhere whether they are rendered.
+
+        Raises:
+            DefinitionError: The name is not one that AWS accepts, or `validate` says what is wrong.
+        """
         reading = context if isinstance(context, Reading) else Reading(self._declared_revision)
         self._revision, self._base = reading.revision, reading.base
         if reading.rendered or not (reading.late or any(map(is_late, self._by_field().values()))):

@@ -53,6 +53,9 @@ class Reference:
 def parse_reference(text: str) -> Reference:
     """Read `name`, `name:revision` or the ARN of a job definition.
 
+    Args:
+        text: What names the job definition.
+
     Raises:
         DefinitionError: The text is none of these, or its revision is not a whole number from 1.
     """
@@ -95,6 +98,10 @@ def legal_name(text: str, limit: int = NAME_LIMIT) -> str:
 
     What AWS does not accept becomes `-`, except at the start, where it is left out. The name has at most `limit`
     characters. If nothing is left, it is `job`.
+
+    Args:
+        text: Any text.
+        limit: The most characters that it may have.
     """
     return re.sub(r"[^0-9A-Za-z_-]", "-", text).lstrip("-_")[:limit] or "job"[:limit]
 

@@ -34,6 +34,9 @@ def to_text(value: Any) -> str | None:
     Text stays as it is, booleans are `true` and `false`, date and time are ISO 8601, an enum is its value, paths and
     URLs are their text; lists, sets (sorted), mappings and models are JSON.
 
+    Args:
+        value: The value of a parameter.
+
     Raises:
         ValueError: The value has no text that a job could read; the message says why.
     """
@@ -195,5 +198,9 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def is_late(value: Any) -> bool:
-    """Whether a value is known only at run time: a Jinja template, a task's result, or a collection with one in it."""
+    """Whether a value is known only at run time: a Jinja template, a task's result, or a collection with one in it.
+
+    Args:
+        value: The value of a parameter.
+    """
     return any(is_template(leaf) or is_airflow_placeholder(leaf) for leaf in leaves(value))

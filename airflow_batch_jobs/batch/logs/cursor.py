@@ -54,7 +54,11 @@ class LogCursor:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> LogCursor:
-        """Read the stored form; whatever is missing means the beginning of the stream."""
+        """Read the stored form; whatever is missing means the beginning of the stream.
+
+        Args:
+            stored: What `to_dict` has returned, in this version or an earlier one.
+        """
         floor = int(stored.get("floor", 0))
         millisecond, number = map(int, stored.get("numbered", (-1, 0)))
         return cls(

@@ -49,7 +49,11 @@ CALLS_BESIDE_FOLLOWERS = 1.0
 
 
 def start_of(stream: LogStream) -> int:
-    """Return the timestamp (ms) below which a stream has no line."""
+    """Return the timestamp (ms) below which a stream has no line.
+
+    Args:
+        stream: The stream, with the time at which its attempt started, if that is known.
+    """
     return max(0, milliseconds(stream.started_at) - CLOCK_SKEW_MS) if stream.started_at else 0
 
 

@@ -100,7 +100,12 @@ class LogRest:
                     quiet_since = self._clock.monotonic()
 
     def drop(self, stream: LogStream, why: Exception) -> None:
-        """Read no more of a stream: its lines cannot be used."""
+        """Read no more of a stream: its lines cannot be used.
+
+        Args:
+            stream: The stream; nothing happens if it is not read.
+            why: What is wrong with it, which `missing` then tells.
+        """
         for reader in [reader for reader in self._steps if reader.stream == stream]:
             del self._steps[reader]
         self.missing[stream] = why

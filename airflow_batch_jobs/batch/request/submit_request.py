@@ -55,11 +55,19 @@ class SubmitRequest:
     _instead: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def leave_out(self, name: str) -> None:
-        """Do not send a field of SubmitJob."""
+        """Do not send a field of SubmitJob.
+
+        Args:
+            name: The field, as AWS names it.
+        """
         self._left_out.add(name)
 
     def send_instead(self, fields: Mapping[str, Any]) -> None:
-        """Send these fields of SubmitJob in place of its own."""
+        """Send these fields of SubmitJob in place of its own.
+
+        Args:
+            fields: The fields with their values, as AWS names them.
+        """
         self._instead.update(fields)
 
     def to_api(self) -> dict[str, Any]:

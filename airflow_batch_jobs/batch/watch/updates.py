@@ -34,7 +34,12 @@ class DetailChange:
 
 @dataclass(frozen=True, slots=True)
 class LogLines:
-    """New lines of one log stream, oldest first; late ones come after newer ones that were already handed out."""
+    """New lines of one log stream, oldest first; late ones come after newer ones that were already handed out.
+
+    Attributes:
+        stream: The log stream.
+        events: Its lines, with their times.
+    """
 
     stream: LogStream
     events: tuple[LogEvent, ...]

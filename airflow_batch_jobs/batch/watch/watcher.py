@@ -148,7 +148,11 @@ class JobWatcher:
         return self._loop is not None and self._loop.is_over
 
     async def ends_within(self, seconds: float) -> bool:
-        """Wait until it has no followers any more, at most this many seconds; return whether that is so."""
+        """Wait until it has no followers any more, at most this many seconds; return whether that is so.
+
+        Args:
+            seconds: How long to wait at most.
+        """
         if self._loop is None:
             await asyncio.sleep(seconds)
         else:
@@ -165,7 +169,11 @@ class JobWatcher:
         return self._calls.clients
 
     async def beside(self, work: Callable[[], Answer]) -> Answer:
-        """Do blocking work in a thread, and return what it returns, or raise what it raises."""
+        """Do blocking work in a thread, and return what it returns, or raise what it raises.
+
+        Args:
+            work: What blocks; it is called without arguments.
+        """
         return await self._calls.run(work)
 
     def start(self) -> WatchLoop:
@@ -192,6 +200,12 @@ class JobFollower:
 
     Leaving the context does not touch the job. What is known by then remains readable: `detail`, `log_streams()`,
     `cursors()`.
+
+    Args:
+        watcher: The watcher that asks AWS.
+        job_id: The job to follow.
+        make: Makes the state of a followed job, inside the context.
+        cursors: Where the copy of each log stream stood; empty for its beginning.
     """
 
     def __init__(self, watcher: JobWatcher, job_id: str, make: Callable[..., FollowedJob], cursors: Cursors) -> None:
@@ -274,6 +288,9 @@ class JobFollower:
 
     async def terminate(self, reason: str) -> None:
         """Have AWS terminate the job. Does not wait for its end, which comes as an update.
+
+        Args:
+            reason: Why, for AWS's status reason.
 
         Raises:
             AwsError: AWS refused, or was busy or away for 45 s.
