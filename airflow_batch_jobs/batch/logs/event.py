@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 #: `LogEvent.text` shows at most this many characters: more than anyone reads, and far below CloudWatch's 1 MB.
 LONGEST_TEXT = 65_536
@@ -16,17 +20,20 @@ _FIRST_LATE = 500
 #: What no printed line may contain: C0 except tab and newline, DEL, C1, and lone surrogates, which no encoder accepts.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
+#: What moves the cursor within its line, or erases a part of the line.
+_MOVE = re.compile(r"(\r+|\x08+|\x1b\[[0-9]{0,9}[CDGK])")
 #: Escape sequences; each alternative stops at the next introducer, so the time grows with the text and no faster. Of
-#: the characters U+0080 to U+009F, of which a text that was encoded twice is full, only one before a colour counts.
+#: the characters U+0080 to U+009F, of which a text that was encoded twice is full, only one before a colour counts, and
+#: not after another character of such a text.
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*(?:[@-~]|$)"  # CSI: colours, cursor moves; also one that the line's end cut short
-    r"|\x9b[0-9;]+m"  # a colour, introduced by one character
-    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC and its kin: titles, links
+    r"|(?<![\x80-\xff])\x9b[0-9;]+m"  # a colour, introduced by one character
+    r"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # OSC and its kin: titles, links
     r"|\x1b[ -/]*[0-Z\\^-~]"  # the short ones: charsets, keypad modes
 )
-#: What erases a part of the line, and which: to its end, to the cursor, all of it.
-_ERASE = re.compile(r"\x1b\[([0-2]?)K")
-_TO_CURSOR, _WHOLE = "1", "2"
+#: Which part of the line each form of its erasure erases.
+_TO_END, _TO_CURSOR = frozenset({"\x1b[K", "\x1b[0K", "\x1b[2K"}), frozenset({"\x1b[1K", "\x1b[2K"})
+_WHOLE = "\x1b[2K"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,44 +117,69 @@ def printable(message: str) -> str:
     """Return a text without what steers a terminal, as `LogEvent.text` describes it."""
     if _UNPRINTABLE.search(message):
         message = message.replace("\r\n", "\n")
-        if "\r" in message:
-            message = "\n".join(_left_of(line) if "\r" in line else line for line in message.split("\n"))
+        if _MOVE.search(message):
+            message = "\n".join(_left_of(line) for line in message.split("\n"))
         message = _shown(message)
     return message.rstrip("\n")
 
 
 def _left_of(line: str) -> str:
-    """Return what a terminal shows in the end of a line that carriage returns have taken back to its beginning.
+    """Return what a terminal shows in the end of a line that was drawn on again and again.
 
-    Goes from the last drawing to the first, since a later one covers an earlier one, so that the time grows with the
-    line and no faster.
+    What is erased stays until the end, when what was drawn before it is left out: so the time grows with the line and
+    no faster.
     """
-    left, erased_from = "", len(line)
-    for drawing in reversed(line.split("\r")):
-        if len(drawing) > len(left) or "\x1b" in drawing:
-            drawn, erases_from = _drawn(drawing)
-            left += drawn[len(left) : erased_from]
-            erased_from = erased_from if erases_from is None else min(erased_from, erases_from)
-        if erased_from <= len(left):
-            break
-    return left.rstrip(" ")
+    *drawings, last = _MOVE.split(line)
+    if not drawings:
+        return last
+    cells: list[str] = []
+    drawn: list[int] = []  # in which step, for each of the cells
+    to_end: dict[int, int] = {}  # in which step the line was erased from a column on
+    to_cursor: dict[int, int] = {}
+    column = 0
+    for step, (text, move) in enumerate(zip([*drawings[::2], last], [*drawings[1::2], "\r"], strict=True)):
+        if text and (shown := text if text.isprintable() else _shown(text)):
+            end = column + len(shown)
+            if (gap := column - len(cells)) > 0:
+                cells += " " * gap
+                drawn += [-1] * gap
+            cells[column:end], drawn[column:end] = shown, [step] * len(shown)
+            column = end
+        if move in _TO_END:
+            to_end[0 if move == _WHOLE else column] = step
+        if move in _TO_CURSOR:
+            to_cursor[column] = step
+        column = min(_moved(column, move), len(line))
+    columns = range(len(line) + 1)
+    _erase(cells, drawn, to_end, columns)
+    _erase(cells, drawn, to_cursor, reversed(columns))
+    return "".join(cells).rstrip(" ")
 
 
-def _drawn(drawing: str) -> tuple[str, int | None]:
-    """Return the characters that a drawing leaves, and from which column on it erases what was there before, if any."""
-    *erased, last = _ERASE.split(drawing)
-    shown: list[str] = []
-    width, blank_to = 0, 0
-    erases_from: int | None = None
-    for text, what in zip(erased[::2], erased[1::2], strict=True):
-        shown.append(_shown(text))
-        width += len(shown[-1])
-        if what in {_TO_CURSOR, _WHOLE}:
-            blank_to = width
-        if what != _TO_CURSOR:
-            erases_from = width if erases_from is None else min(erases_from, width)
-    drawn = "".join([*shown, _shown(last)])
-    return " " * blank_to + drawn[blank_to:], erases_from
+def _erase(cells: list[str], drawn: Sequence[int], erased: Mapping[int, int], columns: Iterable[int]) -> None:
+    """Blank the cells that were erased after they were drawn.
+
+    Args:
+        cells: What was drawn.
+        drawn: In which step, for each of them.
+        erased: In which step the line was erased from a column on.
+        columns: The columns in the order in which it was erased.
+    """
+    latest = -1
+    for column in columns if erased else ():
+        latest = max(latest, erased.get(column, -1))
+        if column < len(cells) and drawn[column] <= latest:
+            cells[column] = " "
+
+
+def _moved(column: int, move: str) -> int:
+    """Return the column to which a move takes the cursor; an erasure leaves it where it is."""
+    if move[0] == "\r":
+        return 0
+    if move[0] == "\b":
+        return max(0, column - len(move))
+    count = max(1, int(move[2:-1] or 1))
+    return {"C": column + count, "D": max(0, column - count), "G": count - 1}.get(move[-1], column)
 
 
 def _shown(text: str) -> str:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: What erases a part of the line.
 ERASES = ("\x1b[K", "\x1b[1K", "\x1b[2K")
+#: What moves the cursor within the line.
+MOVES = ("\r", "\b", "\x1b[2D", "\x1b[3C", "\x1b[G", "\x1b[4G")
 #: What begins an escape sequence, in one of its forms.
 INTRODUCERS = ("\x1b", "\x1b[", "\x1b]", "\x90", "\x98", "\x9b", "\x9c", "\x9d", "\x9e", "\x9f")
 
@@ -59,7 +61,7 @@ def line(message: str) -> str:
         ("\x1b(Bcharset\x1b=keypad\x1b7saved", "charsetkeypadsaved"),
         ("cut short \x1b[3", "cut short "),
         ("unterminated \x1b]0;title", "unterminated ]0;title"),
-        ("bell\x07 null\x00 backspace\x08 delete\x7f", "bell null backspace delete"),
+        ("bell\x07 null\x00 delete\x7f", "bell null delete"),
         ("tab\tstays\nand so does a newline", "tab\tstays\nand so does a newline"),
         ("10 %\r20 %\r30 %\r\n", "30 %"),
         ("100 files\r9 left", "9 leftles"),
@@ -68,6 +70,15 @@ def line(message: str) -> str:
         ("downloading …\x1b[2K\rdone", "done"),
         ("abcdef\rxy\x1b[Kz", "xyz"),
         ("abcdef\rxy\x1b[1Kz", "  zdef"),
+        ("abcdef\rxy\x1b[1K", "   def"),
+        ("\x1b[2K\x1b[1G10 %\x1b[2K\x1b[1G20 %", "20 %"),
+        ("10 %\x1b[4D20 %\x1b[100D30", "30 %"),
+        ("10 %\b\b\b\b20 %", "20 %"),
+        ("N\bNA\bAM\bME\bE", "NAME"),
+        ("\x1b[5Cindented", "     indented"),
+        ("a\x1b[999999999Cb", "a" + " " * 13 + "b"),
+        ("Û5m".encode().decode("latin-1"), "Ã5m"),
+        ("\x1b]0;no title\nbut lines\x07", "]0;no title\nbut lines"),
         ("before\n10 %\r20 %\nafter", "before\n20 %\nafter"),
         ("windows\r\nlines\r\n", "windows\nlines"),
         ("lone \ud800 surrogate", "lone � surrogate"),
@@ -97,22 +108,39 @@ def test_a_progress_bar_of_any_length_shows_its_last_state() -> None:
     assert line(f"{bar}\rdone: 3 files failed") == "done: 3 files failed" + "#" * 27
 
 
-@given(st.text(st.sampled_from("ab \r"), max_size=40))
-def test_of_redraws_stays_what_a_terminal_would_leave(message: str) -> None:
-    """Which writes each character where the cursor is."""
+@given(st.lists(st.sampled_from([*"ab ", *MOVES, *ERASES]), max_size=40))
+def test_of_redraws_stays_what_a_terminal_would_leave(written: list[str]) -> None:
+    """Which writes each character where the cursor is; no terminal is wider than the text is long."""
     cells: dict[int, str] = {}
-    cursor = 0
-    for character in message:
-        if character == "\r":
-            cursor = 0
-        else:
-            cells[cursor] = character
-            cursor += 1
-    left = "".join(cells[column] for column in range(len(cells)))
-    assert line(message).rstrip(" ") == left.rstrip(" ")
+    cursor, width = 0, len("".join(written))
+    for each in written:
+        match each, each[2:-1], each[-1]:
+            case "\r", *_:
+                cursor = 0
+            case "\b", *_:
+                cursor = max(0, cursor - 1)
+            case _, count, "C":
+                cursor = min(width, cursor + int(count))
+            case _, count, "D":
+                cursor = max(0, cursor - int(count))
+            case _, count, "G":
+                cursor = min(width, int(count or 1) - 1)
+            case _, part, "K":
+                cells = {
+                    at: it for at, it in cells.items() if (at < cursor and part == "") or (at > cursor and part == "1")
+                }
+            case _:
+                cells[cursor] = each
+                cursor += 1
+    left = "".join(cells.get(column, " ") for column in range(max(cells, default=-1) + 1))
+    assert line("".join(written)).rstrip(" ") == left.rstrip(" ")
 
 
-@given(st.lists(st.sampled_from([*INTRODUCERS, *ERASES, *"[]P^_;0m?@~ \\/(\r\n\x07x\ud800"]), min_size=1, max_size=6))
+@given(
+    st.lists(
+        st.sampled_from([*INTRODUCERS, *ERASES, *MOVES, *"[]P^_;0m?@~ \\/(\r\n\x07x\ud800"]), min_size=1, max_size=6
+    )
+)
 @settings(max_examples=150, deadline=None)
 def test_cleaning_takes_time_in_proportion_to_the_text(unit: list[str]) -> None:
     """Whatever 64 KiB are made of, again and again; what is measured includes the tests' own tracing."""
@@ -122,7 +150,7 @@ def test_cleaning_takes_time_in_proportion_to_the_text(unit: list[str]) -> None:
     assert time.thread_time() - began < 0.3
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1b\x9b\r\n"), max_size=200))
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1b\x9b\r\n\b"), max_size=200))
 def test_what_is_no_escape_sequence_is_shown(message: str) -> None:
     """Only control characters go."""
     assert line(message) == re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", message)
