@@ -6,6 +6,7 @@ which log that is: a line must be written from the asyncio task of its own trigg
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ _LEVELS = {
     "CRITICAL": "critical",
     "FATAL": "critical",
     "ERROR": "error",
+    "SEVERE": "error",
     "WARNING": "warning",
     "WARN": "warning",
     "NOTICE": "info",
@@ -45,6 +47,14 @@ _LEVELS = {
 #: The level is one of a line's first words, or a member among the first characters of a JSON object.
 _FIRST_WORDS = 5
 _FIRST_CHARACTERS = 4_096
+_BEGINNING = re.compile(rf"(?:[\W_]*[^\W_]\S*){{0,{_FIRST_WORDS}}}")
+_WORDS = "|".join(_LEVELS)
+_LEVEL = re.compile(
+    rf"(?<![\w.$/-])({_WORDS})(?!-?\w|[.=]\w)"  # a word of its own
+    rf"|\[((?i:{_WORDS}))(?=[\]\s])"  # in brackets, where structlog, nginx and Apache have it, in any case
+    rf"|(?<![\w.-])(?:level|severity)=\"?((?i:{_WORDS}))\b"  # logfmt
+)
+_MEMBERS = ("level", "levelname", "severity", "log.level")
 _JSON_LEVEL = re.compile(r'"(?:level|levelname|severity)"\s*:\s*"(\w+)"', re.IGNORECASE)
 #: What opens and closes a collapsed group, wherever it stands in a line.
 _GROUP = re.compile(r"::(group|endgroup)::")
@@ -117,14 +127,27 @@ def lines(stream: LogStream, events: Iterable[LogEvent], collapsed: Span | None 
 def level_of(text: str) -> str:
     """Return the level under which a job's line is shown: the first one that it names, never below `info`.
 
-    A level is a word in capitals among the first five, as Python, Java, Go and most shells write it, or the member
-    `level`, `levelname` or `severity` of a JSON object.
+    A level is a word in capitals among the first five, as Python, Java, Go and most shells write it; one in brackets;
+    logfmt's `level=` or `severity=`; or the member `level`, `levelname`, `severity` or `log.level` of a JSON object.
     """
-    if text.startswith("{"):
-        named = _JSON_LEVEL.search(text[:_FIRST_CHARACTERS])
-        return _LEVELS.get(named[1].upper(), "info") if named else "info"
-    words = (word.strip("[]<>()|:,").partition(":")[0] for word in text[:200].split()[:_FIRST_WORDS])
-    return next((_LEVELS[word] for word in words if word in _LEVELS), "info")
+    if text.lstrip(" ").startswith("{"):
+        return _LEVELS.get(_of_json(text[:_FIRST_CHARACTERS]).upper(), "info")
+    beginning = _BEGINNING.match(text[:200])
+    named = _LEVEL.search(beginning[0]) if beginning else None
+    return _LEVELS[named[named.lastindex or 0].upper()] if named else "info"
+
+
+def _of_json(beginning: str) -> str:
+    """Return the level of a JSON object: its own, or else the first inside of it, as where the object is cut."""
+    try:
+        members = {key.lower(): value for key, value in json.loads(beginning).items()}
+    except (ValueError, RecursionError):
+        members = {}
+    own = next((members[key] for key in _MEMBERS if isinstance(members.get(key), str)), "")
+    if own:
+        return own
+    inside = _JSON_LEVEL.search(beginning)
+    return inside[1] if inside else ""
 
 
 def _attempt(detail: JobDetail) -> str:
