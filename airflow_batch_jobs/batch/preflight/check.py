@@ -8,10 +8,11 @@ from airflow_batch_jobs.batch.override_length import check_length, overridden
 from airflow_batch_jobs.batch.preflight.existing import check_queue, check_revision
 from airflow_batch_jobs.batch.preflight.parameters import (
     check_placeholders,
+    note_placeholders_elsewhere,
     note_placeholders_inside,
     note_unused_parameters,
 )
-from airflow_batch_jobs.batch.preflight.place import note_foreign_resources
+from airflow_batch_jobs.batch.preflight.place import Place, note_foreign_resources
 from airflow_batch_jobs.batch.preflight.plan import Plan
 from airflow_batch_jobs.batch.preflight.resources import check_resources, note_older_fields
 from airflow_batch_jobs.batch.preflight.tags import check_tags, takes_propagate_tags
@@ -57,7 +58,8 @@ def check_request(
     """
     request.validate()
     try:
-        home = check_queue(clients, request.job_queue)
+        queue = check_queue(clients, request.job_queue)
+        home = Place.of(queue.get("jobQueueArn"))
         definition = check_revision(clients, request.job_definition, home)
     except AccessDeniedError as error:
         if not error.action.startswith("batch:"):
@@ -68,6 +70,8 @@ def check_request(
         request.leave_out("propagateTags")
         if request.options.get("propagateTags"):
             note("propagateTags is not sent: jobs on EKS have no ECS task to put tags on")
+    if "schedulingPriorityOverride" in request.options and not queue.get("schedulingPolicyArn"):
+        note("schedulingPriorityOverride has no effect: the queue has no fair-share policy, and runs jobs in turn")
     plan = Plan.of(definition, request.to_api())
     note_foreign_resources(plan.request, home, note)
     check_plan(plan, note)
@@ -87,7 +91,7 @@ def check_plan(plan: Plan, note: Callable[[str], object] = lambda _: None) -> No
         ParameterError: A placeholder is not filled.
     """
     check_targets(plan.definition, plan.request)
-    for look in (note_placeholders_inside, note_unused_parameters, note_older_fields):
+    for look in (note_placeholders_inside, note_placeholders_elsewhere, note_unused_parameters, note_older_fields):
         look(plan, note)
     check_placeholders(plan)
     check_resources(plan)

@@ -23,15 +23,12 @@ if TYPE_CHECKING:
 _QUEUES_NAMED = 10
 
 
-def check_queue(clients: ClientFactory, queue: str) -> Place:
-    """Find the queue.
+def check_queue(clients: ClientFactory, queue: str) -> dict[str, Any]:
+    """Find a queue that takes jobs, and return it as AWS describes it.
 
     Args:
         clients: Makes the clients.
         queue: The queue's name or ARN.
-
-    Returns:
-        Where the queue is, and with it the connection.
 
     Raises:
         QueueNotFoundError: There is no such queue (the message names the existing ones), or it is disabled.
@@ -41,7 +38,7 @@ def check_queue(clients: ClientFactory, queue: str) -> Place:
     if found.get("state") == "DISABLED":
         action = service(clients, "batch").action_of("describe_job_queues")
         raise QueueNotFoundError(f"Job queue {queue!r} is disabled and takes no jobs. Enable it.", action=action)
-    return Place.of(found.get("jobQueueArn"))
+    return found
 
 
 def find_queue(clients: ClientFactory, queue: str) -> dict[str, Any]:

@@ -54,6 +54,23 @@ def note_placeholders_inside(plan: Plan, note: Callable[[str], object]) -> None:
         )
 
 
+def note_placeholders_elsewhere(plan: Plan, note: Callable[[str], object]) -> None:
+    """Tell of any `Ref::x` in an image or in the environment, where AWS fills none."""
+    found = {
+        f"Ref::{name}": where
+        for task in plan.tasks
+        for container in task.containers
+        for where, text in container.texts()
+        for name in placeholders_of(text, plan.parameters)
+        if name
+    }
+    if found:
+        note(
+            f"Not filled in: {', '.join(found)} in {', '.join(dict.fromkeys(found.values()))}. AWS fills in items of "
+            "the command only; write the value itself, or override the environment with it"
+        )
+
+
 def note_unused_parameters(plan: Plan, note: Callable[[str], object]) -> None:
     """Tell of the parameters of the request that no command has a placeholder for, not even one that is replaced."""
     defaults = set(plan.definition.get("parameters") or {})

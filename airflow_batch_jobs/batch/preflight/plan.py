@@ -32,6 +32,17 @@ class PlannedContainer:
         for key in ("command", "args"):
             yield list(self.override.get(key) or self.defined.get(key) or ())
 
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Yield the image and the value of each environment variable, with what it is."""
+        yield "the image", str(self.defined.get("image") or "")
+        environment = {
+            variable.get("name"): variable.get("value")
+            for properties in (self.defined, self.override)
+            for variable in properties.get("env") or properties.get("environment") or ()
+        }
+        for name, value in environment.items():
+            yield f"the environment variable {name}", str(value or "")
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedTask:

@@ -225,6 +225,20 @@ def test_consumable_resources_of_elsewhere_are_told(aws: LocalAws, align: str) -
     ]
 
 
+def test_a_priority_that_a_queue_does_not_heed_is_told(aws: LocalAws) -> None:
+    """AWS ignores it in silence where there is no fair-share policy."""
+    aws.clients()("batch").create_job_queue(
+        jobQueueName="fair", priority=1, schedulingPolicyArn="arn:aws:batch:us-east-1:123456789012:scheduling-policy/p"
+    )
+    reference, told = aws.register("align"), {}
+    for queue in ("default", "fair"):
+        options = {"schedulingPriorityOverride": 5, **({"shareIdentifier": "a"} if queue == "fair" else {})}
+        notes: list[str] = []
+        check_request(aws.clients(), request_for(reference, job_queue=queue, options=options), note=notes.append)
+        told[queue] = [line.partition(":")[0] for line in notes]
+    assert told == {"default": ["schedulingPriorityOverride has no effect"], "fair": []}
+
+
 def test_what_may_not_be_meant_is_told_and_sent(aws: LocalAws) -> None:
     """One line each."""
     reference = aws.register("loose", ["run", "--in=Ref::key"])

@@ -37,6 +37,35 @@ def test_a_placeholder_inside_an_item_is_told(
     assert told in line
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields", "where"),
+    [
+        ("plain", {"container_overrides": {"environment": [{"name": "IN", "value": "s3://Ref::word/x"}]}}, "IN"),
+        ("pod", {"options": pod({"env": [{"name": "IN", "value": "Ref::word"}]})}, "IN"),
+        (
+            "mesh",
+            {"options": nodes("1:2", **task({"name": "side", "environment": [{"name": "IN", "value": "Ref::word"}]}))},
+            "IN",
+        ),
+    ],
+)
+def test_a_placeholder_outside_of_the_command_is_told(
+    batch: Batch, kind: str, fields: dict[str, Any], where: str
+) -> None:
+    """AWS fills none there, also if the command has the same one."""
+    [line] = [line for line in notes(batch, kind, **fields, parameters={"word": "x"}) if "Ref::" in line]
+    assert line.startswith(f"Not filled in: Ref::word in the environment variable {where}. AWS")
+
+
+def test_a_placeholder_in_an_image_is_told() -> None:
+    """A tag cannot be chosen with a parameter."""
+    container = {"image": "align:Ref::tag", "command": ["Ref::tag"], "environment": [{"name": "A", "value": "b"}]}
+    told: list[str] = []
+    request = request_for("plain:1", parameters={"tag": "v2"})
+    check_plan(Plan.of({"containerProperties": container}, request.to_api()), told.append)
+    assert [line.partition(".")[0] for line in told] == ["Not filled in: Ref::tag in the image"]
+
+
 def test_a_placeholder_that_is_a_whole_item_is_not_told(batch: Batch) -> None:
     """Nor is what only looks like one."""
     command = ["run", "Ref::word", "Ref::", "ref::word", "Re::f"]
