@@ -56,7 +56,7 @@ Containers and nodes
     All containers of a job start at once (their `dependsOn` is checked, then ignored). A multi-node job is retried as a
     whole, its main node's address is 127.0.0.1, and on a node that is not the main one the end of an essential
     container does not end the others. A pod's containers are processes too, init containers are left out, and their
-    output is lost, as is that of any log driver but `awslogs`. Resources of a pod are not checked.
+    output is lost, as is that of any log driver but `awslogs`.
 Definitions
     The revisions of a definition begin at 1, or where the header `x-local-first-revision` of its first
     RegisterJobDefinition says.

@@ -8,7 +8,8 @@ from airflow_batch_jobs.batch.fargate import is_on_fargate
 from airflow_batch_jobs.batch.node_ranges import narrowest
 from airflow_batch_jobs.local.limits import environment_problems, namespace_problems
 from airflow_batch_jobs.local.node_ranges import override_problems
-from airflow_batch_jobs.local.resources import resource_problems, total_problems
+from airflow_batch_jobs.local.pods import pod_resource_problems
+from airflow_batch_jobs.local.resources import repeated_problems, resource_problems, total_problems
 from airflow_batch_jobs.local.shapes import container_name, pod_container_name
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _container_problems(override: Mapping[str, Any]) -> Iterator[str]:
     if "" in override.get("command", []):
         yield "Container overrides command can't contain an empty string"
     yield from environment_problems(override.get("environment", []))
+    yield from repeated_problems(override)
 
 
 def _node_problems(nodes: Mapping[str, Any], overrides: Mapping[str, Any]) -> Iterator[str]:
@@ -115,5 +117,6 @@ def _pod_problems(pod: Mapping[str, Any], override: Mapping[str, Any]) -> Iterat
         names = {pod_container_name(container) for container in defined}
         for one in overridden.get(key, []):
             yield from environment_problems(one.get("env", []))
+            yield from pod_resource_problems(one.get("resources", {}))
             if pod_container_name(one) not in names and not ("name" not in one and len(defined) == 1):
                 yield f"Container override {one.get('name', '')} does not match a container of the job definition"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.local.limits import MOST_CONTAINERS, environment_problems, namespace_problems, value_problems
@@ -11,6 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _MOST_USER_ID = 2_147_483_647
+#: What the service model says of the values of a container's resources.
+_AMOUNTS = {
+    "cpu": (re.compile("[0-9]{1,9}(?:[.](?:0|00|5|50|25|75))?"), "a multiple of 0.25"),
+    "memory": (re.compile("[0-9]{1,9}Mi"), 'a whole number of MiB with the suffix "Mi"'),
+    "nvidia.com/gpu": (re.compile("[0-9]{1,9}"), "a whole number"),
+}
 _VALUES = {
     "imagePullPolicy": {"Always", "IfNotPresent", "Never"},
     "dnsPolicy": {"Default", "ClusterFirst", "ClusterFirstWithHostNet"},
@@ -32,6 +40,7 @@ def pod_problems(pod: Mapping[str, Any]) -> Iterator[str]:
             yield "Each container of a pod must contain image"
         yield from environment_problems(container.get("env", []))
         yield from value_problems(container, _VALUES, "imagePullPolicy")
+        yield from pod_resource_problems(container.get("resources", {}))
     yield from value_problems(pod, _VALUES, "dnsPolicy")
     yield from namespace_problems(pod)
     for properties in (pod, *containers, *init_containers):
@@ -41,6 +50,19 @@ def pod_problems(pod: Mapping[str, Any]) -> Iterator[str]:
         for mount in container.get("volumeMounts", []):
             if mount.get("name") not in volumes:
                 yield f"volumeMount {mount.get('name', '')} does not match a volume of the pod"
+
+
+def pod_resource_problems(resources: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the resources of a pod's container, or of an override of them."""
+    limits, requests = resources.get("limits", {}), resources.get("requests", {})
+    for kind, (amount, words) in _AMOUNTS.items():
+        given = [amounts[kind] for amounts in (limits, requests) if kind in amounts]
+        if wrong := [value for value in given if not amount.fullmatch(value)]:
+            yield f"{kind} {wrong[0]} is not valid: it must be {words}"
+        elif kind == "cpu" and len(given) > 1 and Decimal(given[0]) < Decimal(given[1]):
+            yield "cpu in limits must be at least as large as in requests"
+        elif kind != "cpu" and len({int(value.removesuffix("Mi")) for value in given}) > 1:
+            yield f"{kind} in limits must be equal to {kind} in requests"
 
 
 def _security_problems(context: Mapping[str, Any]) -> Iterator[str]:

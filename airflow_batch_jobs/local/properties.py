@@ -10,6 +10,7 @@ from airflow_batch_jobs.local.node_ranges import range_problems
 from airflow_batch_jobs.local.pods import pod_problems
 from airflow_batch_jobs.local.resources import resource_problems, total_problems
 from airflow_batch_jobs.local.shapes import container_name, is_on_eks
+from airflow_batch_jobs.local.volumes import volume_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -134,6 +135,7 @@ def _platform_problems(properties: Mapping[str, Any], *, on_fargate: bool) -> It
     storage_gib = properties.get("ephemeralStorage", {}).get("sizeInGiB", _LEAST_EPHEMERAL_GIB)
     if not _LEAST_EPHEMERAL_GIB <= storage_gib <= _MOST_EPHEMERAL_GIB:
         yield f"ephemeralStorage must be between {_LEAST_EPHEMERAL_GIB} and {_MOST_EPHEMERAL_GIB} GiB"
+    yield from volume_problems(properties)
     yield from value_problems(properties, _VALUES, "ipcMode", "pidMode")
     yield from value_problems(
         properties.get("runtimePlatform", {}), _VALUES, "cpuArchitecture", "operatingSystemFamily"
@@ -141,6 +143,8 @@ def _platform_problems(properties: Mapping[str, Any], *, on_fargate: bool) -> It
     if on_fargate:
         if not properties.get("executionRoleArn"):
             yield "executionRoleArn must be provided for jobs that run on Fargate resources"
+        if "ipcMode" in properties:
+            yield "ipcMode is not applicable for Fargate."
         if any(volume.get("host") for volume in properties.get("volumes", [])):
             yield "Volumes of the host are not applicable for Fargate."
         return
@@ -245,6 +249,9 @@ def _node_problems(nodes: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"The node range {group['targetNodes']} needs exactly one of container, ecsProperties and eksProperties"
             )
+    pods = [group["eksProperties"].get("podProperties", {}) for group in groups if "eksProperties" in group]
+    if len({pod.get("metadata", {}).get("namespace") for pod in pods}) > 1:
+        yield "The same namespace must be provided across all the node ranges"
     if len({"eksProperties" in group for group in groups}) > 1:
         yield "All node ranges must have eksProperties if one of them has"
     if len(types - {None}) > 1:

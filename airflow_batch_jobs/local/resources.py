@@ -31,8 +31,7 @@ def resource_problems(container: Mapping[str, Any], *, on_fargate: bool) -> Iter
             yield f"{key} is not applicable for Fargate. Use resource requirements instead."
         elif key in container and kind in kinds:
             yield f"{key} and a resource requirement of type {kind} cannot both be set"
-    for kind in {kind for kind in kinds if kinds.count(kind) > 1}:
-        yield f"There is more than one resource requirement of type {kind}"
+    yield from repeated_problems(container)
     if on_fargate and "GPU" in kinds:
         yield "GPU is not applicable for Fargate."
     for kind, value in resources_of(container).items():
@@ -40,6 +39,13 @@ def resource_problems(container: Mapping[str, Any], *, on_fargate: bool) -> Iter
             least = {"VCPU": "a whole number of at least 1", "MEMORY": "a whole number of at least 4 MiB"}
             allowed = "a number" if on_fargate and kind == "VCPU" else least.get(kind, "a whole number of at least 1")
             yield f"{_NAMES[kind]} value {value} is not valid: it must be {allowed}"
+
+
+def repeated_problems(container: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which types of resource a container, or an override of one, names more than once."""
+    kinds = [one["type"] for one in container.get("resourceRequirements", [])]
+    for kind in sorted({kind for kind in kinds if kinds.count(kind) > 1}):
+        yield f"There is more than one resource requirement of type {kind}"
 
 
 def total_problems(containers: Iterable[Mapping[str, Any]], *, on_fargate: bool) -> Iterator[str]:

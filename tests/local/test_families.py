@@ -218,7 +218,7 @@ def test_scripted_nodes_end_as_the_script_says(frozen_aws: LocalAws, frozen_batc
 def test_a_pods_only_container_is_overridden_without_its_name(aws: LocalAws, batch: Any) -> None:
     """Variables are merged, everything else is replaced."""
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
-    resources = {"requests": {"cpu": "1", "memory": "1024Mi"}, "limits": {"cpu": "2", "memory": "2048Mi"}}
+    resources = {"requests": {"cpu": "1", "memory": "2048Mi"}, "limits": {"cpu": "2", "memory": "2048Mi"}}
     one = {"image": "i", "command": ["sleep", "10"], "env": env, "resources": resources}
     batch.register_job_definition(
         jobDefinitionName="pod", type="container", eksProperties={"podProperties": {"containers": [one]}}
@@ -266,11 +266,11 @@ def register_pods(batch: Any, command: str, *ranges: dict[str, Any], retry: int 
 
 def test_nodes_on_eks_have_a_pod_each(aws: LocalAws, batch: Any, tmp_path: Path) -> None:
     """And a status, an end and attempts of their own, without a log stream; the job tells its main node's pods."""
-    namespace = {"metadata": {"namespace": "science"}}
+    labels = {"metadata": {"labels": {"team": "science"}}}
     others_run = f"{tmp_path}/$AWS_BATCH_JOB_ATTEMPT"
     end = f"trap '' TERM; echo >> {others_run}; test $AWS_BATCH_JOB_NUM_NODES = 3 && exit $CODE"
     one = {"image": "i", "command": ["sh", "-c", end], "env": [{"name": "CODE", "value": "7"}]}
-    last = {"targetNodes": "2", "eksProperties": {"podProperties": {"containers": [one], **namespace}}}
+    last = {"targetNodes": "2", "eksProperties": {"podProperties": {"containers": [one], **labels}}}
     main = f"until test $(cat {others_run} | wc -l) = 2; do sleep 0.05; done; exit 3"
     register_pods(batch, f"test $AWS_BATCH_JOB_NODE_INDEX = 1 && {{ CODE=0; {end}; }}; {main}", last, retry=2)
     [job_id] = aws.submit("pods:1")
@@ -280,7 +280,7 @@ def test_nodes_on_eks_have_a_pod_each(aws: LocalAws, batch: Any, tmp_path: Path)
     assert [node["status"] for node in shown] == ["FAILED", "SUCCEEDED", "FAILED"]
     pods = [node["eksProperties"]["podProperties"] for node in shown]
     assert [pod["containers"][0]["exitCode"] for pod in pods] == [3, 0, 7]
-    assert [pod.get("metadata") for pod in pods] == [None, None, namespace["metadata"]]
+    assert [pod.get("metadata") for pod in pods] == [None, None, labels["metadata"]]
     attempts = [node["eksAttempts"] for node in shown]
     assert [[attempt["containers"][0]["exitCode"] for attempt in each] for each in attempts] == [
         [3] * 2,

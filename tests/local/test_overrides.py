@@ -101,6 +101,8 @@ def nodes(targets: str = "0:", count: int | None = None, **override: Any) -> dic
         ("pod", container(command=["x"]), "containerProperties"),
         ("pod", pod({"name": "other"}), "override other does not match"),
         ("pod", pod({"env": RESERVED}), "AWS_BATCH"),
+        ("pod", pod({"resources": {"limits": {"memory": "1Gi"}}}), "suffix"),
+        ("plain", container(resourceRequirements=needs("MEMORY", "128") * 2), "more than one"),
         ("pod", {"eksPropertiesOverride": {"podProperties": {"metadata": {"namespace": "default"}}}}, "is reserved"),
         ("mesh", container(command=["x"]), "containerProperties"),
         ("mesh", nodes("0:9"), "Non matching targets - 0:9"),

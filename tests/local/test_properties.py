@@ -30,6 +30,15 @@ ON_FARGATE: dict[str, Any] = {"image": "i", "executionRoleArn": ROLE, "resourceR
 WINDOWS = {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}
 
 
+#: An access point of EFS.
+POINT = {"accessPointId": "fsap-1"}
+
+
+def efs(**more: Any) -> dict[str, Any]:
+    """Return a volume of EFS."""
+    return {"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-1", **more}}
+
+
 def one(**more: Any) -> dict[str, Any]:
     """Return containerProperties for EC2."""
     return {"containerProperties": {**FINE, **more}}
@@ -170,6 +179,31 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (fargate(resourceRequirements=sizes("8", "17408")), "not valid"),
     (fargate(resourceRequirements=sizes("0.25", "512", {"type": "GPU", "value": "1"})), "GPU is not applicable"),
     (fargate(privileged=True), "privileged is not applicable"),
+    (one(volumes=[efs(rootDirectory="/data", transitEncryption="ENABLED", authorizationConfig=POINT)]), "set to /"),
+    (one(volumes=[efs(authorizationConfig=POINT)]), "transitEncryption must be enabled"),
+    (one(volumes=[efs(authorizationConfig={"iam": "ENABLED"}, transitEncryption="DISABLED")]), "transitEncryption"),
+    (task({}, volumes=[efs(transitEncryptionPort=65_536)]), "transitEncryptionPort must be between"),
+    (fargate(volumes=[efs(rootDirectory="/" + "x" * 4_096)]), "at most 4096 characters"),
+    (one(volumes=[{"name": "v" * 256}]), "at most 255 characters"),
+    (nodes("0:", volumes=[efs(authorizationConfig=POINT)]), "transitEncryption must be enabled"),
+    (pod({"resources": {"limits": {"cpu": "0.3"}}}), "multiple of 0.25"),
+    (pod({"resources": {"limits": {"cpu": "500m"}}}), "multiple of 0.25"),
+    (pod({"resources": {"requests": {"memory": "1Gi"}}}), "suffix"),
+    (pod({"resources": {"limits": {"nvidia.com/gpu": "0.5"}}}), "whole number"),
+    (pod({"resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1.25"}}}), "cpu in limits must be at least"),
+    (
+        pod({"resources": {"limits": {"memory": "2Mi"}, "requests": {"memory": "1Mi"}}}),
+        "memory in limits must be equal",
+    ),
+    (
+        pod({"resources": {"limits": {"nvidia.com/gpu": "2"}, "requests": {"nvidia.com/gpu": "1"}}}),
+        "gpu in limits must be equal",
+    ),
+    (
+        task({"resourceRequirements": sizes("0.25", "512")}, ipcMode="host", executionRoleArn=ROLE)
+        | {"platformCapabilities": ["FARGATE"]},
+        "ipcMode is not applicable",
+    ),
     (fargate(ulimits=[{"name": "nofile", "hardLimit": 1, "softLimit": 1}]), "ulimits is not applicable"),
     (fargate(linuxParameters={"sharedMemorySize": 64}), "sharedMemorySize is not applicable"),
     (fargate(linuxParameters={"swappiness": 0}), "swappiness is not applicable"),
@@ -273,6 +307,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (pods("0:", containers=[{"name": "a", "image": ""}]), "must contain image"),
     (pods("0:", containers=[{"name": "a", "image": "i", "env": RESERVED}]), "AWS_BATCH"),
     (pods("0:", metadata={"namespace": "kube-system"}), "is reserved"),
+    (
+        {
+            "type": "multinode",
+            "nodeProperties": {
+                "numNodes": 2,
+                "mainNode": 0,
+                "nodeRangeProperties": [
+                    {"targetNodes": "0", **pod({}, metadata={"namespace": "one"})},
+                    {"targetNodes": "1", **pod({})},
+                ],
+            },
+        },
+        "same namespace",
+    ),
     (
         pods("0:", initContainers=[{"name": f"c{number}", "image": f"{number}"} for number in range(10)]),
         "at most 10 distinct images",
