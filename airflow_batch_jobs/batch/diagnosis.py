@@ -256,6 +256,8 @@ def _bystatus_reason(detail: JobDetail) -> Diagnosis:
     reason = status_reason(detail).lower()
     if reason.startswith(("essential container", "essentialcontainer")):
         return tell(detail, _ESSENTIAL_EXITED)
+    if block := meaning_of(BLOCKS, status_reason(detail)):
+        return tell(detail, block)
     return tell(detail, _CHILD_FAILED if reason.startswith("array child job failed") else _UNKNOWN)
 
 

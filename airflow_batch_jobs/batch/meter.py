@@ -88,7 +88,7 @@ def tell_end(meter: Meter, job: JobDetail, cause: Cause | None) -> None:
     attempts = attempts_of(job)
     runs = [(run.started_at, run.stopped_at) for run in attempts if run.started_at and run.stopped_at]
     begun = min((started for started, _ in runs), default=job.stopped_at)
-    if begun and job.created_at:
+    if begun and job.created_at and begun >= job.created_at:  # AWS's clocks are several
         meter.time(QUEUED, (begun - job.created_at).total_seconds(), **tags)
     if runs:
         meter.time(RAN, sum((stopped - started).total_seconds() for started, stopped in runs), **tags)

@@ -93,6 +93,7 @@ NO_INSTANCES = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill
             "Canceled by JobStateTimeLimit action due to reason: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
             Cause.MISCONFIGURATION,
         ),
+        (None, "", "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - The capacity cannot be fulfilled", Cause.CAPACITY),
     ],
 )
 def test_the_words_of_aws_are_understood(

@@ -336,6 +336,15 @@ def test_a_job_that_never_ran_was_queued_to_its_end() -> None:
     ]
 
 
+def test_a_start_before_the_submit_is_no_time() -> None:
+    """AWS's clocks are several, and no backend takes less than nothing."""
+    stats = Stats()
+    meter = StatsMeter(stats, has_tags=True)
+    tell_end(meter, Entries().read(Entries().single(createdAt=Entries().single()["stoppedAt"])), None)
+    meter.flush()
+    assert [name for name, *_ in stats.told] == [ENDED.name, RAN.name]
+
+
 def test_only_the_time_of_its_attempts_counts_as_run() -> None:
     """What a job waited between them is neither."""
     stats = Stats()
