@@ -54,8 +54,8 @@ class Service:
 
     Whatever goes wrong on the way to the service, credentials included, or with its answer, becomes an `AwsError`;
     `trouble` tells what it means, and its cause what was raised. A bug propagates as itself. If the answer is that the
-    credentials have expired, the next call is made with new ones; if it is that AWS does not accept them, the same call
-    is made again, once, unless `Patience.ONCE` leaves that to the caller.
+    credentials have expired, the next call is made with new ones; if it is that AWS does not accept them, or if there
+    are none, the same call is made again, once, unless `Patience.ONCE` leaves that to the caller.
 
     Attributes:
         clients: Where its clients come from.
@@ -83,9 +83,10 @@ class Service:
         try:
             return self._call_once(operation, read, request)
         except AwsError as error:
-            if trouble(error) is not Trouble.REJECTED or self.patience is Patience.ONCE:
+            if trouble(error) not in {Trouble.REJECTED, Trouble.NO_CREDENTIALS} or self.patience is Patience.ONCE:
                 raise
-        # The keys may have been replaced since the client was made; and what is rejected has done nothing.
+        # The keys may have been replaced since the client was made, or the host's metadata have been away when it was;
+        # and what is rejected, or was not sent, has done nothing.
         return self._call_once(operation, read, request)
 
     def prepare(self, operation: str) -> Any:

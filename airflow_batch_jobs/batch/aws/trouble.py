@@ -95,7 +95,7 @@ _MEANINGS: Mapping[Trouble, _Meaning] = {
     Trouble.EXPIRED: _Meaning(CredentialsError, retry=True, renew=True),
     Trouble.REJECTED: _Meaning(CredentialsError, renew=True, give_up=True),
     Trouble.DENIED: _Meaning(AccessDeniedError, give_up=True),
-    Trouble.NO_CREDENTIALS: _Meaning(CredentialsError, give_up=True),
+    Trouble.NO_CREDENTIALS: _Meaning(CredentialsError, renew=True, give_up=True),
     Trouble.MISCONFIGURED: _Meaning(ConfigurationError, give_up=True),
     Trouble.REFUSED: _Meaning(RequestRefusedError),
 }

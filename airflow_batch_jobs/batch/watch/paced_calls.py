@@ -108,7 +108,7 @@ class Channel:
 
     def _failed(self, error: AwsError) -> None:
         kind = trouble(error)
-        if not kind.retry:
+        if not kind.retry and kind is not Trouble.NO_CREDENTIALS:
             self._answered()
             return
         now = asyncio.get_running_loop().time()

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _LONGEST_ALONE_SECONDS = 10.0
 #: How many parts of calls are asked at most, so that the time after an outage is not spent on small calls.
 _MOST_PIECES = 32
+#: How long credentials are waited for where botocore finds none.
+_CREDENTIALS_SECONDS = 20.0
 #: A list that failed so often while other calls were answered is not asked for any more.
 _MOST_LISTINGS = 3
 
@@ -111,6 +113,7 @@ class StatusPoll:
         self._answers = 0
         self._failures = 0
         self._failed_at: dict[str, int] = {}
+        self._without_credentials_since: float | None = None
         self._listings: deque[_Listing] = deque()
         self._listing_is_next = False
         self._alarm = Alarm()
@@ -201,10 +204,11 @@ class StatusPoll:
     def _answered(self) -> None:
         self._answers += 1
         self._failures = 0
+        self._without_credentials_since = None
 
     def _failed(self, call: _Call, error: Exception, asked_at: float) -> None:
         kind = trouble(error) if isinstance(error, AwsError) else Trouble.REFUSED
-        if kind.retry:
+        if kind.retry or (kind is Trouble.NO_CREDENTIALS and self._may_get_credentials()):
             self._ask_again(call, error, asked_at)
             return
         self._answered()
@@ -216,6 +220,13 @@ class StatusPoll:
             self._halve(call.questions, asked_at)
         else:
             _fail(call.questions, error)
+
+    def _may_get_credentials(self) -> bool:
+        """Tell whether credentials may be there soon: botocore finds none, too, while the host's metadata is away."""
+        now = asyncio.get_running_loop().time()
+        if self._without_credentials_since is None:
+            self._without_credentials_since = now
+        return now < self._without_credentials_since + _CREDENTIALS_SECONDS
 
     def _ask_again(self, call: _Call, error: Exception, asked_at: float) -> None:
         """Ask again what may be answered later; what has failed before, while others were answered, apart from them."""

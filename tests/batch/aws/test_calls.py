@@ -158,7 +158,7 @@ def test_an_error_tells_its_trouble(aws: LocalAws) -> None:
     assert str(explain(caught.value, "batch:DescribeJobs")) == str(caught.value)
     passing = {Trouble.THROTTLED, Trouble.TRANSIENT, Trouble.EXHAUSTED, Trouble.SKEWED, Trouble.EXPIRED}
     assert {kind for kind in Trouble if kind.retry} == passing
-    assert {kind for kind in Trouble if kind.renew} == {Trouble.EXPIRED, Trouble.REJECTED}
+    assert {kind for kind in Trouble if kind.renew} == {Trouble.EXPIRED, Trouble.REJECTED, Trouble.NO_CREDENTIALS}
     assert {kind for kind in Trouble if kind.give_up} == set(Trouble) - passing - {Trouble.REFUSED}
 
 

@@ -167,6 +167,31 @@ def test_without_credentials_all_followers_end(frozen_aws: LocalAws) -> None:
         run(main(None))
 
 
+def test_credentials_that_are_not_found_for_seconds_are_waited_for(frozen_aws: LocalAws) -> None:
+    """Botocore finds none, too, while the metadata of the host does not answer; asking goes on with new clients."""
+    ids = talking(frozen_aws, 3, running=300, lines=[])
+    make, away = frozen_aws.clients(), [False]
+
+    def clients(service: str, **how: Any) -> Any:
+        from botocore.exceptions import NoCredentialsError
+
+        if away[0]:
+            raise NoCredentialsError(service=service)
+        return make(service, **how)
+
+    async def main() -> list[list[Update]]:
+        watcher = VirtualAws(frozen_aws).watcher(clients)
+        following = [asyncio.create_task(follow_to_end(watcher.follow(each))) for each in ids]
+        await asyncio.sleep(30)
+        away[0] = True
+        frozen_aws.fault("DescribeJobs", "expired", times=1)
+        await asyncio.sleep(10)
+        away[0] = False
+        return await asyncio.gather(*following)
+
+    assert [type(updates[-1]) for updates in run(main())] == [Ended] * 3
+
+
 def test_an_id_that_aws_takes_offence_at_ends_its_own_follower_only(frozen_aws: LocalAws) -> None:
     """A call that is refused is split until the id that is the reason is alone."""
     ids = talking(frozen_aws, 5, running=10, lines=[])
