@@ -107,8 +107,7 @@ def _airflow(url: str, token: str) -> AirflowApi:
     """Return the API of the Airflow at an address, with the credentials given.
 
     Raises:
-        typer.BadParameter: There are none.
-        typer.Exit: The official client is not installed.
+        typer.Exit: There are none, or the official client is not installed.
         AirflowUnansweredError: Airflow does not accept them.
     """
     from airflow_batch_jobs.cli.airflow_api import AirflowApi
@@ -122,4 +121,8 @@ def _airflow(url: str, token: str) -> AirflowApi:
     except ImportError as error:
         console.complain("Airflow's official client is missing: pip install apache-airflow-client")
         raise typer.Exit(console.USAGE) from error
-    raise typer.BadParameter(f"set {_TOKEN}, or {_USERNAME} and {_PASSWORD}", param_hint="--airflow-token")
+    console.complain(
+        f"Airflow has to know who asks: set {_USERNAME} and {_PASSWORD} to a user who may read all DAGs, or {_TOKEN} "
+        f"to a token of that user, which {url.rstrip('/')}/auth/token gives"
+    )
+    raise typer.Exit(console.USAGE)
