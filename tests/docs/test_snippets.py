@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 from configparser import ConfigParser
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from airflow.sdk.execution_time import task_runner
 from typer.main import get_command
 
 from airflow_batch_jobs import BatchJobOperator
+from airflow_batch_jobs.batch import job
+from airflow_batch_jobs.batch.aws.clock import SystemClock
 from airflow_batch_jobs.cli import app
 from tests.docs.blocks import Block, blocks
 from tests.docs.source import ROOT
@@ -37,16 +40,38 @@ PYTHON = [block for block in blocks("python") if (block.page, block.code) not in
 SHELL = blocks("sh")
 #: Those that stand for a file are run as one by `tests/face/test_first_dag.py`.
 PAGES = sorted({block.page for block in PYTHON if not block.title})
-#: Those that wait for a job by hand, which looks at it every few seconds.
-WAITING = {"docs/results.md", "docs/command-line.md"}
+#: Those that follow the log of a job, whose last lines are waited for.
+FOLLOWING = {"docs/command-line.md"}
 #: What is registered in the world that the pages speak of, and the revision that they pin.
 DEFINITIONS = {"align-reads": 7, "align-chunk": 3}
 RESULT = {"bam": "s3://bucket/NA12878.bam", "mapped_reads": 812_000_000}
 
 
+class HurriedClock(SystemClock):
+    """The machine's clock, but that a pause takes no longer than a job of the local AWS does."""
+
+    def __init__(self) -> None:
+        self._skipped = 0.0
+
+    def now(self) -> datetime:
+        """Return the wall-clock time, with the pauses."""
+        return super().now() + timedelta(seconds=self._skipped)
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards, with the pauses."""
+        return super().monotonic() + self._skipped
+
+    def sleep(self, seconds: float) -> None:
+        """Pause for a moment, and count the rest."""
+        moment = min(seconds, 0.2)
+        self._skipped += seconds - moment
+        super().sleep(moment)
+
+
 @pytest.fixture
 def world(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
     """The local AWS with what the pages name, for boto3 and as each of their connections."""
+    monkeypatch.setattr(job, "SystemClock", HurriedClock)
     for connection in ("AWS_DEFAULT", "AWS_GENOMICS"):
         monkeypatch.setenv(f"AIRFLOW_CONN_{connection}", aws.airflow_connection())
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint_url)
@@ -91,7 +116,7 @@ def _takes(value: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=pytest.mark.long if page in WAITING else ()) for page in PAGES]
+    "page", [pytest.param(page, marks=pytest.mark.long if page in FOLLOWING else ()) for page in PAGES]
 )
 def test_python_of_a_page_runs(page: str, world: LocalAws, tmp_path: Path) -> None:
     """From its first block to its last; and what its tasks submit is a job of the revision that they pin."""
@@ -100,8 +125,8 @@ def test_python_of_a_page_runs(page: str, world: LocalAws, tmp_path: Path) -> No
             attempts = Attempts()
             context = {**attempts.context(), "params": task.dag.params.dump()}
             task.render_template_fields(context)
-            job = world.job(deferred(task, context).job_id if task.wait else task.execute(context))
-            name, _, revision = job["jobDefinition"].rpartition("/")[2].partition(":")
+            submitted = world.job(deferred(task, context).job_id if task.wait else task.execute(context))
+            name, _, revision = submitted["jobDefinition"].rpartition("/")[2].partition(":")
             assert DEFINITIONS[name] == int(revision)
 
 
