@@ -191,16 +191,17 @@ class StreamReader:
         """Read the stream's last lines, whether or not they were read before."""
         start = max(self._floor, _NEWEST_FIRST_SINCE_MS)
         request: dict[str, Any] = {"startTime": start, "startFromHead": False, "limit": min(lines, _MOST_A_PAGE)}
-        newest_first: list[LogEvent] = []
+        newest_first: dict[int, LogEvent] = {}
         while len(newest_first) < lines:
             page = yield from self._page(**request)
-            newest_first += [event for _, event, _ in page.events]
-            self.found += len(page.events)
+            known = len(newest_first)
+            newest_first |= {key: event for _, event, key in page.events if key not in newest_first}
+            self.found += len(newest_first) - known
             yield ()
             if page.token is None:
                 break
             request["nextToken"] = page.token
-        oldest_first = newest_first[:lines]
+        oldest_first = list(newest_first.values())[:lines]
         oldest_first.reverse()  # the sort keeps the order of those of one millisecond
         oldest_first.sort(key=lambda event: event.order)
         return tuple(map(self._numbering.number, oldest_first))

@@ -248,15 +248,17 @@ class ResultSearch:
         """Yield the pages of streams of one group.
 
         Raises:
-            AwsError: AWS refused, did not answer for five minutes, or has pages without end and with nothing on them.
+            AwsError: AWS refused, did not answer for five minutes, or has pages without end and nothing new on them.
         """
         logs = service(self._clients, "logs", streams[0].region, Patience.PACED)
         request |= {"logGroupName": streams[0].group, "logStreamNames": [stream.stream for stream in streams]}
-        found_at = self._clock.monotonic()
+        found_at, seen = self._clock.monotonic(), 0
+        keys: set[int] = set()
         while True:
             page = self._asked(lambda: self._fetch(logs, request))
             now = self._clock.monotonic()
-            found_at = now if page.events else found_at
+            keys.update(key for _, _, key in page.events)
+            found_at, seen = (now if len(keys) > seen else found_at), len(keys)
             yield page
             if page.token is None:
                 return

@@ -13,15 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.log_stream import LogStream
-from airflow_batch_jobs.batch.logs import LogCursor, LogRest, read_all
+from airflow_batch_jobs.batch.logs import LogCursor, LogRest, read_all, read_last
 from airflow_batch_jobs.batch.logs.rest import END_SECONDS, LEAST_QUIET_SECONDS, QUIET_SECONDS, WHOLE_SECONDS
 from airflow_batch_jobs.errors import EndpointError
-from tests.clocks import ManualClock
+from tests.clocks import FrozenClock, ManualClock
+from tests.local.documented import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from airflow_batch_jobs.batch.logs.event import LogEvent
+    from airflow_batch_jobs.local import LocalAws
 
 #: How long the slowest call takes: until it is given up.
 CALL_SECONDS = 25.0
@@ -234,4 +236,31 @@ def test_a_whole_log_without_an_end_is_an_error_after_minutes() -> None:
     found: list[LogEvent] = []
     with pytest.raises(EndpointError, match="page after page"):
         found.extend(lines())
+    assert clock.slept < 310
+
+
+@needs("logs", "FilterLogEvents", "startFromHead")
+def test_a_page_that_comes_again_and_again_is_read_once(frozen_aws: LocalAws) -> None:
+    """Of the last lines, too: none is shown twice, and the read ends with an error after minutes."""
+    frozen_aws.script(definition="talk", running=3, lines=5)
+    [job_id] = frozen_aws.submit(frozen_aws.register("talk"))
+    frozen_aws.advance(10)
+    name = frozen_aws.job(job_id)["container"]["logStreamName"]
+
+    def clients(service: str, **how: Any) -> Any:
+        client = frozen_aws.clients()(service, **how)
+        ask = client.filter_log_events
+
+        def ask_again(**request: Any) -> dict[str, Any]:
+            request.pop("nextToken", None)
+            return {**ask(**request), "nextToken": str(frozen_aws.now())}
+
+        client.filter_log_events = ask_again
+        return client
+
+    clock = FrozenClock(frozen_aws)
+    stream = LogStream("", "/aws/batch/job", "us-east-1", name)
+    assert [event.message for event in read_last(clients, stream, 5, clock=clock)] == [f"line {n}" for n in range(1, 6)]
+    with pytest.raises(EndpointError, match="page after page"):
+        list(read_last(clients, stream, 6, clock=clock))
     assert clock.slept < 310

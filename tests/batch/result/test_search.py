@@ -302,13 +302,20 @@ def test_cloudwatch_is_waited_for_when_it_is_away(frozen_aws: LocalAws, ended: C
     assert 300 <= frozen_aws.now() - begun < 400
 
 
-def test_pages_without_end_have_one(frozen_aws: LocalAws, ended: Callable[..., BatchJob]) -> None:
-    """CloudWatch may hand out a token for ever."""
+@pytest.mark.parametrize("count", [0, 1])
+def test_pages_without_end_have_one(frozen_aws: LocalAws, ended: Callable[..., BatchJob], count: int) -> None:
+    """CloudWatch may hand out a token for ever, also with the same line again."""
 
     def clients(service: str, **given: Any) -> Any:
         client = frozen_aws.clients()(service, **given)
         if service == "logs":
-            client.filter_log_events = lambda **_: {"events": [], "nextToken": str(frozen_aws.now())}
+            ask = client.filter_log_events
+
+            def ask_again(**request: Any) -> dict[str, Any]:
+                request.pop("nextToken", None)
+                return {"events": ask(**request)["events"][:count], "nextToken": str(frozen_aws.now())}
+
+            client.filter_log_events = ask_again
         return client
 
     job_id = str(ended([result({"bam": "x"})]).job_id)
