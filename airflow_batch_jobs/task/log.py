@@ -47,7 +47,7 @@ _LEVELS = {
 #: The level is one of a line's first words, or a member among the first characters of a JSON object.
 _FIRST_WORDS = 5
 _FIRST_CHARACTERS = 4_096
-_BEGINNING = re.compile(rf"(?:[\W_]*[^\W_]\S*){{0,{_FIRST_WORDS}}}")
+_WORD = re.compile(r"\S+")
 _WORDS = "|".join(_LEVELS)
 _LEVEL = re.compile(
     rf"(?<![\w.$/-])({_WORDS})(?!-?\w|[.=]\w)"  # a word of its own
@@ -132,9 +132,18 @@ def level_of(text: str) -> str:
     """
     if text.lstrip(" ").startswith("{"):
         return _LEVELS.get(_of_json(text[:_FIRST_CHARACTERS]).upper(), "info")
-    beginning = _BEGINNING.match(text[:200])
-    named = _LEVEL.search(beginning[0]) if beginning else None
+    named = _LEVEL.search(text, 0, _end_of_first_words(text))
     return _LEVELS[named[named.lastindex or 0].upper()] if named else "info"
+
+
+def _end_of_first_words(text: str) -> int:
+    """Return where a line's first words end, not counting dashes and the like between them."""
+    count = 0
+    for word in _WORD.finditer(text, 0, 200):
+        count += any(map(str.isalnum, word[0]))
+        if count == _FIRST_WORDS:
+            return word.end()
+    return 200
 
 
 def _of_json(beginning: str) -> str:
