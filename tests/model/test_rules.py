@@ -9,6 +9,9 @@ import pytest
 from tests.model.model import Violation, explore
 from tests.model.world import RULE_NAMES, Disturbances, Rules, Scenario
 
+#: To trace it takes as long as the run itself, and finds no line that others miss.
+pytestmark = pytest.mark.no_cover
+
 #: Scenarios that the rules alone keep in order, each with the least number of states its exploration must reach.
 SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "nothing goes wrong": (Scenario(Disturbances()), 13),

@@ -19,6 +19,9 @@ from tests.batch.logs.log_world import EPOCH_MS, Copy, LogWorld, Owner, in_batch
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: To trace it takes as long as the run itself, and finds no line that others miss.
+pytestmark = pytest.mark.no_cover
+
 NOTHING: Mapping[str, Any] = {}
 
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.logs.page import LogPage
 
+#: To trace it takes as long as the run itself, and finds no line that others miss.
+pytestmark = pytest.mark.no_cover
+
 
 class CountingWorld(LogWorld):
     """Counts the events of its answers."""

@@ -12,6 +12,9 @@ from tests.batch.logs.log_world import REGION, Copy, LogWorld, in_batches, momen
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.scan import Scan
 
+#: To trace it takes as long as the run itself, and finds no line that others miss.
+pytestmark = pytest.mark.no_cover
+
 STREAMS = 200
 SECONDS = 240
 

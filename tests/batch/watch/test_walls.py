@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
+#: To trace it takes as long as the run itself, and finds no line that others miss.
+pytestmark = pytest.mark.no_cover
+
 ERRORS: tuple[Callable[[], Exception], ...] = (
     lambda: AttributeError("'NoneType' object has no attribute 'get'"),
     lambda: OSError(24, "Too many open files"),

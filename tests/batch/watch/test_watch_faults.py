@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
+#: To trace it takes as long as the run itself, and finds no line that others miss.
+pytestmark = pytest.mark.no_cover
+
 POLL_SECONDS = 5.0
 #: When the fault begins, in seconds after the submit.
 FAULT_AT = 20.0
