@@ -11,8 +11,8 @@ from airflow.sdk.definitions.context import context_merge
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.result.model import result_model
 from airflow_batch_jobs.errors import DefinitionError
-from airflow_batch_jobs.job_task import refuse_foreign
-from airflow_batch_jobs.operators import BatchJobOperator, check_mapped
+from airflow_batch_jobs.operators import BatchJobOperator
+from airflow_batch_jobs.task.arguments import check_mapped, refuse_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -2,109 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache, partial
-from inspect import signature
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_batch_jobs.batch.arguments import check_mapping, check_region, check_switch, check_text, check_verify
-from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.task import execution_timeout
+from airflow_batch_jobs.task.arguments import refuse_foreign, refuse_mapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import timedelta
 
     from airflow.sdk import Context, RetryPolicy
     from pydantic import BaseModel
 
     from airflow_batch_jobs.batch.aws import KeptClients
-    from airflow_batch_jobs.task.connection import AwsConnection, HasAwsParameters
+    from airflow_batch_jobs.task.connection import AwsConnection
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
     from airflow_batch_jobs.task.log_rest import RestCopy
     from airflow_batch_jobs.task.on_worker import WorkerWait
     from airflow_batch_jobs.task.result import TaskResult
-
-
-#: The arguments that are True or False; None in place of the last leaves it to the configuration.
-_SWITCHES = ("wait", "deferrable", "copy_logs", "terminate_on_kill", "finish_in_triggerer")
-#: Those that hold AWS's or botocore's own fields by their names.
-_MAPPINGS = ("parameters", "container_overrides", "submit_options")
-
-
-def check_aws_arguments(task: HasAwsParameters) -> None:
-    """Find at parse time what is no AWS setting.
-
-    Raises:
-        ValueError: Something is not; the error names it.
-    """
-    check_text(task.aws_conn_id, "aws_conn_id", or_empty=True)
-    check_region(task.region_name)
-    check_verify(task.verify)
-    check_mapping(task.botocore_config, "botocore_config")
-    if isinstance(task.botocore_config, Mapping):
-        from airflow_batch_jobs.batch.aws.botocore_config import check_config
-
-        check_config(task.botocore_config)
-
-
-@cache
-def _arguments(kind: type) -> frozenset[str]:
-    """Return the arguments that a class and those above it take."""
-    every = (vars(each)["__init__"] for each in kind.__mro__ if "__init__" in vars(each))
-    return frozenset(name for each in every for name in signature(each).parameters)
-
-
-@cache
-def _required(kind: type) -> frozenset[str]:
-    """Return the arguments without which Airflow makes no task of a class."""
-    every = signature(kind.__init__).parameters.values()  # type: ignore[misc]  # the class is known here
-    return frozenset(each.name for each in every if each.kind is each.KEYWORD_ONLY and each.default is each.empty)
-
-
-def _defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a call's `default_args`, its task group and its DAG have for it."""
-    from airflow.sdk.bases.operator import get_merged_defaults
-    from airflow.sdk.definitions._internal.contextmanager import DagContext, TaskGroupContext
-
-    dag = given.get("dag") or DagContext.get_current()
-    group = given.get("task_group") or (TaskGroupContext.get_current(dag) if dag else None)
-    return get_merged_defaults(dag, group, None, given.get("default_args"))[0]
-
-
-def refuse_foreign(kind: type, given: Mapping[str, Any], *, is_whole: bool = True) -> frozenset[str]:
-    """Refuse arguments by the names that they have in the Amazon provider; return what is missing besides.
-
-    Args:
-        kind: The class that is called.
-        given: The call's arguments.
-        is_whole: Whether there are no more to come but defaults; if so, one by such a name counts where it would take
-            the place of an argument that is missing.
-
-    Raises:
-        TypeError: There are some; the error names their counterparts.
-    """
-    foreign = [name for name in given if name not in _arguments(kind) and not name.startswith("_")]
-    missing = _required(kind) - given.keys() if is_whole else frozenset()
-    defaults = _defaults(given) if missing else {}
-    missing -= defaults.keys()
-    if foreign or missing:
-        from airflow_batch_jobs.migration.counterparts import OPERATOR, SENSOR
-
-        is_sensor = SENSOR.name in {each.__name__ for each in kind.__mro__}
-        counterpart = SENSOR if is_sensor else OPERATOR
-        foreign += [name for name in defaults if name not in given and counterpart.renamed.get(name) in missing]
-        if refusal := counterpart.refusal(foreign, given.keys() | defaults.keys(), missing):
-            raise TypeError(refusal)
-    return missing
-
-
-def _refuse_mapped(kind: type, given: Mapping[str, Any]) -> None:
-    """Refuse the arguments of a task to be mapped as Airflow does with one that it makes when the DAG is parsed."""
-    if missing := refuse_foreign(kind, given):
-        raise TypeError(f"{kind.__name__} is mapped without {' and '.join(sorted(missing))}")
 
 
 class JobTask:
@@ -155,7 +73,7 @@ class JobTask:
 
         refuse_foreign(cls, given, is_whole=False)
         made = super().partial(**given)  # type: ignore[misc]  # BaseOperator's
-        return CheckedPartial.of(made, partial(_refuse_mapped, cls), given)
+        return CheckedPartial.of(made, partial(refuse_mapped, cls), given)
 
     @property
     def _connection(self) -> AwsConnection:
@@ -174,20 +92,6 @@ class JobTask:
     def _limit(self) -> timedelta | None:
         """How long the task may wait; None for no end."""
         return self.execution_timeout
-
-    def _check_arguments(self) -> None:
-        """Find at parse time what is not of its kind.
-
-        Raises:
-            ValueError: Something is not; the error names it.
-        """
-        for name in _SWITCHES:
-            check_switch(getattr(self, name, False), name, or_none=name == _SWITCHES[-1])
-        for name in _MAPPINGS:
-            check_mapping(getattr(self, name, None), name)
-        check_aws_arguments(self)
-        if self.execution_timeout is not None:
-            reasonable(self.execution_timeout, "execution_timeout", or_zero=True)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Take over from the trigger: copy the lines that its line budget left over, then end as the job did.
@@ -395,6 +299,7 @@ class JobTask:
     def _wait_here(self, context: Context, plan: WaitPlan) -> Outcome:
         from airflow_batch_jobs.errors import TaskEvictedError
         from airflow_batch_jobs.task.on_worker import WorkerWait
+        from airflow_batch_jobs.task.pushed_job import PushedJob
         from airflow_batch_jobs.task.submitting import key_of, region_of
 
         ti: Any = context["ti"]
@@ -402,7 +307,7 @@ class JobTask:
             plan,
             self._clients,
             key_of(context),
-            attempt=_attempt_of(ti),
+            attempt=PushedJob(ti).attempt,
             retry_left=self._is_retried(context, TaskEvictedError(plan.job_id, runs_on=True)),
             region=region_of(context),
             carrier=ti.context_carrier,
@@ -432,6 +337,7 @@ class JobTask:
         """
         from airflow_batch_jobs.task import log
         from airflow_batch_jobs.task.log_rest import MOST_SECONDS, RestCopy
+        from airflow_batch_jobs.task.pushed_job import PushedJob
         from airflow_batch_jobs.task.submitting import key_of, region_of
         from airflow_batch_jobs.task.supervisor import extend_execution_timeout
 
@@ -445,7 +351,7 @@ class JobTask:
         if self._killed:
             copy.kill()
         copy.run()
-        self._push_end(ti, outcome.job)
+        PushedJob(ti).push_end(outcome.job)
         if outcome.timed_out and not outcome.succeeded:
             raise self._time_is_up(outcome.job_id)
         outcome.raise_for_status()
@@ -482,46 +388,3 @@ class JobTask:
     def _time_is_up(self, job_id: str) -> BaseException:
         """Return the exception that ends the task when its deadline passes before the job ends."""
         raise NotImplementedError
-
-    def _push(self, ti: Any, job: Mapping[str, Any]) -> None:
-        """Push the `batch_job` XCom, marked with the attempt that wrote it: XComs are not fenced."""
-        from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
-        from airflow_batch_jobs.batch.storable import storable
-
-        with execution_timeout.held():
-            ti.xcom_push(JOB_XCOM, {**storable(job), **_attempt_of(ti)})
-
-    def _push_end(self, ti: Any, job: Mapping[str, Any]) -> None:
-        """Push what became of the job, and with it what is known from before; leave the XCom of a newer attempt alone.
-
-        Args:
-            ti: The task instance.
-            job: What is known of the job in this process.
-        """
-        from airflow_batch_jobs.batch.job_xcom import carried_on
-        from airflow_batch_jobs.task import stop
-
-        stored = self._pushed(ti)
-        if not stop.is_newer(stored, ti.try_number):
-            self._push(ti, carried_on(job, stored))
-
-    def _push_stopped(self, ti: Any, job_id: str, reason: str) -> None:
-        """Push that the job was terminated, if its XCom is there."""
-        from airflow_batch_jobs.batch.job_xcom import stopped
-
-        stored = self._pushed(ti)
-        if isinstance(stored, Mapping) and (stored.get("job_id"), stored.get("try_number")) == (job_id, ti.try_number):
-            self._push(ti, stopped(stored, reason))
-
-    def _pushed(self, ti: Any) -> Any:
-        """Return the `batch_job` XCom; None if there is none, or it cannot be read: no task fails for want of it."""
-        from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
-
-        with execution_timeout.held(), suppress(Exception):
-            return ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
-        return None
-
-
-def _attempt_of(ti: Any) -> dict[str, int]:
-    """Return what marks an XCom as that of an attempt."""
-    return {"try_number": ti.try_number, "max_tries": ti.max_tries}

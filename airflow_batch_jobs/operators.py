@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_batch_jobs.batch.arguments import check_text
-from airflow_batch_jobs.batch.definition import JobDefinition, is_late
+from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.definition.argument import reference_of
 from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.numbers import reasonable
-from airflow_batch_jobs.batch.override_length import check_overrides
 from airflow_batch_jobs.batch.result.model import task_model
 from airflow_batch_jobs.errors import DefinitionError, RequestError
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
+from airflow_batch_jobs.task.arguments import check_arguments, check_literal_overrides, check_mapped, check_on_retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -157,9 +156,9 @@ class BatchJobOperator(JobTask, BaseOperator):
         self.botocore_config = botocore_config
         check_text(job_queue, "job_queue")
         check_text(job_name, "job_name", or_empty=True)
-        self._check_arguments()
+        check_arguments(self)
         self._check_overrides()
-        _check_on_retry(on_retry)
+        check_on_retry(on_retry)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -171,7 +170,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         """
         check_mapped(kwargs)
         made: OperatorPartial = super().partial(**kwargs)
-        _check_on_retry((getattr(made.kwargs.get("dag"), "default_args", None) or {}).get("on_retry", ()))
+        check_on_retry((getattr(made.kwargs.get("dag"), "default_args", None) or {}).get("on_retry", ()))
         return made
 
     def execute(self, context: Context) -> Any:
@@ -191,6 +190,7 @@ class BatchJobOperator(JobTask, BaseOperator):
 
         from airflow_batch_jobs.batch.changes.change import CHANGES
         from airflow_batch_jobs.batch.job_xcom import job_xcom
+        from airflow_batch_jobs.task.pushed_job import PushedJob
         from airflow_batch_jobs.task.submitting import submission_for, submit
 
         ti, request = context["ti"], self._request()
@@ -212,7 +212,7 @@ class BatchJobOperator(JobTask, BaseOperator):
                 if submitted.changes:
                     told[CHANGES] = [change.to_dict() for change in submitted.changes]
                     self._show_changed(submitted.request, told[CHANGES])
-                self._push(ti, told)
+                PushedJob(ti).push(told)
                 reach("before-deferral", ti.run_id)
                 if not self.wait and not self._killed:
                     return submitted.job_id
@@ -259,14 +259,9 @@ class BatchJobOperator(JobTask, BaseOperator):
             self._typed.check_partial(given)
 
     def _check_overrides(self) -> None:
-        """Find at parse time what no rendering makes shorter: literal overrides that are too long for ECS.
-
-        What has another shape than AWS's is found when the request is made.
-        """
-        own = self.submit_options if isinstance(self.submit_options, dict) else {}
+        """Find at parse time literal overrides that are too long; a mapped task is made later, as in `_take`."""
         try:
-            with suppress(AttributeError, TypeError):
-                check_overrides(_literal({**own, "containerOverrides": self.container_overrides}), {})
+            check_literal_overrides(self.container_overrides, self.submit_options)
         except RequestError as error:
             if not getattr(self, "_BaseOperator__from_mapped", False):
                 raise
@@ -469,6 +464,7 @@ class BatchJobOperator(JobTask, BaseOperator):
     def _give_up(self, context: Context, job_id: str, reason: str, error: BaseException) -> str:
         """Terminate the job, unless a retry will adopt it or another attempt is at work already."""
         from airflow_batch_jobs.batch.operations import terminate
+        from airflow_batch_jobs.task.pushed_job import PushedJob
         from airflow_batch_jobs.task.record import TaskStateRecords
 
         if self._is_retried(context, error):
@@ -479,36 +475,7 @@ class BatchJobOperator(JobTask, BaseOperator):
             if TaskStateRecords(context["task_state_store"]).read() is None:  # it may be a newer attempt's by now
                 return f"The job may still be running: {job_id}"
             terminate(self._clients, job_id, reason)
-            self._push_stopped(context["ti"], job_id, reason)
+            PushedJob(context["ti"]).push_stop(job_id, reason)
         except Exception as refused:  # noqa: BLE001 - what ended the wait is what must be reported
             return f"The job could not be terminated and may still be running. {refused}"
         return "No retry follows, so the job was terminated."
-
-
-def check_mapped(arguments: Mapping[str, Any]) -> None:
-    """Find when the DAG is parsed what is wrong with the arguments that tasks to be mapped have in common.
-
-    Raises:
-        DefinitionError: What is declared as a result cannot be one.
-        ValueError: Something in `on_retry` is no change.
-    """
-    _check_on_retry(arguments.get("on_retry", ()))
-    definition = arguments.get("definition")
-    typed = None if isinstance(definition, str) else definition
-    task_model(arguments.get("result"), typed, waits=arguments.get("wait", True) is not False)
-
-
-def _check_on_retry(given: Any) -> None:
-    if given != ():
-        from airflow_batch_jobs.batch.changes.change import check_changes
-
-        check_changes(given, "on_retry")
-
-
-def _literal(value: Any) -> Any:
-    """Return a value with nothing in place of what is known only at run time."""
-    if isinstance(value, dict):
-        return {key: _literal(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_literal(item) for item in value]
-    return value if isinstance(value, str) and not is_late(value) else ""

@@ -11,6 +11,7 @@ from airflow_batch_jobs.batch.arguments import check_text
 from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
+from airflow_batch_jobs.task.arguments import check_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +87,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         self.verify = verify
         self.botocore_config = botocore_config
         check_text(job_id, "job_id")
-        self._check_arguments()
+        check_arguments(self)
 
     def execute(self, context: Context) -> Any:
         """Wait for the job.

@@ -8,7 +8,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_batch_jobs.batch.arguments import check_queues, check_switch
 from airflow_batch_jobs.batch.numbers import reasonable
-from airflow_batch_jobs.job_task import check_aws_arguments
+from airflow_batch_jobs.task.arguments import check_aws_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

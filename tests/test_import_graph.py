@@ -36,9 +36,11 @@ UPWARD_TYPES = {("errors", "batch.diagnosis")}
 #: These import inside functions: a DAG file is parsed again and again, and a command is to answer at once.
 LATE_ROOMS = FACE | {"config", "links", "cli"}
 #: These do so where something heavy must not be loaded with them: boto3, and Airflow's hook above it, take a second, so
-#: the thread that makes a client loads them; the local AWS is to start in a third of a second and to stay small.
+#: the thread that makes a client loads them; the local AWS is to start in a third of a second and to stay small;
+#: what is wrong with an argument is explained only where something is.
 LATE_IMPORTS = {
     "batch.aws.": ("boto3", "botocore"),
+    "task.arguments": ("airflow_batch_jobs.batch", "airflow_batch_jobs.migration"),
     "task.connection": ("airflow.providers.amazon", "botocore"),
     "local": ("boto3", "botocore", "importlib", "airflow_batch_jobs.local"),
 }

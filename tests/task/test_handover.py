@@ -19,8 +19,8 @@ from airflow_batch_jobs import errors
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
 from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.batch.storable import storable
-from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.task.handover import Outcome, WaitPlan
+from airflow_batch_jobs.task.pushed_job import PushedJob
 from airflow_batch_jobs.task.record import TaskStateWaits
 from airflow_batch_jobs.task.supervisor import TaskInstance
 from airflow_batch_jobs.triggers import BatchJobTrigger, JobEvent
@@ -164,7 +164,7 @@ def test_whatever_is_written_into_airflows_stores_can_be_stored(api_server: ApiS
     stored: dict[str, Any] = {}
     asyncio.run(TaskInstance(TaskKey("d", "r", "t")).set_xcom("ours", odd))
     ti: Any = SimpleNamespace(xcom_push=stored.__setitem__, try_number=1, max_tries=0)
-    JobTask()._push(ti, odd)
+    PushedJob(ti).push(odd)
     store: Any = SimpleNamespace(set=stored.__setitem__)
     TaskStateWaits(store, 1).write(WaitPlan(job_id="\ud83d"))
     assert len(stored) == 2

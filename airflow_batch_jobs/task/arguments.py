@@ -1,0 +1,158 @@
+"""The arguments of the operators: what is none of theirs, and what is not of its kind, found when a DAG is parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.bases.operator import get_merged_defaults
+from airflow.sdk.definitions._internal.contextmanager import DagContext, TaskGroupContext
+
+from airflow_batch_jobs.batch.arguments import check_mapping, check_region, check_switch, check_text, check_verify
+from airflow_batch_jobs.batch.definition import is_late
+from airflow_batch_jobs.batch.numbers import reasonable
+from airflow_batch_jobs.batch.override_length import check_overrides
+from airflow_batch_jobs.batch.result.model import task_model
+
+if TYPE_CHECKING:
+    from airflow_batch_jobs.task.connection import HasAwsParameters
+
+#: The arguments that are True or False; None in place of the last leaves it to the configuration.
+_SWITCHES = ("wait", "deferrable", "copy_logs", "terminate_on_kill", "finish_in_triggerer")
+#: Those that hold AWS's or botocore's own fields by their names.
+_MAPPINGS = ("parameters", "container_overrides", "submit_options")
+
+
+def check_aws_arguments(task: HasAwsParameters) -> None:
+    """Find at parse time what is no AWS setting.
+
+    Raises:
+        ValueError: Something is not; the error names it.
+    """
+    check_text(task.aws_conn_id, "aws_conn_id", or_empty=True)
+    check_region(task.region_name)
+    check_verify(task.verify)
+    check_mapping(task.botocore_config, "botocore_config")
+    if isinstance(task.botocore_config, Mapping):
+        from airflow_batch_jobs.batch.aws.botocore_config import check_config
+
+        check_config(task.botocore_config)
+
+
+def check_arguments(task: Any) -> None:
+    """Find at parse time what of an operator's arguments is not of its kind.
+
+    Raises:
+        ValueError: Something is not; the error names it.
+    """
+    for name in _SWITCHES:
+        check_switch(getattr(task, name, False), name, or_none=name == _SWITCHES[-1])
+    for name in _MAPPINGS:
+        check_mapping(getattr(task, name, None), name)
+    check_aws_arguments(task)
+    if task.execution_timeout is not None:
+        reasonable(task.execution_timeout, "execution_timeout", or_zero=True)
+
+
+def check_literal_overrides(container_overrides: Any, submit_options: Any) -> None:
+    """Find at parse time what no rendering makes shorter: literal overrides that are too long for ECS.
+
+    What has another shape than AWS's is found when the request is made.
+
+    Raises:
+        RequestError: They are too long.
+    """
+    own = submit_options if isinstance(submit_options, dict) else {}
+    with suppress(AttributeError, TypeError):
+        check_overrides(_literal({**own, "containerOverrides": container_overrides}), {})
+
+
+def check_mapped(arguments: Mapping[str, Any]) -> None:
+    """Find when the DAG is parsed what is wrong with the arguments that tasks to be mapped have in common.
+
+    Raises:
+        DefinitionError: What is declared as a result cannot be one.
+        ValueError: Something in `on_retry` is no change.
+    """
+    check_on_retry(arguments.get("on_retry", ()))
+    definition = arguments.get("definition")
+    typed = None if isinstance(definition, str) else definition
+    task_model(arguments.get("result"), typed, waits=arguments.get("wait", True) is not False)
+
+
+def check_on_retry(given: Any) -> None:
+    """Find at parse time what is no change of a request.
+
+    Raises:
+        ValueError: Something is none.
+    """
+    if given != ():
+        from airflow_batch_jobs.batch.changes.change import check_changes
+
+        check_changes(given, "on_retry")
+
+
+@cache
+def _arguments(kind: type) -> frozenset[str]:
+    """Return the arguments that a class and those above it take."""
+    every = (vars(each)["__init__"] for each in kind.__mro__ if "__init__" in vars(each))
+    return frozenset(name for each in every for name in signature(each).parameters)
+
+
+@cache
+def _required(kind: type) -> frozenset[str]:
+    """Return the arguments without which Airflow makes no task of a class."""
+    every = signature(kind.__init__).parameters.values()  # type: ignore[misc]  # the class is known here
+    return frozenset(each.name for each in every if each.kind is each.KEYWORD_ONLY and each.default is each.empty)
+
+
+def _defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a call's `default_args`, its task group and its DAG have for it."""
+    dag = given.get("dag") or DagContext.get_current()
+    group = given.get("task_group") or (TaskGroupContext.get_current(dag) if dag else None)
+    return get_merged_defaults(dag, group, None, given.get("default_args"))[0]
+
+
+def refuse_foreign(kind: type, given: Mapping[str, Any], *, is_whole: bool = True) -> frozenset[str]:
+    """Refuse arguments by the names that they have in the Amazon provider; return what is missing besides.
+
+    Args:
+        kind: The class that is called.
+        given: The call's arguments.
+        is_whole: Whether there are no more to come but defaults; if so, one by such a name counts where it would take
+            the place of an argument that is missing.
+
+    Raises:
+        TypeError: There are some; the error names their counterparts.
+    """
+    foreign = [name for name in given if name not in _arguments(kind) and not name.startswith("_")]
+    missing = _required(kind) - given.keys() if is_whole else frozenset()
+    defaults = _defaults(given) if missing else {}
+    missing -= defaults.keys()
+    if foreign or missing:
+        from airflow_batch_jobs.migration.counterparts import OPERATOR, SENSOR
+
+        is_sensor = SENSOR.name in {each.__name__ for each in kind.__mro__}
+        counterpart = SENSOR if is_sensor else OPERATOR
+        foreign += [name for name in defaults if name not in given and counterpart.renamed.get(name) in missing]
+        if refusal := counterpart.refusal(foreign, given.keys() | defaults.keys(), missing):
+            raise TypeError(refusal)
+    return missing
+
+
+def refuse_mapped(kind: type, given: Mapping[str, Any]) -> None:
+    """Refuse the arguments of a task to be mapped as Airflow does with one that it makes when the DAG is parsed."""
+    if missing := refuse_foreign(kind, given):
+        raise TypeError(f"{kind.__name__} is mapped without {' and '.join(sorted(missing))}")
+
+
+def _literal(value: Any) -> Any:
+    """Return a value with nothing in place of what is known only at run time."""
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_literal(item) for item in value]
+    return value if isinstance(value, str) and not is_late(value) else ""
