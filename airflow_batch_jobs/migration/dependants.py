@@ -106,11 +106,14 @@ class Dependants:
 
     def _xcoms(self) -> Iterator[cst.CSTNode]:
         """Yield where XComs are read that hold the provider's links."""
-        for text in self._names.of(cst.SimpleString):
-            value, parent = text_of(text) or "", self._names.parent(text)
-            if (value in LINK_KEYS and (self._is_key(parent) or self._is_index_of_output(parent))) or _pulls_link(
-                value
+        places: tuple[cst.Arg | cst.Index, ...] = (*self._names.of(cst.Arg), *self._names.of(cst.Index))
+        for place in places:
+            if (self._is_key(place) or self._is_index_of_output(place)) and any(
+                text_of(value) in LINK_KEYS for value in self._names.values_of(place.value)
             ):
+                yield place.value
+        for text in self._names.of(cst.SimpleString):
+            if _pulls_link(text_of(text) or ""):
                 yield text
         for part in self._names.of(cst.FormattedStringText):
             if _pulls_link(part.value):
