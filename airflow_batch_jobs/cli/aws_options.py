@@ -43,12 +43,13 @@ def clients_of(region: str | None, profile: str | None, endpoint_url: str | None
     import boto3
     from botocore.exceptions import BotoCoreError, ProfileNotFound
 
-    from airflow_batch_jobs.batch.aws import explain, session_clients
+    from airflow_batch_jobs.batch.aws import Caller, KeptClients, explain, session_clients
 
+    caller = Caller(f"the AWS profile{f' {profile!r}' if profile else ''} (--profile, --region)")
     try:
         session = boto3.Session(profile_name=profile)
     except ProfileNotFound as error:
         raise typer.BadParameter(str(error), param_hint="--profile") from error
     except BotoCoreError as error:
-        raise explain(error, "") from error
-    return session_clients(session, region, endpoint_url)
+        raise explain(error, "", caller) from error
+    return KeptClients(lambda: session_clients(session, region, endpoint_url), caller=lambda: caller)

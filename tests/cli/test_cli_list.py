@@ -271,3 +271,10 @@ def test_a_list_without_a_job_says_so(run: Run, options: tuple[str, ...], said: 
     assert result.exit_code == 0
     assert result.stdout == ""
     assert said in result.stderr
+
+
+def test_what_is_missing_is_named_in_a_shells_words(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody in a shell has an Airflow connection to correct."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    listed = run("list")
+    assert "You must specify a region. Correct the AWS profile (--profile, --region)" in " ".join(listed.stderr.split())
