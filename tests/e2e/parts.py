@@ -155,7 +155,11 @@ class SplitAirflow:
 
     def the(self, name: str) -> Component:
         """Return the component of a kind that was started last."""
-        return next(each for each in reversed(self._components) if each.name == name)
+        return self.all_of(name)[-1]
+
+    def all_of(self, name: str) -> list[Component]:
+        """Return the components of a kind, oldest first; some may have ended."""
+        return [each for each in self._components if each.name == name]
 
     def stop(self) -> None:
         """End all components."""

@@ -74,7 +74,8 @@ def test_another_triggerer_carries_it_on(world: World, runs: dict[str, Run]) -> 
     before = {name: run.job() for name, run in deferred.items()}
     assert states(before["runs"])[-1] == "RUNNING"
     assert before["waits"]["why_waiting"]
-    world.airflow.the("triggerer").kill()
+    for each in world.airflow.all_of("triggerer"):
+        each.kill()
     world.airflow.start("triggerer")
     for name, run in deferred.items():
         after = told(run, lambda job, name=name: job["as_of"] > before[name]["as_of"], 180)  # type: ignore[misc]
