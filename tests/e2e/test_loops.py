@@ -181,6 +181,8 @@ def test_a_pass_that_is_marked_failed_ends_its_job(
     loop = Loop(split, cloud, dag_id, held(tmp_path, 1))
     job_id = str(loop[1].job()["job_id"])
     cloud.wait_for_status(job_id, "RUNNING")
+    # Until a triggerer has taken the trigger up, a stop reaches nobody.
+    until(lambda: "pass 1" in loop[1].lines(), 60)
     loop[1].mark("failed")
     ended = cloud.wait_for_status(job_id, seconds=60)
     assert ended["statusReason"] == "Airflow task stopped by a user: now failed"

@@ -62,7 +62,7 @@ class FollowedJob:
     Attributes:
         alarm: Rings when there is news.
         detail: The job as AWS described it last; None before the first answer.
-        seen_at: When AWS was asked for that, by AWS's clock.
+        seen_at: When AWS was asked for that, by AWS's clock, and not before what it told.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class FollowedJob:
             return
         self._missing_since = None
         now = self._moment()
-        self.seen_at = datetime.fromtimestamp(now.ms / 1000 - (now.seconds - asked_at), tz=UTC)
+        self.seen_at = _seen_at(detail, asked_at, now)
         if self.detail is None or _telling(detail) != _telling(self.detail):
             self._tell(StatusChange(detail, self.seen_at))
         elif _less_telling(detail) != _less_telling(self.detail) and DetailChange() not in self._updates:
@@ -297,6 +297,15 @@ class FollowedJob:
     def _tell(self, update: Update) -> None:
         self._updates.append(update)
         self.alarm.ring()
+
+
+def _seen_at(detail: JobDetail, asked_at: float, now: Moment) -> datetime:
+    """Return when a job was as AWS told now: a call may have been long on its way, and then tells of later times."""
+    asked, answered = (
+        datetime.fromtimestamp(ms / 1000, tz=UTC) for ms in (now.ms - 1000 * (now.seconds - asked_at), now.ms)
+    )
+    told = (at for at in (detail.created_at, detail.started_at, detail.stopped_at) if at is not None)
+    return min(max(asked, *told), answered)
 
 
 def _telling(detail: JobDetail) -> tuple[Any, ...]:

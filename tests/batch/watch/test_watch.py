@@ -19,6 +19,9 @@ from tests.batch.virtual import VirtualAws, follow_to_end, lines_of, run
 from tests.batch.watch.scripted import numbered, submitted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from airflow_batch_jobs.batch.watch.updates import Update
     from airflow_batch_jobs.local.server import LocalAws
 
@@ -176,6 +179,26 @@ def test_jobs_that_come_together_are_first_described_together(frozen_aws: LocalA
 
     run(main())
     assert frozen_aws.counts()["DescribeJobs"] == 1
+
+
+def test_a_job_is_not_told_of_before_it_was_so(frozen_aws: LocalAws) -> None:
+    """Where the question that AWS answers is on its way for long, what it tells is newer than the question."""
+    [job_id] = submitted(frozen_aws, 1, running=10, lines=[])
+
+    async def main() -> list[tuple[datetime | None, datetime | None]]:
+        aws = VirtualAws(frozen_aws)
+
+        async def slow(work: Callable[[], Any]) -> Any:
+            await asyncio.sleep(4)
+            return await aws.call(work)
+
+        watcher = JobWatcher(frozen_aws.clients(), WatchOptions(), clock=aws, run=slow)
+        changes = [each for each in await follow_to_end(watcher.follow(job_id)) if isinstance(each, StatusChange)]
+        return [(each.seen_at, each.detail.stopped_at or each.detail.started_at) for each in changes]
+
+    told = run(main())
+    assert told[-1][1] is not None
+    assert all(seen_at >= at for seen_at, at in told if seen_at and at)
 
 
 def test_the_poll_interval_is_each_jobs_own(frozen_aws: LocalAws) -> None:
