@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.numbers import reasonable
+from airflow_batch_jobs.batch.numbers import reasonable, shown
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch import WatchOptions
@@ -75,13 +75,17 @@ class Settings:
         """Check each number by its option's name.
 
         Raises:
-            ValueError: A number is not above 0, or beyond all reason; what is late, settled or counted may be 0.
+            ValueError: A number is not above 0, or beyond all reason, or not whole where lines are counted; what is
+                late, settled or counted may be 0.
         """
         for each in _FIELDS:
             if (kind := _NUMBERS.get(each.type)) is not None:
                 given = getattr(self, each.name)
-                number = reasonable(given, f"[{SECTION}] {each.name}", or_zero=each.name in _OR_ZERO)
-                object.__setattr__(self, each.name, kind(number))
+                name = f"[{SECTION}] {each.name}"
+                number = reasonable(given, name, or_zero=each.name in _OR_ZERO)
+                if (read := kind(number)) != number:
+                    raise ValueError(f"{name} must be a whole number, not {shown(given)}")
+                object.__setattr__(self, each.name, read)
 
     @classmethod
     def read(cls) -> Settings:

@@ -89,6 +89,15 @@ def test_no_number_is_accepted_that_a_sum_could_overflow_with(
         Settings.read()
 
 
+@pytest.mark.parametrize("value", ["0.5", "1000.25"])
+@pytest.mark.parametrize("name", [each.name for each in fields(Settings) if each.type == "int"])
+def test_a_count_is_a_whole_number(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Half a line does not become none."""
+    monkeypatch.setenv(f"AIRFLOW__BATCH_JOBS__{name.upper()}", value)
+    with pytest.raises(ValueError, match=rf"^\[batch_jobs\] {name} must be a whole number, not {value}$"):
+        Settings.read()
+
+
 def test_a_watcher_gets_its_options_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them; how much of a log may be left over depends on where the watcher works."""
     names = [each.name for each in fields(WatchOptions) if each.name != "unread_bytes"]
