@@ -407,7 +407,12 @@ class BatchJob:
         return window.read(self._clients, self._streams(detail), self._clock)
 
     def result(
-        self, model: type[BaseModel] | None = None, *, settle_seconds: float = 5.0, late_seconds: float = LATE_SECONDS
+        self,
+        model: type[BaseModel] | None = None,
+        *,
+        settle_seconds: float = 5.0,
+        late_seconds: float = LATE_SECONDS,
+        on_wait: Callable[[], object] = lambda: None,
     ) -> Any:
         """Return what the job has handed back by the line `batch-job-result: {json}` of its log.
 
@@ -416,6 +421,7 @@ class BatchJob:
                 the result is what its JSON has.
             settle_seconds: How long after the job's end one result line may follow another.
             late_seconds: How long after its end to look for a line that has not come.
+            on_wait: Called once, before the first wait for lines.
 
         Returns:
             The model's instance; of an array the list of its children's, by index.
@@ -437,7 +443,12 @@ class BatchJob:
         if detail.status is JobStatus.FAILED:
             raise job_failed(job_xcom(detail, self._clock.now()), diagnose(detail))
         return ResultSearch(
-            self._clients, detail, settle_seconds=settle_seconds, late_seconds=late_seconds, clock=self._clock
+            self._clients,
+            detail,
+            settle_seconds=settle_seconds,
+            late_seconds=late_seconds,
+            on_wait=on_wait,
+            clock=self._clock,
         ).read(own)
 
     def _follow(

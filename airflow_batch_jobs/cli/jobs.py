@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MOST_PARTS = 1_000
 #: More often than a task polls, since a person is waiting.
 _POLL_SECONDS = 2.0
+_LAST_LINES = "The job has ended; waiting for the last lines of its log, for about a minute at most."
 
 
 def _check_not_node(value: str) -> str:
@@ -196,7 +197,7 @@ def result(job_id: JobId, region: Region = None, profile: Profile = None, endpoi
     """Print the result of a job that has succeeded, as one line of JSON; that of an array is a list.
 
     A job hands its result over by one line of its log, `batch-job-result: {json}`. The last one of its last attempt
-    counts. Waits for a minute after the job's end for a line that has not come, and not for the job.
+    counts. Waits for a minute after the job's end for a line that has not come, which stderr says, and not for the job.
 
         airflow-batch-jobs result 6c8a7f0e-3c52-4b6f-9c0d-0d1a2b3c4d5e
         airflow-batch-jobs result $ID | jq -r .bam
@@ -215,7 +216,7 @@ def result(job_id: JobId, region: Region = None, profile: Profile = None, endpoi
         clients = clients_of(region, profile, endpoint_url)
         job = BatchJob.from_id(whole_id(job_id, clients), clients=clients)
         try:
-            _say_result(job.result())
+            _say_result(job.result(on_wait=lambda: console.note(_LAST_LINES, has_only_words=True)))
         except JobFailedError:
             detail = job.detail()
             console.say_end(detail, _failed_parts(detail, clients))

@@ -451,7 +451,7 @@ def test_submit_wait_says_of_a_result_that_is_none_that_it_is_none(run: Run, aws
 
 @pytest.mark.long
 def test_result_of_a_job_without_one_is_an_error(run: Run, aws: LocalAws, shell: str) -> None:
-    """So is that of one that failed or runs; each says so on stderr."""
+    """So is that of one that failed or runs; each says so on stderr, and before that what it waits for."""
     for script, status, told in (
         ("echo 'batch-job-result: {'", "SUCCEEDED", "The result is no JSON"),
         ("exit 3", "FAILED", "exit code 3"),
@@ -463,6 +463,7 @@ def test_result_of_a_job_without_one_is_an_error(run: Run, aws: LocalAws, shell:
         result = run("result", job_id)
         assert (result.exit_code, result.stdout) == (1, "")
         assert told in result.stderr.replace("\n", " ")
+        assert ("waiting for the last lines of its log" in result.stderr) == (status == "SUCCEEDED")
     assert run("result", "no-such-job").exit_code == 1
 
 

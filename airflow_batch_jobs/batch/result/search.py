@@ -62,6 +62,7 @@ class ResultSearch:
         detail: The job, as AWS describes it after its end.
         settle_seconds: How long after the job's end lines may be followed by others; a line is looked for after that.
         late_seconds: How long after the job's end to look for a line that has not come.
+        on_wait: Called once, before the first wait for lines.
         clock: Time and sleep.
     """
 
@@ -72,12 +73,15 @@ class ResultSearch:
         *,
         settle_seconds: float = 5.0,
         late_seconds: float = LATE_SECONDS,
+        on_wait: Callable[[], object] = lambda: None,
         clock: Clock | None = None,
     ) -> None:
         self._clients = KeptClients.of(clients)
         self._detail = detail
         self._settle_seconds = settle_seconds
         self._late_seconds = late_seconds
+        self._on_wait = on_wait
+        self._is_waiting = False
         self._clock = clock or SystemClock()
         self._pace = Pace(CALLS_BESIDE_FOLLOWERS)
 
@@ -101,7 +105,7 @@ class ResultSearch:
         for part in parts:
             if not part.last_log_streams() and (elsewhere := part.logs_elsewhere()):
                 raise ResultError(part.job_id, elsewhere, "A result needs the awslogs log driver.", is_missing=True)
-        self._clock.sleep(min(self._settle_seconds, max(0.0, self._settle_seconds - ago)))
+        self._clock.sleep(self._told(min(self._settle_seconds, max(0.0, self._settle_seconds - ago))))
         ago = self._seconds_since_end()
         found: dict[str, str] = {}
 
@@ -120,9 +124,18 @@ class ResultSearch:
 
         least = min(LEAST_LATE_SECONDS, self._late_seconds)
         late = max(least, min(self._late_seconds, self._late_seconds - ago))
-        if problems := look_until(look, lambda problems: not problems, self._clock, late, lambda: LOOK_SECONDS):
+        if problems := look_until(
+            look, lambda problems: not problems, self._clock, late, lambda: self._told(LOOK_SECONDS)
+        ):
             raise problems[0]
         return [(part.job_id, found[part.job_id]) for part in parts]
+
+    def _told(self, seconds: float) -> float:
+        """Return how long to wait, which is told the first time."""
+        if seconds and not self._is_waiting:
+            self._is_waiting = True
+            self._on_wait()
+        return seconds
 
     def _seconds_since_end(self) -> float:
         """Return how long ago the job ended, by this machine's clock; negative if that is behind AWS's."""

@@ -174,6 +174,17 @@ def test_a_line_that_arrives_late_is_found(ended: Callable[..., BatchJob]) -> No
     assert ended([result({"bam": "late"})], delivery=50).result().bam == "late"
 
 
+def test_a_wait_for_lines_is_told_once_before_it(frozen_aws: LocalAws, ended: Callable[..., BatchJob]) -> None:
+    """And not at all where the line is there, and has settled."""
+    waits: list[float] = []
+    job = ended([result({"bam": "late"})], delivery=50)
+    ended_at = frozen_aws.now()
+    job.result(on_wait=lambda: waits.append(frozen_aws.now() - ended_at))
+    job.result(on_wait=lambda: waits.append(frozen_aws.now() - ended_at))
+    assert len(waits) == 1
+    assert waits[0] < LEAST_LATE_SECONDS
+
+
 def test_a_second_line_that_arrives_late_counts(ended: Callable[..., BatchJob]) -> None:
     """Nothing is looked for before lines have settled."""
     job = ended([result({"bam": "first"}), result({"bam": "second"})], delivery=17)
