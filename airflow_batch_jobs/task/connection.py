@@ -16,6 +16,7 @@ from airflow_batch_jobs.batch.aws import Caller, KeptClients, Trouble, explain, 
 from airflow_batch_jobs.batch.aws.calls import action_of
 from airflow_batch_jobs.batch.aws.outage import Outage
 from airflow_batch_jobs.batch.aws.trouble import is_bug
+from airflow_batch_jobs.batch.numbers import shown
 from airflow_batch_jobs.errors import AwsError, ConfigurationError, ConnectionUnansweredError
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.connection_lookup import look_up
@@ -152,6 +153,8 @@ class _Sessions:
         conn_id = self._settings.aws_conn_id
         if conn_id is None:
             return None
+        if not isinstance(conn_id, str):  # of a stored trigger, or of a template that renders native objects
+            raise ConfigurationError(f"aws_conn_id must be text, not {shown(conn_id)}. Correct it.")
         connection = look_up(conn_id)
         if connection is None and self._is_defined:
             raise ConnectionUnansweredError(

@@ -79,12 +79,12 @@ class WaitPlan:
         """Read the JSON form, ignoring unknown fields.
 
         Raises:
-            ValueError: A time is not ISO 8601, or the interval is not a number above 0.
+            ValueError: A time is not ISO 8601 with its offset, or the interval is not a number above 0.
         """
         known = {name: stored[name] for name in _PLAN_FIELDS if name in stored}
         for name in ("deadline", "submitted_at", "begins_at"):
-            if isinstance(known.get(name), str):
-                known[name] = datetime.fromisoformat(known[name])
+            if known.get(name) is not None:
+                known[name] = _time(known[name], name)
         return cls(**known)
 
 
@@ -180,6 +180,16 @@ class Outcome:
         """
         if self.failed:
             raise job_failed(self.job, Diagnosis.from_dict(self.diagnosis or {}))
+
+
+def _time(stored: Any, name: str) -> datetime:
+    try:
+        read = stored if isinstance(stored, datetime) else datetime.fromisoformat(stored)
+        if read.tzinfo is not None:
+            return read
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"{name} must be a time such as 2026-11-26T09:00:00+00:00, not {shown(stored)}")
 
 
 def _to_json(value: Any) -> Any:

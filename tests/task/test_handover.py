@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -61,6 +61,20 @@ def test_a_plan_checks_its_interval_where_it_arrives() -> None:
     assert WaitPlan.from_dict({"job_id": "1", "poll_interval": "10"}).poll_interval == 10
     with pytest.raises(ValueError, match="poll_interval must be a number above 0, not -1"):
         WaitPlan.from_dict({"job_id": "1", "poll_interval": -1})
+
+
+@pytest.mark.parametrize("name", ["deadline", "submitted_at", "begins_at"])
+@pytest.mark.parametrize(
+    "value", ["soon", "", "2026-11-26T09:00:00", 1_795_680_000, ["2026"], "2026-11-26T09:00:00+99:00"]
+)
+def test_a_time_that_is_none_is_named_where_it_arrives(name: str, value: Any) -> None:
+    """Of the stored ones each has its offset; Airflow fails the trigger alone, with that error."""
+    with pytest.raises(ValueError, match=f"^{name} must be a time such as 2026-11-26T09:00:00"):
+        WaitPlan.from_dict({"job_id": "1", name: value})
+    with pytest.raises(TypeError, match=f"^{name} must be a time such as "):
+        BatchJobTrigger("1", **{name: value})
+    given: dict[str, Any] = {name: datetime(2026, 11, 26, 9, tzinfo=UTC)}
+    assert getattr(BatchJobTrigger("1", **given).plan, name) == given[name]
 
 
 def test_an_event_is_read_as_it_was_fired() -> None:
