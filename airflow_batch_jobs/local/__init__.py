@@ -73,6 +73,8 @@ Where AWS does not document what it does, this way was taken:
 - TerminateJob and CancelJob take an unknown id, as TerminateJobs and CancelJobs are documented to; a node of a
   multi-node job (`id#n`) is none that can be stopped.
 - ListJobs and DescribeJobDefinitions have the newest first, also without a filter.
+- A page's token is refused, as one that is none, in a call of another operation, stream or selection; not in one of
+  another size or span of time.
 - ListJobs with a filter takes a `maxResults` of up to 1,000 and gives 100.
 - A dependency of type SEQUENTIAL with a job id is one as any other.
 - Of node ranges that overlap, the smallest one around a node counts, of equal ones the last; an override of nodes must

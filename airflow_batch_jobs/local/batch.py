@@ -97,7 +97,7 @@ class Batch:
             raise client_exception(f"Job definition status {status} is not valid: ACTIVE or INACTIVE")
         if not references:
             every = self._definitions.newest_first(request.get("jobDefinitionName", ""), status)
-            shown, token = page(every, request, lambda definition: definition.place)
+            shown, token = page("DescribeJobDefinitions", every, request, lambda definition: definition.place)
             return {"jobDefinitions": [one.describe() for one in shown], **token}
         _check_alone("jobDefinitions", request)
         for reference in references:
@@ -116,7 +116,7 @@ class Batch:
         request = call.parameters
         references = request.get("jobQueues", [])
         if not references:
-            shown, token = page(self._queues.all(), request, lambda queue: (queue.number,))
+            shown, token = page("DescribeJobQueues", self._queues.all(), request, lambda queue: (queue.number,))
             return {"jobQueues": [one.describe() for one in shown], **token}
         _check_alone("jobQueues", request)
         found = [self._queues.find(reference) for reference in references]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_batch_jobs.local.limits import whole_number
-from airflow_batch_jobs.local.pages import page_of
+from airflow_batch_jobs.local.pages import list_id, page_of
 from airflow_batch_jobs.local.wire import client_exception
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ _T = TypeVar("_T")
 MOST_RESULTS = 100
 #: The largest page of ListJobs without a filter, and the default.
 _MOST_JOBS = 1000
+#: The parameters that say nothing of what is in a list.
+_OF_A_PAGE = frozenset({"maxResults", "nextToken"})
 
 #: Exactly one of these says whose jobs are listed.
 SOURCES = ("jobQueue", "arrayJobId", "multiNodeJobId")
@@ -107,7 +109,7 @@ _FILTERS: dict[str, Callable[[str], Callable[[Job], bool]]] = {
 
 
 def page(
-    items: Iterable[_T], request: Mapping[str, Any], place_of: Callable[[_T], Place]
+    operation: str, items: Iterable[_T], request: Mapping[str, Any], place_of: Callable[[_T], Place]
 ) -> tuple[list[_T], dict[str, str]]:
     """Return the page of a list that a request asks for with `maxResults` and `nextToken`.
 
@@ -117,7 +119,7 @@ def page(
     size = request.get("maxResults", MOST_RESULTS)
     if not 1 <= size <= MOST_RESULTS:
         raise client_exception(f"maxResults must be between 1 and {MOST_RESULTS}")
-    return _page(items, request, place_of, size)
+    return _page(operation, items, request, place_of, size)
 
 
 def page_of_jobs(
@@ -131,13 +133,14 @@ def page_of_jobs(
     size = request.get("maxResults", _MOST_JOBS)
     if not 1 <= size <= _MOST_JOBS:
         raise client_exception(f"maxResults must be between 1 and {_MOST_JOBS}")
-    return _page(items, request, place_of, min(size, MOST_RESULTS) if request.get("filters") else size)
+    return _page("ListJobs", items, request, place_of, min(size, MOST_RESULTS) if request.get("filters") else size)
 
 
 def _page(
-    items: Iterable[_T], request: Mapping[str, Any], place_of: Callable[[_T], Place], size: int
+    operation: str, items: Iterable[_T], request: Mapping[str, Any], place_of: Callable[[_T], Place], size: int
 ) -> tuple[list[_T], dict[str, str]]:
+    of = list_id(operation, {name: value for name, value in request.items() if name not in _OF_A_PAGE})
     try:
-        return page_of(items, place_of, size=size, token=request.get("nextToken", ""))
+        return page_of(items, place_of, of=of, size=size, token=request.get("nextToken", ""))
     except ValueError as error:
         raise client_exception("nextToken is not valid") from error

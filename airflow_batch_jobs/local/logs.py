@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.local.filter_pattern import FilterPattern
-from airflow_batch_jobs.local.pages import page_of, place_in
+from airflow_batch_jobs.local.pages import list_id, page_of, place_in
 from airflow_batch_jobs.local.streams import EVENT_OVERHEAD_BYTES, Event, Position, Stream, Window, merged
 from airflow_batch_jobs.local.wire import ServiceError, invalid_parameter
 
@@ -28,7 +28,9 @@ _MOST_STREAMS = 50
 #: Later than any timestamp, in milliseconds.
 _FOREVER = 1 << 62
 #: What `_page_token` writes.
-_PAGE_TOKEN = re.compile("[fb]/(?:0|[0-9]{1,19}(?:/[0-9]{1,19}){3})")
+_PAGE_TOKEN = re.compile("[fb]/(?:0/[0-9]{1,19}|[0-9]{1,19}(?:/[0-9]{1,19}){3})")
+#: The parameters that say nothing of whose events are listed.
+_OF_A_PAGE = frozenset({"endTime", "interleaved", "limit", "nextToken", "startFromHead", "startTime", "unmask"})
 #: 2024-01-01: events before this cannot be read newest first.
 _NEWEST_FIRST_SINCE = 1_704_067_200_000
 
@@ -54,8 +56,9 @@ class Logs:
         streams = self._named_streams(request)
         newest_first = request.get("startFromHead") is False
         after: Position | None = None
+        of = _list_id("FilterLogEvents", request)
         if request.get("nextToken"):
-            newest_first, after = _read_filter_token(request["nextToken"])
+            newest_first, after = _read_filter_token(request["nextToken"], of)
         window = Window(
             start=request.get("startTime", 0),
             end=request.get("endTime", _FOREVER),
@@ -63,7 +66,7 @@ class Logs:
             newest_first=newest_first,
         )
         if call.changes.empty_page:
-            return {"events": [], "searchedLogStreams": [], "nextToken": _filter_token(newest_first, after)}
+            return {"events": [], "searchedLogStreams": [], "nextToken": _filter_token(newest_first, after, of)}
         found = (event for event in merged(streams, _from(window, after), after) if pattern.matches(event.text))
         events, is_full = _page(found, request.get("limit", _MOST_EVENTS))
         names = {stream.number: stream.name for stream in streams}
@@ -72,7 +75,7 @@ class Logs:
             "searchedLogStreams": [],
         }
         if is_full:
-            shown["nextToken"] = _filter_token(newest_first, events[-1].position)
+            shown["nextToken"] = _filter_token(newest_first, events[-1].position, of)
         return shown
 
     def get_log_events(self, call: Call) -> dict[str, Any]:
@@ -82,7 +85,7 @@ class Logs:
         forward = bool(request.get("startFromHead", False))
         after: Position | None = None
         if request.get("nextToken"):
-            forward, after = _read_page_token(request["nextToken"])
+            forward, after = _read_page_token(request["nextToken"], stream.number)
         window = Window(
             start=request.get("startTime", 0),
             end=request.get("endTime", _FOREVER) - 1,
@@ -94,8 +97,8 @@ class Logs:
             events.reverse()
         return {
             "events": [_plain_event(event) for event in events],
-            "nextForwardToken": _page_token("f", events[-1].position if events else after),
-            "nextBackwardToken": _page_token("b", events[0].position if events else after),
+            "nextForwardToken": _page_token("f", events[-1].position if events else after, stream.number),
+            "nextBackwardToken": _page_token("b", events[0].position if events else after, stream.number),
         }
 
     def describe_log_streams(self, call: Call) -> dict[str, Any]:
@@ -110,9 +113,10 @@ class Logs:
 
     def _page_of_streams(self, request: Mapping[str, Any], now: int) -> dict[str, Any]:
         by_time, token = request.get("orderBy") == "LastEventTime", request.get("nextToken", "")
+        of = _list_id("DescribeLogStreams", request)
         if by_time and token:
             # All pages show the streams as they were at the first one: by time, those that are written to move on.
-            now = _number(next(iter(place_in(token)), None))
+            now = _number(next(iter(place_in(token, of)), None))
 
         def place_of(described: dict[str, Any]) -> Place:
             name = described["logStreamName"]
@@ -124,7 +128,7 @@ class Logs:
         ]
         found.sort(key=place_of, reverse=is_descending)
         size = request.get("limit", _MOST_STREAMS)
-        shown, more = page_of(found, place_of, size=size, token=token, is_descending=is_descending)
+        shown, more = page_of(found, place_of, of=of, size=size, token=token, is_descending=is_descending)
         return {"logStreams": shown, **more}
 
     def _describe(self, stream: Stream, now: int) -> dict[str, Any]:
@@ -223,13 +227,19 @@ def _plain_event(event: Event) -> dict[str, Any]:
     }
 
 
-def _filter_token(newest_first: bool, position: Position | None) -> str:  # noqa: FBT001 - one half of the token
-    return base64.urlsafe_b64encode(json.dumps([newest_first, position]).encode()).decode()
+def _list_id(operation: str, request: Mapping[str, Any]) -> str:
+    return list_id(operation, {name: value for name, value in request.items() if name not in _OF_A_PAGE})
 
 
-def _read_filter_token(token: str) -> tuple[bool, Position | None]:
+def _filter_token(newest_first: bool, position: Position | None, of: str) -> str:  # noqa: FBT001 - a part of the token
+    return base64.urlsafe_b64encode(json.dumps([of, newest_first, position]).encode()).decode()
+
+
+def _read_filter_token(token: str, of: str) -> tuple[bool, Position | None]:
     try:
-        newest_first, position = json.loads(base64.urlsafe_b64decode(token))
+        found, newest_first, position = json.loads(base64.urlsafe_b64decode(token))
+        if found != of:
+            raise invalid_parameter("The specified nextToken is invalid.")
         return bool(newest_first), Position(*map(_number, position)) if position else None
     except (ValueError, TypeError, RecursionError) as error:
         raise invalid_parameter("The specified nextToken is invalid.") from error
@@ -241,12 +251,15 @@ def _number(part: Any) -> int:
     return part
 
 
-def _page_token(direction: str, position: Position | None) -> str:
-    return f"{direction}/" + ("/".join(map(str, position)) if position else "0")
+def _page_token(direction: str, position: Position | None, stream_number: int) -> str:
+    return f"{direction}/" + "/".join(map(str, position or (0, stream_number)))
 
 
-def _read_page_token(token: str) -> tuple[bool, Position | None]:
-    if not _PAGE_TOKEN.fullmatch(token):
-        raise invalid_parameter("The specified nextToken is invalid.")
-    direction, *numbers = token.split("/")
-    return direction == "f", Position(*map(int, numbers)) if len(numbers) > 1 else None
+def _read_page_token(token: str, stream_number: int) -> tuple[bool, Position | None]:
+    if _PAGE_TOKEN.fullmatch(token):
+        direction, *parts = token.split("/")
+        numbers = tuple(map(int, parts))
+        position = Position(*numbers) if len(numbers) == len(Position._fields) else None
+        if stream_number == (position.stream_number if position else numbers[-1]):
+            return direction == "f", position
+    raise invalid_parameter("The specified nextToken is invalid.")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_batch_jobs.local.pages import page_of
+from airflow_batch_jobs.local.pages import list_id, page_of
 from tests.local.documented import needs
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def test_what_leaves_a_list_takes_nothing_with_it(frozen_aws: LocalAws, frozen_b
 
 
 def test_a_token_of_another_list_is_refused(frozen_aws: LocalAws, frozen_batch: Any) -> None:
-    """A definition's place is none among jobs."""
+    """Of another operation, name or status: AWS knows whose each of its tokens is."""
     for _ in range(2):
         frozen_aws.register("align")
     frozen_aws.submit("align:1")
@@ -162,19 +162,31 @@ def test_a_token_of_another_list_is_refused(frozen_aws: LocalAws, frozen_batch: 
     with pytest.raises(frozen_batch.exceptions.ClientException, match="nextToken"):
         names(frozen_batch, jobStatus="SUBMITTED", nextToken=token)
     with pytest.raises(frozen_batch.exceptions.ClientException, match="nextToken"):
+        frozen_batch.describe_job_queues(nextToken=token)
+    with pytest.raises(frozen_batch.exceptions.ClientException, match="nextToken"):
+        frozen_batch.describe_job_definitions(jobDefinitionName="align", nextToken=token)
+    for _ in range(2):
+        frozen_aws.submit("align:1")
+    of_submitted = frozen_batch.list_jobs(jobQueue="default", jobStatus="SUBMITTED", maxResults=1)["nextToken"]
+    assert len(names(frozen_batch, jobStatus="SUBMITTED", nextToken=of_submitted)) == 2
+    with pytest.raises(frozen_batch.exceptions.ClientException, match="nextToken"):
+        names(frozen_batch, jobStatus="RUNNING", nextToken=of_submitted)
+    with pytest.raises(frozen_batch.exceptions.ClientException, match="nextToken"):
         names(frozen_batch, nextToken="é")
 
 
 @given(place=st.recursive(st.integers() | st.text() | st.none(), st.lists, max_leaves=4))
 def test_any_other_text_is_no_token(place: Any) -> None:
     """A ValueError, which each service answers as its own error; a place that no item has leads on as well."""
-    token = base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+    of = list_id("ListJobs", {})
+    token = base64.urlsafe_b64encode(json.dumps([of, *place] if isinstance(place, list) else place).encode()).decode()
     items = [("a", 1), ("b", 2)]
     for is_descending in (False, True):
         try:
             shown, _ = page_of(
                 items[::-1] if is_descending else items,
                 lambda item: item,
+                of=of,
                 size=2,
                 token=token,
                 is_descending=is_descending,

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_batch_jobs.local.filter_pattern import FilterPattern
+from airflow_batch_jobs.local.pages import list_id
 from tests.local.documented import needs
 
 if TYPE_CHECKING:
@@ -389,6 +390,32 @@ def test_a_token_of_get_log_events_must_be_one(frozen_logs: Any, stream_of: Call
             frozen_logs.get_log_events(logGroupName=GROUP, logStreamName=name, nextToken=token)
 
 
+def test_a_token_of_another_stream_or_group_is_refused(
+    frozen_aws: LocalAws, frozen_logs: Any, stream_of: Callable[..., str]
+) -> None:
+    """It leads to nothing there; the other windows of the same streams are the same list."""
+    one, other = stream_of(running=1, lines=3), stream_of(running=1, lines=3)
+    empty = [stream_of(running=1, lines=[]) for _ in range(2)]
+    frozen_aws.advance(30)
+    invalid = frozen_logs.exceptions.InvalidParameterException
+    where: dict[str, Any] = {"logGroupName": GROUP, "limit": 1}
+
+    token = frozen_logs.filter_log_events(**where, logStreamNames=[one])["nextToken"]
+    assert frozen_logs.filter_log_events(**where, logStreamNames=[one], startTime=1, nextToken=token)["events"]
+    for selection in ({"logStreamNames": [other]}, {"logStreamNames": [one], "filterPattern": "1"}, {}):
+        with pytest.raises(invalid, match="nextToken"):
+            frozen_logs.filter_log_events(**where, **selection, nextToken=token)
+    for name, wrong in ((one, other), (other, one), (empty[0], empty[1])):
+        pages = frozen_logs.get_log_events(**where, logStreamName=name)
+        for token in (pages["nextForwardToken"], pages["nextBackwardToken"]):
+            frozen_logs.get_log_events(**where, logStreamName=name, nextToken=token)
+            with pytest.raises(invalid, match="nextToken"):
+                frozen_logs.get_log_events(**where, logStreamName=wrong, nextToken=token)
+    token = frozen_logs.describe_log_streams(**where)["nextToken"]
+    with pytest.raises(invalid, match="nextToken"):
+        frozen_logs.describe_log_streams(**where, descending=True, nextToken=token)
+
+
 @pytest.mark.parametrize("place", ['[false, ["a", 1, 2, 3]]', "[false, 5]", "[false, [1]]", "{}", "[" * 9999])
 @pytest.mark.parametrize("operation", ["filter_log_events", "describe_log_streams"])
 def test_a_token_of_other_lists_must_be_one(
@@ -396,6 +423,7 @@ def test_a_token_of_other_lists_must_be_one(
 ) -> None:
     """What looks like one and has other parts is an invalid parameter."""
     stream_of(running=1, lines=1)
-    token = base64.urlsafe_b64encode(place.encode()).decode()
+    of = list_id("FilterLogEvents" if operation.startswith("filter") else "DescribeLogStreams", {"logGroupName": GROUP})
+    token = base64.urlsafe_b64encode(place.replace("[", f'["{of}", ', 1).encode()).decode()
     with pytest.raises(frozen_logs.exceptions.InvalidParameterException, match="nextToken"):
         getattr(frozen_logs, operation)(logGroupName=GROUP, nextToken=token)
