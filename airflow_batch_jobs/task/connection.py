@@ -112,6 +112,7 @@ class _Sessions:
             AwsError: The connection or its credentials cannot be had.
         """
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+        from botocore import UNSIGNED
         from botocore.config import Config as BotocoreConfig
 
         settings, connection = self._settings, self._look_up()
@@ -133,7 +134,8 @@ class _Sessions:
         if isinstance(told.verify, str) and not Path(told.verify).exists():
             raise ConfigurationError(f"There is no CA file {told.verify} on this machine. Correct {self.caller}.")
         with self._explained(action):
-            self._get_credentials(hook.get_session(region_name=None, deferrable=False))
+            session = hook.get_session(region_name=None, deferrable=False)
+            self._get_credentials(session, is_signed=getattr(base, "signature_version", None) is not UNSIGNED)
         making = threading.Lock()
 
         def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
@@ -171,19 +173,22 @@ class _Sessions:
         self._is_defined = connection is not None
         return connection
 
-    def _get_credentials(self, session: boto3.Session) -> None:
+    def _get_credentials(self, session: boto3.Session, *, is_signed: bool) -> None:
         """Get the credentials now, so that whatever keeps them back is an error of the session and not of a call.
 
         Raises:
             CredentialRetrievalError: This machine had some, and has none now: what gives them does not answer.
+            NoCredentialsError: It has none, and has had none since.
         """
-        from botocore.exceptions import CredentialRetrievalError
+        from botocore.exceptions import CredentialRetrievalError, NoCredentialsError
 
         credentials = session.get_credentials()
         if credentials is not None:
             credentials.get_frozen_credentials()
         elif self._had_credentials:
             raise CredentialRetrievalError(provider="this machine", error_msg="there are none any more")
+        elif is_signed:
+            raise NoCredentialsError
         self._had_credentials = credentials is not None
 
     @contextmanager

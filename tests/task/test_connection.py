@@ -387,13 +387,63 @@ def test_credentials_of_the_machine_that_are_gone_are_waited_for(
     assert host.counts()["DescribeJobs"] == 2
 
 
-def test_a_machine_without_credentials_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It never had any."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """A machine without credentials, whose metadata does not answer."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_EC2_METADATA_DISABLED"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
+    return monkeypatch
+
+
+@pytest.mark.parametrize("patience", [Patience.CONFIGURED, Patience.ONCE])
+def test_credentials_that_the_machine_does_not_have_yet_are_waited_for(
+    aws: LocalAws, bare: pytest.MonkeyPatch, lines: list[str], patience: Patience
+) -> None:
+    """By a submit, for a minute: while its metadata is away, boto3 says that there are none."""
+
+    class Clock(ManualClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if self.slept > 30:
+                bare.setenv("AWS_ACCESS_KEY_ID", aws.access_key)
+                bare.setenv("AWS_SECRET_ACCESS_KEY", aws.secret_key)
+
+    bare.setenv("AWS_ENDPOINT_URL", aws.endpoint_url)
+    clock = Clock()
+    call(AwsConnection(None, aws.region).clients(clock=clock), patience=patience)
+    assert aws.counts()["DescribeJobs"] == 1
+    assert 30 < clock.slept < 40
+    [line] = lines
+    assert "Unable to locate credentials" in line
+    assert line.endswith("Asking again for a minute.")
+
+
+def test_credentials_that_do_not_come_are_an_error_after_a_minute(bare: pytest.MonkeyPatch) -> None:
+    """One minute for all calls of a submit."""
+    bare.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    clock = ManualClock()
+    clients = AwsConnection(None, region_name="us-east-1").clients(clock=clock)
+    for _ in range(2):
+        with pytest.raises(CredentialsError, match="Unable to locate credentials"):
+            call(clients)
+    assert 60 <= clock.slept < 65
+
+
+def test_a_call_that_is_not_signed_needs_no_credentials(aws: LocalAws, bare: pytest.MonkeyPatch) -> None:
+    """What AWS then says of it is its own affair."""
+    connection = json.loads(aws.airflow_connection())
+    extra = connection["extra"] | {"config_kwargs": {"signature_version": "unsigned"}}
+    bare.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws", "extra": extra}))
+    with pytest.raises(AwsError, match="Missing Authentication Token"):
+        call(AwsConnection().clients(clock=ManualClock()), patience=Patience.PACED)
+
+
+def test_a_machine_without_credentials_or_metadata_is_told_at_once(bare: pytest.MonkeyPatch) -> None:
+    """None will come."""
+    bare.setenv("AWS_EC2_METADATA_DISABLED", "true")
     clock = ManualClock()
     with pytest.raises(CredentialsError, match="Unable to locate credentials"):
         call(AwsConnection(None, region_name="us-east-1").clients(clock=clock))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_batch_jobs.batch.aws.clock import SystemClock
 from airflow_batch_jobs.batch.aws.pacing import Backoff
-from airflow_batch_jobs.batch.aws.trouble import trouble
+from airflow_batch_jobs.batch.aws.trouble import may_find_credentials, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,8 @@ class Outage:
                 made = make()
             except Exception as error:
                 kind = trouble(error)
-                if not kind.retry or kind.renew or self._is_over(error):
+                may_pass = (kind.retry and not kind.renew) or may_find_credentials(error)
+                if not may_pass or self._is_over(error):
                     raise
             else:
                 self._give_up_at = None

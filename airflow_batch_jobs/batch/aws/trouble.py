@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 from enum import Enum
 from http import HTTPStatus
@@ -249,6 +250,21 @@ def is_bug(error: BaseException) -> bool:
         return False
     modules = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
     return not modules & _LIBRARIES
+
+
+def may_find_credentials(error: BaseException) -> bool:
+    """Tell whether an error says that botocore finds no credentials, and the host may have some all the same.
+
+    While the instance's metadata does not answer, botocore finds none either, and says no more. Where it is not asked,
+    by `AWS_EC2_METADATA_DISABLED`, none will come.
+
+    Args:
+        error: What was raised, or the `AwsError` that explains it.
+    """
+    from botocore.exceptions import NoCredentialsError
+
+    is_asked = os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() != "true"
+    return is_asked and isinstance(_origin(error), NoCredentialsError)
 
 
 def is_doubtful(error: AwsError) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.pacing import Pace
+from airflow_batch_jobs.batch.aws.trouble import may_find_credentials
 from airflow_batch_jobs.batch.operations import (
     MOST_TOGETHER,
     TERMINATE_SECONDS,
@@ -255,6 +256,8 @@ class Terminations:
         try:
             kind = trouble(error)
         except Exception:  # noqa: BLE001 - not AWS: for the moment, for instance, this machine has no thread left
+            return Trouble.TRANSIENT
+        if may_find_credentials(error):
             return Trouble.TRANSIENT
         if kind in {Trouble.THROTTLED, Trouble.TRANSIENT}:
             self._pace.throttled(asyncio.get_running_loop().time())

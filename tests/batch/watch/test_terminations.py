@@ -8,12 +8,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 
 from airflow_batch_jobs.batch.aws import KeptClients, clients
 from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
 from airflow_batch_jobs.batch.watch import JobWatcher
 from airflow_batch_jobs.batch.watch.terminations import CALLS_AT_ONCE
-from airflow_batch_jobs.errors import AccessDeniedError, ThrottledError
+from airflow_batch_jobs.errors import AccessDeniedError, CredentialsError, ThrottledError
 from tests.batch.virtual import VirtualAws, run
 from tests.batch.watch.scripted import submitted
 from tests.local.documented import needs
@@ -273,6 +274,33 @@ def test_who_asks_while_the_last_one_is_answered_is_heard(frozen_aws: LocalAws, 
 
     run(main())
     assert left(frozen_aws) == 0
+
+
+def test_a_stop_waits_for_credentials_that_are_not_found(frozen_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For as long as it is tried at all: botocore finds none, too, while the metadata of the host does not answer."""
+    ids, make, away = running(frozen_aws, 3), frozen_aws.clients(), [True]
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
+
+    def clients(service: str, **how: Any) -> Any:
+        if away[0]:
+            raise NoCredentialsError(service=service)
+        return make(service, **how)
+
+    async def main() -> None:
+        watcher = VirtualAws(frozen_aws).watcher(clients)
+        stops = asyncio.gather(*(stop(watcher, job_id) for job_id in ids[:2]))
+        await asyncio.sleep(30)
+        away[0] = False
+        await stops
+        away[0] = True
+        watcher = VirtualAws(frozen_aws).watcher(clients)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(CredentialsError, match="Unable to locate credentials"):
+            await stop(watcher, ids[2])
+        assert TERMINATE_SECONDS <= asyncio.get_running_loop().time() - began < TERMINATE_SECONDS + 10
+
+    run(main())
+    assert left(frozen_aws) == 1
 
 
 def test_stops_take_a_few_threads(frozen_aws: LocalAws) -> None:
