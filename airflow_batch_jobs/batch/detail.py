@@ -224,7 +224,11 @@ class JobDetail:
 
     def telling_container(self) -> str:
         """Return the name of the container that `exit_code` and `reason` are of; empty for the only one of a job."""
-        return most_telling(_last_ends(self.results, self.attempts)).name
+        return most_telling(self.last_results()).name
+
+    def last_results(self) -> Sequence[ContainerResult]:
+        """Return how the containers ended, those of the last attempt."""
+        return _last_ends(self.results, self.attempts)
 
     def part_ids(self) -> tuple[str, ...]:
         """Return the ids of an array's children or of a multi-node job's nodes; empty for any other job."""

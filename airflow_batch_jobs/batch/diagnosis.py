@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.detail import JobDetail
 
-__all__ = ["Cause", "Diagnosis", "Outlook", "diagnose", "tell"]
+__all__ = ["Cause", "Diagnosis", "Outlook", "diagnose", "out_of_memory", "tell"]
 
 #: Of two texts that are read together, each is cut to this many characters.
 _LONGEST_READ = 2_000
@@ -127,6 +127,17 @@ def diagnose(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> Diagnosis:
         or _by_exit_code(detail)
         or _bystatus_reason(detail)
     )
+
+
+def out_of_memory(detail: JobDetail) -> list[str]:
+    """Return the names of the containers that ran out of memory, each by what AWS says of it; empty for the only one.
+
+    Args:
+        detail: The job, or a part of one, after its end.
+    """
+    names = _names(detail)
+    meanings = ((result, meaning_of(REASONS, result.reason, names)) for result in detail.last_results())
+    return [result.name for result, meaning in meanings if meaning and meaning.cause is Cause.OUT_OF_MEMORY]
 
 
 _CANCELLED = Meaning(

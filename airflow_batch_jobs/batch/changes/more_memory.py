@@ -38,7 +38,7 @@ class _RanOut:
 
 @dataclass(frozen=True)
 class MoreMemory:
-    """Give a container that ran out of memory more of it, each time it does.
+    """Give each container that ran out of memory more of it, each time it does.
 
     What it has is what the pinned revision and the task's overrides give it; that times `factor` for each job of the
     generation in which it ran out. On Fargate it is the next size that Fargate offers, with more vCPUs where need be:

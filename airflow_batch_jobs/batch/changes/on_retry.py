@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, compress, takewhile
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import service
+from airflow_batch_jobs.batch.cause import Cause
 from airflow_batch_jobs.batch.changes import more_memory
 from airflow_batch_jobs.batch.changes.failure import Failure
 from airflow_batch_jobs.batch.changes.longer_timeout import LongerTimeout
@@ -16,7 +17,7 @@ from airflow_batch_jobs.batch.changes.next_job import NextJob
 from airflow_batch_jobs.batch.changes.one_change import one_applied
 from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
 from airflow_batch_jobs.batch.detail import JobKind
-from airflow_batch_jobs.batch.diagnosis import diagnose
+from airflow_batch_jobs.batch.diagnosis import diagnose, out_of_memory
 from airflow_batch_jobs.batch.operations import MOST_DESCRIBED, describe_jobs, failed_children
 from airflow_batch_jobs.batch.preflight import check_revision
 from airflow_batch_jobs.batch.status import JobStatus
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from airflow_batch_jobs.batch.aws import ClientFactory
-    from airflow_batch_jobs.batch.cause import Cause
     from airflow_batch_jobs.batch.changes.change import Change, RequestChange
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.request import SubmitRequest
@@ -184,14 +184,23 @@ class OnRetry:
 def failures_of(job: JobDetail, parts: Sequence[JobDetail] = ()) -> tuple[Failure, ...]:
     """Return why a FAILED job failed: the cause of its diagnosis first, then the others of its parts.
 
+    Of several containers that ran out of memory together, each is told.
+
     Args:
         job: The job.
         parts: The children of an array or the nodes of a multi-node job, as far as they were described.
     """
     whole = _failure(job, job, diagnose(job, parts).cause)
-    of_parts = [_failure(job, part, diagnose(part).cause) for part in parts if part.status is JobStatus.FAILED]
+    failed = [part for part in parts if part.status is JobStatus.FAILED]
+    of_parts = [_failure(job, part, diagnose(part).cause) for part in failed]
+    alone = [] if job.kind in {JobKind.ARRAY_PARENT, JobKind.MULTI_NODE} else [job]
+    ran_out = [
+        replace(_failure(job, each, Cause.OUT_OF_MEMORY), container=name)
+        for each in (*alone, *failed)
+        for name in out_of_memory(each)
+    ]
     first = next((failure for failure in of_parts if failure.cause is whole.cause), whole)
-    return tuple(dict.fromkeys([first, *of_parts]))[:_MOST_OF_A_JOB]
+    return tuple(dict.fromkeys([first, *of_parts, *ran_out]))[:_MOST_OF_A_JOB]
 
 
 def _given(changes: Iterable[Change]) -> list[tuple[str, str]]:

@@ -11,8 +11,9 @@ import pytest
 from airflow_batch_jobs.batch.cause import Cause
 from airflow_batch_jobs.batch.changes.change import Change
 from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
-from airflow_batch_jobs.batch.changes.on_retry import OnRetry
+from airflow_batch_jobs.batch.changes.on_retry import OnRetry, failures_of
 from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
+from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.batch.request import SubmitRequest
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.changes.next_job import NextJob
     from airflow_batch_jobs.batch.submitted import Submitted
     from airflow_batch_jobs.local.server import LocalAws
+    from tests.batch.conftest import Entries
 
 SPOT_LOST = {"exit_code": None, "status_reason": "Host EC2 (instance i-0abc) terminated."}
 #: One that all of these attempts have: six tries of one generation.
@@ -205,6 +207,44 @@ def test_an_array_gets_more_as_a_whole_if_a_child_ran_out(world: World) -> None:
     world.submit(2, options={"arrayProperties": {"size": 3}})
     assert world.memory() == [1024, 2048]
     assert {failure.cause for failure in world.store.writes[-1].failures} == {Cause.EXIT_CODE, Cause.OUT_OF_MEMORY}
+
+
+def test_each_container_that_ran_out_of_memory_gets_more_at_once(world: World) -> None:
+    """Not one an attempt; those beside them keep what they have."""
+    containers = [
+        {"name": name, "image": "i", "command": ["true"], "resourceRequirements": needs(1024)}
+        for name in ("a", "b", "c")
+    ]
+    world.aws.clients()("batch").register_job_definition(
+        jobDefinitionName="three", type="container", ecsProperties={"taskProperties": [{"containers": containers}]}
+    )
+    world.aws.script(definition="three", running=10, attempts=[{"needs_mib": {"a": 2000, "c": 2000}}])
+    for attempt in (1, 2):
+        world.submit_and_end(attempt, job_definition="three:1")
+    [_, sent] = [request.parameters for request in world.aws.requests("SubmitJob")]
+    [task] = sent["ecsPropertiesOverride"]["taskProperties"]
+    more = [{"type": "MEMORY", "value": "2048"}]
+    assert task["containers"] == [{"name": name, "resourceRequirements": more} for name in ("a", "c")]
+    assert [job["status"] for job in world.aws.jobs()] == ["FAILED", "SUCCEEDED"]
+
+
+@pytest.mark.parametrize("beside", ["OutOfMemoryError: Container killed due to memory usage", ""])
+def test_a_container_that_ran_out_is_told_beside_one_that_failed_by_itself(entries: Entries, beside: str) -> None:
+    """And one that was only stopped with it is not, also in a node."""
+    ended: dict[str, dict[str, Any]] = {
+        "a": {"exitCode": 1},
+        "b": {"exitCode": 137, **({"reason": beside} if beside else {})},
+    }
+    entry = entries.multi_container(ended)
+    others = [("b", Cause.OUT_OF_MEMORY)] if beside else []
+    job = JobDetail.from_response(entry, "us-east-1")
+    assert [(one.container, one.cause) for one in failures_of(job)] == [("a", Cause.EXIT_CODE), *others]
+    node = JobDetail.from_response(entries.node(1, entry, is_main=True), "us-east-1")
+    parent = JobDetail.from_response({**entries.multi_node(2, main=1), "status": "FAILED"}, "us-east-1")
+    assert [(one.container, one.cause, one.node) for one in failures_of(parent, [node])] == [
+        ("a", Cause.EXIT_CODE, 1),
+        *((name, cause, 1) for name, cause in others),
+    ]
 
 
 def test_the_nodes_of_a_range_get_more_if_one_ran_out(world: World) -> None:
