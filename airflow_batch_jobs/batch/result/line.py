@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from itertools import accumulate
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,6 +24,8 @@ MOST_BYTES = 256 * 1024
 PIECE_BYTES = 16 * 1024 - 3
 #: The most characters of a number that a message shows.
 _LONGEST_NUMBER = 40
+#: What a line has before, between and after its parts that is not to be seen: blanks, a byte-order mark, colours.
+_UNSEEN = re.compile(r"(?:\s|\ufeff|\x1b\[[0-?]*[ -/]*[@-~])*")
 #: In place of bytes that are no UTF-8.
 _REPLACED = "\ufffd"
 
@@ -33,8 +36,8 @@ class NoJsonError(ValueError):
 
 def after_mark(message: str) -> str | None:
     """Return what a line hands over; None for a line that does not begin with the mark."""
-    line = message.lstrip()
-    return line[len(MARK) :] if line.startswith(MARK) else None
+    start = _seen_from(message)
+    return message[start + len(MARK) :] if message.startswith(MARK, start) else None
 
 
 def is_cut(piece: str) -> bool:
@@ -49,16 +52,21 @@ def json_of(pieces: Sequence[str]) -> str:
         NoJsonError: There is none.
     """
     text = "".join(pieces)
-    start = len(text) - len(text.lstrip())
+    start = _seen_from(text)
     try:
         _, end = _DECODER.raw_decode(text, start)
     except (ValueError, RecursionError) as error:
         raise NoJsonError(_why(error, text)) from error
-    if text[end:].strip() and end not in accumulate(map(len, pieces)):
+    if _seen_from(text, end) < len(text) and end not in accumulate(map(len, pieces)):
         raise NoJsonError(f"more follows its end at character {end - start}")
     if _REPLACED in text[start:end]:
         raise NoJsonError("it has U+FFFD, so it was not written as UTF-8; let the library escape what is not ASCII")
     return text[start:end]
+
+
+def _seen_from(text: str, start: int = 0) -> int:
+    found = _UNSEEN.match(text, start)
+    return found.end() if found else start
 
 
 def _why(error: Exception, text: str) -> str:
@@ -81,4 +89,13 @@ def _finite(text: str) -> float:
     return number
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+def _whole(text: str) -> int:
+    """Read a whole number; Python refuses one of thousands of digits with advice for programmers."""
+    try:
+        return int(text)
+    except ValueError as error:
+        digits = f"{len(text):,} digits"
+        raise ValueError(f"{excerpt(text, _LONGEST_NUMBER)} is too large for a number ({digits})") from error
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, parse_int=_whole)

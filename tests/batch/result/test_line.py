@@ -28,6 +28,17 @@ def test_a_result_is_what_follows_the_mark_at_the_beginning_of_a_line() -> None:
     assert after_mark("") is None
 
 
+@given(
+    st.lists(st.sampled_from(["\ufeff", "\x1b[1;32m", "\x1b[0m", "\x1b[K", " ", "\r"]), max_size=4).map("".join), VALUES
+)
+def test_what_is_not_seen_around_a_result_is_no_part_of_it(unseen: str, value: Any) -> None:
+    """A byte-order mark, which some shells write first, and the colours of a logger."""
+    text = after_mark(f"{unseen}{MARK}{unseen}{json.dumps(value)}{unseen}")
+    assert text is not None
+    assert json.loads(json_of([text])) == value
+    assert after_mark(f"{unseen}INFO {MARK}{{}}") is None
+
+
 @given(VALUES, st.lists(st.integers(0, 200), max_size=5), st.text(alphabet=" \t\r\n", max_size=3))
 def test_a_result_is_put_together_from_whatever_pieces_it_was_cut_into(value: Any, cuts: list[int], end: str) -> None:
     """And what follows in another line is not a part of it."""
@@ -60,7 +71,7 @@ def test_any_text_is_json_or_a_reason_why_not(text: str) -> None:
         ("1" * 5000 + ".5", "1 … 1*.5 is too large for a number"),
         ('{"bam": "\ufffd"}', "not written as UTF-8"),
         ("[" * 100_000, "nested too deep"),
-        ("9" * 10_000, "digits"),
+        ("9" * 10_000, r"^9* … 9* is too large for a number \(10,000 digits\)$"),
     ],
 )
 def test_the_reason_names_what_is_wrong(text: str, why: str) -> None:
