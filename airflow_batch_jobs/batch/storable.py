@@ -10,9 +10,12 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.excerpt import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Halves of a surrogate pair, and NUL.
 _NO_CHARACTERS = re.compile(r"[\x00\ud800-\udfff]")
@@ -42,6 +45,29 @@ def storable(value: Any) -> Any:
     becomes its text.
     """
     return _storable(value, _DEPTH)
+
+
+def not_storable(data: Any) -> Iterator[tuple[tuple[str | int, ...], Any, str]]:
+    """Yield what of JSON data `storable` changes: the way to it, what is there, and why it cannot be stored."""
+    yield from _not_storable(data, _DEPTH, ())
+
+
+def _not_storable(
+    data: Any, depth: int, path: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], Any, str]]:
+    if isinstance(data, str) and storable_text(data) != data:
+        yield path, data, "no text with a NUL in it"
+    elif isinstance(data, int) and not isinstance(data, bool) and whole_number(data) is None:
+        yield path, data, "no whole number of more than 64 bits"
+    elif isinstance(data, (dict, list)) and depth == 0:
+        yield path, data, f"no more than {_DEPTH} levels"
+    elif isinstance(data, dict):
+        for name, item in data.items():
+            yield from _not_storable(name, depth, (*path, name))
+            yield from _not_storable(item, depth - 1, (*path, name))
+    elif isinstance(data, list):
+        for index, item in enumerate(data):
+            yield from _not_storable(item, depth - 1, (*path, index))
 
 
 def within(value: Any, most_bytes: int) -> Any:

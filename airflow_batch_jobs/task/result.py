@@ -12,7 +12,6 @@ from airflow_batch_jobs.batch.aws.clock import LOOK_AGAIN_SECONDS
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.batch.result.model import dump_result
 from airflow_batch_jobs.batch.result.search import LATE_SECONDS, ResultSearch
-from airflow_batch_jobs.batch.storable import storable
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import ResultError, TaskEvictedError
 from airflow_batch_jobs.task import stop
@@ -96,15 +95,8 @@ class TaskResult:
         search = ResultSearch(self._clients, job, settle_seconds=settle_seconds, late_seconds=LATE_SECONDS)
         result = search.read(self._model)
         if isinstance(result, list):
-            return [self._dumped(each, f"{self._job_id}:{index}") for index, each in enumerate(result)]
-        return self._dumped(result, self._job_id)
-
-    def _dumped(self, result: BaseModel, job_id: str) -> Any:
-        data = dump_result(result, job_id)
-        if storable(data) != data:
-            problem = "The result has a NUL, a number of more than 64 bits or too many levels for Airflow to keep"
-            raise ResultError(job_id, problem, "Hand it over as text.", value=data)
-        return data
+            return [dump_result(each, f"{self._job_id}:{index}") for index, each in enumerate(result)]
+        return dump_result(result, self._job_id)
 
     def _why_stopped(self) -> BaseException:
         """Ask what SIGTERM means; no answer means that the server is lost, not that a user stopped the task."""

@@ -15,7 +15,7 @@ from airflow_batch_jobs.batch.aws import explain
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.diagnosis import diagnose
-from airflow_batch_jobs.batch.storable import storable, within
+from airflow_batch_jobs.batch.storable import not_storable, storable, within
 from airflow_batch_jobs.batch.summary import summarize
 from airflow_batch_jobs.batch.waiting import why_waiting
 from airflow_batch_jobs.errors import BatchJobsError, ParameterError, RequestError
@@ -114,6 +114,31 @@ def test_any_value_has_a_storable_form_of_any_size(value: Any, most: int) -> Non
     size = assert_storable(whole)
     assert assert_storable(cut) <= most
     assert size > most or cut == whole
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**65), 2**65)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | texts,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    ),
+    st.integers(0, 25),
+)
+def test_what_of_json_data_is_not_storable_is_found(data: Any, depth: int) -> None:
+    """If and only if something would be stored otherwise; the way to it leads there."""
+    for _ in range(depth):
+        data = {"in": [data]}
+    found = list(not_storable(data))
+    assert bool(found) is (storable(data) != data)
+    for path, value, _ in found:
+        there = data
+        for step in path:
+            is_name = isinstance(there, dict) and step == value
+            there = step if is_name else there[step]
+        assert there == value
 
 
 def test_a_value_without_a_storable_form_is_left_out() -> None:

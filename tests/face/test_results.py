@@ -237,9 +237,11 @@ def test_a_batch_that_is_away_after_the_end_is_asked_again(align: LocalAws) -> N
     assert align.counts()["DescribeJobs"] > 1
 
 
-@pytest.mark.parametrize("text", ["\\u0000", 2**70])
-def test_what_airflow_cannot_keep_is_refused(align: LocalAws, text: Any) -> None:
-    """Airflow hands a value on as msgpack and keeps it as jsonb."""
+@pytest.mark.parametrize(
+    ("text", "why"), [("\\u0000", "no text with a NUL in it"), (2**70, "no whole number of more than 64 bits")]
+)
+def test_what_airflow_cannot_keep_is_refused(align: LocalAws, text: Any, why: str) -> None:
+    """Airflow hands a value on as msgpack and keeps it as jsonb; the error names what it is, and where."""
     value = text if isinstance(text, int) else f'"{text}"'
     align.register("odd", ["printf", "%s", f'batch-job-result: {{"it": {value}}}'])
 
@@ -248,7 +250,7 @@ def test_what_airflow_cannot_keep_is_refused(align: LocalAws, text: Any) -> None
 
         it: str | int
 
-    with pytest.raises(ResultError, match="too many levels for Airflow to keep"):
+    with pytest.raises(ResultError, match=rf"field 'it' cannot be .* \(Airflow keeps {why}\)\. Hand it over as text"):
         operator(definition="odd:1", result=Odd).execute(Attempts().context())
 
 

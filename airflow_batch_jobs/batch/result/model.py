@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.numbers import shown
+from airflow_batch_jobs.batch.storable import not_storable
 from airflow_batch_jobs.errors import DefinitionError, ResultError
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ def dump_result(value: BaseModel, job_id: str) -> Any:
     """Return a result as JSON data: what a task returns.
 
     Raises:
-        ResultError: Its class cannot write it as JSON, or has a number that JSON does not have.
+        ResultError: Its class cannot write it as JSON, or has a number that JSON does not have, or something that
+            Airflow does not keep.
     """
     try:
         data = json.loads(value.model_dump_json())
@@ -135,6 +137,12 @@ def dump_result(value: BaseModel, job_id: str) -> Any:
             _remedy(type(value)),
             field=field,
             value=number,
+        )
+    for path, given, why in not_storable(data):
+        field = ".".join(map(str, path))
+        problem = _cannot_be(field, _told(type(value), given), f"Airflow keeps {why}")
+        raise ResultError(
+            job_id, f"The result does not fit: {problem}", "Hand it over as text.", field=field, value=given
         )
     return data
 
@@ -195,9 +203,12 @@ def _remedy(model: type[BaseModel]) -> str:
 def _problem(model: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f"{_whose(_field(detail))} is missing"
-    is_hidden = model.model_config.get("hide_input_in_errors")
-    value = "what it is" if is_hidden else _SHORT.repr(detail["input"])
+    value = _told(model, detail["input"])
     return _cannot_be(_field(detail), value, excerpt(" ".join(detail["msg"].split()), _LONGEST_REASON))
+
+
+def _told(model: type[BaseModel], value: Any) -> str:
+    return "what it is" if model.model_config.get("hide_input_in_errors") else _SHORT.repr(value)
 
 
 def _cannot_be(field: str, value: str, why: str) -> str:
