@@ -109,10 +109,10 @@ class Seen:
         source, written = entry.get("logger"), entry.get("timestamp")
         if source == JOB_SOURCE and isinstance(written, str):
             self.lines.extend((time.time(), datetime.fromisoformat(written).timestamp()))
-        elif source == OWN_SOURCE:
-            words = str(entry.get("event")).split(maxsplit=4)
-            if words[0] == "Job" and len(words) > 3 and words[3].rstrip(":") in FINAL:
-                self.ends[words[1]] = time.time()
+        elif source == OWN_SOURCE and str(entry.get("event")).split(maxsplit=1)[0].rstrip(":") in FINAL:
+            task = asyncio.current_task()
+            if task is not None:
+                self.ends[task.get_name()] = time.time()
         return entry
 
 
@@ -164,7 +164,7 @@ class Triggers:
         tasks = []
         for job_id in job_ids:
             await asyncio.sleep(0)
-            tasks.append(asyncio.create_task(self._run(job_id)))
+            tasks.append(asyncio.create_task(self._run(job_id), name=job_id))
         for _ in range(10):  # until every trigger waits: what they share must not end with the keeper
             await asyncio.sleep(0)
         self._keeper.cancel()
