@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # How long it takes to make or try an example says how busy the machine is; what must be fast has tests of its own.
 settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("beside others"), max_examples=25)
 settings.load_profile("beside others")
 
 # Each session reads botocore's service models anew, which takes longer than most tests.
