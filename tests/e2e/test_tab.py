@@ -191,10 +191,10 @@ def test_a_task_without_a_job_has_no_tab(tab: Tab) -> None:
     expect(ours).to_have_count(0)
 
 
-def test_the_tab_of_a_deferred_task_follows_its_job(tab: Tab, cloud: LocalControl) -> None:
+def test_the_tab_of_a_deferred_task_follows_its_job(tab: Tab, cloud: LocalControl, tmp_path: Path) -> None:
     """From a job that is young to its end, without a reload: what it is at, and since when no more is known."""
-    api = tab.airflow.api
-    run = Run(api, "tab_live", api.trigger("tab_live", {"script": "sleep 20"}))
+    api, is_seen = tab.airflow.api, tmp_path / "seen"
+    run = Run(api, "tab_live", api.trigger("tab_live", {"script": f"until [ -e {is_seen} ]; do sleep 0.2; done"}))
     run.wait_for("deferred")
     page = tab.page()
     page.goto(f"{tab.run_address('tab_live', run.run_id)}/tasks/job/plugin/batch-job")
@@ -202,6 +202,7 @@ def test_the_tab_of_a_deferred_task_follows_its_job(tab: Tab, cloud: LocalContro
     expect(page.get_by_text("RUNNING", exact=True)).to_be_visible()
     job_id = run.job()["job_id"]
     expect(page.get_by_text(job_id)).to_be_visible()
+    is_seen.touch()
     cloud.wait_for_status(job_id, "SUCCEEDED", seconds=60)
     expect(page.get_by_text("SUCCEEDED", exact=True)).to_be_visible()
     expect(page.get_by_text(re.compile(r"^as of "))).to_be_visible()
