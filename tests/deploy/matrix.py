@@ -175,7 +175,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=ROWS, help="one environment; may be given again")
     parser.add_argument("--no-quick", dest="quick", action="store_false", help="leave out the quick lane")
     parser.add_argument("--e2e", action="store_true", help="also the tests of a real Airflow, 20 minutes in each")
-    parser.add_argument("--chaos", action="store_true", help="also all cases of the chaos table, 25 minutes in each")
+    parser.add_argument("--chaos", action="store_true", help="also all cases of the chaos table, half an hour in each")
     given, more = parser.parse_known_args()
     lanes = [lane for lane in LANES if getattr(given, lane)]
     failed: list[Ran] = []
