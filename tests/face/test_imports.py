@@ -11,7 +11,7 @@ import pytest
 
 #: What a task needs when it runs, and a DAG file does not.
 _AT_WORK = "airflow_batch_jobs.task"
-_LIGHT = {_AT_WORK, f"{_AT_WORK}.execution_timeout"}
+_LIGHT = {_AT_WORK, f"{_AT_WORK}.arguments", f"{_AT_WORK}.execution_timeout"}
 _REPORT = """
 import importlib, json, sys
 importlib.import_module(sys.argv[1])
