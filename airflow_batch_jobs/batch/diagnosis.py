@@ -27,14 +27,22 @@ from airflow_batch_jobs.batch.detail import JobKind
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.storable import whole_number
-from airflow_batch_jobs.batch.summary import NO_WORDS, counted, in_words, one_line, status_reason, telling
+from airflow_batch_jobs.batch.summary import (
+    NO_WORDS,
+    counted,
+    in_words,
+    one_line,
+    status_reason,
+    summarize,
+    telling,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_batch_jobs.batch.detail import JobDetail
 
-__all__ = ["Cause", "Diagnosis", "Outlook", "diagnose", "out_of_memory", "tell"]
+__all__ = ["Cause", "Diagnosis", "Outlook", "diagnose", "out_of_memory", "summarize", "tell"]
 
 #: Of two texts that are read together, each is cut to this many characters.
 _LONGEST_READ = 2_000
