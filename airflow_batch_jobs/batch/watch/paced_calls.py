@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.pacing import Backoff, Pace
+from airflow_batch_jobs.batch.aws.trouble import may_find_credentials
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Channel:
 
     def _failed(self, error: AwsError) -> None:
         kind = trouble(error)
-        if not kind.retry and kind is not Trouble.NO_CREDENTIALS:
+        if not kind.retry and not may_find_credentials(error):
             self._answered()
             return
         now = asyncio.get_running_loop().time()

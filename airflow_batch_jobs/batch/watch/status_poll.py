@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.clock import SystemClock
 from airflow_batch_jobs.batch.aws.pacing import Backoff
+from airflow_batch_jobs.batch.aws.trouble import may_find_credentials
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.operations import failed_children
 from airflow_batch_jobs.batch.watch.alarm import Alarm
@@ -208,7 +209,7 @@ class StatusPoll:
 
     def _failed(self, call: _Call, error: Exception, asked_at: float) -> None:
         kind = trouble(error) if isinstance(error, AwsError) else Trouble.REFUSED
-        if kind.retry or (kind is Trouble.NO_CREDENTIALS and self._may_get_credentials()):
+        if kind.retry or (may_find_credentials(error) and self._may_get_credentials()):
             self._ask_again(call, error, asked_at)
             return
         self._answered()
@@ -222,7 +223,7 @@ class StatusPoll:
             _fail(call.questions, error)
 
     def _may_get_credentials(self) -> bool:
-        """Tell whether credentials may be there soon: botocore finds none, too, while the host's metadata is away."""
+        """Tell whether credentials that are missing have been waited for no longer than they may be."""
         now = asyncio.get_running_loop().time()
         if self._without_credentials_since is None:
             self._without_credentials_since = now
