@@ -167,6 +167,27 @@ def test_without_credentials_all_followers_end(frozen_aws: LocalAws) -> None:
         run(main(None))
 
 
+@pytest.mark.parametrize(("is_disabled", "least", "most"), [("true", 0.0, 5.0), ("false", 15.0, 40.0)])
+def test_credentials_are_waited_for_where_the_host_may_have_some(
+    frozen_aws: LocalAws, monkeypatch: pytest.MonkeyPatch, is_disabled: str, least: float, most: float
+) -> None:
+    """Where its metadata are not asked, none will come."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", is_disabled)
+    [job_id] = talking(frozen_aws)
+
+    def without(service: str, **_: Any) -> Any:
+        from botocore.exceptions import NoCredentialsError
+
+        raise NoCredentialsError(service=service)
+
+    async def main() -> float:
+        with pytest.raises(CredentialsError):
+            await follow_to_end(VirtualAws(frozen_aws).watcher(without).follow(job_id))
+        return asyncio.get_running_loop().time()
+
+    assert least <= run(main()) <= most
+
+
 def test_credentials_that_are_not_found_for_seconds_are_waited_for(frozen_aws: LocalAws) -> None:
     """Botocore finds none, too, while the metadata of the host does not answer; asking goes on with new clients."""
     ids = talking(frozen_aws, 3, running=300, lines=[])
