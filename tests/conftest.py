@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from airflow_batch_jobs.local.server import LocalAws
+from airflow_batch_jobs.task import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", settings.get_profile("beside others"), max_examples=25)
 settings.load_profile("beside others")
+
+# A task's process waits a second for its last metrics; a busy machine may take longer to tell thousands of them.
+metrics.FLUSH_SECONDS = 60.0
 
 # Each session reads botocore's service models anew, which takes longer than most tests.
 botocore.session.create_loader = cache(botocore.session.create_loader)

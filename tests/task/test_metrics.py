@@ -30,6 +30,7 @@ from airflow_batch_jobs.batch.meter import (
     Kind,
     tell_end,
 )
+from airflow_batch_jobs.task import metrics
 from airflow_batch_jobs.task.handover import WaitPlan
 from airflow_batch_jobs.task.metrics import (
     MOST_TIMES,
@@ -220,6 +221,20 @@ def test_a_backend_that_hangs_keeps_no_wait_waiting(frozen_aws: LocalAws) -> Non
         sum(name in {"batch_jobs.queued_seconds", "batch_jobs.ran_seconds"} for name, _, _ in stats.told) == MOST_TIMES
     )
     assert ("batch_jobs.ended", 1, {"cause": "succeeded", **TAGS}) in stats.told
+
+
+def test_a_process_does_not_wait_for_a_backend_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for what it had not taken before, nor for the last metrics, which it is not asked to take then."""
+    monkeypatch.setattr(metrics, "FLUSH_SECONDS", 0.01)
+    goes_on = threading.Event()
+    stats = Stats(before=goes_on.wait)
+    meter = StatsMeter(stats, has_tags=True)
+    for _ in range(2):
+        meter.count(ORPHANS, queue="q")
+        meter.flush()
+    assert stats.told == []
+    goes_on.set()
+    meter.flush()
 
 
 def test_a_backend_that_raises_is_told_of_once(frozen_aws: LocalAws, caplog: pytest.LogCaptureFixture) -> None:
