@@ -15,6 +15,7 @@ from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import BatchJobsError
 from airflow_batch_jobs.task import log, stop
 from airflow_batch_jobs.task.on_worker import STATE_SECONDS, stopped
+from airflow_batch_jobs.task.sigterm import SigtermError, UntilSigterm
 from airflow_batch_jobs.task.supervisor import TaskInstance, UnansweredError
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ class RestCopy:
         self._outcome = outcome
         self._clients = clients
         self._task = TaskInstance(key, region)
-        self._clock = clock
-        self._is_killed = False
-        self._is_copying = False
+        self._until = UntilSigterm(clock)
 
     def run(self) -> None:
         """Copy until all is copied, or no more can be, or SIGTERM has come.
@@ -76,15 +75,12 @@ class RestCopy:
             _tell(rest.missing if self._copy(rest) else {**rest.missing, **dict.fromkeys(rest.left(), _KILLED)})
         except Exception as error:  # noqa: BLE001 - the job has ended, and with it the task
             log.problem(f"The rest of the job's log is not copied: {error!r}")
-        if self._is_killed:
+        if self._until.has_come:
             self._end_if_stopped()
 
     def kill(self) -> None:
         """Leave the copy: SIGTERM has come. Made for a signal handler: it raises there, whatever the copy is at."""
-        self._is_killed = True
-        if self._is_copying:
-            self._is_copying = False
-            raise _KilledError
+        self._until.kill()
 
     def _rest(self) -> LogRest:
         settings, stopped_at = Settings.read(), self._outcome.job.get("stopped_at")
@@ -101,27 +97,16 @@ class RestCopy:
             ended_at=datetime.fromisoformat(stopped_at) if stopped_at else None,
             settle_seconds=settings.log_settle_seconds,
             lookback_seconds=settings.log_lookback_seconds,
-            clock=self._clock,
+            clock=self._until,
         )
 
     def _copy(self, rest: LogRest) -> bool:
         """Write what is read; return whether that came to its own end."""
         try:
-            self._is_copying = True  # first: the signal may come between any two steps
-            if self._is_killed:
-                return False
-            for stream, events in rest:
-                try:
-                    log.lines(stream, events)
-                except Exception as error:  # noqa: BLE001 - the other streams' lines do not depend on it
-                    rest.drop(stream, error)
-            self._is_copying = False
-        except _KilledError:
+            self._until.run(lambda: _write(rest))
+        except SigtermError:
             return False
-        else:
-            return True
-        finally:
-            self._is_copying = False
+        return True
 
     def _end_if_stopped(self) -> None:
         """Ask what SIGTERM means; no answer means that the server is lost, not that a user stopped the task.
@@ -144,11 +129,15 @@ def _cursor(stored: Mapping[str, Any]) -> LogCursor:
         return LogCursor.from_dict({})
 
 
-class _KilledError(BaseException):
-    """SIGTERM has come; like AirflowTaskTerminated, no `except Exception` on the way may stop it."""
-
-
 _KILLED = InterruptedError("The worker was told to stop.")
+
+
+def _write(rest: LogRest) -> None:
+    for stream, events in rest:
+        try:
+            log.lines(stream, events)
+        except Exception as error:  # noqa: BLE001 - the other streams' lines do not depend on it
+            rest.drop(stream, error)
 
 
 def _tell(missing: Mapping[LogStream, Exception]) -> None:

@@ -16,6 +16,7 @@ from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import ResultError, TaskEvictedError
 from airflow_batch_jobs.task import stop
 from airflow_batch_jobs.task.on_worker import STATE_SECONDS, stopped
+from airflow_batch_jobs.task.sigterm import SigtermError, UntilSigterm
 from airflow_batch_jobs.task.supervisor import TaskInstance, UnansweredError
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ class TaskResult:
         self._model = model
         self._clients = clients
         self._task = TaskInstance(key, region)
-        self._is_killed = False
-        self._is_reading = False
+        self._until = UntilSigterm()
 
     def read(self) -> Any:
         """Return the result as JSON data; of an array the list of its children's.
@@ -70,29 +70,24 @@ class TaskResult:
             TaskEvictedError: The worker was told to stop for another reason.
         """
         try:
-            self._is_reading = True  # first: the signal may come between any two steps
-            if not self._is_killed:
-                return self._read()
+            return self._until.run(self._read)
         except ResultError as error:
             raise _final(error) from error
-        except _KilledError:
-            pass
-        finally:
-            self._is_reading = False
-        raise self._why_stopped()
+        except SigtermError:
+            raise self._why_stopped() from None
 
     def kill(self) -> None:
         """Leave it: SIGTERM has come. Made for a signal handler: it raises there, whatever is being read."""
-        self._is_killed = True
-        if self._is_reading:
-            self._is_reading = False
-            raise _KilledError
+        self._until.kill()
 
     def _read(self) -> Any:
         settle_seconds = Settings.read().log_settle_seconds
         # It has ended: this is one look, repeated while AWS is away.
-        job = BatchJob.from_id(self._job_id, clients=self._clients).wait(poll_interval=LOOK_AGAIN_SECONDS)
-        search = ResultSearch(self._clients, job, settle_seconds=settle_seconds, late_seconds=LATE_SECONDS)
+        job = BatchJob.from_id(self._job_id, clients=self._clients, clock=self._until)
+        ended = job.wait(poll_interval=LOOK_AGAIN_SECONDS)
+        search = ResultSearch(
+            self._clients, ended, settle_seconds=settle_seconds, late_seconds=LATE_SECONDS, clock=self._until
+        )
         result = search.read(self._model)
         if isinstance(result, list):
             return [dump_result(each, f"{self._job_id}:{index}") for index, each in enumerate(result)]
@@ -111,7 +106,3 @@ def _final(error: ResultError) -> FinalResultError:
     final = FinalResultError.__new__(FinalResultError, *error.args)
     vars(final).update(vars(error))
     return final
-
-
-class _KilledError(BaseException):
-    """SIGTERM has come; like AirflowTaskTerminated, no `except Exception` on the way may stop it."""

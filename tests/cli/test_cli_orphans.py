@@ -121,7 +121,7 @@ def airflow() -> Iterator[Airflow]:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         airflow.url = f"http://127.0.0.1:{server.server_address[1]}"
         yield airflow
