@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 #: Airflow's own settings, so that what takes it minutes by default takes seconds. The thresholds after which it takes a
 #: scheduler or a triggerer for dead (30 s) are left alone: on a small machine shorter ones would hit living ones.
 SETTINGS = {
-    # How soon a dead worker is noticed; a living one is heard of every 3 s, but not once its task has been cleared. Where
-    # none may be noticed, no case plays that needs it.
+    # How soon a dead worker is noticed; a living one is heard of every 3 s, but not once its task has been cleared.
+    # Where Airflow does not survive that, no case is played that needs it.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "300" if LOST_TASKS_STAY_LOST else "25",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
