@@ -10,8 +10,9 @@ import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
+from airflow_batch_jobs.batch.logs import scan
+from airflow_batch_jobs.batch.watch import WatchOptions, blocking
 from airflow_batch_jobs.local.server import LocalAws
-from airflow_batch_jobs.task import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", settings.get_profile("beside others"), max_examples=25)
 settings.load_profile("beside others")
-
-# A task's process waits a second for its last metrics; a busy machine may take longer to tell thousands of them.
-metrics.FLUSH_SECONDS = 60.0
 
 # Each session reads botocore's service models anew, which takes longer than most tests.
 botocore.session.create_loader = cache(botocore.session.create_loader)
@@ -45,3 +43,11 @@ def frozen_aws() -> Iterator[LocalAws]:
     """A local AWS in which time passes only through `advance`, and each state that a job passes lasts a second."""
     with LocalAws(step_seconds=1.0, is_frozen=True) as local_aws:
         yield local_aws
+
+
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs that are followed in real time are looked at often, and their logs settle soon."""
+    monkeypatch.setattr(blocking, "OPTIONS", WatchOptions(log_settle_seconds=0.1, log_lines_per_second=100_000))
+    monkeypatch.setattr(blocking, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(scan, "_LAST_ROUND_SECONDS", 0.1)

@@ -282,6 +282,7 @@ def test_a_pattern_takes_linear_time(use: Use) -> None:
     drive(use, sorted(Named(use.pattern).units))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("taker", TAKERS, ids=str)
 def test_a_text_from_outside_takes_linear_time(taker: Taker) -> None:
     """Whatever of any pattern it is made of."""

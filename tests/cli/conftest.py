@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from airflow_batch_jobs.cli import app
+from airflow_batch_jobs.cli import app, jobs
 from airflow_batch_jobs.migration import MARK
 from tests.cli import migrating
 
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.local.server import LocalAws
     from tests.cli.migrating import Rewrite
+
+
+@pytest.fixture(autouse=True)
+def commands_are_brisk(brisk: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for a job looks often."""
+    del brisk
+    monkeypatch.setattr(jobs, "_POLL_SECONDS", 0.1)
 
 
 @pytest.fixture

@@ -106,6 +106,7 @@ def test_an_id_can_be_copied_whatever_the_width(
     assert max(map(len, re.sub(r"\x1b\[\d*m", "", shown).splitlines())) <= width
 
 
+@pytest.mark.long
 def test_a_reader_that_has_seen_enough_ends_a_list_quietly(aws: LocalAws, sleeper: str) -> None:
     """Also where a table is drawn, since a pager is taken for a terminal."""
     aws.submit(sleeper)
@@ -195,6 +196,7 @@ def test_a_beginning_of_several_ids_names_them(run: Run, aws: LocalAws, sleeper:
     assert aws.counts().get("TerminateJob", 0) == 0
 
 
+@pytest.mark.long
 def test_a_beginning_that_no_id_has_is_an_unknown_job(run: Run, aws: LocalAws, sleeper: str) -> None:
     """As any other id that AWS does not know."""
     [job_id] = aws.submit(sleeper)

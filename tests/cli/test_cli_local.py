@@ -95,6 +95,7 @@ def test_a_given_access_key_holds_and_is_not_printed() -> None:
         assert key not in said + process.stdout.read()
 
 
+@pytest.mark.long
 def test_a_kept_key_opens_the_next_start_as_well(tmp_path: Path) -> None:
     """What the first start printed is still good, and only its owner can read the key."""
     key_file = tmp_path / "key"

@@ -148,6 +148,7 @@ def sweep(run: Run, airflow: Airflow, monkeypatch: pytest.MonkeyPatch) -> Run:
     return lambda *arguments: run(*given, *arguments)
 
 
+@pytest.mark.long
 def test_it_tells_a_line_a_job_and_terminates_nothing_by_itself(sweep: Run, aws: LocalAws, job_id: str) -> None:
     """The fields are separated by tabs; the sum is on stderr."""
     result = sweep()

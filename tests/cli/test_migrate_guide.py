@@ -38,6 +38,7 @@ def provider_parameters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, l
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("full_name", INSTALLED)
 def test_every_parameter_of_the_provider_is_dealt_with(
     provider_parameters: dict[str, list[str]], full_name: str
@@ -72,6 +73,7 @@ def test_the_guide_says_where_every_parameter_went(counterpart: Counterpart) -> 
         assert rows[name].startswith("none"), name
 
 
+@pytest.mark.long
 def test_messages_are_quoted_as_they_are() -> None:
     """The page about messages has the command's in its own words, and every reason to leave a whole file."""
     page = (GUIDE.parent / "troubleshooting.md").read_text(encoding="utf-8").partition("\n## What `migrate` says\n")[2]

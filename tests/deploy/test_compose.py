@@ -147,6 +147,7 @@ def test_it_starts_with_two_commands() -> None:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("profile", PROFILES)
 def test_podman_compose_reads_the_same(tmp_path: Path, profile: str) -> None:
     """Its parser has the same services in the same environments; all that it needs of Podman is its version."""

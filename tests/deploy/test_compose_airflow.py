@@ -127,6 +127,7 @@ def test_our_options_exist() -> None:
     assert ours <= set(OPTIONS)
 
 
+@pytest.mark.long
 def test_airflow_knows_every_option(answer: dict[str, Any]) -> None:
     """Airflow and its Celery provider know every AIRFLOW__ variable; an option that is none is found."""
     assert answer["options"] == [["core", "no_such_option"]]

@@ -157,6 +157,7 @@ def _one_line(metadata: Message) -> str:
     return " ".join(str(metadata.get_payload()).split())
 
 
+@pytest.mark.long
 def test_the_wheel_holds_the_package_and_the_example_dags_and_nothing_else(built: Built) -> None:
     """No tests, benchmarks, documents or caches; py.typed is part of the package."""
     package = {name for name in built.files if name.startswith("airflow_batch_jobs/")}

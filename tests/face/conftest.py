@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
 
 
+@pytest.fixture(autouse=True)
+def workers_are_brisk(brisk: None) -> None:
+    """A task whose job has ended is not kept waiting for late lines."""
+    del brisk
+
+
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     """Airflow's database, migrated."""

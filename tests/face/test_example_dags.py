@@ -203,6 +203,7 @@ def test_long_job_counts_as_far_as_it_is_told(run_example: Callable[..., Any], a
     assert lines_of(airflow_aws, run.xcom("count")) == ["second 1 of 1", "Done."]
 
 
+@pytest.mark.long
 def test_orphan_sweep_tells_what_it_would_terminate(
     run_example: Callable[..., Any], airflow_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -326,6 +326,7 @@ def test_each_container_of_a_task_has_its_own_most(hungry: LocalAws, shown: list
     assert actions == [RETRY, RETRY, FAIL]
 
 
+@pytest.mark.long
 def test_a_deferred_task_knows_what_is_left_when_it_resumes(hungry: LocalAws, shown: list[dict[str, Any]]) -> None:
     """Its own request is the one before the change that the UI shows."""
     del shown

@@ -129,6 +129,7 @@ def test_a_retry_goes_on_with_its_job(align: LocalAws, name: str) -> None:
     assert not align.requests("TerminateJob")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_retry_whose_jobs_id_was_lost_finds_it(align: LocalAws, name: str) -> None:
     """By the queue and by its name, which do not depend on what is refused."""

@@ -120,6 +120,7 @@ def test_a_late_value_that_does_not_fit_fails_before_the_submit(run_dag: RunDag,
     assert not sent(greet)
 
 
+@pytest.mark.long
 def test_upstream_data_is_never_rendered(run_dag: RunDag, greet: LocalAws) -> None:
     """What looks like a template in an upstream result reaches the job unchanged."""
     evil = "{{ var.value.secret }}"

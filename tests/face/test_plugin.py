@@ -128,6 +128,7 @@ def test_airflow_3_4_shows_the_tab_at_the_tasks_that_have_a_job() -> None:
     assert {task.operator_name for task in made} == set(OPERATORS)
 
 
+@pytest.mark.long
 def test_the_plugin_loads_no_web_framework() -> None:
     """Schedulers, workers and triggerers load it as well."""
     code = "import sys; from airflow_batch_jobs.plugin import BatchJobsPlugin as P; P.on_load(); print(*sys.modules)"

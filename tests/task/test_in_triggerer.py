@@ -180,6 +180,7 @@ def test_the_job_of_an_attempt_that_was_replaced_is_terminated(aws: LocalAws, ap
     assert aws.job(job_id)["statusReason"] == "Airflow task stopped by a user: now deferred"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("another", "ends"), [("another", True), (None, False)])
 def test_a_trigger_of_a_replaced_attempt_learns_of_it(
     aws: LocalAws, api_server: ApiServer, *, another: str | None, ends: bool
@@ -406,6 +407,7 @@ def test_a_task_that_a_worker_ends_stays_deferred_for_a_while(aws: LocalAws, api
     assert [(each.key, each.value["status"]) for each in told] == [(JOB_XCOM, "RUNNING")]
 
 
+@pytest.mark.long
 def test_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:
     """A triggerer leaves waits out of its collections, so a reference cycle would stay."""
     aws.script(definition="job", running=60, lines=5)

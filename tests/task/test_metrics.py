@@ -129,6 +129,7 @@ def test_a_wait_is_told_under_the_documented_names(
     assert all(line.endswith("|ms") for line in statsd.lines if "_seconds" in line)
 
 
+@pytest.mark.long
 def test_an_array_is_one_job_without_times(
     frozen_aws: LocalAws, statsd: Statsd, new_meter: Callable[[], StatsMeter]
 ) -> None:

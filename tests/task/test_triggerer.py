@@ -7,13 +7,13 @@ import gc
 import weakref
 from typing import TYPE_CHECKING
 
+import pytest
+
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.handover import UNREAD_BYTES
 from airflow_batch_jobs.task.triggerer import Triggerer, WriteRate
 
 if TYPE_CHECKING:
-    import pytest
-
     from airflow_batch_jobs.local.server import LocalAws
 
 
@@ -65,6 +65,7 @@ def test_watchers_that_have_ended_are_forgotten(aws: LocalAws, monkeypatch: pyte
     assert asyncio.run(main()) == 1
 
 
+@pytest.mark.long
 def test_an_event_loop_that_is_closed_is_forgotten(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """With everything that it shared, at the latest when another loop begins."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.airflow_connection())

@@ -131,6 +131,7 @@ def test_the_id_is_not_told_again(aws: LocalAws) -> None:
         assert not [line for line in lines if outcome.job_id in line]
 
 
+@pytest.mark.long
 def test_a_job_that_is_stuck_says_why_once(aws: LocalAws) -> None:
     """What may pass by itself is a warning once it has lasted, and not at every look."""
     reason = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - none"
@@ -145,6 +146,7 @@ def test_a_job_that_is_stuck_says_why_once(aws: LocalAws) -> None:
     assert worry[1].endswith(f"; {reason})")
 
 
+@pytest.mark.long
 def test_what_has_to_be_mended_before_a_job_starts_is_a_warning_at_the_first_look(aws: LocalAws) -> None:
     """With what to do, and once."""
     reason = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - the job asks for more than there may be"
@@ -218,6 +220,7 @@ def test_an_outage_is_told_once_and_waited_out(aws: LocalAws) -> None:
     assert lines.count("AWS Batch answers again.") == 1
 
 
+@pytest.mark.long
 def test_what_was_known_of_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:
     """A triggerer leaves waits out of its collections."""
     aws.script(definition="job", running=60, lines=5)
@@ -236,6 +239,7 @@ def test_what_was_known_of_a_wait_goes_without_a_garbage_collection(aws: LocalAw
         gc.enable()
 
 
+@pytest.mark.long
 def test_whoever_holds_a_wait_goes_without_a_garbage_collection(aws: LocalAws) -> None:
     """A trigger answers its own wait's question, and neither keeps the other alive."""
     aws.script(definition="job", running=60)
@@ -376,6 +380,7 @@ def test_what_is_urgent_to_tell_is_that_a_job_runs_or_why_it_does_not(aws: Local
     assert [change["status"] for change in end["history"]].count("RUNNING") == 2
 
 
+@pytest.mark.long
 def test_counts_of_an_arrays_children_are_told_and_are_not_urgent(aws: LocalAws) -> None:
     """With the failed ones, and at the end the hours of all."""
     aws.register("few", containerProperties={"image": "i", "vcpus": 2, "memory": 1024, "command": ["x"]})

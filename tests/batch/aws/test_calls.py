@@ -255,6 +255,7 @@ def through(proxy: SameAnswer) -> KeptClients:
 PROXY, AWS = SameAnswer(), SameAnswer()
 
 
+@pytest.mark.long
 @settings(deadline=None, database=None, max_examples=100)
 @given(status=ANY_REFUSAL, body=OTHERS_BODY, type_=st.sampled_from(["text/html", "text/plain", "application/json"]))
 def test_what_is_not_awss_own_word_refuses_nothing(status: int, body: bytes, type_: str) -> None:

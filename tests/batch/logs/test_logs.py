@@ -136,6 +136,7 @@ def test_of_redraws_stays_what_a_terminal_would_leave(written: list[str]) -> Non
     assert line("".join(written)).rstrip(" ") == left.rstrip(" ")
 
 
+@pytest.mark.long
 @given(
     st.lists(
         st.sampled_from([*INTRODUCERS, *ERASES, *MOVES, *"[]P^_;0m?@~ \\/(\r\n\x07x\ud800"]), min_size=1, max_size=6

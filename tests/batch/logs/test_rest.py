@@ -115,6 +115,7 @@ WHOLE = ("well", "hangs once", "forgets")
 BROKEN = ("hangs", "throttled", "denied", "refused", "is no AWS", "breaks", "fails", "has no end")
 
 
+@pytest.mark.long
 @given(
     st.lists(st.tuples(st.integers(0, 35), st.sampled_from([*WHOLE, *BROKEN, "is missing"])), max_size=8),
     st.integers(-600, 600),
@@ -239,6 +240,7 @@ def test_a_whole_log_without_an_end_is_an_error_after_minutes() -> None:
     assert clock.slept < 310
 
 
+@pytest.mark.long
 @needs("logs", "FilterLogEvents", "startFromHead")
 def test_a_page_that_comes_again_and_again_is_read_once(frozen_aws: LocalAws) -> None:
     """Of the last lines, too: none is shown twice, and the read ends with an error after minutes."""

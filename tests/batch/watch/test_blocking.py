@@ -33,14 +33,7 @@ def submitted(aws: LocalAws, *command: str, **script: Any) -> BatchJob:
     return job
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Following looks often and settles soon."""
-    monkeypatch.setattr(live, "OPTIONS", WatchOptions(log_settle_seconds=0.1, log_lines_per_second=100_000))
-    monkeypatch.setattr(live, "POLL_SECONDS", 0.1)
-
-
-pytestmark = pytest.mark.usefixtures("quick")
+pytestmark = pytest.mark.usefixtures("brisk")
 
 
 @pytest.mark.long

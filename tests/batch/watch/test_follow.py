@@ -76,6 +76,7 @@ def test_every_readable_event_is_handed_out_exactly_once(seed: int) -> None:
     assert [copy.doubled(name) for name in world.events if copy.doubled(name)] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2))
 def test_a_restart_from_its_cursors_loses_and_doubles_nothing(seed: int) -> None:
     """Whenever the process stops, in the middle of a flood too, another goes on from its cursors."""
@@ -112,6 +113,7 @@ def test_a_stall_of_an_hour_loses_nothing() -> None:
     assert copy.doubled("stalled") == []
 
 
+@pytest.mark.long
 def test_silent_streams_are_fresh_beside_a_flood() -> None:
     """2,000 lines a second of one stream make the lines of silent ones no later than 8 s in 95 of 100 cases."""
     world = LogWorld(page_size=10_000)

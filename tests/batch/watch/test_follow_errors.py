@@ -34,6 +34,7 @@ class Job(Owner):
     """A job with streams of its own."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("missing", [0, 100, 2_000])
 @pytest.mark.parametrize("own", [1, 10])
 @pytest.mark.parametrize("exists_from", [0.0, 25.0])

@@ -84,6 +84,7 @@ def test_what_there_was_no_room_for_is_read_again_from_there() -> None:
     assert len(stream.lines) > 0
 
 
+@pytest.mark.long
 def test_floods_fill_the_room_and_no_more() -> None:
     """However many there are; and all lines that were written come, once each, when the floods are over."""
     world = LogWorld(page_size=10_000)
@@ -126,6 +127,7 @@ def test_quiet_streams_are_fresh_beside_hundreds_of_floods() -> None:
     assert sum(map(len, copy.got.values())) > 0.95 * 400 * 115
 
 
+@pytest.mark.long
 def test_watchers_share_one_room() -> None:
     """The bound is for the process: two watchers have no more than one, and a stream that is dropped frees its part."""
     world = LogWorld(page_size=10_000)

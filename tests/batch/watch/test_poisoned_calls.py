@@ -119,6 +119,7 @@ def test_a_job_that_is_described_again_joins_the_others(frozen_aws: LocalAws) ->
     assert all(isinstance(each[-1], Ended) for each in updates)
 
 
+@pytest.mark.long
 def test_an_outage_breaks_no_call_into_pieces(frozen_aws: LocalAws) -> None:
     """Neither are there more calls while it lasts than one every few seconds, nor small ones after it."""
     ids = talking(frozen_aws, 300, running=3_000, lines=[])

@@ -269,7 +269,7 @@ def test_an_odd_event_of_a_page_costs_no_other_line(frozen_aws: LocalAws, events
     assert all(map(is_whole, follow_beside(frozen_aws, None, ids, change)))
 
 
-@pytest.mark.parametrize("times", [1, 1_000_000])
+@pytest.mark.parametrize("times", [1, pytest.param(1_000_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("cls", "name"), places(), ids=lambda each: getattr(each, "__name__", each))
 def test_what_is_raised_for_one_job_ends_at_most_its_own_wait(
     frozen_aws: LocalAws, cls: type, name: str, times: int

@@ -66,6 +66,7 @@ def test_the_end_follows_within_seconds(frozen_aws: LocalAws) -> None:
     assert ended <= 8
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ends", [True, False])
 def test_what_was_known_of_a_job_goes_without_a_garbage_collection(frozen_aws: LocalAws, *, ends: bool) -> None:
     """A triggerer leaves what it follows out of its collections, so nothing of it may wait for one."""

@@ -99,6 +99,7 @@ async def end_of(virtual: VirtualAws, updates: list[Update]) -> tuple[Ended, flo
     return end, virtual.aws.now() - end.detail.stopped_at.timestamp()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "how"), UNREADABLE)
 @pytest.mark.parametrize("begin", [0, 20])
 def test_a_log_that_cannot_be_read_holds_up_no_end(
@@ -121,6 +122,7 @@ def test_a_log_that_cannot_be_read_holds_up_no_end(
     assert not end.unread
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("answer", [same_token, new_tokens, same_events, new_events, stale_tokens])
 def test_pages_without_end_end_nevertheless(frozen_aws: LocalAws, answer: Answering) -> None:
     """What was read is handed out, and the end says that there may be more."""
@@ -137,6 +139,7 @@ def test_pages_without_end_end_nevertheless(frozen_aws: LocalAws, answer: Answer
     assert end.incomplete or end.unread
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("answer", [same_token, new_tokens, same_events, new_events, stale_tokens])
 def test_pages_without_end_starve_no_other_job(frozen_aws: LocalAws, answer: Answering) -> None:
     """The lines of a neighbour in the same log group stay fresh beside them."""

@@ -93,6 +93,7 @@ def test_what_a_flood_leaves_to_a_worker_fits_into_its_event(frozen_aws: LocalAw
     assert UNREAD_BYTES - 500 < size <= UNREAD_BYTES
 
 
+@pytest.mark.long
 def test_what_a_flood_leaves_is_exact_where_it_needs_not_fit_into_an_event(frozen_aws: LocalAws) -> None:
     """However many lines were handed out within the look-back, none of them comes again."""
     [job_id] = submitted(frozen_aws, running=3, lines={"count": 40_000, "rate": 20_000.0})
@@ -244,6 +245,7 @@ def test_cursors_tell_of_what_was_handed_out_only(frozen_aws: LocalAws) -> None:
     assert first + rest == numbered(100)
 
 
+@pytest.mark.long
 def test_a_quiet_job_is_fresh_beside_a_flood(frozen_aws: LocalAws) -> None:
     """A job that writes a line a second is not held up by one that writes more than the budget."""
     frozen_aws.script(definition="flood", running=60, lines={"count": 60_000, "rate": 1_000.0})
@@ -306,6 +308,7 @@ def test_a_stream_that_is_missing_at_first_is_read_later(frozen_aws: LocalAws) -
     assert {type(update) for update in updates} == {StatusChange, LogLines, Ended}
 
 
+@pytest.mark.long
 def test_a_restart_of_a_job_with_many_streams_loses_nothing(frozen_aws: LocalAws) -> None:
     """Its cursors have no space for each of 300 children, so the last lines of some come twice."""
     frozen_aws.script(definition="child", running=60, lines={"count": 25, "rate": 0.5})

@@ -45,6 +45,7 @@ def test_an_array_shows_all_childrens_lines_under_their_labels(frozen_aws: Local
     assert [part.array_index for part in end.parts] == [0, 1, 2]
 
 
+@pytest.mark.long
 def test_a_large_array_costs_a_bounded_number_of_calls(frozen_aws: LocalAws) -> None:
     """1,500 children are asked for by the hundred, at most five calls each time, and not at all while none moves."""
     frozen_aws.script(definition="talk", runnable=60, running=30, lines=1)

@@ -330,6 +330,7 @@ def test_a_failed_array_whose_children_may_not_be_listed_ends_all_the_same(froze
     assert end.parts == ()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("answer", "described"),
     [
