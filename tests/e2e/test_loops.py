@@ -144,7 +144,7 @@ def test_a_clear_of_a_pass_that_runs_ends_its_job(
     """Another one begins when that has ended; the passes before it are left."""
     loop = Loop(split, cloud, dag_id, held(tmp_path, 1))
     old = str(loop[1].job()["job_id"])
-    cloud.wait_for_status(old, "RUNNING")
+    until(lambda: "pass 1" in loop[1].lines(), 60)
     loop[1].clear()
     assert cloud.wait_for_status(old, seconds=60)["status"] == "FAILED"
     let_go(tmp_path)
@@ -162,7 +162,7 @@ def test_a_clear_with_downstream_ends_the_job_of_a_later_pass(
     """Airflow makes the later passes anew, as first attempts."""
     loop = Loop(split, cloud, dag_id, held(tmp_path, 2))
     before = loop.job_ids()
-    cloud.wait_for_status(before[2], "RUNNING")
+    until(lambda: "pass 2" in loop[2].lines(), 60)
     loop[0].clear(downstream=True)
     assert cloud.wait_for_status(before[2], seconds=60)["status"] == "FAILED"
     let_go(tmp_path)
