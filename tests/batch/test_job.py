@@ -28,6 +28,7 @@ from tests.clocks import FrozenClock, ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.log_stream import LogStream
@@ -376,9 +377,12 @@ def test_the_lines_of_all_children_are_read(aws: LocalAws) -> None:
     assert texts(job.logs()) == [("child 0", "child 0"), ("child 1", "child 1")]
 
 
-def test_the_lines_of_all_nodes_are_read_once(aws: LocalAws) -> None:
+def test_the_lines_of_all_nodes_are_read_once(aws: LocalAws, tmp_path: Path) -> None:
     """Also those of the main node, whose attempts the parent lists as well."""
-    node = {"image": "align", "vcpus": 1, "memory": 64, "command": ["sh", "-c", "echo node $AWS_BATCH_JOB_NODE_INDEX"]}
+    # The main node's end is the job's, and that of whatever runs then.
+    last = f"if [ $n = 0 ]; then until [ -e {tmp_path}/said ]; do sleep 0.05; done; else touch {tmp_path}/said; fi"
+    command = ["sh", "-c", f"n=$AWS_BATCH_JOB_NODE_INDEX; echo node $n; {last}"]
+    node = {"image": "align", "vcpus": 1, "memory": 64, "command": command}
     nodes = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:1", "container": node}]}
     aws.clients()("batch").register_job_definition(jobDefinitionName="mesh", type="multinode", nodeProperties=nodes)
     [job_id] = aws.submit("mesh:1")
