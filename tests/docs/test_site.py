@@ -19,6 +19,8 @@ from tests.docs.source import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from playwright.sync_api import Locator, Page
+
 pytest.importorskip("mkdocs", reason="the matrix has no generator of sites")
 pytestmark = [
     pytest.mark.long,
@@ -107,11 +109,17 @@ def test_a_page_has_the_colours_of_the_system(site: str) -> None:
             assert page.locator(f"img[src$='only-{other}']").first.is_hidden()
 
 
+def open_search(page: Page, site: str) -> Locator:
+    """Return the field that is searched from, once its index is loaded: what is typed before may be lost."""
+    page.goto(f"{site}/index.html")
+    page.locator(".md-search-result__meta", has_text="Type to start searching").wait_for(state="attached")
+    return page.get_by_placeholder("Search")
+
+
 def test_the_search_finds_words_of_an_error(site: str) -> None:
     """Without a server behind it."""
     with browser_page() as page:
-        page.goto(f"{site}/index.html")
-        page.get_by_placeholder("Search").fill("deregistered revision")
+        open_search(page, site).fill("deregistered revision")
         page.locator(".md-search-result__link[href*='troubleshooting']").first.wait_for()
 
 
@@ -119,8 +127,7 @@ def test_the_search_finds_words_of_an_error(site: str) -> None:
 def test_a_message_that_is_pasted_is_found_first(site: str, message: str) -> None:
     """Where it is quoted, whatever values and punctuation it has."""
     with browser_page() as page:
-        page.goto(f"{site}/index.html")
-        page.get_by_placeholder("Search").focus()
+        open_search(page, site).focus()
         page.evaluate(_PASTE, message)
         first = page.locator(".md-search-result__link").first
         first.wait_for()
