@@ -73,7 +73,7 @@ def test_the_options_are_what_is_sent(run: Run, aws: LocalAws, align: str) -> No
         (("--container-override", "[1]"), 'it is no JSON object, such as {"command": ["align"]}'),
         (("--container-override", '{"comand": []}'), "comand"),
         (("--container-override", '{"environment": "A=1"}', "-e", "B=2"), "environment"),
-        (("--array-size", "1"), "should be greater than or equal to 2"),
+        (("--array-size", "1"), "Invalid value for '--array-size'"),
         (("--like", "abcd:1"), "a child of an array is not submitted alone; give abcd"),
         (("--like", "abcd#1"), "a node is not submitted alone; give abcd"),
     ],
