@@ -41,7 +41,8 @@ def documented() -> Iterator[Any]:
     """Yield all that has a place in the reference; of a module that is all of its public names."""
     for page in PAGES:
         for directive, anchor in DIRECTIVE.findall(page.read_text(encoding="utf-8")):
-            found = locate(directive or anchor)
+            path = directive or anchor
+            found = value_of(path) if path in PUBLIC else locate(path)  # a module may be called as what is in it
             if isinstance(found, ModuleType):
                 yield from (getattr(found, name) for name in names_of(found.__name__))
             else:
