@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.local.limits import MOST_CONTAINERS, environment_problems, namespace_problems, value_problems
+from airflow_batch_jobs.local.resources import LEAST_MEMORY_MIB
 from airflow_batch_jobs.local.shapes import pod_container_name
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ _MOST_USER_ID = 2_147_483_647
 #: What the service model says of the values of a container's resources.
 _AMOUNTS = {
     "cpu": (re.compile("[0-9]{1,9}(?:[.](?:0|00|5|50|25|75))?"), "a multiple of 0.25"),
-    "memory": (re.compile("[0-9]{1,9}Mi"), 'a whole number of MiB with the suffix "Mi"'),
+    "memory": (
+        re.compile("0*(?:[4-9]|[1-9][0-9]{1,8})Mi"),
+        f'a whole number of MiB, at least {LEAST_MEMORY_MIB}, with the suffix "Mi"',
+    ),
     "nvidia.com/gpu": (re.compile("[0-9]{1,9}"), "a whole number"),
 }
 _VALUES = {

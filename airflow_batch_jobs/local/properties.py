@@ -22,7 +22,7 @@ _LEAST_EPHEMERAL_GIB, _MOST_EPHEMERAL_GIB = 21, 200
 _MOST_SWAPPINESS = 100
 _LEAST_STOP_SECONDS, _MOST_FARGATE_STOP_SECONDS = 2, 120
 #: What the service model says of each: not applicable to jobs on Fargate, or for these only.
-_NOT_ON_FARGATE = ("privileged", "ulimits")
+_NOT_ON_FARGATE = ("privileged",)
 _ONLY_ON_FARGATE = ("networkConfiguration", "fargatePlatformConfiguration")
 _LINUX_NOT_ON_FARGATE = ("devices", "sharedMemorySize", "tmpfs", "maxSwap", "swappiness")
 _FARGATE_LOG_DRIVERS = frozenset({"awslogs", "splunk", "awsfirelens"})
@@ -100,6 +100,8 @@ def _eks_problems(request: Mapping[str, Any]) -> Iterator[str]:
 def _single_problems(container: Mapping[str, Any], *, on_fargate: bool) -> Iterator[str]:
     """Yield what is wrong with containerProperties, or with a node's container."""
     yield from _container_problems(container, on_fargate=on_fargate)
+    if on_fargate and container.get("ulimits"):  # The service model says so of these, but not of a task's containers.
+        yield "ulimits is not applicable for Fargate."
     yield from total_problems([container], on_fargate=on_fargate)
     yield from _platform_problems(container, on_fargate=on_fargate)
     yield from _windows_problems(container, [container])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.local import LocalAws
 
 ROLE = "arn:aws:iam::123456789012:role/r"
+ULIMIT = {"name": "nofile", "hardLimit": 1, "softLimit": 1}
 RESERVED = [{"name": "AWS_BATCH_JOB_ID", "value": "x"}]
 
 
@@ -114,7 +115,15 @@ ACCEPTED = {
     "a container after another": task(
         {"name": "a", "essential": False}, {"name": "b", "dependsOn": [{"containerName": "a", "condition": "SUCCESS"}]}
     ),
+    "a container of a task with ulimits on Fargate": {
+        "platformCapabilities": ["FARGATE"],
+        **task(
+            {"resourceRequirements": sizes("1", "2048"), "ulimits": [ULIMIT]},
+            executionRoleArn=ROLE,
+        ),
+    },
     "a pod": pod({}),
+    "a pod with the least memory": pod({"resources": {"limits": {"memory": "4Mi"}}}),
     "a pod of ten": pod(*({"name": f"c{number}"} for number in range(10))),
     "a pod in a namespace, with a volume and a profile": pod(
         {"volumeMounts": [{"name": "v", "mountPath": "/v"}], "securityContext": {"runAsUser": 2**31 - 1}},
@@ -189,10 +198,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (pod({"resources": {"limits": {"cpu": "0.3"}}}), "multiple of 0.25"),
     (pod({"resources": {"limits": {"cpu": "500m"}}}), "multiple of 0.25"),
     (pod({"resources": {"requests": {"memory": "1Gi"}}}), "suffix"),
+    *((pod({"resources": {"requests": {"memory": memory}}}), "at least 4") for memory in ("0Mi", "3Mi", "003Mi")),
     (pod({"resources": {"limits": {"nvidia.com/gpu": "0.5"}}}), "whole number"),
     (pod({"resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1.25"}}}), "cpu in limits must be at least"),
     (
-        pod({"resources": {"limits": {"memory": "2Mi"}, "requests": {"memory": "1Mi"}}}),
+        pod({"resources": {"limits": {"memory": "8Mi"}, "requests": {"memory": "4Mi"}}}),
         "memory in limits must be equal",
     ),
     (
@@ -204,7 +214,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         | {"platformCapabilities": ["FARGATE"]},
         "ipcMode is not applicable",
     ),
-    (fargate(ulimits=[{"name": "nofile", "hardLimit": 1, "softLimit": 1}]), "ulimits is not applicable"),
+    (fargate(ulimits=[ULIMIT]), "ulimits is not applicable"),
     (fargate(linuxParameters={"sharedMemorySize": 64}), "sharedMemorySize is not applicable"),
     (fargate(linuxParameters={"swappiness": 0}), "swappiness is not applicable"),
     (fargate(logConfiguration={"logDriver": "syslog"}), "awslogs and splunk"),
