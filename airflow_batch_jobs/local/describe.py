@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.local.account import Account
     from airflow_batch_jobs.local.jobs import Attempt, Job, Part
 
+#: What a job has if the submit or the definition gives it, with the submit's name for it.
+_OVERRIDDEN = {
+    "consumableResourceProperties": "consumableResourcePropertiesOverride",
+    "schedulingPriority": "schedulingPriorityOverride",
+    "timeout": "timeout",
+}
+
 
 class Describer:
     """Describes jobs. What has not changed since the last time is not described again: that is most of a poll."""
@@ -59,11 +66,10 @@ class Describer:
             "platformCapabilities": definition.get("platformCapabilities", ["EC2"]),
             "eksAttempts": [_eks_attempt(job, one, node) for one in attempts] if job.is_eks else [],
         }
-        for key in ("timeout", "schedulingPriority"):
-            if request.get(key) or definition.get(key):
-                detail[key] = request.get(key) or definition[key]
-        if "schedulingPriorityOverride" in request:
-            detail["schedulingPriority"] = request["schedulingPriorityOverride"]
+        for key, override in _OVERRIDDEN.items():
+            given = [each for each in (request.get(override), definition.get(key)) if each not in (None, {})]
+            if given:
+                detail[key] = given[0]
         return detail | self._containers(job, node) | _family(job, node)
 
     def summary(self, job: Job, node: int | None = None) -> dict[str, Any]:

@@ -141,9 +141,8 @@ class Job:
     @property
     def array_size(self) -> int:
         """How many children it has or will have; 0 if it is not an array job."""
-        return (
-            self.request["arrayProperties"]["size"] if self.parent is None and "arrayProperties" in self.request else 0
-        )
+        size: int = self.request.get("arrayProperties", {}).get("size", 0)
+        return size if self.parent is None else 0
 
     @property
     def main_node(self) -> int:

@@ -130,7 +130,9 @@ def tag_problems(tags: Mapping[str, str]) -> Iterator[str]:
 
 
 def _submit_problems(request: Mapping[str, Any]) -> Iterator[str]:
-    if "arrayProperties" in request and not 2 <= request["arrayProperties"].get("size", 0) <= MOST_ARRAY_CHILDREN:  # noqa: PLR2004 - AWS's limit
+    # Empty ones make no array: older versions of the Amazon provider send them with each job.
+    array = request.get("arrayProperties")
+    if array and not 2 <= array.get("size", 0) <= MOST_ARRAY_CHILDREN:  # noqa: PLR2004 - AWS's limit
         yield f"Array size must be between 2 and {MOST_ARRAY_CHILDREN}"
     if len(request.get("dependsOn", [])) > MOST_DEPENDENCIES:
         yield f"A job can depend on at most {MOST_DEPENDENCIES} jobs"

@@ -54,13 +54,13 @@ class Submitter:
         """
         check_submit(request, size_bytes)
         queue = self._queues.get(request["jobQueue"])
-        _check_queue(queue, request)
         definition = self._definitions.active(request["jobDefinition"])
+        _check_queue(queue, request, definition)
         self._check_dependencies(request)
         for problem in all_override_problems(definition, request):
             raise client_exception(problem)
         nodes = node_count(definition, request)
-        if nodes and "arrayProperties" in request:
+        if nodes and request.get("arrayProperties"):
             raise client_exception("A multi-node parallel job can not be an array job")
         containers = containers_of(definition, request)
         for problem in result_problems(definition, containers) if OVERRIDES & request.keys() else ():
@@ -122,11 +122,19 @@ class Submitter:
                 raise client_exception(f"Array size {size} differs from the {other.array_size} of its dependency")
 
 
-def _check_queue(queue: Queue, request: Mapping[str, Any]) -> None:
+def _check_queue(queue: Queue, request: Mapping[str, Any], definition: Definition) -> None:
     if queue.request.get("state") == "DISABLED":
         raise client_exception(f"JobQueue {queue.name} is not in ENABLED state")
     if queue.is_fair_share and "shareIdentifier" not in request:
         raise client_exception(f"JobQueue {queue.name} needs a shareIdentifier")
+    if (
+        queue.is_fair_share
+        and "schedulingPriority" not in definition.request
+        and "schedulingPriorityOverride" not in request
+    ):
+        # AWS's words, which its documentation lacks: https://github.com/nextflow-io/nextflow/pull/3505
+        problem = "Either schedulingPriority in job definition or schedulingPriorityOverride should be specified."
+        raise client_exception(problem)
     if not queue.is_fair_share and "shareIdentifier" in request:
         raise client_exception(f"JobQueue {queue.name} has no fair-share policy: shareIdentifier can not be given")
 

@@ -214,7 +214,7 @@ def test_a_share_identifier_goes_with_a_status(frozen_aws: LocalAws, frozen_batc
     """It is the one filter that does."""
     frozen_batch.create_job_queue(jobQueueName="fair", priority=1, schedulingPolicyArn="arn:x")
     frozen_aws.register("align")
-    frozen_aws.submit("align:1", jobQueue="fair", shareIdentifier="team")
+    frozen_aws.submit("align:1", jobQueue="fair", shareIdentifier="team", schedulingPriorityOverride=1)
     filters = [{"name": "SHARE_IDENTIFIER", "values": ["team"]}]
     assert names(frozen_batch, jobQueue="fair", filters=filters, jobStatus="RUNNING") == []
     assert names(frozen_batch, jobQueue="fair", filters=filters, jobStatus="SUBMITTED") == ["align"]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.local.documented import needs
+
 if TYPE_CHECKING:
     from airflow_batch_jobs.local import LocalAws
 
@@ -163,11 +165,42 @@ def test_a_disabled_queue_takes_no_jobs(batch: Any) -> None:
 
 @pytest.mark.usefixtures("definition")
 def test_a_fair_share_queue_needs_a_share_identifier(batch: Any) -> None:
-    """With one the job is taken, and shows it."""
+    """With one, and with a priority, the job is taken, and shows both."""
     batch.create_job_queue(jobQueueName="fair", priority=1, schedulingPolicyArn="arn:aws:batch:::scheduling-policy/x")
+    given = {"jobQueue": "fair", "schedulingPriorityOverride": 7}
     with pytest.raises(batch.exceptions.ClientException, match="shareIdentifier"):
-        submit(batch, jobQueue="fair")
-    assert submit(batch, jobQueue="fair", shareIdentifier="team")["shareIdentifier"] == "team"
+        submit(batch, **given)
+    job = submit(batch, **given, shareIdentifier="team")
+    assert (job["shareIdentifier"], job["schedulingPriority"]) == ("team", 7)
+
+
+def test_a_fair_share_queue_needs_a_scheduling_priority(aws: LocalAws, batch: Any) -> None:
+    """The definition's or the submit's; 0 is one."""
+    batch.create_job_queue(jobQueueName="fair", priority=1, schedulingPolicyArn="arn:aws:batch:::scheduling-policy/x")
+    aws.register("none")
+    aws.register("low", schedulingPriority=0)
+    given = {"jobQueue": "fair", "shareIdentifier": "team"}
+    with pytest.raises(batch.exceptions.ClientException, match="Either schedulingPriority in job definition or"):
+        submit(batch, jobDefinition="none", **given)
+    assert submit(batch, jobDefinition="none", schedulingPriorityOverride=0, **given)["schedulingPriority"] == 0
+    assert submit(batch, jobDefinition="low", **given)["schedulingPriority"] == 0
+
+
+@pytest.mark.usefixtures("definition")
+def test_empty_array_properties_make_no_array(batch: Any) -> None:
+    """Older versions of the Amazon provider's operator send them with each job."""
+    job = submit(batch, arrayProperties={})
+    assert "arrayProperties" not in job
+
+
+@needs("batch", "SubmitJob", "consumableResourcePropertiesOverride")
+def test_a_job_shows_its_consumable_resources(aws: LocalAws, batch: Any) -> None:
+    """The submit's instead of the definition's."""
+    one, other = ({"consumableResourceList": [{"consumableResource": name, "quantity": 1}]} for name in ("a", "b"))
+    aws.register("licensed", consumableResourceProperties=one)
+    assert submit(batch, jobDefinition="licensed")["consumableResourceProperties"] == one
+    job = submit(batch, jobDefinition="licensed", consumableResourcePropertiesOverride=other)
+    assert job["consumableResourceProperties"] == other
 
 
 @pytest.mark.usefixtures("definition")
