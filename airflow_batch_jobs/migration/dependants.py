@@ -49,11 +49,15 @@ class Dependants:
         """Look for classes that have the name of one of the provider's, and come from where nothing is known of."""
         for call in self._names.of(cst.Call):
             name = dotted(call.func).removesuffix(".partial")
-            if {"job_definition", "job_queue"} & values_of(call).keys():
+            if "." not in name and {"job_definition", "job_queue"} & values_of(call).keys():
                 self._look_at_other_class(call, name)
         for defined in self._names.of(cst.ClassDef):
             for base in defined.bases:
-                self._look_at_other_class(defined, dotted(base.value))
+                if isinstance(base.value, cst.Name):
+                    self._look_at_other_class(defined, base.value.value)
+        for attribute in self._names.of(cst.Attribute):
+            if attribute.attr.value in CLASSES:
+                self._look_at_other_class(attribute, dotted(attribute))
 
     def _look_for_unknown_names(self) -> None:
         """Look for names of these classes that can only be from an `import *` of a module that nothing is known of."""

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _EXPANSIONS = frozenset({"expand", "expand_kwargs"})
 _NAMES_A_CLASS = "this text names a class of the provider's; ours are in airflow_batch_jobs"
+_MAY_NAME_A_CLASS = "this text may name a class of the provider's; ours are in airflow_batch_jobs"
+#: Functions whose second argument is the name of something that the first one has; `object` is `patch.object`.
+_BY_NAME = frozenset({"delattr", "getattr", "hasattr", "object", "setattr"})
 _TYPE_CHECKS = frozenset({"isinstance", "issubclass"})
 #: Methods that Airflow calls.
 _METHODS = frozenset({"execute", "poke"})
@@ -284,17 +287,17 @@ class ProviderUses:
             self._leave(node, full_names, why)
         elif DOTTED.fullmatch(text) and any(f"{text}.".startswith(f"{each}.") for each in COUNTERPARTS):
             self.stay(node, _NAMES_A_CLASS)
+        elif DOTTED.fullmatch(text) and "." in text and not CLASSES.isdisjoint(text.split(".")):
+            self.stay(node, _MAY_NAME_A_CLASS)
         elif text in MODULES and self._name_behind(node) in {"", *CLASSES}:
             self._names_modules = True
             self.stay(node, "this text names a module of the provider's; our classes are in airflow_batch_jobs")
 
     def _look_at_getattr(self) -> None:
-        """Look for classes that are taken from a module by a text, unless that module is named by a text as well."""
+        """Look for classes that a text names in a module, unless that module is named by a text as well."""
         for call in self._names.of(cst.Call) if not self._names_modules else ():
-            if (
-                last_name(call.func) == "getattr"
-                and text_of(values_of(call, ("object", "name")).get("name")) in CLASSES
-            ):
+            name = values_of(call, ("", "name")).get("name") if last_name(call.func) in _BY_NAME else None
+            if text_of(name) in CLASSES:
                 self.stay(call, _NAMES_A_CLASS)
 
     def _module_in(self, node: cst.SimpleString) -> str:

@@ -257,6 +257,30 @@ def test_a_class_of_this_name_from_elsewhere_is_left(rewrite: Rewrite, imported:
 
 
 @pytest.mark.parametrize(
+    ("use", "finding"),
+    [
+        (
+            "isinstance(task, nightly.BatchOperator)",
+            "nightly.BatchOperator is dags.nightly.BatchOperator, which was not",
+        ),
+        ("nightly.BatchOperator.poll = 1", "nightly.BatchOperator is dags.nightly.BatchOperator, which was not"),
+        ("patch('dags.nightly.BatchOperator')", "this text may name a class of the provider's"),
+        ("monkeypatch.setattr('dags.nightly.BatchSensor.poke', x)", "this text may name a class of the provider's"),
+        ("monkeypatch.setattr(nightly, 'BatchOperator', x)", "this text names a class of the provider's"),
+        ("mock.patch.object(nightly, 'BatchOperator')", "this text names a class of the provider's"),
+        ("patch('dags.nightly.BatchOperators')", None),
+        ("log('No BatchOperator.')", None),
+        ("self.BatchOperator", None),
+    ],
+)
+def test_a_class_that_a_module_of_dags_had_is_named(rewrite: Rewrite, use: str, finding: str | None) -> None:
+    """Tests of DAGs reach into their modules, which have the provider's class no longer."""
+    found = marked(rewrite(f"from dags import nightly\n{use}\n"))
+
+    assert [each.startswith(finding or "") for each in found] == [True] * (finding is not None)
+
+
+@pytest.mark.parametrize(
     "code",
     [
         f"importlib.import_module('{MODULE}').BatchOperator(job_definition='a')\n",
