@@ -12,7 +12,7 @@ from airflow_batch_jobs.migration.default_args import DefaultArgs
 from airflow_batch_jobs.migration.reading import dotted, last_name, module_of, text_of, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from airflow_batch_jobs.migration.names import Names
     from airflow_batch_jobs.migration.notes import Notes
@@ -80,11 +80,10 @@ class Dependants:
                 self._uses.stay(place, finding)
 
     def _look_at_default_args(self) -> None:
-        used = {COUNTERPARTS[names[0]].name: COUNTERPARTS[names[0]] for names in self._uses.renamed.values()}
         defaults = DefaultArgs(self._names)
         given = {each.name for each in defaults.given}
         for default in defaults.given:
-            for counterpart in used.values():
+            for counterpart in self._used():
                 if finding := _of_default(counterpart, default.name):
                     self._notes.add(default.node, f"default_args: {finding}")
         for unseen in defaults.unseen:
@@ -97,16 +96,35 @@ class Dependants:
     def _look_at_attributes(self) -> None:
         """Look for attributes of tasks that only the provider's class has."""
         for attribute in self._names.of(cst.Attribute):
-            if attribute.attr.value not in _ATTRIBUTES:
+            name = attribute.attr.value
+            if name not in _ATTRIBUTES:
                 continue
-            for made in self._names.values_of(attribute.value):
-                counterpart, name = self._uses.tasks.get(made), attribute.attr.value
-                if counterpart and name in counterpart.absent:
-                    became = counterpart.became(name)
-                    if name in {"job_id", "jobId"}:
-                        became = f"the job's id is {dotted(attribute.value) or 'task'}.output"
-                    finding = f"{counterpart.name} has no attribute {name}"
-                    self._notes.add(attribute, f"{finding}; {became}" if became else finding)
+            is_id = name in {"job_id", "jobId"}
+            for each in self._classes_of(attribute.value):
+                if name in each.absent:
+                    id_is = f"the job's id is {dotted(attribute.value) or 'task'}.output"
+                    became = id_is if is_id else each.became(name)
+                    self._notes.add(attribute, _absent(each.name, name, became))
+            if any(map(_is_of_context, self._names.values_of(attribute.value))):
+                for each in self._used():
+                    if name in each.absent:
+                        became = "the job's id is in the XCom batch_job" if is_id else each.became(name)
+                        self._notes.add(attribute, _absent(f"a task of {each.name}", name, became))
+
+    def _classes_of(self, task: cst.BaseExpression) -> Iterator[Counterpart]:
+        """Yield the classes of a task: of the calls that make it, and of the annotations of its name."""
+        for made in self._names.values_of(task):
+            if made in self._uses.tasks:
+                yield self._uses.tasks[made]
+        for binding in self._names.bindings(task, task.value) if isinstance(task, cst.Name) else ():
+            annotation = getattr(binding.node, "annotation", None)
+            if annotation and annotation.annotation in self._uses.renamed:
+                yield COUNTERPARTS[self._uses.renamed[annotation.annotation][0]]
+
+    def _used(self) -> Iterable[Counterpart]:
+        """Return the counterparts of the classes that the module uses."""
+        every = (COUNTERPARTS[names[0]] for names in self._uses.renamed.values())
+        return {each.name: each for each in every}.values()
 
     def _xcoms(self) -> Iterator[cst.CSTNode]:
         """Yield where XComs are read that hold the provider's links."""
@@ -142,7 +160,26 @@ class Dependants:
         )
 
 
+#: What a task instance is called.
+_TASK_INSTANCES = frozenset({"task_instance", "ti"})
 _ATTRIBUTES = frozenset().union(*(one.absent for one in COUNTERPARTS.values()))
+
+
+def _is_of_context(node: cst.BaseExpression) -> bool:
+    """Whether an expression is the task that a callback is called for: `context["task"]`, or `ti.task`."""
+    match node:
+        case cst.Subscript(slice=[cst.SubscriptElement(slice=cst.Index(value=key))]):
+            return text_of(key) == "task"
+        case cst.Attribute(value=cst.Subscript(slice=[cst.SubscriptElement(slice=cst.Index(value=key))])):
+            return node.attr.value == "task" and text_of(key) in _TASK_INSTANCES
+        case cst.Attribute(value=cst.Name(value=name)):
+            return node.attr.value == "task" and name in _TASK_INSTANCES
+    return False
+
+
+def _absent(what: str, name: str, became: str) -> str:
+    """Say that something has no such attribute, and what became of it."""
+    return f"{what} has no attribute {name}" + (f"; {became}" if became else "")
 
 
 def _of_default(counterpart: Counterpart, name: str) -> str:

@@ -189,8 +189,8 @@ class Names:
 
     def _bind_target(self, target: cst.CSTNode | None, scope: cst.CSTNode, binding: Binding) -> None:
         if isinstance(target, (cst.Tuple, cst.List)):
-            for element in target.elements:
-                self._bind_target(element.value, scope, Binding(binding.node))
+            for element, value in zip(target.elements, _values_for(target, binding.value), strict=True):
+                self._bind_target(element.value, scope, Binding(binding.node, value=value))
         elif isinstance(target, cst.Name):
             self._bound.add(target)
             self._bind(target.value, scope, binding)
@@ -256,6 +256,15 @@ class Names:
 
     def _pass_over(self, node: Any) -> None:
         self._bound.add(node.name)
+
+
+def _values_for(target: cst.Tuple | cst.List, value: cst.BaseExpression | None) -> Sequence[cst.BaseExpression | None]:
+    """Return what each of several names is assigned: of `a, b = 1, 2`, as far as both sides are written out."""
+    values = value.elements if isinstance(value, (cst.Tuple, cst.List)) else ()
+    starred = any(isinstance(each, cst.StarredElement) for each in (*target.elements, *values))
+    if starred or len(values) != len(target.elements):
+        return [None] * len(target.elements)
+    return [each.value for each in values]
 
 
 @cache

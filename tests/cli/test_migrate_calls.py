@@ -124,10 +124,11 @@ def test_a_definition_with_a_revision_is_no_matter(rewrite: Rewrite, definition:
 
 
 def test_a_name_for_an_unpinned_definition_is_found(rewrite: Rewrite) -> None:
-    """A constant of the file is looked up."""
-    assert marked(rewrite('ALIGN = "align"\n' + call(job_definition="ALIGN"))) == [
-        'pin ALIGN to the revision that is to run, as in "align:7"'
-    ]
+    """A constant of the file is looked up, also one of several that are assigned at once."""
+    for assigned in ('ALIGN = "align"', 'COUNT, ALIGN = "count:1", "align"'):
+        assert marked(rewrite(f"{assigned}\n{call(job_definition='ALIGN')}")) == [
+            'pin ALIGN to the revision that is to run, as in "align:7"'
+        ]
 
 
 def test_pin_writes_the_revision(rewrite: Rewrite) -> None:

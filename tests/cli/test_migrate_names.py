@@ -382,6 +382,20 @@ def test_another_class_of_the_module_may_be_imported_by_a_text(rewrite: Rewrite)
         ("Variable.get('batch_job_queue')\n", None),
         ("config['batch_job_queue']\n", None),
         ("def f(op):\n    return op.job_id\n", None),
+        ("def f(task: BatchOperator):\n    task.hook\n", "BatchJobOperator has no attribute hook"),
+        ("def f(task: 'BatchOperator'):\n    task.hook\n", "BatchJobOperator has no attribute hook"),
+        ("def f(task: Other):\n    task.hook\n", None),
+        ("a, b = BatchOperator(task_id='a'), 1\na.arn, b.arn\n", "BatchJobOperator has no attribute arn"),
+        ("[a, (b, c)] = 1, (BatchOperator(task_id='b'), 2)\na.arn, b.arn\n", "BatchJobOperator has no attribute arn"),
+        ("a, *b = BatchOperator(task_id='a'), 1\na.arn, b.arn\n", None),
+        (
+            "def failed(context):\n    context['task'].job_id\n",
+            "a task of BatchJobOperator has no attribute job_id; the job's id is in the XCom batch_job",
+        ),
+        ("task = context['task']\ntask.hook\n", "a task of BatchJobOperator has no attribute hook"),
+        ("ti.task.job_definition\n", "a task of BatchJobOperator has no attribute job_definition; it is called"),
+        ("context['task_instance'].task.tags\n", "a task of BatchJobOperator has no attribute tags; it is tags in"),
+        ("context['dag'].tags, context['ti'].hook, dag.task.tags\n", None),
     ],
 )
 def test_what_a_task_had_is_found_by_any_road(rewrite: Rewrite, code: str, finding: str | None) -> None:
