@@ -17,7 +17,13 @@ from airflow_batch_jobs.batch.result.model import task_model
 from airflow_batch_jobs.errors import DefinitionError, RequestError
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
-from airflow_batch_jobs.task.arguments import check_arguments, check_literal_overrides, check_mapped, check_on_retry
+from airflow_batch_jobs.task.arguments import (
+    check_arguments,
+    check_literal_overrides,
+    check_mapped,
+    check_on_retry,
+    check_rendered,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -292,6 +298,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         render(self, [name for name in names if name in _CONNECTION_FIELDS], context, jinja_env, seen_oids)
         try:
             render(self, [name for name in names if name not in _CONNECTION_FIELDS], context, jinja_env, seen_oids)
+            check_rendered(self)
             self._complete(lambda own: self.render_template(own, context, jinja_env, seen_oids))
         except Exception as error:  # noqa: BLE001 - a template can raise anything
             self._refusal = self._refusal or error

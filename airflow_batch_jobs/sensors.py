@@ -101,9 +101,11 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
             AirflowTaskTimeout: `execution_timeout` has passed.
             AirflowSkipException: Any of these, with `soft_fail` or `never_fail`.
             BatchJobsError: See `airflow_batch_jobs.errors`.
+            ValueError: The id is not text, or empty, once it is rendered.
         """
         from airflow_batch_jobs.task import log
 
+        check_text(self.job_id, "job_id")
         plan = self._plan(self.job_id)
         log.note(f"Waiting for job {plan.job_id}")
         return self._conclude(context, self._wait_for_job(context, plan))

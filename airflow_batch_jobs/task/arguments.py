@@ -6,24 +6,42 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from airflow.sdk.bases.operator import get_merged_defaults
 from airflow.sdk.definitions._internal.contextmanager import DagContext, TaskGroupContext
 
 from airflow_batch_jobs.batch.arguments import check_mapping, check_region, check_switch, check_text, check_verify
 from airflow_batch_jobs.batch.definition import is_late
-from airflow_batch_jobs.batch.numbers import reasonable
+from airflow_batch_jobs.batch.numbers import reasonable, shown
 from airflow_batch_jobs.batch.override_length import check_overrides
 from airflow_batch_jobs.batch.result.model import task_model
-
-if TYPE_CHECKING:
-    from airflow_batch_jobs.task.connection import HasAwsParameters
+from airflow_batch_jobs.errors import RequestError
 
 #: The arguments that are True or False; None in place of the last leaves it to the configuration.
 _SWITCHES = ("wait", "deferrable", "copy_logs", "terminate_on_kill", "finish_in_triggerer")
 #: Those that hold AWS's or botocore's own fields by their names.
 _MAPPINGS = ("parameters", "container_overrides", "submit_options")
+
+
+class HasAwsParameters(Protocol):
+    """What has the same AWS parameters as the Amazon provider's operators."""
+
+    @property
+    def aws_conn_id(self) -> str | None:
+        """The Airflow connection."""
+
+    @property
+    def region_name(self) -> str | None:
+        """The region."""
+
+    @property
+    def verify(self) -> bool | str | None:
+        """Whether to verify TLS certificates, or the path of a CA bundle."""
+
+    @property
+    def botocore_config(self) -> Mapping[str, Any] | None:
+        """Keyword arguments of botocore's Config."""
 
 
 def check_aws_arguments(task: HasAwsParameters) -> None:
@@ -55,6 +73,30 @@ def check_arguments(task: Any) -> None:
     check_aws_arguments(task)
     if task.execution_timeout is not None:
         reasonable(task.execution_timeout, "execution_timeout", or_zero=True)
+
+
+def check_rendered(task: Any) -> None:
+    """Find what a run has made of an operator's arguments that is not of its kind.
+
+    Shows no value of a mapping, which may hold secrets.
+
+    Raises:
+        RequestError: Something is not; the error names it.
+    """
+    for name in _MAPPINGS:
+        value = getattr(task, name)
+        if isinstance(value, str):
+            raise RequestError(
+                name,
+                "must be a mapping, and has become text. Give a mapping whose values are templates, or a task's "
+                "result; a template makes a mapping only with render_template_as_native_obj=True at the task",
+            )
+        if not (value is None or isinstance(value, Mapping)):
+            raise RequestError(name, f"must be a mapping, not a value of type {type(value).__name__}")
+    for name, or_none in (("job_queue", False), ("job_name", True)):
+        value = getattr(task, name)
+        if not (isinstance(value, str) or (or_none and value is None)):
+            raise RequestError(name, f"must be text, not {shown(value)}")
 
 
 def check_literal_overrides(container_overrides: Any, submit_options: Any) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException
 
@@ -16,9 +16,9 @@ from airflow_batch_jobs.batch.aws import Caller, KeptClients, Trouble, explain, 
 from airflow_batch_jobs.batch.aws.calls import action_of
 from airflow_batch_jobs.batch.aws.outage import Outage
 from airflow_batch_jobs.batch.aws.trouble import is_bug
-from airflow_batch_jobs.batch.numbers import shown
 from airflow_batch_jobs.errors import AwsError, ConfigurationError, ConnectionUnansweredError
 from airflow_batch_jobs.task import log
+from airflow_batch_jobs.task.arguments import check_aws_arguments
 from airflow_batch_jobs.task.connection_lookup import look_up
 
 if TYPE_CHECKING:
@@ -30,19 +30,11 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.aws.clock import Clock
+    from airflow_batch_jobs.task.arguments import HasAwsParameters
 
 
 #: The connection that need not be defined: without it, boto3 searches for credentials by itself.
 DEFAULT_CONNECTION = "aws_default"
-
-
-class HasAwsParameters(Protocol):
-    """An operator with the same AWS parameters as the Amazon provider's operators."""
-
-    aws_conn_id: str | None
-    region_name: str | None
-    verify: bool | str | None
-    botocore_config: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +107,12 @@ class _Sessions:
         from botocore import UNSIGNED
         from botocore.config import Config as BotocoreConfig
 
-        settings, connection = self._settings, self._look_up()
+        settings = self._settings
+        try:
+            check_aws_arguments(settings)  # of a stored trigger, or as they were rendered
+        except ValueError as error:
+            raise ConfigurationError(f"The AWS settings of the task cannot be used: {error}. Correct them.") from error
+        connection = self._look_up()
         with self._explained():
             hook: AwsGenericHook[Any] = AwsGenericHook(
                 aws_conn_id=settings.aws_conn_id if connection else None,
@@ -155,8 +152,6 @@ class _Sessions:
         conn_id = self._settings.aws_conn_id
         if conn_id is None:
             return None
-        if not isinstance(conn_id, str):  # of a stored trigger, or of a template that renders native objects
-            raise ConfigurationError(f"aws_conn_id must be text, not {shown(conn_id)}. Correct it.")
         connection = look_up(conn_id)
         if connection is None and self._is_defined:
             raise ConnectionUnansweredError(

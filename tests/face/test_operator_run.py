@@ -39,6 +39,10 @@ def greet(airflow_aws: LocalAws) -> LocalAws:
     return airflow_aws
 
 
+#: For a task whose templates become what they stand for.
+NATIVE = {"render_template_as_native_obj": True}
+
+
 def sent(aws: LocalAws) -> list[dict[str, Any]]:
     """Return the parameters of each SubmitJob that reached the endpoint."""
     return [request.parameters for request in aws.requests("SubmitJob")]
@@ -269,6 +273,9 @@ def test_every_field_of_submit_job_can_be_set(run_dag: RunDag, greet: LocalAws) 
         ({"submit_options": {"timeouts": {}}}, "timeout"),
         ({"submit_options": {"jobName": "x"}}, "job_name"),
         ({"container_overrides": {"environment": [{"name": "AWS_BATCH_X", "value": "x"}]}}, "AWS_BATCH"),
+        ({"parameters": "{{ {'who': 'x'} }}"}, "parameters: must be a mapping, and has become text"),
+        ({"container_overrides": "{{ [[1, 2]] }}", **NATIVE}, "container_overrides: must be a mapping, not a value of"),
+        ({"job_queue": "{{ 5 }}", **NATIVE}, "job_queue: must be text, not 5"),
     ],
 )
 def test_a_request_that_aws_would_refuse_is_refused_first(
@@ -377,6 +384,16 @@ def test_a_job_that_may_not_be_described_fails_its_sensor(run_dag: RunDag, airfl
     assert run.state("wait") == "failed"
     assert "batch:DescribeJobs" in run.output
     assert "AccessDeniedError" in run.output
+
+
+def test_an_id_that_renders_to_nothing_is_named(run_dag: RunDag, airflow_aws: LocalAws) -> None:
+    """At once: AWS is not asked for a minute whether there is such a job yet."""
+    with DAG("no_id", schedule=None) as dag:
+        BatchJobSensor(task_id="wait", job_id="{{ '' }}")
+    run = run_dag(dag)
+    assert run.state("wait") == "failed"
+    assert "job_id must not be empty" in run.output
+    assert not airflow_aws.requests()
 
 
 @pytest.mark.parametrize(("soft_fail", "state"), [(True, "skipped"), (False, "failed")])
