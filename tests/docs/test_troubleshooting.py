@@ -51,6 +51,7 @@ ALL_CLASSES = {
 FAMILIES = {name for name, kind in ALL_CLASSES.items() if errors.JobFailedError in kind.__bases__}
 CLASSES = ALL_CLASSES.keys() - FAMILIES
 PROD = Caller("the AWS connection 'prod'", "arn:aws:iam::123456789012:role/prod")
+DENIED_BY_POLICY = "User: x is not authorized to perform: y:Z with an explicit deny in a service control policy"
 #: These make their message from their arguments; all others are given it.
 MADE = {name for name in CLASSES if "__init__" in vars(getattr(errors, name))} - {"BatchJobsError", "AwsError"}
 #: What a result can be besides, as the source has it.
@@ -146,9 +147,9 @@ def client_of(service: str, **_: Any) -> Any:
     )
 
 
-def refused(code: str, status: int = 400, operation: str = "SubmitJob") -> ClientError:
+def refused(code: str, status: int = 400, operation: str = "SubmitJob", message: str = "No.") -> ClientError:
     """Return what botocore raises for an error of AWS."""
-    answer: Any = {"Error": {"Code": code, "Message": "No."}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(answer, operation)
 
 
@@ -258,6 +259,7 @@ def produced() -> tuple[BatchJobsError, ...]:
         raised(lambda: Align(sample="s", threads="{{ params.threads }}")),  # type: ignore[arg-type]
         *requests_refused(),
         explain(refused("AccessDeniedException", 403), "batch:SubmitJob"),
+        explain(refused("AccessDeniedException", 403, message=DENIED_BY_POLICY), "batch:SubmitJob"),
         explain(refused("ExpiredTokenException", 403), "batch:SubmitJob"),
         explain(refused("InvalidClientTokenId", 403), "batch:SubmitJob"),
         explain(refused("RequestTimeTooSkewed", 403), "batch:SubmitJob"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,14 @@ _CURES: Mapping[Trouble, str] = {
     Trouble.MISCONFIGURED: "Correct {caller}, the task or the AWS configuration of this machine.",
     Trouble.REFUSED: "Fix the request.",
 }
+_POLICY_DENIES = "The {policy} does not allow it, whatever the role of {caller} may do; allow {action} there."
+#: The action that AWS names in a denial: a call may need more than its own.
+_NAMED_ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
+#: The policy that AWS names in one, where allowing the role would change nothing.
+_NAMED_POLICY = re.compile(
+    r"explicit deny in an? ([\w -]{1,40}?(?:policy|boundary))"
+    r"|because no (?!identity|resource)([\w -]{1,40}?(?:policy|boundary)) allows"
+)
 _ROLE_IS_DENIED = "Allow the credentials of {connection} {action} on {role}, and let its trust policy name them."
 
 
@@ -67,7 +76,16 @@ def explain(error: BaseException, action: str, caller: Caller | None = None) -> 
     if own and kind is Trouble.DENIED:
         cure = _ROLE_IS_DENIED
     action = own or action
-    cure = cure.format(action=action, caller=caller, connection=caller.connection, role=caller.role or "the role")
+    policy, needed = _NAMED_POLICY.search(message), _NAMED_ACTION.search(message)
+    if policy and kind is Trouble.DENIED:
+        cure = _POLICY_DENIES
+    cure = cure.format(
+        action=needed[1] if needed else action,
+        caller=caller,
+        connection=caller.connection,
+        role=caller.role or "the role",
+        policy=policy and (policy[1] or policy[2]),
+    )
     # Logs show the error that this one explains as well.
     error.args = tuple(storable_text(each) if isinstance(each, str) else each for each in error.args)
     told = storable_text(f"{action or 'Getting credentials'} failed: {said.rstrip('.')}. {cure}")

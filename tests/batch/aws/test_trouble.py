@@ -300,3 +300,25 @@ def test_an_address_of_a_proxy_that_is_none_ends_it_at_once(secured: Callable[..
     """The same, in the words of whichever urllib3 there is."""
     with pytest.raises(ConfigurationError, match="::::"):
         service(secured(proxies={"https": "::::"}), "batch").call("describe_jobs", dict, jobs=["x"])
+
+
+@pytest.mark.parametrize(
+    ("said", "cure"),
+    [
+        ("", "Allow the role of the AWS connection batch:SubmitJob."),
+        (
+            " because no identity-based policy allows the x action",
+            "Allow the role of the AWS connection batch:TagResource",
+        ),
+        (" with an explicit deny in a service control policy: arn:x", "The service control policy does not allow it, "),
+        (" with an explicit deny in a permissions boundary", "The permissions boundary does not allow it, "),
+        (" because no VPC endpoint policy allows the x action", "may do; allow batch:TagResource there."),
+    ],
+)
+def test_a_denial_is_told_by_what_aws_names(said: str, cure: str) -> None:
+    """A call may need more than its own action, and a role's policy is not the only one that counts."""
+    message = f"User: x is not authorized to perform: batch:TagResource on resource: y{said}" if said else "No."
+    error = explain(refused("SubmitJob", "AccessDeniedException", 403, message), "batch:SubmitJob")
+    assert isinstance(error, AccessDeniedError)
+    assert error.action == "batch:SubmitJob"
+    assert cure in str(error)
