@@ -33,29 +33,50 @@ _AIRFLOWS = "task"
 _END_OF_GROUP = "::endgroup::"
 #: How a line names its level, and how it is shown: none is hidden as debug output.
 _LEVELS = {
+    "EMERGENCY": "critical",
+    "EMERG": "critical",
+    "ALERT": "critical",
+    "PANIC": "critical",
     "CRITICAL": "critical",
+    "CRIT": "critical",
     "FATAL": "critical",
+    "FTL": "critical",  # three letters: Serilog's and zerolog's
     "ERROR": "error",
+    "ERR": "error",
     "SEVERE": "error",
     "WARNING": "warning",
     "WARN": "warning",
+    "WRN": "warning",
     "NOTICE": "info",
     "INFO": "info",
+    "INF": "info",
     "DEBUG": "info",
+    "DBG": "info",
     "TRACE": "info",
 }
+#: How glog, klog, absl and TensorFlow name it.
+_LETTERS = {"F": "critical", "E": "error", "W": "warning", "I": "info"}
 #: The level is one of a line's first words, or a member among the first characters of a JSON object.
 _FIRST_WORDS = 5
 _FIRST_CHARACTERS = 4_096
 _WORD = re.compile(r"\S+")
 _WORDS = "|".join(_LEVELS)
 _LEVEL = re.compile(
-    rf"(?<![\w.$/-])({_WORDS})(?!-?\w|[.=]\w)"  # a word of its own
+    r"(?<![\w.$/=-])(?<!(?i:level) )(?<!(?i:level): )(?<!(?i:level) to )"  # not what a level is set to
+    rf"({_WORDS})(?!-?\w|[.=]\w)"  # a word of its own
     rf"|\[((?i:{_WORDS}))(?=[\]\s])"  # in brackets, where structlog, nginx and Apache have it, in any case
-    rf"|(?<![\w.-])(?:level|severity)=\"?((?i:{_WORDS}))\b"  # logfmt
+    rf"|\A((?i:{_WORDS}))(?=: +[^\W\d])"  # what compilers, git and R begin with; not a figure of that name
+    rf"|(?<![\w.-])(?:level|lvl|severity)=\"?((?i:{_WORDS}))\b"  # logfmt
+    r"|(?<!\w)([FEWI])(?=[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9])"  # glog: E1126 10:00:00.123456
+    r"|(?<=[0-9]: )([FEWI])(?= \S{1,99}:[0-9]{1,6}\])"  # TensorFlow: 10:00:00.123456: E a/b.cc:12]
 )
-_MEMBERS = ("level", "levelname", "severity", "log.level")
-_JSON_LEVEL = re.compile(r'"(?:level|levelname|severity)"\s*:\s*"(\w+)"', re.IGNORECASE)
+_MEMBERS = (
+    *("level", "levelname", "severity", "log.level", "loglevel", "log_level", "lvl"),
+    *("severitytext", "severity_text", "@l"),  # OpenTelemetry's and Serilog's
+)
+_JSON_LEVEL = re.compile(
+    rf'"(?:{"|".join(map(re.escape, _MEMBERS))})"\s*:\s*(?:\{{[^{{}}]{{0,200}}"name"\s*:\s*)?"(\w+)"', re.IGNORECASE
+)
 #: What opens and closes a collapsed group, wherever it stands in a line.
 _GROUP = re.compile(r"::(group|endgroup)::")
 
@@ -127,13 +148,15 @@ def lines(stream: LogStream, events: Iterable[LogEvent], collapsed: Span | None 
 def level_of(text: str) -> str:
     """Return the level under which a job's line is shown: the first one that it names, never below `info`.
 
-    A level is a word in capitals among the first five, as Python, Java, Go and most shells write it; one in brackets;
-    logfmt's `level=` or `severity=`; or the member `level`, `levelname`, `severity` or `log.level` of a JSON object.
+    A level is a word in capitals among the first five, as Python, Java, Go and most shells write it; one in brackets,
+    or at the very beginning with a colon; logfmt's `level=`, `lvl=` or `severity=`; the letter of glog's header; or a
+    member of a JSON object that is called `level`, `severity` or the like.
     """
     if text.lstrip(" ").startswith("{"):
         return _LEVELS.get(_of_json(text[:_FIRST_CHARACTERS]).upper(), "info")
     named = _LEVEL.search(text, 0, _end_of_first_words(text))
-    return _LEVELS[named[named.lastindex or 0].upper()] if named else "info"
+    word = named[named.lastindex or 0].upper() if named else ""
+    return _LETTERS.get(word) or _LEVELS.get(word, "info")
 
 
 def _end_of_first_words(text: str) -> int:
