@@ -27,6 +27,13 @@ _POD_VOLUME = r"(?:Mount|Attach)Volume\.|Unable to attach or mount volumes|Faile
 LOG_AND_SECRETS = (
     sign(
         Cause.LOG_SETUP,
+        Outlook.LASTS,
+        r"unknown log opt|no log driver named",
+        "The host does not take the log driver of {container}, or its options",
+        "Correct `logConfiguration` in the definition; EC2: Docker on the instance has to have the driver.",
+    ),
+    sign(
+        Cause.LOG_SETUP,
         Outlook.PASSES,
         then(_LOG, _PASSING),
         "CloudWatch Logs could not be reached for the log of {container}",

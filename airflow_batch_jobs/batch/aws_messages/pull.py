@@ -53,8 +53,8 @@ PULL = (
         Outlook.LASTS,
         then(
             _PULL,
-            r"access ?denied|is denied|denied: |not authorized|unauthorized|forbidden|\b40[13]\b|no basic auth"
-            r"|authentication required|error getting credentials|role has the permissions",
+            r"access ?denied|is denied|denied: |: denied\b|not authorized|unauthorized|forbidden|\b40[13]\b"
+            r"|no basic auth|authentication required|error getting credentials|role has the permissions",
         ),
         "The image does not exist in its registry, or the role may not pull it",
         "Check the image's name, and allow the execution role (EC2: the instance role) to pull it from ECR, or give "

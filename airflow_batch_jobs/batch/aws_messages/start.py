@@ -54,7 +54,7 @@ START = (
             _START,
             r"context canceled|deadline ?exceeded|timed out|temporarily unavailable|cannot allocate memory"
             r"|ttrpc|transport is closing|connection (?:refused|reset)|docker daemon running|deviceResume|resource busy"
-            r"|already in use|already allocated|signal: killed|\bEOF\b|no such container|text file busy"
+            r"|already in use|already allocated|signal: killed|\bEOF\b|no such (?:container|image)|text file busy"
             r"|failed to create endpoint|container networking",
         ),
         "The host could not start {container} at that time",
