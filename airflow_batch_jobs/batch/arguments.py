@@ -48,6 +48,8 @@ def check_text(value: Any, name: str, *, or_empty: bool = False) -> None:
 def check_mapping(value: Any, name: str) -> None:
     """Check that something is a mapping with names as keys, or None.
 
+    Shows no value, which may hold secrets: the list of an environment in place of the overrides that it belongs in.
+
     Raises:
         ValueError: It is not.
     """
@@ -55,7 +57,7 @@ def check_mapping(value: Any, name: str) -> None:
     if value is None or is_airflow_placeholder(value) or (isinstance(value, str) and is_template(value)):
         return
     if not isinstance(value, Mapping):
-        raise _is_not(name, "be a mapping", value)
+        raise ValueError(f"{name} must be a mapping, not a value of type {type(value).__name__}")  # noqa: TRY004 - as of any argument
     for key in value:
         if not isinstance(key, str):
             raise _is_not(name, "have names as keys", key)

@@ -156,6 +156,15 @@ def test_an_argument_that_is_not_of_its_kind_is_refused(name: str, value: Any) -
             BatchOrphanSweepOperator(task_id="t", job_queues=["q"], **{name: value})
 
 
+@pytest.mark.parametrize("name", ["container_overrides", "submit_options", "parameters"])
+@pytest.mark.parametrize("value", [[{"name": "TOKEN", "value": "hunter2"}], "{'TOKEN': 'hunter2'}"])
+def test_no_error_shows_what_may_be_a_secret(name: str, value: Any) -> None:
+    """An environment in place of the overrides, or a mapping as text, is told by its type."""
+    with pytest.raises(ValueError, match=f"^{name} must be a mapping, not a value of type") as raised:
+        operator(definition="a:1", **{name: value})
+    assert "hunter2" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

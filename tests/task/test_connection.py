@@ -304,7 +304,7 @@ def test_keys_that_aws_rejects_are_named_by_their_connection(aws: LocalAws, conn
         ({}, {"verify": "/there/is/no/ca.pem"}, "There is no CA file /there/is/no/ca.pem on this machine"),
         ({}, {"aws_conn_id": 5}, "aws_conn_id must be text, not 5"),
         ({}, {"aws_conn_id": ["prod"]}, "aws_conn_id must be text, not "),
-        ({}, {"botocore_config": "{'read_timeout': 7}"}, "botocore_config must be a mapping, not \"{'read_timeout"),
+        ({}, {"botocore_config": "{'read_timeout': 7}"}, "botocore_config must be a mapping, not a value of type str"),
         ({}, {"verify": 7}, "verify must be True, False or the path of a CA bundle, not 7"),
         ({}, {"botocore_config": {"read_timeuot": 7}}, "read_timeuot"),
         ({}, {"botocore_config": {"retries": {"mode": "never"}}}, "never"),
