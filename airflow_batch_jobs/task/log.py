@@ -40,8 +40,10 @@ _LEVELS = {
     "CRITICAL": "critical",
     "CRIT": "critical",
     "FATAL": "critical",
-    "FTL": "critical",  # three letters: Serilog's and zerolog's
+    "FATA": "critical",  # four letters: logrus'
+    "FTL": "critical",  # three: Serilog's and zerolog's
     "ERROR": "error",
+    "ERRO": "error",
     "ERR": "error",
     "SEVERE": "error",
     "WARNING": "warning",
@@ -51,6 +53,7 @@ _LEVELS = {
     "INFO": "info",
     "INF": "info",
     "DEBUG": "info",
+    "DEBU": "info",
     "DBG": "info",
     "TRACE": "info",
 }

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         ("I1126 10:00:00.123456 1 align.go:12] no ERROR", "info"),
         ("[10:00:00 ERR] no such sample", "error"),
         ("10:00AM WRN slow", "warning"),
+        ("ERRO[0001] no such sample", "error"),
         ("npm ERR! no such sample", "error"),
         ("error: no such sample", "error"),
         ("Error: object 'sample' not found", "error"),
