@@ -119,7 +119,7 @@ def open_search(page: Page, site: str) -> Locator:
 def test_the_search_finds_words_of_an_error(site: str) -> None:
     """Without a server behind it."""
     with browser_page() as page:
-        open_search(page, site).fill("deregistered revision")
+        open_search(page, site).press_sequentially("deregistered revision")
         page.locator(".md-search-result__link[href*='troubleshooting']").first.wait_for()
 
 
