@@ -18,7 +18,7 @@ _MOST_USER_ID = 2_147_483_647
 _AMOUNTS = {
     "cpu": (re.compile("[0-9]{1,9}(?:[.](?:0|00|5|50|25|75))?"), "a multiple of 0.25"),
     "memory": (
-        re.compile("0*(?:[4-9]|[1-9][0-9]{1,8})Mi"),
+        re.compile("0{0,8}(?:[4-9]|[1-9][0-9]{1,8})Mi"),
         f'a whole number of MiB, at least {LEAST_MEMORY_MIB}, with the suffix "Mi"',
     ),
     "nvidia.com/gpu": (re.compile("[0-9]{1,9}"), "a whole number"),
