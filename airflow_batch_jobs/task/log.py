@@ -64,7 +64,9 @@ _FIRST_WORDS = 5
 _FIRST_CHARACTERS = 4_096
 _WORD = re.compile(r"\S+")
 _WORDS = "|".join(_LEVELS)
+_INITIALS = "".join(sorted({word[0] for word in _LEVELS}))
 _LEVEL = re.compile(
+    rf"(?=[{_INITIALS}\[ls]|\A)(?:"  # what any of these begins with: most of a line is passed over fast
     r"(?<![\w.$/=-])(?<!(?i:level) )(?<!(?i:level): )(?<!(?i:level) to )"  # not what a level is set to
     rf"({_WORDS})(?!-?\w|[.=]\w)"  # a word of its own
     rf"|\[((?i:{_WORDS}))(?=[\]\s])"  # in brackets, where structlog, nginx and Apache have it, in any case
@@ -72,6 +74,7 @@ _LEVEL = re.compile(
     rf"|(?<![\w.-])(?:level|lvl|severity)=\"?((?i:{_WORDS}))\b"  # logfmt
     r"|(?<!\w)([FEWI])(?=[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9])"  # glog: E1126 10:00:00.123456
     r"|(?<=[0-9]: )([FEWI])(?= \S{1,99}:[0-9]{1,6}\])"  # TensorFlow: 10:00:00.123456: E a/b.cc:12]
+    r")"
 )
 _MEMBERS = (
     *("level", "levelname", "severity", "log.level", "loglevel", "log_level", "lvl"),
