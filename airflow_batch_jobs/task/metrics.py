@@ -66,7 +66,7 @@ class Series(NamedTuple):
 class StatsMeter:
     """Gathers what is measured, and tells Airflow's Stats in a thread: a backend that hangs keeps no task waiting.
 
-    Belongs to one event loop, or to one thread.
+    Belongs to one event loop, or to one thread, beside the one that tells.
 
     Args:
         stats: Airflow's Stats.
@@ -80,36 +80,42 @@ class StatsMeter:
         self._times: list[tuple[Series, float]] = []
         self._longest: dict[Series, float] = {}
         self._values: defaultdict[str, set[str]] = defaultdict(set)
+        self._gathered = threading.Lock()  # guards what is gathered, and these
+        self._is_wanted = self._is_sending = False
         self._sending: threading.Thread | None = None
         self._has_failed = False
 
     def count(self, metric: Metric, number: int = 1, **tags: str) -> None:
         """Take note that something has happened this often."""
-        self._counts[self._series(metric, tags)] += number
+        with self._gathered:
+            self._counts[self._series(metric, tags)] += number
 
     def time(self, metric: Metric, seconds: float, **tags: str) -> None:
         """Take note of how long something took."""
-        if len(self._times) < MOST_TIMES:
-            self._times.append((self._series(metric, tags), seconds))
+        with self._gathered:
+            if len(self._times) < MOST_TIMES:
+                self._times.append((self._series(metric, tags), seconds))
 
     def longest(self, metric: Metric, seconds: float, **tags: str) -> None:
         """Take note of a time, of which only the longest since the last `send` counts."""
-        series = self._series(metric, tags)
-        self._longest[series] = max(seconds, self._longest.get(series, 0.0))
+        with self._gathered:
+            series = self._series(metric, tags)
+            self._longest[series] = max(seconds, self._longest.get(series, 0.0))
 
     def send(self) -> None:
-        """Send what is gathered, unless the last time still goes on: then it is gathered further."""
-        if self._sending is not None and self._sending.is_alive():
-            return
-        counts, times = self._counts, [*self._times, *self._longest.items()]
-        if not counts and not times:
-            return
-        sending = threading.Thread(target=self._send, args=(counts, times), name="airflow-batch-jobs", daemon=True)
+        """Send what is gathered; if the last time still goes on, once that is done, with what comes until then."""
+        with self._gathered:
+            self._is_wanted = True
+            if self._is_sending:
+                return
+            self._is_sending = True
+        sending = threading.Thread(target=self._send_wanted, name="airflow-batch-jobs", daemon=True)
         try:
             sending.start()
         except (RuntimeError, MemoryError):  # no thread to be had now
+            self._is_sending = False
             return
-        self._sending, self._counts, self._times, self._longest = sending, Counter(), [], {}
+        self._sending = sending
 
     def flush(self) -> None:
         """Send what is gathered, and wait a little until that is done: this process is about to end."""
@@ -131,6 +137,17 @@ class StatsMeter:
             return OTHER
         known.add(value)
         return value
+
+    def _send_wanted(self) -> None:
+        while self._is_sending:
+            with self._gathered:
+                counts, times = self._counts, [*self._times, *self._longest.items()]
+                self._counts, self._times, self._longest = Counter(), [], {}
+                self._is_wanted = False
+            if counts or times:
+                self._send(counts, times)
+            with self._gathered:
+                self._is_sending = self._is_wanted
 
     def _send(self, counts: Mapping[Series, int], times: list[tuple[Series, float]]) -> None:
         try:

@@ -8,6 +8,7 @@ is a second worker; and Airflow's settings make it notice soon what has died.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
 from base64 import urlsafe_b64encode
@@ -165,9 +166,9 @@ class Cluster:
         return [str(self.ports["local-aws"]) if word == "4566" else self._word(word, home) for word in words]
 
     def _word(self, word: str, home: Path) -> str:
-        for there, here in self._here.items():
-            word = word.replace(there, here)
-        return word.replace("/opt/airflow", str(home))
+        here = {**self._here, "/opt/airflow": str(home)}
+        # All at once: a port that was put in may begin with the digits of another one.
+        return re.sub("|".join(map(re.escape, here)), lambda there: here[there[0]], word)
 
     def _stop(self) -> None:
         self.api.close()

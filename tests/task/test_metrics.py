@@ -224,6 +224,25 @@ def test_a_backend_that_hangs_keeps_no_wait_waiting(frozen_aws: LocalAws) -> Non
     assert ("batch_jobs.ended", 1, {"cause": "succeeded", **TAGS}) in stats.told
 
 
+def test_what_is_to_be_sent_meanwhile_is_sent_without_being_asked_for_again() -> None:
+    """A triggerer that has nothing more to wait for tells of its last job, however slow the backend was before that."""
+    goes_on, told = threading.Event(), threading.Event()
+
+    class Told(Stats):
+        def incr(self, stat: str, count: int, *, tags: dict[str, Any]) -> None:
+            super().incr(stat, count, tags=tags)
+            if stat == ENDED.name:
+                told.set()
+
+    meter = StatsMeter(Told(before=goes_on.wait), has_tags=True)
+    meter.count(ORPHANS, queue="q")
+    meter.send()
+    meter.count(ENDED, 1, cause="succeeded", **TAGS)
+    meter.send()
+    goes_on.set()
+    assert told.wait(60)
+
+
 def test_a_process_does_not_wait_for_a_backend_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for what it had not taken before, nor for the last metrics, which it is not asked to take then."""
     monkeypatch.setattr(metrics, "FLUSH_SECONDS", 0.01)
