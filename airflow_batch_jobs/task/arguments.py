@@ -13,7 +13,7 @@ from airflow.sdk.definitions._internal.contextmanager import DagContext, TaskGro
 
 from airflow_batch_jobs.batch.arguments import check_mapping, check_region, check_switch, check_text, check_verify
 from airflow_batch_jobs.batch.definition import is_late
-from airflow_batch_jobs.batch.numbers import reasonable, shown
+from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.batch.override_length import check_overrides
 from airflow_batch_jobs.batch.result.model import task_model
 from airflow_batch_jobs.errors import RequestError
@@ -83,20 +83,21 @@ def check_rendered(task: Any) -> None:
     Raises:
         RequestError: Something is not; the error names it.
     """
-    for name in _MAPPINGS:
-        value = getattr(task, name)
-        if isinstance(value, str):
+    for name in (*_MAPPINGS, "job_queue", "job_name"):
+        value, is_mapping = getattr(task, name), name in _MAPPINGS
+        if is_mapping and isinstance(value, str):
             raise RequestError(
                 name,
                 "must be a mapping, and has become text. Give a mapping whose values are templates, or a task's "
                 "result; a template makes a mapping only with render_template_as_native_obj=True at the task",
             )
-        if not (value is None or isinstance(value, Mapping)):
-            raise RequestError(name, f"must be a mapping, not a value of type {type(value).__name__}")
-    for name, or_none in (("job_queue", False), ("job_name", True)):
-        value = getattr(task, name)
-        if not (isinstance(value, str) or (or_none and value is None)):
-            raise RequestError(name, f"must be text, not {shown(value)}")
+        try:
+            if is_mapping:
+                check_mapping(value, name)
+            else:
+                check_text(value, name, or_empty=name == "job_name")
+        except ValueError as error:
+            raise RequestError(name, str(error).removeprefix(f"{name} ")) from error
 
 
 def check_literal_overrides(container_overrides: Any, submit_options: Any) -> None:

@@ -275,6 +275,7 @@ def test_every_field_of_submit_job_can_be_set(run_dag: RunDag, greet: LocalAws) 
         ({"container_overrides": {"environment": [{"name": "AWS_BATCH_X", "value": "x"}]}}, "AWS_BATCH"),
         ({"parameters": "{{ {'who': 'x'} }}"}, "parameters: must be a mapping, and has become text"),
         ({"container_overrides": "{{ [[1, 2]] }}", **NATIVE}, "container_overrides: must be a mapping, not a value of"),
+        ({"parameters": "{{ {5: 'x'} }}", **NATIVE}, "parameters: must have names as keys, not 5"),
         ({"job_queue": "{{ 5 }}", **NATIVE}, "job_queue: must be text, not 5"),
     ],
 )
