@@ -10,6 +10,7 @@ import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
+import tests.airflow_home  # noqa: F401 - Airflow reads it when it is imported
 from airflow_batch_jobs.batch.logs import scan
 from airflow_batch_jobs.batch.watch import WatchOptions, blocking
 from airflow_batch_jobs.local.server import LocalAws

@@ -27,7 +27,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import airflow_batch_jobs
-import tests.airflow_home  # noqa: F401 - sets it
 from airflow_batch_jobs.batch.aws_messages import BLOCKS, FATES, REASONS, meaning_of
 from airflow_batch_jobs.batch.definition import is_late, legal_name, parse_reference
 from airflow_batch_jobs.batch.definition.reference import as_revision

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-import tests.airflow_home  # noqa: F401 - sets it
 from airflow_batch_jobs.batch.cause import Cause
 from airflow_batch_jobs.batch.meter import METRICS, Kind
 from tests.docs.source import ROOT, nodes, template

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import tests.airflow_process  # noqa: F401 - sets it
 from tests.airflow_home import HOME
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The tests in this folder import Airflow, which gets a home of its own."""
+"""What the tests in this folder ask Airflow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import tests.airflow_home  # noqa: F401 - sets it
+import tests.airflow_process  # noqa: F401 - sets it
 
 if TYPE_CHECKING:
     from tests.task.api_server import ApiServer
