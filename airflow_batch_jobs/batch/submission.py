@@ -4,14 +4,14 @@ Words: an *attempt* is one try of a task instance; a *generation* is one wanted 
 generation, a user's clear begins a new one. The rules, in the order of `Submission.run`:
 
 1. Look first, whatever would refuse a new submit by now. Unless this is the first try and nothing was ever recorded,
-   list the jobs whose names begin with the task instance's prefix and read their tags. A job of this generation that
-   succeeded is the result; an active one that was submitted for the same request is adopted, as is one of whatever
-   request if this attempt's own is refused. All other active jobs of this generation, and of the older one that the
-   record names, are terminated first and their ends awaited. So are those of earlier attempts where nothing was
-   recorded before this one, since a clear may have discarded the record; what such a clear may have left just now is
-   waited for, until 60 s after this attempt began. Jobs of other deployments, and of generations that no record names,
-   are left alone. In a loop the first attempt looks as well, and all other generations of its pass are older ones: a
-   clear may make a pass anew, with first attempts and an empty store.
+   list the jobs whose names begin with the task instance's prefix and read their tags, see `earlier_jobs`. A job of
+   this generation that succeeded is the result; an active one that was submitted for the same request is adopted, as is
+   one of whatever request if this attempt's own is refused. All other active jobs of this generation, and of the older
+   one that the record names, are terminated first and their ends awaited. So are those of earlier attempts where
+   nothing was recorded before this one, since a clear may have discarded the record; what such a clear may have left
+   just now is waited for, until 60 s after this attempt began. Jobs of other deployments, and of generations that no
+   record names, are left alone. In a loop the first attempt looks as well, and all other generations of its pass are
+   older ones: a clear may make a pass anew, with first attempts and an empty store.
 2. Check, record, then send. The record goes into the store before the request goes out, and the id after; so does the
    id of an adopted job. The write is the fence: if the store refuses it, another attempt has taken over and this one
    must not act any more. If the store is out of order, the job is submitted only if AWS can be asked which jobs exist.
@@ -30,30 +30,28 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import InitVar, dataclass, field, replace
-from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock, look_until
+from airflow_batch_jobs.batch.earlier_jobs import EarlierJobs
 from airflow_batch_jobs.batch.fault_points import reach
-from airflow_batch_jobs.batch.identity import DEPLOYMENT_TAG, GENERATION_TAG, TRY_NUMBER_TAG, new_job_name, task_tags
-from airflow_batch_jobs.batch.operations import describe_jobs, find_by_name, send, terminate
-from airflow_batch_jobs.batch.preflight import check_queue
+from airflow_batch_jobs.batch.identity import new_job_name, task_tags
+from airflow_batch_jobs.batch.operations import describe_jobs, send, terminate
 from airflow_batch_jobs.batch.record import Record, RecordStore
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.submitted import Submitted
 from airflow_batch_jobs.errors import (
     BatchJobsError,
     DefinitionError,
-    QueueNotFoundError,
     RecordUnavailableError,
     RequestError,
-    RequestRefusedError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from datetime import datetime
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.changes.change import Change
@@ -106,7 +104,6 @@ class Submission:
     _is_recorded: bool = field(default=False, init=False)
     _is_sent: bool = field(default=False, init=False)
     _forgotten_before: int = field(default=0, init=False)
-    _begun: float = field(default=0.0, init=False)
     _failures: tuple[Failure, ...] = field(default=(), init=False)
 
     def __post_init__(self, job_name: str | None) -> None:
@@ -123,14 +120,10 @@ class Submission:
             AwsError: AWS refused.
             Exception: The `refusal`.
         """
-        self._begun = self.clock.monotonic()
-        record = self.store.read()
-        is_first = record is None and self.identity.try_number == 1 and not self._is_looped
-        if record is not None:
-            self._forgotten_before = record.forgotten_before
-        elif not is_first:
-            self._forgotten_before = self.identity.try_number
-        return (None if is_first else self._look(record)) or self._send(record)
+        begun = self.clock.monotonic()
+        earlier = self._jobs(self.store.read(), begun)
+        self._forgotten_before = earlier.forgotten_before
+        return (self._look(earlier) if earlier.may_exist else None) or self._send(earlier)
 
     def unfinished(self) -> list[Submitted]:
         """Return the generation's active jobs, after a `run` that was interrupted.
@@ -141,16 +134,29 @@ class Submission:
         Raises:
             AwsError: AWS could not be asked.
         """
-        generations = self._own_generations(None)
+        jobs = self._jobs(None, self.clock.monotonic())
         own = look_until(
-            lambda: [job for job in self._listed(None) if job.tags.get(GENERATION_TAG) in generations],
+            lambda: [job for job in jobs.listed() if jobs.is_own(job)],
             lambda found: not self._is_sent or any(job.job_name == self.request.job_name for job in found),
             self.clock,
             UNKNOWN_GRACE_SECONDS,
         )
         return [self._submitted(job, self.request) for job in own if job.status.is_active and not job.is_terminated]
 
-    def _send(self, earlier: Record | None) -> Submitted:
+    def _jobs(self, record: Record | None, begun: float) -> EarlierJobs:
+        others = self.on_retry.queues if self.on_retry else []
+        return EarlierJobs(
+            clients=self.clients,
+            identity=self.identity,
+            prefix=self._prefix,
+            queues=[self.request.job_queue, *([record.job_queue] if record else []), *others],
+            record=record,
+            forgets=self.store.forgets,
+            begun=begun,
+            clock=self.clock,
+        )
+
+    def _send(self, earlier: EarlierJobs) -> Submitted:
         if self.refusal is not None:
             raise self.refusal
         request, changes = self._changed()
@@ -234,31 +240,24 @@ class Submission:
         with suppress(RecordUnavailableError):
             self._write(replace(record, sent_at=self.clock.now().isoformat()))
 
-    def _look(self, record: Record | None) -> Submitted | None:
+    def _look(self, earlier: EarlierJobs) -> Submitted | None:
         """Return the job that an earlier attempt left for this one, after ending those that are no longer wanted.
 
         Raises:
             StaleAttemptError: Another attempt has taken over.
         """
-        jobs, generations = self._jobs(record), self._own_generations(record)
-        own = [job for job in jobs if job.tags.get(GENERATION_TAG) in generations]
-        # An older generation's record does not tell what this one asked for.
-        told = record if record and record.generation in generations else None
+        jobs, told = earlier.find(), earlier.own_record
+        own = [job for job in jobs if earlier.is_own(job)]
         known = told.failures if told else ()
         self._failures = self._failures_of(own, known)
         asked = self._digest()
         is_same = told is None or asked is None or told.request_digest == asked
         taken = _best(own, is_same=is_same)
-        older = {record.generation} if record else set()
-        unwanted = [
-            job
-            for job in jobs
-            if job is not taken and job.status.is_active and self._is_unwanted(job, generations, older)
-        ]
+        unwanted = [job for job in jobs if job is not taken and earlier.is_unwanted(job)]
         if unwanted:
             # The record as it was read: if this attempt paused since then, it may have been replaced, and these jobs
             # may be another attempt's.
-            self.store.write(record or self._own_record(self.request, asked or ""))
+            self.store.write(earlier.record or self._own_record(self.request, asked or ""))
             self._end(unwanted)
             # What was active may have succeeded meanwhile, and what was to be adopted may have ended.
             own = describe_jobs(self.clients, [job.job_id for job in own])
@@ -269,33 +268,6 @@ class Submission:
     def _failures_of(self, own: list[JobDetail], known: tuple[Failure, ...]) -> tuple[Failure, ...]:
         """Return why the generation's jobs failed: what the record knows, and what AWS says of the others."""
         return known if self.on_retry is None else self.on_retry.failures(known, own)
-
-    def _own_generations(self, record: Record | None) -> set[str]:
-        """Return the generations that count as this attempt's: an unknown trace matches any other."""
-        own = {self.identity.generation, replace(self.identity, traceparent=None).generation}
-        if self.identity.traceparent is None and record is not None and record.max_tries == self.identity.max_tries:
-            own.add(record.generation)
-        return own
-
-    @property
-    def _is_looped(self) -> bool:
-        return self.identity.key.loop_index is not None
-
-    def _is_unwanted(self, job: JobDetail, own: set[str], older: set[str]) -> bool:
-        """Tell whether an active job that is not adopted has to end before another one starts."""
-        generation = job.tags.get(GENERATION_TAG)
-        if self._is_looped and generation not in own:
-            return True  # whatever its attempt: each time a pass is made anew, its attempts are counted anew
-        return (generation in own | older or self._is_forgotten(job)) and not self._is_newer(job)
-
-    def _is_newer(self, job: JobDetail) -> bool:
-        attempt = _attempt(job)
-        return attempt is not None and attempt > self.identity.try_number
-
-    def _is_forgotten(self, job: JobDetail) -> bool:
-        """Tell whether a job is of an attempt that nothing was recorded of: a run before a clear."""
-        attempt = _attempt(job)
-        return attempt is not None and attempt < self._forgotten_before
 
     def _digest(self) -> str | None:
         """Return the request's digest; None if it would be refused: then it is not a reason to leave what runs."""
@@ -337,54 +309,6 @@ class Submission:
     def _submitted(self, job: JobDetail, request: SubmitRequest, changes: tuple[Change, ...] = ()) -> Submitted:
         return Submitted(job.job_id, request, job.created_at, job, is_recorded=self._is_recorded, changes=changes)
 
-    def _jobs(self, record: Record | None) -> list[JobDetail]:
-        """Return the jobs of this task instance and deployment: the record's first, then the newest first.
-
-        AWS may not know yet what has just been sent: the job of a recorded send is looked for until 60 s after it; that
-        of the last attempt, if a clear may have discarded its record, until 60 s after this one began.
-        """
-        if record is None:
-            last = self.identity.try_number - 1
-            return look_until(
-                lambda: list(self._listed(None)),
-                lambda found: not (last and self.store.forgets) or any(_attempt(job) == last for job in found),
-                self.clock,
-                UNKNOWN_GRACE_SECONDS - (self.clock.monotonic() - self._begun),
-            )
-        return look_until(
-            lambda: list(self._listed(record)),
-            lambda found: any(job.job_id == record.job_id or job.job_name == record.job_name for job in found),
-            self.clock,
-            (_grace_end(record) - self.clock.now()).total_seconds(),
-        )
-
-    def _listed(self, record: Record | None) -> Iterator[JobDetail]:
-        others = self.on_retry.queues if self.on_retry else []
-        queues = dict.fromkeys([self.request.job_queue, *([record.job_queue] if record else []), *others])
-        ids = dict.fromkeys(
-            [
-                *([record.job_id] if record and record.job_id else []),
-                *(each for queue in queues for each in self._named(queue)),
-            ]
-        )
-        for job in describe_jobs(self.clients, list(ids)):
-            if job.tags.get(DEPLOYMENT_TAG, "") == self.request.tags.get(DEPLOYMENT_TAG, ""):
-                yield job
-
-    def _named(self, queue: str) -> list[str]:
-        """Return the ids of this task instance's jobs in a queue; none if the queue is gone.
-
-        Raises:
-            AwsError: AWS did not list the queue's jobs.
-        """
-        try:
-            return find_by_name(self.clients, queue, f"{self._prefix}*")
-        except RequestRefusedError:
-            with suppress(QueueNotFoundError):
-                check_queue(self.clients, queue)
-                raise
-            return []
-
     def _end(self, jobs: list[JobDetail]) -> None:
         """Terminate jobs and wait until they have ended, so that two runs of one task never overlap."""
         for job in jobs:
@@ -409,13 +333,3 @@ def _best(own: list[JobDetail], *, is_same: bool) -> JobDetail | None:
     succeeded = (job for job in own if job.status is JobStatus.SUCCEEDED)
     at_work = (job for job in own if is_same and job.status.is_active and not job.is_terminated)
     return next(succeeded, None) or next(at_work, None)
-
-
-def _attempt(job: JobDetail) -> int | None:
-    """Return the attempt that submitted a job; None if its tags do not tell."""
-    number = job.tags.get(TRY_NUMBER_TAG, "")
-    return int(number) if number.isdecimal() else None
-
-
-def _grace_end(record: Record) -> datetime:
-    return datetime.fromisoformat(record.sent_at) + timedelta(seconds=UNKNOWN_GRACE_SECONDS)
