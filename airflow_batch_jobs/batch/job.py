@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS, KeptClients, service, session_clients
@@ -13,8 +12,8 @@ from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.definition.reference import unique_name
 from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.job_failed import job_failed
+from airflow_batch_jobs.batch.job_log import JobLog
 from airflow_batch_jobs.batch.job_xcom import job_xcom
-from airflow_batch_jobs.batch.logs import read_all
 from airflow_batch_jobs.batch.logs.window import LogWindow
 from airflow_batch_jobs.batch.operations import describe_jobs, send, terminate
 from airflow_batch_jobs.batch.preflight import check_request
@@ -22,7 +21,6 @@ from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.batch.result.model import result_model
 from airflow_batch_jobs.batch.result.search import LATE_SECONDS, ResultSearch
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.watch.blocking import follow_lines
 from airflow_batch_jobs.errors import (
     CallOrderError,
     EndpointError,
@@ -32,7 +30,7 @@ from airflow_batch_jobs.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     import boto3
@@ -365,7 +363,7 @@ class BatchJob:
             JobNotFoundError: AWS knows no job of this id.
             AwsError: AWS refused, or could not be reached.
         """
-        stream = _newest(self.detail().log_streams())
+        stream = self._log().newest
         return stream.stream if stream else None
 
     def log_stream_events(self) -> list[LogEvent]:
@@ -373,8 +371,7 @@ class BatchJob:
 
         Raises as `log_stream_name` does. `logs` reads the other attempts, containers and parts as well.
         """
-        stream = _newest(self.detail().log_streams())
-        return list(read_all(self._clients, stream, clock=self._clock)) if stream else []
+        return self._log().events_of_newest()
 
     def logs(
         self,
@@ -401,10 +398,8 @@ class BatchJob:
             JobNotFoundError: AWS knows no job of this id.
             AwsError: AWS refused, or could not be reached.
         """
-        detail, window = self.detail(), LogWindow(since, tail)
-        if follow:
-            return self._follow(detail, window, on_change, on_problem)
-        return window.read(self._clients, self._streams(detail), self._clock)
+        log, window = self._log(), LogWindow(since, tail)
+        return log.follow(window, on_change, on_problem) if follow else log.read(window)
 
     def result(
         self,
@@ -451,21 +446,8 @@ class BatchJob:
             clock=self._clock,
         ).read(own)
 
-    def _follow(
-        self,
-        detail: JobDetail,
-        window: LogWindow,
-        on_change: Callable[[JobDetail], None],
-        on_problem: Callable[[str], None],
-    ) -> Iterator[tuple[LogStream, LogEvent]]:
-        if window.tail is not None:
-            yield from window.read(self._clients, self._streams(detail), self._clock)
-        with closing(follow_lines(self._clients, detail.job_id, on_change, on_problem)) as lines:
-            yield from (line for line in lines if window.wants(*line))
-
-    def _streams(self, detail: JobDetail) -> Iterator[LogStream]:
-        for part in (detail, *describe_jobs(self._clients, detail.part_ids())):
-            yield from part.log_streams()
+    def _log(self) -> JobLog:
+        return JobLog(self._clients, self.detail(), self._clock)
 
     def _submitted_id(self) -> str:
         if self._job_id is None:
@@ -473,8 +455,3 @@ class BatchJob:
                 "There is no job yet: call submit() first, or find an existing one with BatchJob.from_id()."
             )
         return self._job_id
-
-
-def _newest(streams: Sequence[LogStream]) -> LogStream | None:
-    """Return the stream whose attempt started last; the first of several."""
-    return max(streams, key=lambda stream: stream.started_at.timestamp() if stream.started_at else 0, default=None)
