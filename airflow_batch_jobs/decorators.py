@@ -9,6 +9,7 @@ from airflow.sdk.definitions._internal.types import SET_DURING_EXECUTION
 from airflow.sdk.definitions.context import context_merge
 
 from airflow_batch_jobs.batch.definition import JobDefinition
+from airflow_batch_jobs.batch.definition.argument import DefinitionArgument
 from airflow_batch_jobs.batch.result.model import result_model
 from airflow_batch_jobs.errors import DefinitionError
 from airflow_batch_jobs.operators import BatchJobOperator
@@ -59,7 +60,7 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
     def _take_definition(self, definition: Any) -> None:
         """Leave the definition open: only the function knows it."""
         del definition
-        self._typed = None
+        self._definition = DefinitionArgument("")
         self.definition = SET_DURING_EXECUTION
 
     def _take_result(self) -> None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_batch_jobs.batch.arguments import check_text
-from airflow_batch_jobs.batch.definition import JobDefinition
-from airflow_batch_jobs.batch.definition.argument import reference_of
+from airflow_batch_jobs.batch.definition.argument import DefinitionArgument
 from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.batch.result.model import task_model
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from airflow_batch_jobs.batch.changes.change import RequestChange
+    from airflow_batch_jobs.batch.definition import JobDefinition
     from airflow_batch_jobs.batch.request import SubmitRequest
     from airflow_batch_jobs.batch.submission import Submission
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
@@ -246,23 +246,18 @@ class BatchJobOperator(JobTask, BaseOperator):
 
     def _take_definition(self, definition: JobDefinition | type[JobDefinition] | str) -> None:
         """Keep the typed object beside its reference: Airflow renders strings, and would call a class."""
-        self._typed = None if isinstance(definition, str) else definition
+        self._definition = DefinitionArgument(definition)
         self.definition: Any = ""
-        self.definition = reference_of(definition)
+        self.definition = self._definition.reference()
 
     def _take_result(self) -> None:
         """Keep what the job's result is read as."""
-        self._result_model = task_model(self.result, self._typed, waits=self.wait)
+        self._result_model = task_model(self.result, self._definition.typed, waits=self.wait)
 
     def _check_literals(self) -> None:
         """Find at parse time what can be found then: literal parameters that do not fit the definition."""
-        if self._typed is None or not (self.parameters is None or isinstance(self.parameters, dict)):
-            return
-        given = self.parameters or {}
-        if isinstance(self._typed, JobDefinition):
-            self._typed.check_with(given)
-        else:
-            self._typed.check_partial(given)
+        if self.parameters is None or isinstance(self.parameters, dict):
+            self._definition.check(self.parameters or {})
 
     def _check_overrides(self) -> None:
         """Find at parse time literal overrides that are too long; a mapped task is made later, as in `_take`."""
@@ -308,17 +303,9 @@ class BatchJobOperator(JobTask, BaseOperator):
         """Make the typed definition from the rendered values, and show it in `definition` and `parameters`."""
         from airflow_batch_jobs.task.masking import mask_secrets
 
-        given = dict(self.parameters or {})
-        if self._typed is not None:
-            own = self._typed.to_data() if isinstance(self._typed, JobDefinition) else self._typed.defaults()
-            given = {**render(own), **given}
+        given = {**render(self._definition.own_parameters()), **(self.parameters or {})}
         mask_secrets(given, self.container_overrides, self.submit_options)
-        if self._typed is None:
-            typed = JobDefinition.named(self.definition, given)
-        elif isinstance(self._typed, JobDefinition):
-            typed = self._typed.with_parameters(given)
-        else:
-            typed = self._typed.from_parameters(given)
+        typed = self._definition.complete(self.definition, given)
         self.definition = typed.pinned_reference
         self.parameters = typed.to_dict()
 

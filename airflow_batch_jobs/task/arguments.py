@@ -13,6 +13,7 @@ from airflow.sdk.definitions._internal.contextmanager import DagContext, TaskGro
 
 from airflow_batch_jobs.batch.arguments import check_mapping, check_region, check_switch, check_text, check_verify
 from airflow_batch_jobs.batch.definition import is_late
+from airflow_batch_jobs.batch.definition.argument import DefinitionArgument
 from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.batch.override_length import check_overrides
 from airflow_batch_jobs.batch.result.model import task_model
@@ -121,9 +122,8 @@ def check_mapped(arguments: Mapping[str, Any]) -> None:
         ValueError: Something in `on_retry` is no change.
     """
     check_on_retry(arguments.get("on_retry", ()))
-    definition = arguments.get("definition")
-    typed = None if isinstance(definition, str) else definition
-    task_model(arguments.get("result"), typed, waits=arguments.get("wait", True) is not False)
+    definition = DefinitionArgument(arguments.get("definition", ""))
+    task_model(arguments.get("result"), definition.typed, waits=arguments.get("wait", True) is not False)
 
 
 def check_on_retry(given: Any) -> None:
