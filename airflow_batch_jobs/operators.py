@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,7 +26,7 @@ from airflow_batch_jobs.task.arguments import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import jinja2
     from airflow.sdk import Context, XComArg
@@ -163,7 +164,8 @@ class BatchJobOperator(JobTask, BaseOperator):
         check_text(job_queue, "job_queue")
         check_text(job_name, "job_name", or_empty=True)
         check_arguments(self)
-        self._check_overrides()
+        with self._kept_if_mapped():
+            check_literal_overrides(container_overrides, submit_options)
         check_on_retry(on_retry)
 
     @classmethod
@@ -230,19 +232,13 @@ class BatchJobOperator(JobTask, BaseOperator):
         return self._conclude(context, outcome)
 
     def _take(self, definition: Any, parameters: Any) -> None:
-        """Keep what is to run, and find at parse time what can be found then.
-
-        A mapped task is made when it is about to run, so an error is kept as one of rendering is.
-        """
+        """Keep what is to run, and find at parse time what can be found then: literals that do not fit it."""
         self.parameters: Any = parameters
-        try:
+        with self._kept_if_mapped():
             self._take_definition(definition)
             self._take_result()
-            self._check_literals()
-        except DefinitionError as error:
-            if not getattr(self, "_BaseOperator__from_mapped", False):
-                raise
-            self._refusal = error
+            if parameters is None or isinstance(parameters, dict):
+                self._definition.check(parameters or {})
 
     def _take_definition(self, definition: JobDefinition | type[JobDefinition] | str) -> None:
         """Keep the typed object beside its reference: Airflow renders strings, and would call a class."""
@@ -254,16 +250,12 @@ class BatchJobOperator(JobTask, BaseOperator):
         """Keep what the job's result is read as."""
         self._result_model = task_model(self.result, self._definition.typed, waits=self.wait)
 
-    def _check_literals(self) -> None:
-        """Find at parse time what can be found then: literal parameters that do not fit the definition."""
-        if self.parameters is None or isinstance(self.parameters, dict):
-            self._definition.check(self.parameters or {})
-
-    def _check_overrides(self) -> None:
-        """Find at parse time literal overrides that are too long; a mapped task is made later, as in `_take`."""
+    @contextmanager
+    def _kept_if_mapped(self) -> Iterator[None]:
+        """Raise what is found at parse time; a mapped task is made later, so keep it as an error of rendering is."""
         try:
-            check_literal_overrides(self.container_overrides, self.submit_options)
-        except RequestError as error:
+            yield
+        except (DefinitionError, RequestError) as error:
             if not getattr(self, "_BaseOperator__from_mapped", False):
                 raise
             self._refusal = self._refusal or error
