@@ -3,95 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_batch_jobs.batch.cause import Cause
-from airflow_batch_jobs.batch.changes.change import Change
 from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
-from airflow_batch_jobs.batch.changes.on_retry import OnRetry, failures_of
+from airflow_batch_jobs.batch.changes.on_retry import failures_of
 from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
 from airflow_batch_jobs.batch.detail import JobDetail
-from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.record import Record
-from airflow_batch_jobs.batch.request import SubmitRequest
-from airflow_batch_jobs.batch.submission import Submission
 from airflow_batch_jobs.errors import QueueNotFoundError, RecordUnavailableError, RequestError
-from tests.batch.test_submission import FIRST, Store
-from tests.clocks import FrozenClock
+from tests.batch.changes.world import World, needs
+from tests.batch.test_submission import FIRST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from airflow_batch_jobs.batch.changes.change import RequestChange
-    from airflow_batch_jobs.batch.changes.failure import Failure
-    from airflow_batch_jobs.batch.changes.next_job import NextJob
-    from airflow_batch_jobs.batch.submitted import Submitted
     from airflow_batch_jobs.local.server import LocalAws
     from tests.batch.conftest import Entries
 
+
 SPOT_LOST = {"exit_code": None, "status_reason": "Host EC2 (instance i-0abc) terminated."}
-#: One that all of these attempts have: six tries of one generation.
-TRIES = [replace(FIRST, try_number=number, max_tries=5) for number in range(1, 7)]
 CLEARED = replace(FIRST, try_number=4, max_tries=9, traceparent="trace-2")
-
-
-class World:
-    """A local AWS whose jobs need 3 GiB, in which attempts submit."""
-
-    def __init__(self, aws: LocalAws, *, needs_mib: int = 3072, changes: Sequence[RequestChange] | None = None) -> None:
-        self.aws = aws
-        self.store = Store()
-        self.notes: list[str] = []
-        self.changes: Sequence[RequestChange] = (MoreMemory(),) if changes is None else changes
-        aws.register("job", container={"resourceRequirements": needs(1024)})
-        aws.script(definition="job", running=10, attempts=[{"needs_mib": {"": needs_mib}}])
-
-    def submission(self, identity: Any = TRIES[0], **request: Any) -> Submission:
-        """Return what submits for one attempt."""
-        on_retry = OnRetry(self.aws.clients(), self.changes, self.notes.append)
-        asked = SubmitRequest(**{"job_queue": "default", "job_definition": "job:1", **request})
-        return Submission(
-            clients=self.aws.clients(),
-            identity=identity,
-            request=asked,
-            store=self.store,
-            note=self.notes.append,
-            check=partial(
-                check_request,
-                self.aws.clients(),
-                note=self.notes.append,
-                also=lambda definition, _: on_retry.check(definition, asked.to_api()),
-            ),
-            on_retry=on_retry,
-            clock=FrozenClock(self.aws),
-        )
-
-    def submit(self, attempt: int = 1, **request: Any) -> Submitted:
-        """Submit for the attempt of this number."""
-        return self.submission(TRIES[attempt - 1], **request).run()
-
-    def submit_and_end(self, attempt: int = 1, **request: Any) -> Submitted:
-        """Submit for an attempt, and let its job end."""
-        submitted = self.submit(attempt, **request)
-        self.aws.advance(120)
-        return submitted
-
-    def memory(self) -> list[int]:
-        """Return how much memory each job has, in the order of the submits."""
-        return [memory_of(job) for job in self.aws.jobs() if ":" not in job["jobId"]]
-
-
-def needs(memory: int) -> list[dict[str, str]]:
-    """Return resourceRequirements."""
-    return [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": str(memory)}]
-
-
-def memory_of(job: dict[str, Any]) -> int:
-    """Return how much memory a job has."""
-    return next(int(one["value"]) for one in job["container"]["resourceRequirements"] if one["type"] == "MEMORY")
 
 
 @pytest.fixture
@@ -303,110 +235,6 @@ def test_without_a_failure_nothing_is_asked_of_aws(world: World) -> None:
     assert world.aws.counts() == {"SubmitJob": 1, "DescribeJobQueues": 1, "DescribeJobDefinitions": 1}
 
 
-class Greeting:
-    """A change of a user's own: the command says how often the job has failed."""
-
-    after = frozenset({Cause.OUT_OF_MEMORY})
-
-    def apply(self, job: NextJob, failures: Sequence[Failure]) -> Iterable[Change]:
-        """Put a variable into the environment."""
-        number = len(failures)
-        job.request["containerOverrides"]["environment"] = [{"name": "FAILED", "value": str(number)}]
-        yield Change("containerOverrides.environment", "", f"FAILED={number}", "a test")
-
-
-class Renaming:
-    """A change that goes too far."""
-
-    after = frozenset({Cause.OUT_OF_MEMORY})
-
-    def __init__(self, field: str) -> None:
-        self.field = field
-
-    def apply(self, job: NextJob, failures: Sequence[Failure]) -> Iterable[Change]:
-        """Change what tells whose job it is."""
-        del failures
-        job.request[self.field] = "other:2"
-        return []
-
-
-def test_a_change_of_ones_own_is_made_beside_the_others(frozen_aws: LocalAws) -> None:
-    """In the order of the list."""
-    world = World(frozen_aws, changes=[Greeting(), MoreMemory()])
-    world.submit_and_end(1)
-    submitted = world.submit(2)
-    sent = world.aws.requests("SubmitJob")[-1].parameters["containerOverrides"]
-    assert sent["environment"] == [{"name": "FAILED", "value": "1"}]
-    assert sent["resourceRequirements"] == [{"type": "MEMORY", "value": "2048"}]
-    assert [change.by for change in submitted.changes] == ["Greeting", "MoreMemory"]
-
-
-class Own:
-    """A change of a user's own that does whatever a test wants."""
-
-    after = frozenset({Cause.OUT_OF_MEMORY})
-
-    def __init__(self, does: Callable[[dict[str, Any]], Any]) -> None:
-        self.does = does
-
-    def apply(self, job: NextJob, failures: Sequence[Failure]) -> Iterable[Change]:
-        """Do it."""
-        del failures
-        return self.does(job.request)  # type: ignore[no-any-return]  # or anything else
-
-
-def test_more_memory_begins_with_what_a_change_before_it_has_made(frozen_aws: LocalAws) -> None:
-    """Also where another one stands before that change."""
-
-    def set_memory(request: dict[str, Any]) -> list[Change]:
-        request["containerOverrides"]["resourceRequirements"] = [{"type": "MEMORY", "value": "2048"}]
-        return [Change("memory", "", "2048 MiB", "a test")]
-
-    world = World(frozen_aws, changes=[MoreMemory(after={Cause.KILLED}), Own(set_memory), MoreMemory()])
-    world.submit_and_end(1)
-    second = world.submit_and_end(2)
-    assert memory_of(frozen_aws.job(second.job_id)) == 4096
-    assert [change.after for change in second.changes] == ["2048 MiB", "4096 MiB"]
-
-
-DEBUG = [{"name": "DEBUG", "value": "1"}]
-
-
-def replace_override(request: dict[str, Any]) -> list[Change]:
-    """Put another object in the place of the override."""
-    request["containerOverrides"] = {**request["containerOverrides"], "environment": DEBUG}
-    return [Change("containerOverrides.environment", "", "DEBUG=1", "a test")]
-
-
-def take_out_override(request: dict[str, Any]) -> list[Change]:
-    """Leave no override at all."""
-    del request["containerOverrides"]
-    return []
-
-
-@pytest.mark.parametrize(
-    ("changes", "environment"),
-    [
-        ([Own(replace_override), MoreMemory()], DEBUG),
-        ([MoreMemory(), Own(replace_override)], DEBUG),
-        ([Own(take_out_override), MoreMemory()], None),
-        ([Own(replace_override), Own(replace_override), MoreMemory()], DEBUG),
-    ],
-)
-def test_a_change_after_one_that_replaces_an_override_is_sent(
-    frozen_aws: LocalAws, changes: list[Any], environment: Any
-) -> None:
-    """What is said is what is sent, whatever the order."""
-    world = World(frozen_aws, changes=changes)
-    for attempt in (1, 2, 3):
-        submitted = world.submit_and_end(attempt)
-        sent = frozen_aws.requests("SubmitJob")[-1].parameters.get("containerOverrides", {})
-        assert sent.get("environment") == (environment if attempt > 1 else None)
-    assert world.memory() == [1024, 2048, 4096]
-    [memory] = [change for change in submitted.changes if change.field == "containerOverrides memory"]
-    assert memory.after == "4096 MiB"
-
-
 def test_a_most_is_compared_with_what_the_job_begins_with_at_each_attempt(frozen_aws: LocalAws) -> None:
     """And not with what another change has given it since."""
     world = World(frozen_aws, changes=[MoreMemory(at_most_mib=1500, after={Cause.KILLED}), MoreMemory()])
@@ -422,85 +250,6 @@ def test_a_variable_without_a_value_is_sent_at_each_attempt(world: World) -> Non
         world.submit_and_end(attempt, container_overrides={"environment": environment})
     sent = [request.parameters["containerOverrides"]["environment"] for request in world.aws.requests("SubmitJob")]
     assert sent == [environment, environment]
-
-
-def test_a_role_that_may_not_look_the_revision_up_leaves_an_override_to_change(frozen_aws: LocalAws) -> None:
-    """An empty one, or the task's own, whose memory is then known."""
-    world = World(frozen_aws, changes=[Greeting(), MoreMemory()])
-    frozen_aws.fault("DescribeJobDefinitions", "denied")
-    own = {"resourceRequirements": [{"type": "MEMORY", "value": "1024"}]}
-    for attempt, overrides in ((1, own), (2, own)):
-        world.submit_and_end(attempt, container_overrides=overrides)
-    sent = frozen_aws.requests("SubmitJob")[-1].parameters["containerOverrides"]
-    assert sent["resourceRequirements"] == [{"type": "MEMORY", "value": "2048"}]
-    assert sent["environment"] == [{"name": "FAILED", "value": "1"}]
-    world.submit_and_end(3)
-    sent = frozen_aws.requests("SubmitJob")[-1].parameters["containerOverrides"]
-    assert sent == {"environment": [{"name": "FAILED", "value": "2"}]}
-    assert any(note.startswith("MoreMemory changes nothing: the role may not look up") for note in world.notes)
-
-
-def fail(request: dict[str, Any]) -> Any:
-    """Raise an error."""
-    raise KeyError(*request)
-
-
-def without_a_word(request: dict[str, Any]) -> list[Change]:
-    """Change the request and yield nothing."""
-    request["containerOverrides"]["environment"] = DEBUG
-    return []
-
-
-@pytest.mark.parametrize(
-    ("does", "message"),
-    [
-        (lambda _: None, r"on_retry: Own failed with TypeError\(.*Mend its `apply`"),
-        (fail, r"on_retry: Own failed with KeyError\('jobName.*Mend its `apply`"),
-        (lambda _: ["hello"], "on_retry: Own yields 'hello'. Let `apply` yield a Change whose fields are text"),
-        (lambda _: [Change("f", 1, 2, None)], r"on_retry: Own yields Change\(field='f', before=1.* fields are text"),  # type: ignore[arg-type]
-        (lambda request: request.pop("jobQueue") and [], "jobQueue: was changed by Own of on_retry"),
-        (lambda request: request.pop("jobName") and [], "jobName: was changed by Own of on_retry"),
-        (lambda request: request.update(containerOverrides=None), "on_retry: Own failed with TypeError"),
-        (
-            lambda request: request.update(containerOverrides=None) or [Change("f", "", "", "")],
-            r"on_retry: Own made something else than a request \(SubmitJob containerOverrides",
-        ),
-        (
-            lambda request: request.update(tags=7) or [Change("f", "", "", "")],
-            "on_retry: Own made something else than a request",
-        ),
-        (without_a_word, "on_retry: Own changed the request and says nothing of it. Let `apply` yield a Change"),
-    ],
-)
-@pytest.mark.parametrize("others", [[], [MoreMemory()]], ids=["alone", "beside another"])
-def test_what_a_change_of_ones_own_does_wrong_is_an_error_that_names_it(
-    frozen_aws: LocalAws, does: Any, message: str, others: list[Any]
-) -> None:
-    """Before anything is sent, alone or beside others."""
-    world = World(frozen_aws, changes=[Own(does), *others])
-    world.submit_and_end(1)
-    with pytest.raises(RequestError, match=message):
-        world.submit(2)
-    assert len(world.aws.jobs()) == 1
-
-
-def test_a_change_of_ones_own_names_the_queue_that_it_takes(frozen_aws: LocalAws) -> None:
-    """Otherwise an attempt that has no record would not find the job, and start a second one."""
-    world = World(frozen_aws, changes=[Renaming("jobQueue")])
-    world.submit_and_end(1)
-    with pytest.raises(RequestError, match="jobQueue: was changed by Renaming of on_retry, which has to name"):
-        world.submit(2)
-    assert len(world.aws.jobs()) == 1
-
-
-@pytest.mark.parametrize("field", ["jobName", "jobDefinition"])
-def test_a_change_of_ones_own_leaves_name_and_revision(frozen_aws: LocalAws, field: str) -> None:
-    """By the name the job is found again."""
-    world = World(frozen_aws, changes=[Renaming(field)])
-    world.submit_and_end(1)
-    with pytest.raises(RequestError, match=f"{field}: was changed by Renaming of on_retry"):
-        world.submit(2)
-    assert len(world.aws.jobs()) == 1
 
 
 def test_a_cause_of_a_later_version_is_passed_over_with_a_line_and_kept(world: World) -> None:
