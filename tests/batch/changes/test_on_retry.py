@@ -14,13 +14,13 @@ from airflow_batch_jobs.batch.changes.other_queue import OtherQueue
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.errors import QueueNotFoundError, RecordUnavailableError, RequestError
-from tests.batch.changes.world import World, needs
+from tests.batch.changes.applied import needs
+from tests.batch.changes.world import World
 from tests.batch.test_submission import FIRST
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
     from tests.batch.conftest import Entries
-
 
 SPOT_LOST = {"exit_code": None, "status_reason": "Host EC2 (instance i-0abc) terminated."}
 CLEARED = replace(FIRST, try_number=4, max_tries=9, traceparent="trace-2")

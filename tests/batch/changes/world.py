@@ -11,6 +11,7 @@ from airflow_batch_jobs.batch.changes.on_retry import OnRetry
 from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.batch.submission import Submission
+from tests.batch.changes.applied import needs
 from tests.batch.test_submission import FIRST, Store
 from tests.clocks import FrozenClock
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.changes.change import RequestChange
     from airflow_batch_jobs.batch.submitted import Submitted
     from airflow_batch_jobs.local.server import LocalAws
-
 
 #: One that all of these attempts have: six tries of one generation.
 TRIES = [replace(FIRST, try_number=number, max_tries=5) for number in range(1, 7)]
@@ -70,11 +70,6 @@ class World:
     def memory(self) -> list[int]:
         """Return how much memory each job has, in the order of the submits."""
         return [memory_of(job) for job in self.aws.jobs() if ":" not in job["jobId"]]
-
-
-def needs(memory: int) -> list[dict[str, str]]:
-    """Return resourceRequirements."""
-    return [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": str(memory)}]
 
 
 def memory_of(job: dict[str, Any]) -> int:
