@@ -10,7 +10,7 @@ import pytest
 from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.errors import AccessDeniedError, QueueNotFoundError, RequestError, RevisionInactiveError
-from tests.batch.test_submission import CLEARED, FIRST, RETRY, World
+from tests.batch.submit_world import CLEARED, FIRST, RETRY, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

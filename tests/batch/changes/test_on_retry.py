@@ -16,7 +16,7 @@ from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.errors import QueueNotFoundError, RecordUnavailableError, RequestError
 from tests.batch.changes.applied import needs
 from tests.batch.changes.world import World
-from tests.batch.test_submission import FIRST
+from tests.batch.submit_world import FIRST
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws

@@ -12,7 +12,7 @@ from airflow_batch_jobs.batch.preflight import check_request
 from airflow_batch_jobs.batch.request import SubmitRequest
 from airflow_batch_jobs.batch.submission import Submission
 from tests.batch.changes.applied import needs
-from tests.batch.test_submission import FIRST, Store
+from tests.batch.submit_world import FIRST, Store
 from tests.clocks import FrozenClock
 
 if TYPE_CHECKING:
