@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.demo.standalone import RestApi
 
 #: How long each wait may last, on a slow machine.
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 #: The time between two looks.
 LOOK_SECONDS = 0.5
 _PACKAGES = ("json", "http", "html")

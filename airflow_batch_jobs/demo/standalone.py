@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 #: How long a start may take, in seconds: 25 to 35 on two idle cores.
-START_SECONDS = 180.0
-#: How long the child processes get for a clean end.
-STOP_SECONDS = 15.0
+START_SECONDS = 360.0
+#: How long the child processes get for a clean end, and how long one that is killed may take to be gone.
+STOP_SECONDS, KILL_SECONDS = 15.0, 3.0
 #: How long a request is repeated while SQLite is busy; each attempt takes 5 s.
 BUSY_SECONDS = 60.0
+#: Below those of Linux for the near ends of connections.
+_PORTS = range(20_000, 32_000)
 #: Names another database than SQLite.
 _DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 
@@ -56,7 +58,7 @@ class StandaloneAirflow:
         on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         self.home = home
-        self.port, *self._log_ports = _free_ports(3)
+        self.port, *self._log_ports = free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
         self.output = home / "standalone.log"
         self.environment = {**clean_environment(), **self._settings(dags), **(environment or {})}
@@ -109,11 +111,11 @@ class StandaloneAirflow:
         if self._process is None:
             return
         group = self._process.pid
-        _signal_group(group, signal.SIGTERM)
-        until = time.monotonic() + STOP_SECONDS
-        while _group_lives(group, self._process) and time.monotonic() < until:
-            time.sleep(0.1)
-        _signal_group(group, signal.SIGKILL)
+        for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
+            _signal_group(group, number)
+            until = time.monotonic() + seconds
+            while _group_lives(group, self._process) and time.monotonic() < until:
+                time.sleep(0.1)
         self._process.wait()
         self._process = None
 
@@ -161,7 +163,7 @@ class RestApi:
     """
 
     def __init__(self, url: str, user: tuple[str, str] | None = None, *, busy_seconds: float = 0.0) -> None:
-        self._client = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=60, trust_env=False)
         self._user = user
         self._busy_seconds = busy_seconds
         self._token = ""
@@ -294,10 +296,22 @@ def _ti_path(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without what would misdirect this Airflow, with this Python's scripts first on PATH."""
+    """Return the environment without what would misdirect this Airflow, with this Python's scripts first on PATH.
+
+    A proxy is not asked for what is on this machine, and no file in `~/.aws` is read.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_"))}
     scripts = str(Path(sys.executable).parent)
-    return {**kept, "PATH": f"{scripts}{os.pathsep}{kept.get('PATH', os.defpath)}", "PYTHONUNBUFFERED": "1"}
+    without_proxy = ",".join(filter(None, (kept.get("no_proxy"), kept.get("NO_PROXY"), "127.0.0.1")))
+    return {
+        **kept,
+        "NO_PROXY": without_proxy,
+        "no_proxy": without_proxy,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "PATH": f"{scripts}{os.pathsep}{kept.get('PATH', os.defpath)}",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def _airflow() -> str:
@@ -308,16 +322,14 @@ def _airflow() -> str:
     return found
 
 
-def _free_ports(count: int) -> list[int]:
-    """Return ports that are free at this moment; all are held while they are chosen, so no two are the same."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+def free_ports(count: int) -> list[int]:
+    """Return ports that nothing listens on, and that the system gives to no connection before somebody does."""
+    found: list[int] = []
+    while len(found) < count:
+        port = _PORTS.start + secrets.randbelow(len(_PORTS))
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found += [port] if port not in found else []
+    return found
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs.batch.aws import KeptClients
 
 if TYPE_CHECKING:
-    from botocore.config import Config
     from botocore.loaders import Loader
 
     from airflow_batch_jobs.batch.aws import ClientFactory
@@ -45,6 +44,7 @@ class Access:
     def open_session(self) -> ClientFactory:
         """Return a factory of boto3 clients of a new session."""
         from boto3 import Session
+        from botocore.config import Config
         from botocore.session import Session as BotocoreSession
 
         core = BotocoreSession(
@@ -55,6 +55,7 @@ class Access:
             }
         )
         core.register_component("data_loader", _loader())
+        core.set_default_client_config(Config(proxies={}))
         session = Session(
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,

@@ -153,7 +153,7 @@ class Control(ABC):
         """
         self._send("advance", {"seconds": seconds})
 
-    def wait_for_status(self, job_id: str, *statuses: str, seconds: float = 10.0) -> dict[str, Any]:
+    def wait_for_status(self, job_id: str, *statuses: str, seconds: float = 60.0) -> dict[str, Any]:
         """Wait until a job is in one of these states, or final, and return it as DescribeJobs shows it.
 
         Args:
@@ -168,7 +168,7 @@ class Control(ABC):
         job: dict[str, Any] = self._send("wait_for_status", arguments)
         return job
 
-    def wait_for_line(self, job_id: str, text: str, seconds: float = 10.0) -> None:
+    def wait_for_line(self, job_id: str, text: str, seconds: float = 60.0) -> None:
         """Wait until a job has written a line that contains a text.
 
         Args:

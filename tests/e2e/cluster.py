@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.demo.standalone import RestApi, clean_environment
+from airflow_batch_jobs.demo.standalone import RestApi, clean_environment, free_ports
 from airflow_batch_jobs.local import LocalControl
 from tests.deploy.compose_file import services, settings
 from tests.e2e import chaos_world, stores
@@ -66,7 +66,7 @@ class Cluster:
 
     def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
         self.home = home
-        self.ports = {name: stores.free_port() for name in ("postgres", "redis", "api-server", "local-aws")}
+        self.ports = dict(zip(("postgres", "redis", "api-server", "local-aws"), free_ports(4), strict=True))
         self._more = {**SETTINGS, **environment, "AIRFLOW__API__PORT": str(self.ports["api-server"])}
         variables = {name: value or secrets.token_hex(32) for name, value in settings().items()}
         variables["AIRFLOW_FERNET_KEY"] = urlsafe_b64encode(secrets.token_bytes(32)).decode()

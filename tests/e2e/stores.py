@@ -11,8 +11,10 @@ import tempfile
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from pwd import getpwnam
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_batch_jobs.demo.standalone import free_ports
 from tests.e2e.runs import until
 
 if TYPE_CHECKING:
@@ -29,12 +31,6 @@ class Database(NamedTuple):
 
     settings: dict[str, str]
     folder: Path
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def program_folders() -> list[str]:
@@ -64,8 +60,8 @@ def postgres(environment: Mapping[str, str], port: int) -> Iterator[Path]:
         user: dict[str, Any] = {}
         if os.geteuid() == 0:
             user = {"user": "nobody", "group": "nogroup", "extra_groups": ()}
-            for path in (home, home / "password"):
-                shutil.chown(path, "nobody")
+            for path in (home, *home.rglob("*")):
+                os.chown(path, getpwnam("nobody").pw_uid, -1, follow_symlinks=False)
         setup: list[str | Path] = [
             binaries / "initdb",
             "--pgdata",
@@ -74,6 +70,7 @@ def postgres(environment: Mapping[str, str], port: int) -> Iterator[Path]:
             environment["POSTGRES_USER"],
         ]
         setup += ["--auth", "scram-sha-256", "--pwfile", home / "password", "--no-sync"]
+        setup += ["--encoding", "UTF8", "--no-locale"]
         subprocess.run(setup, check=True, capture_output=True, cwd=home, **user)
         options = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "fsync": "off"}
         options |= {"max_connections": 300}
@@ -98,7 +95,7 @@ def airflow_database() -> Iterator[Database]:
     On SQLite its API server answers some of the requests that come at once with a 500.
     """
     names = {"POSTGRES_USER": "airflow", "POSTGRES_PASSWORD": secrets.token_hex(16), "POSTGRES_DB": "airflow"}
-    port = free_port()
+    [port] = free_ports(1)
     user, password, database = names.values()
     address = f"postgresql+psycopg2://{user}:{password}@127.0.0.1:{port}/{database}"
     # Requests that hold one connection and wait for another stop each other where there are few.

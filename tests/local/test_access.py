@@ -39,7 +39,7 @@ def send(aws: Control, method: str, path: str, body: Any = None, **headers: str)
 
 def send_bytes(aws: Control, method: str, path: str, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
     """Send a plain HTTP request with any body."""
-    connection = http.client.HTTPConnection(urlsplit(aws.endpoint_url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(aws.endpoint_url).netloc, timeout=60)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, named)
@@ -197,7 +197,7 @@ def test_little_is_read_of_a_request_without_the_key(aws: LocalAws) -> None:
     """A body of a gigabyte is refused after its first bytes; with the key, after a megabyte."""
     for key, status in (("AKIAWRONG", b"403"), (aws.access_key, b"413")):
         host, port = urlsplit(aws.endpoint_url).netloc.split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
             head = (
                 f"POST /v1/submitjob HTTP/1.1\r\nhost: x\r\ncontent-length: {1 << 30}\r\n"
                 f"authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/batch/aws4_request\r\n\r\n"
@@ -394,7 +394,10 @@ def test_an_airflow_connection_names_all_services(aws: LocalAws) -> None:
 
 
 def test_clients_take_nothing_from_the_environment(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a profile nor keys nor an endpoint."""
+    """Neither a profile nor keys nor an endpoint nor a proxy."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "other")
