@@ -141,7 +141,7 @@ def test_a_wait_turns_a_spinner_on_a_terminal(
 ) -> None:
     """A person sees that something is going on; a script's output has no spinner."""
     monkeypatch.setenv("FORCE_COLOR", "1")
-    aws.script(definition="slow", runnable=3, running=0.1)  # the command looks at once, and after two seconds
+    aws.script(definition="slow", runnable=8, running=0.1)  # the command looks at once, and after two seconds
     result = run("submit", aws.register("slow"), "-q", "default", "--wait")
 
     assert "RUNNABLE" in result.stderr

@@ -77,8 +77,8 @@ def test_what_it_exports_is_all_that_the_other_commands_need(number: signal.Sign
         assert jobs
         process.send_signal(number)
 
-        assert process.wait(20) == 0
-        assert not any(psutil.pid_exists(job.pid) for job in jobs)
+        assert process.wait(60) == 0
+        assert psutil.wait_procs(jobs, timeout=60)[1] == []
 
 
 def test_a_given_access_key_holds_and_is_not_printed() -> None:

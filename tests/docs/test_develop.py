@@ -90,7 +90,9 @@ def test_no_snippet_needs_a_date(page: Path) -> None:
         assert not DATED.search(snippet), snippet
 
 
-@pytest.mark.parametrize("path", [*ROOT.glob("dags/*.py"), *ROOT.glob("docs/*/*.py")], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted([*ROOT.glob("dags/*.py"), *ROOT.glob("docs/*/*.py")]), ids=lambda path: path.stem
+)
 def test_no_example_needs_a_date(path: Path) -> None:
     """As above."""
     assert not DATED.search(path.read_text(encoding="utf-8"))

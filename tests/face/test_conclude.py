@@ -19,8 +19,8 @@ from structlog.testing import capture_logs
 from airflow_batch_jobs import BatchJobOperator, BatchJobSensor
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import JobFailedError
-from airflow_batch_jobs.task import log_rest  # noqa: F401 - its import would take a part of the task's time
 from airflow_batch_jobs.task.handover import Outcome
+from airflow_batch_jobs.task.log_rest import RestCopy
 from tests.face.attempts import Attempts
 from tests.task.api_server import ApiServer
 
@@ -28,13 +28,21 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.job_task import JobTask
     from airflow_batch_jobs.local.server import LocalAws
 
-#: The task's `execution_timeout`, which passes while the log is copied.
-SECONDS = 1.0
+#: The task's `execution_timeout`.
+SECONDS = 60.0
 
 
 @pytest.fixture
 def event(airflow_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The event of a trigger whose job has ended, and has left a log that takes two seconds to read."""
+    """The event of a trigger whose job has ended; its log takes two seconds to read, in which the task's time ends."""
+    copy = RestCopy.run
+
+    def run(self: RestCopy) -> None:
+        if signal.getitimer(signal.ITIMER_REAL)[0]:
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
+        copy(self)
+
+    monkeypatch.setattr(RestCopy, "run", run)
     monkeypatch.setattr(Settings, "read", lambda: Settings(log_settle_seconds=2))
     airflow_aws.script(definition="talk", lines=3)
     [job_id] = airflow_aws.submit(airflow_aws.register("talk"))

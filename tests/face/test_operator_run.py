@@ -432,7 +432,7 @@ def test_execution_timeout_terminates_the_job(run_dag: RunDag, airflow_aws: Loca
             task_id="job",
             job_queue="default",
             definition="long:1",
-            execution_timeout=timedelta(seconds=6),  # the submit comes first, even on a busy machine
+            execution_timeout=timedelta(seconds=10),  # the submit comes first, even on a busy machine
             deferrable=deferrable,
             poll_interval=0.2,
         )

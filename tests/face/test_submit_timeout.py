@@ -35,13 +35,13 @@ def test_a_job_whose_answer_comes_too_late_is_terminated(
     """No retry will find it; it lives on only where the DAG's author wants that."""
     airflow_aws.register("endless")
     airflow_aws.script(definition="endless", running=3600)
-    airflow_aws.fault("SubmitJob", "latency", seconds=15, after=True)
+    airflow_aws.fault("SubmitJob", "latency", seconds=60, after=True)
     with DAG(f"too_late_{terminate_on_kill}", schedule=None) as dag:
         BatchJobOperator(
             task_id="job",
             job_queue="default",
             definition="endless:1",
-            execution_timeout=timedelta(seconds=5),
+            execution_timeout=timedelta(seconds=10),
             terminate_on_kill=terminate_on_kill,
         )
     run = run_dag(dag)

@@ -31,7 +31,7 @@ def client_of() -> Callable[[Control, str], Any]:
     def make(aws: Control, service: str) -> Any:
         from botocore.config import Config
 
-        config = Config(retries={"total_max_attempts": 1, "mode": "standard"}, read_timeout=10)
+        config = Config(retries={"total_max_attempts": 1, "mode": "standard"}, read_timeout=60)
         client = aws.clients()(service, config=config)
         if service != "sts":
             client.meta.events.register("before-parse", _hold_against_model)

@@ -26,7 +26,7 @@ class World:
     def __init__(self, aws: LocalAws) -> None:
         self.aws = aws
         self.names: dict[str, str] = {}
-        self._connection = http.client.HTTPConnection(urlsplit(aws.endpoint_url).netloc, timeout=10)
+        self._connection = http.client.HTTPConnection(urlsplit(aws.endpoint_url).netloc, timeout=60)
         aws.script(running=5, lines=3)
         for name, properties in DEFINITIONS.items():
             self.ok("batch", "RegisterJobDefinition", {"jobDefinitionName": name, **properties})

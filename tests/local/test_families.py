@@ -45,12 +45,15 @@ def messages(logs: Any, stream: str) -> list[str]:
     return [event["message"] for event in events][1:]
 
 
-def test_containers_of_one_job_have_their_own_streams_and_ends(aws: LocalAws, batch: Any, logs: Any) -> None:
+def test_containers_of_one_job_have_their_own_streams_and_ends(
+    aws: LocalAws, batch: Any, logs: Any, tmp_path: Path
+) -> None:
     """The essential one decides; the others are stopped when it ends."""
+    said = tmp_path / "said"
     register_ecs(
         batch,
-        container("main", "echo from main; sleep 0.2; exit 3"),
-        container("sidecar", "echo from sidecar; exec sleep 60", essential=False),
+        container("main", f"echo from main; until test -e {said}; do sleep 0.05; done; exit 3"),
+        container("sidecar", f"echo from sidecar; touch {said}; exec sleep 60", essential=False),
     )
     [job_id] = aws.submit("pair:1", retryStrategy={"attempts": 1})
     aws.wait_for_status(job_id)
@@ -90,10 +93,11 @@ def test_scripted_containers_end_as_the_script_says(frozen_aws: LocalAws, frozen
     assert [part["exitCode"] for part in parts] == [0, 9, 7]
 
 
-def test_a_multi_node_job_ends_with_its_main_node(aws: LocalAws, batch: Any, logs: Any) -> None:
+def test_a_multi_node_job_ends_with_its_main_node(aws: LocalAws, batch: Any, logs: Any, tmp_path: Path) -> None:
     """The nodes are `id#n`, know where they are, and are stopped when the main one ends."""
-    says = 'echo "$AWS_BATCH_JOB_NODE_INDEX of $AWS_BATCH_JOB_NUM_NODES"'
-    register_nodes(batch, f'{says}; [ "$ROLE" = main ] || exec sleep 60; sleep 0.2')
+    says, said = 'echo "$AWS_BATCH_JOB_NODE_INDEX of $AWS_BATCH_JOB_NUM_NODES"', tmp_path / "said"
+    other, main = f"echo >> {said}; exec sleep 60", f"until test $(cat {said} | wc -l) = 2; do sleep 0.05; done"
+    register_nodes(batch, f'{says}; [ "$ROLE" = main ] || {{ {other}; }}; {main}')
     [job_id] = aws.submit("mesh:1")
     job = aws.wait_for_status(job_id)
     assert (job["status"], job["nodeProperties"]["numNodes"]) == ("SUCCEEDED", 3)
@@ -128,7 +132,7 @@ def test_a_node_has_a_state_of_its_own(aws: LocalAws, batch: Any) -> None:
         found: list[dict[str, Any]] = batch.describe_jobs(jobs=[f"{job_id}#{node}" for node in range(3)])["jobs"]
         return found
 
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while [node["status"] for node in described()] != ["FAILED", "RUNNING", "FAILED"]:
         assert time.monotonic() < until
     failed, running, never_ran = described()

@@ -45,7 +45,7 @@ def lines(logs: Any, job: dict[str, Any]) -> list[str]:
 
 def has_ended(pid_file: Path) -> bool:
     """Tell whether a process is gone, or is so as soon as its parent looks; waits for one that was just killed."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         state = subprocess.run(["ps", "-o", "stat=", "-p", pid_file.read_text()], capture_output=True, check=False)
         if state.stdout.strip()[:1] in {b"", b"Z"}:

@@ -28,8 +28,8 @@ def is_there(pid: int) -> bool:
 
 
 def is_gone(pid: int) -> bool:
-    """Tell whether a process ends within some seconds."""
-    deadline = time.monotonic() + 10
+    """Tell whether a process ends within a minute."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if not is_there(pid):
             return True
@@ -59,7 +59,7 @@ def test_a_signal_ends_it_with_its_jobs(tmp_path: Path, number: signal.Signals) 
         [job_id] = aws.submit(aws.register("slow", ["sh", "-c", script]))
         aws.wait_for_line(job_id, "up")
         process.send_signal(number)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, b"")
     assert is_gone(int((tmp_path / "pid").read_text()))
 
@@ -85,7 +85,7 @@ def test_the_foreground_says_what_one_needs_to_know() -> None:
         assert process.stdout
         address, key, connection = (process.stdout.readline().decode().strip() for _ in range(3))
         process.send_signal(signal.SIGINT)
-        process.wait(10)
+        process.wait(60)
     assert address.startswith("Local AWS (Batch, CloudWatch Logs, STS) at http://127.0.0.1:")
     name, _, value = connection.partition("=")
     assert name == "AIRFLOW_CONN_AWS_DEFAULT"
@@ -106,7 +106,7 @@ def test_a_connection_that_comes_as_it_ends_is_closed(turns: int) -> None:
     async def come_and_end() -> bytes:
         server = Server(Endpoint(Settings()), "127.0.0.1", 0)
         await server.start()
-        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
             for _ in range(turns):
                 await asyncio.sleep(0)
             await server.close()

@@ -131,7 +131,7 @@ def test_sigterm_after_the_deadline_is_the_deadlines_end(
     """Airflow 3.4 sends it to a task that outlives its time; what the API server does not say is not waited for."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws.airflow_connection())
     aws.register("job")
-    aws.script(definition="job", running=600, stopping=60)
+    aws.script(definition="job", running=600, stopping=600)
     [job_id] = aws.submit("job:1")
     aws.wait_for_status(job_id, "RUNNING")
     api_server.states = {"t": "running"}
@@ -144,7 +144,7 @@ def test_sigterm_after_the_deadline_is_the_deadlines_end(
     threading.Timer(2, wait.kill).start()
     began = time.monotonic()
     outcome = wait.run()
-    assert time.monotonic() - began < 40  # the job takes a minute to stop, and this may be a busy machine
+    assert time.monotonic() - began < 300  # the job takes ten minutes to stop
     assert outcome.timed_out
     assert not outcome.succeeded
     assert aws.job(job_id)["statusReason"] == TIME_IS_UP

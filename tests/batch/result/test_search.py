@@ -24,6 +24,7 @@ from tests.clocks import FrozenClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from airflow_batch_jobs.local.server import LocalAws
 
@@ -101,10 +102,15 @@ def test_a_result_of_a_middle_attempt_alone_does_not_count(aws: LocalAws) -> Non
         job.result(settle_seconds=0, late_seconds=0)
 
 
-@pytest.mark.parametrize("second", ["true", "sleep 0.2; echo 'batch-job-result: {}'"])
-def test_any_container_may_hand_the_result_over_but_not_two(aws: LocalAws, second: str) -> None:
+@pytest.mark.parametrize("second", ["true", "echo 'batch-job-result: {}'"])
+def test_any_container_may_hand_the_result_over_but_not_two(aws: LocalAws, tmp_path: Path, second: str) -> None:
     """Which of two is meant cannot be known."""
-    commands = {"main": 'echo \'batch-job-result: {"bam": "x"}\'; sleep 0.3', "sidecar": second}
+    said = tmp_path / "said"
+    first = """echo 'batch-job-result: {"bam": "x"}'"""
+    commands = {
+        "main": f"{first}; until test -e {said}; do sleep 0.05; done",
+        "sidecar": f"{second}; touch {said}",
+    }
     needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]
     containers = [
         {"name": name, "image": "i", "command": ["sh", "-c", command], "resourceRequirements": needs}

@@ -340,7 +340,7 @@ def test_a_client_that_hangs_while_it_is_made_keeps_no_stop(aws: LocalAws) -> No
         with making:
             if service == "logs":
                 hangs.set()
-                release.wait(20)
+                release.wait(60)
             return make(service, **how)
 
     async def main() -> float:
@@ -348,13 +348,13 @@ def test_a_client_that_hangs_while_it_is_made_keeps_no_stop(aws: LocalAws) -> No
             async for _ in follower:
                 if follower.log_streams():
                     break
-            assert await asyncio.to_thread(hangs.wait, 10)
+            assert await asyncio.to_thread(hangs.wait, 60)
             began = time.monotonic()
             await follower.terminate("a user's stop")
             return time.monotonic() - began
 
     try:
-        assert asyncio.run(main()) < 2
+        assert asyncio.run(main()) < 30
     finally:
         release.set()
     assert aws.job(job_id)["isTerminated"]
@@ -370,14 +370,14 @@ def test_a_look_up_that_hangs_keeps_no_stop(aws: LocalAws, monkeypatch: pytest.M
         opened.append(1)
         if len(opened) == 1:
             hangs.set()
-            release.wait(20)
+            release.wait(60)
             raise OSError("too late")
         return aws.clients()
 
     async def main() -> None:
         async with JobWatcher(KeptClients(open_session)).follow(job_id, poll_interval=0.2) as follower:
-            assert await asyncio.to_thread(hangs.wait, 10)
-            await asyncio.wait_for(follower.terminate("a user's stop"), 5)
+            assert await asyncio.to_thread(hangs.wait, 60)
+            await asyncio.wait_for(follower.terminate("a user's stop"), 30)
 
     try:
         asyncio.run(main())

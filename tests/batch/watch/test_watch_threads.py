@@ -122,7 +122,7 @@ def test_clients_are_built_once_and_not_in_the_loops_thread(aws: LocalAws) -> No
 def test_a_call_that_hangs_delays_neither_the_follower_nor_the_loop(aws: LocalAws) -> None:
     """Leaving does not wait for AWS, and neither does the end of the event loop."""
     [job_id] = aws.submit(aws.register("quick", ["echo", "hi"]))
-    aws.fault("*", "latency", seconds=5)
+    aws.fault("*", "latency", seconds=60)
     began = time.monotonic()
 
     async def main() -> None:
@@ -131,7 +131,7 @@ def test_a_call_that_hangs_delays_neither_the_follower_nor_the_loop(aws: LocalAw
                 await asyncio.wait_for(anext(follower), 0.5)
 
     asyncio.run(main())
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
 
 
 def test_a_thread_hands_over_what_the_work_returns_and_raises() -> None:
