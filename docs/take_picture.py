@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[1]
 CHROMIUM = Path("/usr/bin/chromium")
 #: Chromium connects to nothing outside this machine.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+#: In milliseconds: pages take long on a machine that does much else.
+PATIENCE = 180_000
 PICTURE = ROOT / "docs" / "running-job.png"
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 #: The tab's pictures: of which task, and what is to be seen before it is taken.
@@ -62,9 +64,13 @@ DEFINITIONS = ("align", "assemble", "load", "survey", "call")
 def browser_page(width: int = 1280, height: int = 800) -> Iterator[Page]:
     """Open a page in headless Chromium."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE)
         try:
-            yield browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=1.5)
+            page = browser.new_page(
+                viewport={"width": width, "height": height}, device_scale_factor=1.5, locale="en-US"
+            )
+            page.set_default_timeout(PATIENCE)
+            yield page
         finally:
             browser.close()
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.chaos_world import told_to_end
-from tests.e2e.runs import FINAL, Run, until
+from tests.e2e.runs import FINAL, PATIENCE, Run, until
 from tests.e2e.versions import LOST_TASKS_STAY_LOST
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ HEAD = """\
 |---|---|---:|---:|---:|---:|---:|---:|---:|"""
 _LOSES_ITS_WORKER = pytest.mark.skipif(bool(LOST_TASKS_STAY_LOST), reason=LOST_TASKS_STAY_LOST)
 #: How long after a task's end its job may take to end, and its last lines to arrive.
-_AFTERMATH_SECONDS = 30.0
+_AFTERMATH_SECONDS = 30.0 * PATIENCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +201,7 @@ def play(world: World, case: Case, ready: threading.Barrier | None) -> Row:
         raise
     acted_at = time.time()
     if ready is not None:
-        ready.wait(300)
+        ready.wait(300 * PATIENCE)
     until(lambda: _is_over(run), case.seconds, every=2)
     deadline = time.monotonic() + _AFTERMATH_SECONDS
     while ((row := look(world, case, run, began, acted_at)).left or row.lost) and time.monotonic() < deadline:

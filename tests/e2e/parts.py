@@ -90,7 +90,7 @@ class Component:
         self._process.kill()
         self._process.wait()
 
-    def wait(self, seconds: float = 60.0) -> None:
+    def wait(self, seconds: float = 240.0) -> None:
         """Wait until it has ended by itself."""
         self._process.wait(seconds)
 

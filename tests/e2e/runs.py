@@ -15,13 +15,21 @@ if TYPE_CHECKING:
 #: A secret that no file of an Airflow may contain. It is in the Variable `planted`, whose name does not look secret.
 PLANTED = f"planted-{secrets.token_hex()}"
 FINAL = ("success", "failed", "skipped", "upstream_failed", "removed")
+#: How many times as long as on two cores of ours something may take that is only waited for.
+PATIENCE = 4
 
 
 def until(what: Callable[[], Any], seconds: float = 60.0, every: float = 0.25) -> Any:
-    """Ask until the answer is true, and return it; fail with the last answer when the time is up."""
-    end = time.monotonic() + seconds
+    """Ask until the answer is true, and return it; fail with the last answer when the time is up.
+
+    Args:
+        what: The question.
+        seconds: How long it may take on a machine of ours; on one that is slower `PATIENCE` times as long.
+        every: How many seconds lie between two questions.
+    """
+    end = time.monotonic() + PATIENCE * seconds
     while not (answer := what()):
-        assert time.monotonic() < end, f"not within {seconds:g} s; the last answer: {answer!r}"
+        assert time.monotonic() < end, f"not within {PATIENCE * seconds:g} s; the last answer: {answer!r}"
         time.sleep(every)
     return answer
 

@@ -126,7 +126,7 @@ STOPPED_CASES = [
             state,
             stopped=1,
             reason=f"{BY_A_USER}: now {state}",
-            stop_seconds=20,
+            stop_seconds=60,
             last_lines=1,
         )
         for where, dag_id in (("deferred", "deferred"), ("on worker", "on_worker"))
@@ -136,11 +136,12 @@ STOPPED_CASES = [
         "mapped: marked failed while RUNNING",
         "mapped",
         mark("failed", running),
-        state="failed",
+        "passing",
+        "failed",
         jobs=3,
         stopped=1,
         reason=BY_A_USER,
-        stop_seconds=20,
+        stop_seconds=40,
         map_index=1,
     ),
     Case("deferred: cleared while RUNNING", "deferred", clear(running), "passing", jobs=2, stopped=1, seconds=300),
@@ -152,7 +153,7 @@ STOPPED_CASES = [
         "failed",
         jobs=2,
         stopped=2,
-        stop_seconds=20,
+        stop_seconds=60,
         last_lines=1,
     ),
     *(
@@ -164,7 +165,7 @@ STOPPED_CASES = [
             "failed",
             stopped=1,
             reason="execution_timeout has passed",
-            stop_seconds=40,
+            stop_seconds=60,
             last_lines=1,
             says=TIMED_OUT,
         )

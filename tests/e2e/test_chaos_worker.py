@@ -97,7 +97,7 @@ CASES = [
     Case("task's process alone killed after SubmitJob", "deferred", wait_until_it_is_gone, points={"after-send": KILL}),
     Case("SubmitJob's answer lost", "first_answer_lost", nothing),
     Case("SubmitJob's request lost", "first_request_lost", nothing, seconds=300),
-    Case("worker told to end while it waits, a retry left", "on_worker", evict_while_it_waits, "steady"),
+    Case("worker told to end while it waits, a retry left", "on_worker", evict_while_it_waits, "passing"),
     Case(
         "retry with more memory killed after SubmitJob",
         "changed",

@@ -19,9 +19,9 @@ QUIET, FLOODS = 3, 2
 LINES_PER_SECOND, FLOOD_SECONDS = 2000, 10
 QUIET_SECONDS, QUIET_LINES = 45, 15
 #: A line of a quiet job is served within this many seconds of becoming readable.
-FRESH_SECONDS = 20.0
+FRESH_SECONDS = 30.0
 #: How long the run may take.
-RUN_SECONDS = 140.0
+RUN_SECONDS = 560.0
 
 
 @pytest.fixture

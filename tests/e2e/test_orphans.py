@@ -108,7 +108,7 @@ def test_the_orphans_are_found_from_a_shell_and_ended_by_a_dag(
         assert jobs.terminated() == orphans
         assert "7 active jobs of this deployment: 4 terminated, 1 cannot tell, 2 left" in sweep.text()
         for job_id in orphans:
-            assert cloud.wait_for_status(job_id, seconds=20)["statusReason"].startswith("Orphan of an Airflow task")
+            assert cloud.wait_for_status(job_id)["statusReason"].startswith("Orphan of an Airflow task")
         for job_id in left:
             cloud.wait_for_status(job_id, "RUNNING")
         assert running.state == "deferred"

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, expect, sync_playwright
 
 from airflow_batch_jobs.demo.standalone import RestApi, StandaloneAirflow
-from docs.take_picture import CHROMIUM, FLAGS
+from docs.take_picture import CHROMIUM, FLAGS, PATIENCE
 from tests.e2e import stores
 from tests.e2e.runs import Run, until
 from tests.e2e.tab_dags.tab import LABELS, SAMPLES
@@ -36,8 +36,6 @@ PREFIX = "/team/airflow"
 #: By their roles; the last one has none, and may see nothing.
 USERS = {"ada": "admin", "vic": "viewer", "nora": ""}
 RUN_ID = "by hand 100% a+b 2026-01-15T00:00:00+00:00"
-#: In milliseconds: pages take long on a machine that does much else.
-PATIENCE = 60_000
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,8 @@ class Tab:
     def page(self, user: str | None = "vic", scheme: Literal["light", "dark"] = "light") -> Page:
         """Open a page of a user who has logged in; None for one who has not."""
         if (context := self._contexts.get((user, scheme))) is None:
-            context = self.browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
+            viewport: ViewportSize = {"width": 1280, "height": 800}
+            context = self.browser.new_context(viewport=viewport, color_scheme=scheme, locale="en-US")
             context.set_default_timeout(PATIENCE)
             if user is not None:
                 context.add_cookies([{"name": "_token", "value": self.token(user), "url": self.url}])
@@ -117,7 +116,7 @@ def tab(served: StandaloneAirflow) -> Iterator[Tab]:
     api.request("POST", "dags/tab/dagRuns", json={"logical_date": None, "dag_run_id": RUN_ID})
     until(lambda: api.run_state("tab", quote(RUN_ID)) == "failed", 180)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE)
         expect.set_options(timeout=PATIENCE)
         yield Tab(browser, served, f"{served.url}{PREFIX}")
         browser.close()
@@ -203,7 +202,7 @@ def test_the_tab_of_a_deferred_task_follows_its_job(tab: Tab, cloud: LocalContro
     job_id = run.job()["job_id"]
     expect(page.get_by_text(job_id)).to_be_visible()
     is_seen.touch()
-    cloud.wait_for_status(job_id, "SUCCEEDED", seconds=60)
+    cloud.wait_for_status(job_id, "SUCCEEDED", seconds=240)
     expect(page.get_by_text("SUCCEEDED", exact=True)).to_be_visible()
     expect(page.get_by_text(re.compile(r"^as of "))).to_be_visible()
     expect(page.get_by_text("kept current")).to_have_count(0)
