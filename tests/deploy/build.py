@@ -62,7 +62,8 @@ def build(folder: Path) -> Built:
     """Build all of it below a folder, from a copy of the repository where work has left things behind."""
     tree = folder / "tree"
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        # The checkout may be another user's.
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
         text=True,
