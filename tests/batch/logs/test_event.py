@@ -125,7 +125,7 @@ def test_cleaning_takes_time_in_proportion_to_the_text(unit: list[str]) -> None:
     message = "".join(unit) * (LONGEST_TEXT // len("".join(unit)))
     began = time.thread_time()
     line(message)
-    assert time.thread_time() - began < 0.3
+    assert time.thread_time() - began < 1  # what looks at all pairs of 64 Ki characters takes longer on any machine
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1b\x9b\r\n\b"), max_size=200))
