@@ -76,7 +76,7 @@ Where AWS does not document what it does, this way was taken:
 - A page's token is refused, as one that is none, in a call of another operation, stream or selection; not in one of
   another size or span of time.
 - ListJobs with a filter takes a `maxResults` of up to 1,000 and gives 100.
-- A dependency of type SEQUENTIAL with a job id is one as any other.
+- A dependency of type SEQUENTIAL with a job id is one as any other, and one on a node is one on its job.
 - Of node ranges that overlap, the smallest one around a node counts, of equal ones the last; an override of nodes must
   have the range of one of the definition's. Nodes are all on EKS, or none is.
 - The attempts of a multi-node job on EKS are its main node's pods, as they are its main node's tasks on ECS.

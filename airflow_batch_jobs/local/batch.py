@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.local.limits import stop_problems, tag_problems, whole_number
+from airflow_batch_jobs.local.limits import stop_problems, tag_problems
 from airflow_batch_jobs.local.listing import MOST_RESULTS, check_list_request, page, page_of_jobs, wanted
 from airflow_batch_jobs.local.wire import client_exception
 
@@ -145,16 +145,11 @@ class Batch:
 
     def _known(self, ids: list[str], call: Call) -> Iterator[tuple[Job, int | None]]:
         for job_id in dict.fromkeys(ids):
-            job = self._jobs.find(job_id)
-            if job is None or not self._is_shown(job, call):
+            found = self._jobs.find_node(job_id)
+            if found is None or not self._is_shown(found[0], call):
                 continue
-            if call.changes.omit_share and self._chance.random() < call.changes.omit_share:
-                continue
-            node = job_id.partition("#")[2]
-            if not node:
-                yield job, None
-            elif (number := whole_number(node)) is not None and number < job.node_count:
-                yield job, number
+            if not call.changes.omit_share or self._chance.random() >= call.changes.omit_share:
+                yield found
 
     def list_jobs(self, call: Call) -> dict[str, Any]:
         """List the jobs of a queue, newest first, or an array job's children, or a multi-node job's nodes."""

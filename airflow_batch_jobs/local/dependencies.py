@@ -50,7 +50,7 @@ class Dependencies:
 def _ids(job: Job) -> Iterator[str]:
     """Yield the ids of the jobs that have to succeed before a job runs."""
     for dependency in job.request.get("dependsOn", []):
-        kind, job_id = dependency.get("type"), dependency.get("jobId", "")
+        kind, job_id = dependency.get("type"), dependency.get("jobId", "").partition("#")[0]
         if job.parent is None:
             if job_id and kind != "N_TO_N":
                 yield job_id

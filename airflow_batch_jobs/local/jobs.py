@@ -9,6 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.status import FINAL, JobStatus
+from airflow_batch_jobs.local.limits import whole_number
 from airflow_batch_jobs.local.shapes import told_strategy
 
 if TYPE_CHECKING:
@@ -228,6 +229,14 @@ class Jobs:
     def find(self, job_id: str) -> Job | None:
         """Return a job; for a node's id (`id#n`), the job that the node belongs to."""
         return self._jobs.get(job_id.partition("#")[0])
+
+    def find_node(self, job_id: str) -> tuple[Job, int | None] | None:
+        """Return what an id names: a job, or with its number a node of one (`id#n`); None if there is none of it."""
+        job, (_, sign, node) = self.find(job_id), job_id.partition("#")
+        number = whole_number(node)
+        if job is None or (sign and (number is None or number >= job.node_count)):
+            return None
+        return job, number
 
     def newest_first(self, queue_arn: str) -> Iterator[Job]:
         """Yield a queue's jobs, without array children."""

@@ -115,11 +115,11 @@ class Submitter:
                 raise client_exception(f"A dependency of type {kind} is for array jobs only")
             if not job_id and kind != "SEQUENTIAL":
                 raise client_exception("A dependency needs a jobId")
-            other = self._jobs.find(job_id) if job_id else None
+            other = self._jobs.find_node(job_id) if job_id else None
             if job_id and other is None:
                 raise client_exception(f"Dependency {job_id} not found")
-            if other and kind == "N_TO_N" and other.array_size != size:
-                raise client_exception(f"Array size {size} differs from the {other.array_size} of its dependency")
+            if other and kind == "N_TO_N" and other[0].array_size != size:
+                raise client_exception(f"Array size {size} differs from the {other[0].array_size} of its dependency")
 
 
 def _check_queue(queue: Queue, request: Mapping[str, Any], definition: Definition) -> None:

@@ -134,6 +134,31 @@ def test_a_job_cancelled_while_it_waits_ends_when_the_wait_does(frozen_aws: Loca
     assert statuses(frozen_aws, [first, cancelled]) == ["SUCCEEDED", "FAILED"]
 
 
+@pytest.mark.parametrize(("exit_code", "status"), [(0, "SUCCEEDED"), (1, "FAILED")])
+def test_a_dependency_on_a_node_is_one_on_its_job(
+    frozen_aws: LocalAws, frozen_batch: Any, exit_code: int, status: str
+) -> None:
+    """The node itself ends with the other code; a node that the job does not have is no job."""
+    container = {"image": "i", "command": ["true"], "vcpus": 1, "memory": 128}
+    nodes = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:1", "container": container}]}
+    frozen_batch.register_job_definition(jobDefinitionName="mesh", type="multinode", nodeProperties=nodes)
+    frozen_aws.script(definition="mesh", running=10, attempts=[{"exit_code": exit_code, "parts": {"1": 1 - exit_code}}])
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", running=1)
+    [mesh] = frozen_aws.submit("mesh:1")
+    [waits] = frozen_aws.submit("align:1", dependsOn=[{"jobId": f"{mesh}#1"}])
+    frozen_aws.advance(5)
+    assert frozen_aws.job(waits)["status"] == "PENDING"
+    frozen_aws.advance(30)
+    assert statuses(frozen_aws, [mesh, waits]) == [status, status]
+    for unknown in (f"{mesh}#2", f"{mesh}#", f"{mesh}#x", f"{waits}#0"):
+        assert frozen_batch.describe_jobs(jobs=[unknown])["jobs"] == []
+        with pytest.raises(frozen_batch.exceptions.ClientException, match="not found"):
+            frozen_batch.submit_job(
+                jobName="j", jobQueue="default", jobDefinition="align", dependsOn=[{"jobId": unknown}]
+            )
+
+
 def test_an_array_can_run_one_child_after_the_other(frozen_aws: LocalAws) -> None:
     """SEQUENTIAL: each waits for the one before."""
     frozen_aws.register("align")
