@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 #: What the service model says of EksMetadata.namespace, besides the two words that it must not be.
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+#: What Kubernetes allows as a DNS subdomain, and as a label or the name of an annotation.
+DNS_SUBDOMAIN = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+_SEGMENT = re.compile(r"[0-9A-Za-z](?:[-0-9A-Za-z_.]{0,61}[0-9A-Za-z])?")
+MOST_DNS_NAME = 253
+_MOST_ANNOTATION = 255
 _SHARE = re.compile(r"[0-9A-Za-z]{1,255}\*?")
 #: What the service model says that the conditions of evaluateOnExit are made of.
 _CONDITIONS = {
@@ -147,9 +152,25 @@ def environment_problems(variables: Iterable[Mapping[str, Any]]) -> Iterator[str
             yield f"Environment variable {variable['name']} uses the reserved prefix AWS_BATCH"
 
 
-def namespace_problems(pod: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the namespace of a pod, or of an override of it."""
-    namespace = pod.get("metadata", {}).get("namespace")
+def metadata_problems(pod: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the metadata of a pod, or of an override of it."""
+    metadata = pod.get("metadata", {})
+    yield from _namespace_problems(metadata.get("namespace"))
+    for kind in ("labels", "annotations"):
+        for key in metadata.get(kind, {}):
+            prefix, slash, name = key.rpartition("/")
+            is_prefix = len(prefix) <= MOST_DNS_NAME and DNS_SUBDOMAIN.fullmatch(prefix)
+            if (slash and not is_prefix) or not _SEGMENT.fullmatch(name):
+                yield f"{kind} key {key} must be a name of at most 63 characters, with a DNS subdomain and / before it"
+    for value in metadata.get("labels", {}).values():
+        if value and not _SEGMENT.fullmatch(value):
+            yield f"labels value {value} must have at most 63 letters, numbers, hyphens, underscores, and periods"
+    for value in metadata.get("annotations", {}).values():
+        if len(value) > _MOST_ANNOTATION:
+            yield f"annotations values must have at most {_MOST_ANNOTATION} characters"
+
+
+def _namespace_problems(namespace: str | None) -> Iterator[str]:
     if namespace is None:
         return
     if not _NAMESPACE.fullmatch(namespace):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.fargate import is_on_fargate
 from airflow_batch_jobs.batch.node_ranges import narrowest
-from airflow_batch_jobs.local.limits import environment_problems, namespace_problems
+from airflow_batch_jobs.local.limits import environment_problems, metadata_problems
 from airflow_batch_jobs.local.node_ranges import override_problems
 from airflow_batch_jobs.local.pods import pod_resource_problems
 from airflow_batch_jobs.local.resources import repeated_problems, resource_problems, total_problems
@@ -111,7 +111,7 @@ def _node_problems(nodes: Mapping[str, Any], overrides: Mapping[str, Any]) -> It
 
 def _pod_problems(pod: Mapping[str, Any], override: Mapping[str, Any]) -> Iterator[str]:
     overridden = override.get("podProperties", {})
-    yield from namespace_problems(overridden)
+    yield from metadata_problems(overridden)
     for key in ("containers", "initContainers"):
         defined = pod.get(key, [])
         names = {pod_container_name(container) for container in defined}

@@ -6,7 +6,14 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.local.limits import MOST_CONTAINERS, environment_problems, namespace_problems, value_problems
+from airflow_batch_jobs.local.limits import (
+    DNS_SUBDOMAIN,
+    MOST_CONTAINERS,
+    MOST_DNS_NAME,
+    environment_problems,
+    metadata_problems,
+    value_problems,
+)
 from airflow_batch_jobs.local.resources import LEAST_MEMORY_MIB
 from airflow_batch_jobs.local.shapes import pod_container_name
 
@@ -25,6 +32,7 @@ _AMOUNTS = {
 }
 _VALUES = {
     "imagePullPolicy": {"Always", "IfNotPresent", "Never"},
+    "medium": {"", "Memory"},
     "dnsPolicy": {"Default", "ClusterFirst", "ClusterFirstWithHostNet"},
 }
 
@@ -46,14 +54,24 @@ def pod_problems(pod: Mapping[str, Any]) -> Iterator[str]:
         yield from value_problems(container, _VALUES, "imagePullPolicy")
         yield from pod_resource_problems(container.get("resources", {}))
     yield from value_problems(pod, _VALUES, "dnsPolicy")
-    yield from namespace_problems(pod)
+    yield from metadata_problems(pod)
     for properties in (pod, *containers, *init_containers):
         yield from _security_problems(properties.get("securityContext", {}))
+    yield from _volume_problems(pod)
     volumes = {volume["name"] for volume in pod.get("volumes", [])}
     for container in (*containers, *init_containers):
         for mount in container.get("volumeMounts", []):
             if mount.get("name") not in volumes:
                 yield f"volumeMount {mount.get('name', '')} does not match a volume of the pod"
+
+
+def _volume_problems(pod: Mapping[str, Any]) -> Iterator[str]:
+    for volume in pod.get("volumes", []):
+        names = {"name": volume["name"], "secretName": volume.get("secret", {}).get("secretName", "x")}
+        for key, name in names.items():
+            if len(name) > MOST_DNS_NAME or not DNS_SUBDOMAIN.fullmatch(name):
+                yield f"{key} {name} must be allowed as a DNS subdomain name"
+        yield from value_problems(volume.get("emptyDir", {}), _VALUES, "medium")
 
 
 def pod_resource_problems(resources: Mapping[str, Any]) -> Iterator[str]:

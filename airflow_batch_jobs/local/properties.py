@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.fargate import is_on_fargate
 from airflow_batch_jobs.local.limits import MOST_CONTAINERS, environment_problems, value_problems
+from airflow_batch_jobs.local.linux_parameters import linux_problems
 from airflow_batch_jobs.local.node_ranges import range_problems
 from airflow_batch_jobs.local.pods import pod_problems
 from airflow_batch_jobs.local.resources import resource_problems, total_problems
@@ -15,16 +17,15 @@ from airflow_batch_jobs.local.volumes import volume_problems
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-_MOST_IMAGE_LENGTH = 255
+#: What the service model says of it, and the sign before a digest.
+_IMAGE = re.compile("[-A-Za-z0-9_:./#@]{1,255}")
 #: https://docs.aws.amazon.com/batch/latest/userguide/mnp-eks-running-mnp-jobs.html
 _MOST_IMAGES_OF_RANGE = 10
 _LEAST_EPHEMERAL_GIB, _MOST_EPHEMERAL_GIB = 21, 200
-_MOST_SWAPPINESS = 100
 _LEAST_STOP_SECONDS, _MOST_FARGATE_STOP_SECONDS = 2, 120
 #: What the service model says of each: not applicable to jobs on Fargate, or for these only.
 _NOT_ON_FARGATE = ("privileged",)
 _ONLY_ON_FARGATE = ("networkConfiguration", "fargatePlatformConfiguration")
-_LINUX_NOT_ON_FARGATE = ("devices", "sharedMemorySize", "tmpfs", "maxSwap", "swappiness")
 _FARGATE_LOG_DRIVERS = frozenset({"awslogs", "splunk", "awsfirelens"})
 #: What the service model says of Windows: it can't be set for its containers.
 _NOT_ON_WINDOWS = ("linuxParameters", "privileged", "user", "ulimits", "readonlyRootFilesystem")
@@ -42,6 +43,9 @@ _VALUES = {
         "WINDOWS_SERVER_2022_FULL",
     },
 }
+
+
+_OF_MANAGED_INSTANCES = {"operatingSystemFamily": {"LINUX"}}
 
 
 def property_problems(request: Mapping[str, Any]) -> Iterator[str]:
@@ -68,6 +72,9 @@ def _of_task(request: Mapping[str, Any]) -> Iterator[str]:
     yield from _task_problems(properties, on_fargate=is_on_fargate(request))
     if "MANAGED_INSTANCES" not in request.get("platformCapabilities", []):
         yield from _network_mode_problems(properties)
+        return
+    for task in properties["taskProperties"]:
+        yield from value_problems(task.get("runtimePlatform", {}), _OF_MANAGED_INSTANCES, "operatingSystemFamily")
 
 
 def _of_pod(request: Mapping[str, Any]) -> Iterator[str]:
@@ -108,26 +115,22 @@ def _single_problems(container: Mapping[str, Any], *, on_fargate: bool) -> Itera
 
 
 def _container_problems(container: Mapping[str, Any], *, on_fargate: bool) -> Iterator[str]:
-    if not 1 <= len(container.get("image", "")) <= _MOST_IMAGE_LENGTH:
-        yield f"Container properties must contain an image of at most {_MOST_IMAGE_LENGTH} characters"
+    if not _IMAGE.fullmatch(container.get("image", "")):
+        yield (
+            "Container properties must contain an image of at most 255 letters, numbers, hyphens, underscores, colons, "
+            "periods, forward slashes, and number signs"
+        )
     yield from environment_problems([*container.get("environment", []), *container.get("secrets", [])])
     yield from resource_problems(container, on_fargate=on_fargate)
-    linux = container.get("linuxParameters", {})
-    if not 0 <= linux.get("swappiness", 0) <= _MOST_SWAPPINESS:
-        yield f"swappiness must be between 0 and {_MOST_SWAPPINESS}"
-    if linux.get("maxSwap", 0) < 0:
-        yield "maxSwap must be 0 or more"
+    yield from linux_problems(container, on_fargate=on_fargate)
     if on_fargate:
-        yield from _fargate_problems(container, linux)
+        yield from _fargate_problems(container)
 
 
-def _fargate_problems(container: Mapping[str, Any], linux: Mapping[str, Any]) -> Iterator[str]:
+def _fargate_problems(container: Mapping[str, Any]) -> Iterator[str]:
     for key in _NOT_ON_FARGATE:
         if container.get(key):
             yield f"{key} is not applicable for Fargate."
-    for key in _LINUX_NOT_ON_FARGATE:
-        if linux.get(key) not in (None, []):
-            yield f"linuxParameters.{key} is not applicable for Fargate."
     if container.get("logConfiguration", {}).get("logDriver", "awslogs") not in _FARGATE_LOG_DRIVERS:
         yield "Jobs on Fargate are restricted to the log drivers awslogs and splunk"
 
@@ -137,7 +140,7 @@ def _platform_problems(properties: Mapping[str, Any], *, on_fargate: bool) -> It
     storage_gib = properties.get("ephemeralStorage", {}).get("sizeInGiB", _LEAST_EPHEMERAL_GIB)
     if not _LEAST_EPHEMERAL_GIB <= storage_gib <= _MOST_EPHEMERAL_GIB:
         yield f"ephemeralStorage must be between {_LEAST_EPHEMERAL_GIB} and {_MOST_EPHEMERAL_GIB} GiB"
-    yield from volume_problems(properties)
+    yield from volume_problems(properties, on_fargate=on_fargate)
     yield from value_problems(properties, _VALUES, "ipcMode", "pidMode")
     yield from value_problems(
         properties.get("runtimePlatform", {}), _VALUES, "cpuArchitecture", "operatingSystemFamily"

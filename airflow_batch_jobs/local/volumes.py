@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_MOST_NAME_LENGTH = 255
+_NAME = re.compile("[-A-Za-z0-9_]{0,255}")
 _MOST_DIRECTORY_LENGTH = 4_096
 _MOST_PORT = 65_535
+#: The versions of Fargate before 1.4.0.
+_WITHOUT_EFS = frozenset({"1.0.0", "1.1.0", "1.2.0", "1.3.0"})
 
 
-def volume_problems(properties: Mapping[str, Any]) -> Iterator[str]:
+def volume_problems(properties: Mapping[str, Any], *, on_fargate: bool) -> Iterator[str]:
     """Yield what is wrong with the volumes of containerProperties, or of a taskProperties."""
+    fargate = properties.get("fargatePlatformConfiguration", properties)  # a task has the version itself
+    version = fargate.get("platformVersion", "LATEST") if on_fargate else "LATEST"
     for volume in properties.get("volumes", []):
-        if len(volume.get("name", "")) > _MOST_NAME_LENGTH:
-            yield f"The name of a volume must have at most {_MOST_NAME_LENGTH} characters"
+        if not _NAME.fullmatch(volume.get("name", "")):
+            yield "The name of a volume must have at most 255 letters, numbers, hyphens, and underscores"
         if "efsVolumeConfiguration" in volume:
+            if version in _WITHOUT_EFS:
+                yield "efsVolumeConfiguration needs a platformVersion of at least 1.4.0 on Fargate"
             yield from _efs_problems(volume["efsVolumeConfiguration"])
 
 

@@ -131,6 +131,28 @@ ACCEPTED = {
         volumes=[{"name": "v", "emptyDir": {}}],
         securityContext={"seccompProfile": {"type": "Localhost", "localhostProfile": "p.json"}},
     ),
+    "a pod with labels, annotations and volumes": pod(
+        {},
+        metadata={
+            "labels": {"app.kubernetes.io/name": "A" * 63, "empty": "", "a": "x_y-z.1"},
+            "annotations": {"example.com/a.b_c-d": "x" * 255, "a" * 63: "any sign: ü"},
+        },
+        volumes=[
+            {"name": "a.b-c", "emptyDir": {"medium": "Memory"}},
+            {"name": "b", "emptyDir": {"medium": ""}},
+            {"name": "c", "secret": {"secretName": "s.t"}},
+        ],
+    ),
+    "a file system on Fargate": fargate(
+        fargatePlatformConfiguration={"platformVersion": "1.4.0"},
+        volumes=[efs()],
+        mountPoints=[{"sourceVolume": "v", "containerPath": "/v"}],
+    ),
+    "limits and mounts of Linux": one(
+        ulimits=[ULIMIT, {**ULIMIT, "name": "stack"}],
+        linuxParameters={"tmpfs": [{"containerPath": "/t", "size": 1, "mountOptions": ["ro", "noexec", "mode=755"]}]},
+    ),
+    "an image by its digest": one(image="123456789012.dkr.ecr.us-east-1.amazonaws.com/a/b_c@sha256:0a"),
     "a task in the network of its host": {
         "platformCapabilities": ["MANAGED_INSTANCES"],
         **task({}, networkMode="host"),
@@ -177,6 +199,38 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (one(networkConfiguration={"assignPublicIp": "ENABLED"}), "networkConfiguration must not"),
     (one(fargatePlatformConfiguration={"platformVersion": "LATEST"}), "fargatePlatformConfiguration must not"),
     (one(linuxParameters={"swappiness": 101}), "swappiness"),
+    (one(linuxParameters={"maxSwap": -1}), "maxSwap must be"),
+    *(
+        (one(linuxParameters={"tmpfs": [{"containerPath": "/t", "size": 1, "mountOptions": [option]}]}), "mountOptions")
+        for option in ("nobind", "readonly", "")
+    ),
+    *((one(ulimits=[{**ULIMIT, "name": name}]), "name of a ulimit") for name in ("files", "NOFILE", "core|cpu", "")),
+    *((one(image=image), "must contain an image") for image in ("", "x" * 256, "an image", "größe", "a\n")),
+    (one(volumes=[{"name": "a b"}]), "name of a volume"),
+    (task({}, volumes=[{"name": "a" * 256}]), "name of a volume"),
+    *(
+        (
+            fargate(fargatePlatformConfiguration={"platformVersion": version}, volumes=[efs()]),
+            "platformVersion of at least 1.4.0",
+        )
+        for version in ("1.0.0", "1.3.0")
+    ),
+    (
+        {
+            "platformCapabilities": ["FARGATE"],
+            **task(
+                {"resourceRequirements": sizes("1", "2048")},
+                executionRoleArn=ROLE,
+                platformVersion="1.3.0",
+                volumes=[efs()],
+            ),
+        },
+        "platformVersion of at least 1.4.0",
+    ),
+    (
+        {"platformCapabilities": ["MANAGED_INSTANCES"], **task({}, runtimePlatform=WINDOWS)},
+        "operatingSystemFamily WINDOWS_SERVER_2022_CORE is not valid",
+    ),
     (one(ephemeralStorage={"sizeInGiB": 20}), "between 21 and 200"),
     (fargate(executionRoleArn=""), "executionRoleArn"),
     (fargate(resourceRequirements=[], vcpus=1, memory=2048), "vcpus is not applicable for Fargate"),
@@ -193,7 +247,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (one(volumes=[efs(authorizationConfig={"iam": "ENABLED"}, transitEncryption="DISABLED")]), "transitEncryption"),
     (task({}, volumes=[efs(transitEncryptionPort=65_536)]), "transitEncryptionPort must be between"),
     (fargate(volumes=[efs(rootDirectory="/" + "x" * 4_096)]), "at most 4096 characters"),
-    (one(volumes=[{"name": "v" * 256}]), "at most 255 characters"),
+    (one(volumes=[{"name": "v" * 256}]), "at most 255 letters"),
     (nodes("0:", volumes=[efs(authorizationConfig=POINT)]), "transitEncryption must be enabled"),
     (pod({"resources": {"limits": {"cpu": "0.3"}}}), "multiple of 0.25"),
     (pod({"resources": {"limits": {"cpu": "500m"}}}), "multiple of 0.25"),
@@ -257,6 +311,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (pod(*({"name": f"c{number}"} for number in range(11))), "at most 10"),
     *((pod({}, metadata={"namespace": name}), "namespace") for name in ("", "UPPER", "-a", "a-", "a_b", "a" * 64)),
     *((pod({}, metadata={"namespace": name}), "is reserved") for name in ("default", "kube-system", "kube")),
+    *(
+        (pod({}, metadata={kind: {key: "x"}}), f"{kind} key")
+        for kind in ("labels", "annotations")
+        for key in ("-a", "a-", "a b", "a" * 64, "/a", "a/", "A.b/c", "a" * 254 + "/b", "a/b/c")
+    ),
+    *((pod({}, metadata={"labels": {"a": value}}), "labels value") for value in ("a" * 64, "a b", "-a", "a_")),
+    (pod({}, metadata={"annotations": {"a": "x" * 256}}), "annotations values"),
+    *((pod({}, volumes=[{"name": name, "emptyDir": {}}]), "DNS subdomain") for name in ("A", "a_b", "a..b", "")),
+    (pod({}, volumes=[{"name": "a", "secret": {"secretName": "A"}}]), "secretName A"),
+    (pod({}, volumes=[{"name": "a", "emptyDir": {"medium": "Disk"}}]), "medium Disk"),
     *((pod({"securityContext": {key: -1}}), f"{key} must be") for key in ("runAsUser", "runAsGroup")),
     *((pod({}, securityContext={key: 2**31}), f"{key} must be") for key in ("runAsUser", "runAsGroup")),
     (pod({"securityContext": {"seccompProfile": {"type": "Localhost"}}}), "needs localhostProfile"),
