@@ -49,7 +49,8 @@ def migrate(
     without, as often as you like. Never runs a DAG, and asks AWS nothing.
 
     Passes over hidden files and folders, virtual environments, caches, `build`, `dist` and `node_modules`, unless you
-    name them.
+    name them. Rewrites Python files only; of notebooks, YAML, JSON, TOML, templates and zip archives it names those
+    that have one of the classes in them.
 
         airflow-batch-jobs migrate dags/nightly.py
         airflow-batch-jobs migrate dags/ --pin align-reads=7 --write
@@ -82,13 +83,14 @@ def migrate(
         elif migration.changes:
             _show(path, migration, is_brief=check)
         _say(path, migration)
+    summary.others = sum(map(_say_other, files.others))
     for error in files.errors:
         console.complain(f"{error.filename}: {error.strerror}")
     summary.failed += len(files.errors)
     summary.say(paths, pins, files.passed_over, is_written=write)
     if summary.failed:
         raise typer.Exit(console.USAGE)
-    if summary.todo or (check and summary.changed):
+    if summary.todo or summary.others or (check and summary.changed):
         raise typer.Exit(console.FAILED)
 
 
@@ -98,7 +100,7 @@ class _Summary:
     def __init__(self) -> None:
         self.files = self.failed = self.rewritten = 0
         self.changed: list[Path] = []
-        self.left = 0
+        self.left = self.others = 0
         #: Where uses are left: a file and a line.
         self.left_at: list[str] = []
         #: Files with the number of comments that are left for a person.
@@ -132,6 +134,8 @@ class _Summary:
             console.note(f"{_count(self.failed, 'file or folder', 'files or folders')} failed, as said above.")
         if self.left_at:
             console.note(f"Left at {_named(self.left_at)}")
+        if self.others:
+            console.note(f"Other files that name these classes, as said above: {self.others}.")
         if self.todo:
             total = sum(self.todo.values())
             console.note(f"For you to do, as the comments say: {_count(total, 'comment')} in {_places(self.todo)}")
@@ -199,6 +203,18 @@ def _say(path: Path, migration: Migration) -> None:
         typer.echo(f"{path}: {remark}", err=True)
     for finding in migration.findings():
         typer.echo(f"{path}:{finding.line}: {finding.text}", err=True)
+
+
+def _say_other(path: Path) -> bool:
+    """Print on stderr if a file that is no Python file names a class of the provider's; return whether it does."""
+    from airflow_batch_jobs.migration.other_files import first_mention
+
+    if (mention := first_mention(path)) is None:
+        return False
+    place = path if mention.line is None else f"{path}:{mention.line}"
+    where = f"{mention.member} in it" if mention.member else "it"
+    typer.echo(f"{place}: {where} names {mention.name}; only Python files are rewritten: change it by hand", err=True)
+    return True
 
 
 def _written(path: Path, migration: Migration) -> bool:

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_batch_jobs.migration.other_files import SUFFIXES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -20,11 +22,13 @@ class DagFiles:
 
     Attributes:
         passed_over: The folders and hidden files that were not looked into.
+        others: Files that are no Python files, and may have DAGs in them all the same.
         errors: What could not be looked into, and why.
     """
 
     def __init__(self) -> None:
         self.passed_over: list[Path] = []
+        self.others: list[Path] = []
         self.errors: list[OSError] = []
         self._seen: set[str] = set()
 
@@ -32,7 +36,11 @@ class DagFiles:
         """Yield the given files, and the Python files in the given folders and in all folders below, sorted."""
         for path in paths:
             for each in self._in(path) if path.is_dir() else (path,):
-                if self._is_new(each):
+                if not self._is_new(each):
+                    continue
+                if each.suffix in SUFFIXES:
+                    self.others.append(each)
+                else:
                     yield each
 
     def _in(self, folder: Path) -> Iterator[Path]:
@@ -44,8 +52,8 @@ class DagFiles:
             nobodys = {name for name in folders if _is_nobodys(place / name)}
             self.passed_over += [place / name for name in sorted(nobodys)]
             folders[:] = sorted(set(folders) - nobodys)
-            files = [place / name for name in sorted(names) if name.endswith(".py")]
-            self.passed_over += [each for each in files if _is_hidden(each)]
+            files = [place / name for name in sorted(names) if name.endswith((".py", *SUFFIXES))]
+            self.passed_over += [each for each in files if _is_hidden(each) and each.suffix == ".py"]
             yield from (each for each in files if not _is_hidden(each))
 
     def _is_new(self, path: Path) -> bool:

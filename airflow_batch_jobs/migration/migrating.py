@@ -188,6 +188,12 @@ def _migrated(code: str, encoding: str, pins: Mapping[str, int], look: Look) -> 
     Dependants(names, uses, notes).look()
     rewriting = Rewriting(module, names, uses, revisions, notes)
     after = rewriting.code()
+    if after == module.code:
+        after = code
+    elif code in {module.code, f"{module.code}\r"}:  # libcst drops a carriage return at the end
+        after += code.removeprefix(module.code)
+    else:
+        raise NotUnderstoodError("libcst does not keep its layout: write a form feed on a line of its own")
     if notes.above:
         after = _without_repeats(after)
     if after != code:

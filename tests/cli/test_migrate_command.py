@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import zipfile
 from pathlib import Path
 
 import libcst
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 
 from airflow_batch_jobs.cli.migrate import migrate
 from airflow_batch_jobs.migration import MARK
-from tests.cli.migrating import IMPORT, OURS, call, our_call, run
+from tests.cli.migrating import IMPORT, MODULE, OURS, call, our_call, run
 
 GREEN = '"grün"'
 
@@ -224,10 +226,64 @@ def test_old_line_ends_hide_no_comment(dag_file: Path) -> None:
     """In a file with the line ends of the old Mac, what is left is listed with its line."""
     dag_file.write_bytes(call(job_definition='"a"').replace("\n", "\r").encode())
     results = [run(dag_file, "--write"), run(dag_file, "--check")]
+    assert dag_file.read_bytes().endswith(b")\r")
 
     assert [each.exit_code for each in results] == [1, 1]
     assert all(f"{dag_file}:2: pin the revision" in each.stderr for each in results)
     assert dag_file.read_bytes().count(b"\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("dags.yaml", f"a:\n  operator: {MODULE}.BatchOperator\n", 2),
+        ("dag.ipynb", json.dumps({"cells": [{"source": [IMPORT, "BatchOperator(task_id='t')\n"]}]}), 1),
+        ("dag.ipynb", json.dumps({"cells": [{"source": "x = 1\nBatchSensor(task_id='t')\n"}]}), 1),
+        ("dag.py.j2", f"# {{{{ name }}}}\n\n{IMPORT}", 3),
+    ],
+)
+def test_a_file_that_is_no_python_but_names_a_class_is_named(
+    tmp_path: Path, name: str, content: str, line: int
+) -> None:
+    """Notebooks, DAGs in YAML and templates are for a person, and stay as they are, in a folder or by name."""
+    (file := tmp_path / name).write_text(content)
+    (tmp_path / "other.yaml").write_text("operator: BatchOperators\n")
+
+    for result in (run(tmp_path, "--write"), run(file, "--write"), run(tmp_path, "--check")):
+        assert re.match(rf"{re.escape(str(file))}:{line}: it names \S+; only Python files", result.stderr)
+        assert "Other files that name these classes, as said above: 1.\n" in result.stderr
+        assert result.exit_code == 1
+    assert file.read_text() == content
+
+
+def test_an_archive_of_dags_is_named(tmp_path: Path) -> None:
+    """Airflow reads DAGs from zip files, too; one that is none, or is damaged, is no matter."""
+    with zipfile.ZipFile(tmp_path / "dags.zip", "w") as archive:
+        archive.writestr("other.py", "x = 1\n")
+        archive.writestr("deep/dag.py", call())
+        archive.writestr("readme.txt", IMPORT)
+    (tmp_path / "no.zip").write_text(IMPORT)
+    result = run(tmp_path)
+
+    assert f"{tmp_path / 'dags.zip'}: deep/dag.py in it names {MODULE}; only Python files" in result.stderr
+    assert "as said above: 1.\n" in result.stderr
+    assert result.exit_code == 1
+
+
+def test_a_form_feed_before_code_is_not_lost(dag_file: Path) -> None:
+    """It would be lost: the file is left as it is, unless there is nothing to rewrite in it."""
+    dag_file.write_text(f"x = 1\n\f{call()}")
+    result = run(dag_file, "--write")
+    assert "libcst does not keep its layout: write a form feed on a line of its own" in result.stderr
+    assert result.exit_code == 2
+    assert dag_file.read_text() == f"x = 1\n\f{call()}"
+
+    dag_file.write_text(f"x = 1\n\f\n{call()}")
+    assert run(dag_file, "--write").exit_code == 0
+    assert dag_file.read_text() == f"x = 1\n\f\n{our_call()}"
+
+    dag_file.write_text("x = 1\n\fclass BatchOperator: ...\n")
+    assert run(dag_file, "--check").exit_code == 0
 
 
 def test_links_are_followed_once(tmp_path: Path) -> None:
