@@ -237,3 +237,5 @@ OURS = {
 
 #: The keys of the XComs in which the provider keeps its links.
 LINK_KEYS = frozenset({"batch_job_details", "batch_job_definition", "batch_job_queue", "cloudwatch_events"})
+#: The classes of these links, whose `key` it is.
+LINKS = frozenset({"BatchJobDetailsLink", "BatchJobDefinitionLink", "BatchJobQueueLink", "CloudWatchEventsLink"})

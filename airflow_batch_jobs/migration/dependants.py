@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from airflow_batch_jobs.migration.counterparts import CLASSES, COUNTERPARTS, LINK_KEYS, MODULES, Counterpart
+from airflow_batch_jobs.migration.counterparts import CLASSES, COUNTERPARTS, LINK_KEYS, LINKS, MODULES, Counterpart
 from airflow_batch_jobs.migration.default_args import DefaultArgs
-from airflow_batch_jobs.migration.reading import dotted, last_name, module_of, text_of, values_of
+from airflow_batch_jobs.migration.provider_uses import BY_NAME
+from airflow_batch_jobs.migration.reading import code, dotted, last_name, module_of, text_of, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_batch_jobs.migration.names import Names
     from airflow_batch_jobs.migration.notes import Notes
@@ -95,31 +96,60 @@ class Dependants:
 
     def _look_at_attributes(self) -> None:
         """Look for attributes of tasks that only the provider's class has."""
-        for attribute in self._names.of(cst.Attribute):
-            name = attribute.attr.value
-            if name not in _ATTRIBUTES:
-                continue
-            is_id = name in {"job_id", "jobId"}
-            for each in self._classes_of(attribute.value):
+        annotated = self._annotated()
+        for node, task, name in self._attributes():
+            for each in {one.name: one for one in self._classes_of(task, annotated)}.values():
                 if name in each.absent:
-                    id_is = f"the job's id is {dotted(attribute.value) or 'task'}.output"
-                    became = id_is if is_id else each.became(name)
-                    self._notes.add(attribute, _absent(each.name, name, became))
-            if any(map(_is_of_context, self._names.values_of(attribute.value))):
-                for each in self._used():
-                    if name in each.absent:
-                        became = "the job's id is in the XCom batch_job" if is_id else each.became(name)
-                        self._notes.add(attribute, _absent(f"a task of {each.name}", name, became))
+                    id_is = f"the job's id is {code(task, instead='task')}.output"
+                    self._notes.add(node, _absent(each.name, name, id_is if name in _IDS else each.became(name)))
+            if any(map(_is_of_context, self._uses.values.of(task))):
+                self._look_at_some_task(node, name)
+        for text in self._names.of(cst.SimpleString):
+            for name in _OF_TEMPLATE.findall(text.value) if "{{" in text.value else ():
+                self._look_at_some_task(text, name)
 
-    def _classes_of(self, task: cst.BaseExpression) -> Iterator[Counterpart]:
-        """Yield the classes of a task: of the calls that make it, and of the annotations of its name."""
-        for made in self._names.values_of(task):
+    def _look_at_some_task(self, node: cst.CSTNode, name: str) -> None:
+        """Look at an attribute of the task that a callback or a template is for, which may be any."""
+        for each in self._used():
+            if name in each.absent:
+                id_is = "the job's id is in the XCom batch_job" if name in _IDS else each.became(name)
+                self._notes.add(node, _absent(f"a task of {each.name}", name, id_is))
+
+    def _attributes(self) -> Iterator[tuple[cst.CSTNode, cst.BaseExpression, str]]:
+        """Yield where something has one of these attributes, what has it, and which one; also by `getattr`."""
+        for attribute in self._names.of(cst.Attribute):
+            if attribute.attr.value in _ATTRIBUTES:
+                yield attribute, attribute.value, attribute.attr.value
+        for call in self._names.of(cst.Call):
+            match call.args if last_name(call.func) in BY_NAME else ():
+                case [cst.Arg(keyword=None, value=task), cst.Arg(keyword=None, value=named), *_]:
+                    if (name := text_of(named) or "") in _ATTRIBUTES:
+                        yield call, task, name
+
+    def _annotated(self) -> dict[cst.CSTNode, Counterpart]:
+        """Return the class that each annotation names, also inside of another type such as `list[…]`."""
+        annotated: dict[cst.CSTNode, Counterpart] = {}
+        for reference, full_names in self._uses.renamed.items():
+            node: cst.CSTNode = reference
+            while isinstance(node, (cst.BaseExpression, cst.BaseSlice, cst.SubscriptElement)):
+                node = self._names.parent(node)
+            annotated[node] = COUNTERPARTS[full_names[0]]
+        return annotated
+
+    def _classes_of(
+        self, task: cst.BaseExpression, annotated: Mapping[cst.CSTNode, Counterpart]
+    ) -> Iterator[Counterpart]:
+        """Yield the classes of a task: of the calls that make it, and of annotations of names and functions."""
+        for made in self._uses.values.of(task):
+            annotations: list[cst.CSTNode] = []
             if made in self._uses.tasks:
                 yield self._uses.tasks[made]
-        for binding in self._names.bindings(task, task.value) if isinstance(task, cst.Name) else ():
-            annotation = getattr(binding.node, "annotation", None)
-            if annotation and annotation.annotation in self._uses.renamed:
-                yield COUNTERPARTS[self._uses.renamed[annotation.annotation][0]]
+            elif isinstance(made, cst.Name):
+                bindings = self._names.bindings(made, made.value)
+                annotations += [getattr(each.node, "annotation", made) for each in bindings]
+            elif isinstance(made, cst.Call):
+                annotations += [getattr(each, "returns", made) for each in self._uses.values.functions(made.func)]
+            yield from (annotated[each] for each in annotations if each in annotated)
 
     def _used(self) -> Iterable[Counterpart]:
         """Return the counterparts of the classes that the module uses."""
@@ -131,7 +161,7 @@ class Dependants:
         places: tuple[cst.Arg | cst.Index, ...] = (*self._names.of(cst.Arg), *self._names.of(cst.Index))
         for place in places:
             if (self._is_key(place) or self._is_index_of_output(place)) and any(
-                text_of(value) in LINK_KEYS for value in self._names.values_of(place.value)
+                _is_link_key(value) for value in self._uses.values.of(place.value)
             ):
                 yield place.value
         for text in self._names.of(cst.SimpleString):
@@ -155,13 +185,17 @@ class Dependants:
             and isinstance(subscript, cst.Subscript)
             and any(
                 isinstance(each, cst.Attribute) and each.attr.value == "output"
-                for each in self._names.values_of(subscript.value)
+                for each in self._uses.values.of(subscript.value)
             )
         )
 
 
 #: What a task instance is called.
 _TASK_INSTANCES = frozenset({"task_instance", "ti"})
+#: The attributes in which the provider keeps the id of the job.
+_IDS = frozenset({"job_id", "jobId"})
+#: An attribute of the task in a template.
+_OF_TEMPLATE = re.compile(r"\btask\.(\w+)")
 _ATTRIBUTES = frozenset().union(*(one.absent for one in COUNTERPARTS.values()))
 
 
@@ -189,6 +223,14 @@ def _of_default(counterpart: Counterpart, name: str) -> str:
     if name in counterpart.options:
         return f"{name} is {counterpart.options[name]} in the submit_options of {counterpart.name}"
     return f"{counterpart.name} takes no {name}" if name in counterpart.dropped else ""
+
+
+def _is_link_key(node: cst.BaseExpression) -> bool:
+    """Whether an expression is the key of one of the provider's links: the text, or `BatchJobDetailsLink.key`."""
+    match node:
+        case cst.Attribute(value=link, attr=cst.Name("key")):
+            return last_name(link) in LINKS
+    return text_of(node) in LINK_KEYS
 
 
 def _pulls_link(text: str) -> bool:

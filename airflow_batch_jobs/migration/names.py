@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import libcst as cst
 
-from airflow_batch_jobs.migration.reading import dotted, module_of
+from airflow_batch_jobs.migration.reading import module_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,8 @@ class Binding(NamedTuple):
         node: The statement or target that binds it.
         imported: The full name of what is imported; empty if it is not an import.
         value: What is assigned, if that is one expression.
-        is_shared: Whether a `global` or `nonlocal` statement there says that the name is another scope's.
+        is_shared: Whether other scopes have the name as well: by a `global` or `nonlocal` statement there, or as an
+            attribute of the class that imports it.
     """
 
     node: cst.CSTNode
@@ -59,10 +60,10 @@ class Names:
         self._global: set[tuple[cst.CSTNode, str]] = set()
         self._walk()
         for statement in self.of(cst.Global):
-            scope = self._scope(statement)
+            scope = self.scope(statement)
             self._global |= {(scope, each.name.value) for each in statement.names}
         self._nonlocal = [
-            (self._scope(statement), each.name.value) for statement in self.of(cst.Nonlocal) for each in statement.names
+            (self.scope(statement), each.name.value) for statement in self.of(cst.Nonlocal) for each in statement.names
         ]
         self._bind_all()
         self._move_nonlocal()
@@ -80,9 +81,19 @@ class Names:
         """Whether a name is looked up where it stands, and not given a meaning."""
         return name not in self._bound
 
+    def scope(self, node: cst.CSTNode) -> cst.CSTNode:
+        """Return the scope around a node: a function, lambda, class, comprehension, or the module."""
+        while (parent := self._parents.get(node)) is not None:
+            if isinstance(parent, (cst.FunctionDef, cst.ClassDef, cst.Lambda)) and node is parent.body:
+                return parent
+            if isinstance(parent, _COMPREHENSIONS):
+                return parent
+            node = parent
+        return self._module
+
     def bindings(self, place: cst.CSTNode, name: str) -> Sequence[Binding]:
         """Return all that a name may stand for where it is read; nothing if the file does not say."""
-        scope = first = self._scope(place)
+        scope = first = self.scope(place)
         while True:
             if (scope, name) in self._global:
                 scope = self._module
@@ -90,7 +101,7 @@ class Names:
                 found = self._bindings.get((scope, name), ())
                 if found or scope is self._module:
                     return found
-            scope = self._scope(scope)
+            scope = self.scope(scope)
 
     def all_bindings(self) -> Iterator[tuple[str, Binding]]:
         """Yield every name that is given a meaning anywhere, and where."""
@@ -118,16 +129,6 @@ class Names:
             node = found[0].value
         return node
 
-    def values_of(self, node: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
-        """Yield an expression, and what is assigned to it anywhere if it is a name or an attribute."""
-        yield node
-        if isinstance(node, cst.Name):
-            yield from (each.value for each in self.bindings(node, node.value) if each.value is not None)
-        elif name := dotted(node):
-            for target in self.of(cst.AssignTarget):
-                if isinstance(target.target, cst.Attribute) and dotted(target.target) == name:
-                    yield cst.ensure_type(self.parent(target), cst.Assign).value
-
     def _walk(self) -> None:
         waiting: list[cst.CSTNode] = [self._module]
         while waiting:
@@ -146,16 +147,6 @@ class Names:
                 self._parents[child] = node
             waiting += reversed(children)
 
-    def _scope(self, node: cst.CSTNode) -> cst.CSTNode:
-        """Return the scope around a node: a function, lambda, class, comprehension, or the module."""
-        while (parent := self._parents.get(node)) is not None:
-            if isinstance(parent, (cst.FunctionDef, cst.ClassDef, cst.Lambda)) and node is parent.body:
-                return parent
-            if isinstance(parent, _COMPREHENSIONS):
-                return parent
-            node = parent
-        return self._module
-
     def _bind(self, name: str, scope: cst.CSTNode, binding: Binding) -> None:
         place = self._module if (scope, name) in self._global else scope
         self._bindings.setdefault((place, name), []).append(binding)
@@ -163,11 +154,11 @@ class Names:
     def _move_nonlocal(self) -> None:
         """Give what `nonlocal` names to the function around that has the name."""
         for scope, name in self._nonlocal:
-            found, owner = self._bindings.pop((scope, name), []), self._scope(scope)
+            found, owner = self._bindings.pop((scope, name), []), self.scope(scope)
             while owner is not self._module and (
                 isinstance(owner, cst.ClassDef) or (owner, name) not in self._bindings
             ):
-                owner = self._scope(owner)
+                owner = self.scope(owner)
             if found:
                 self._bindings.setdefault((owner, name), []).extend(found)
 
@@ -219,9 +210,10 @@ class Names:
                 bind(node)
 
     def _bind_import(self, node: Any) -> None:
-        scope = self._scope(node)
+        scope = self.scope(node)
         for name, full_name in self._imports(node):
-            is_shared = (scope, name) in self._global or (scope, name) in self._nonlocal
+            is_named = (scope, name) in self._global or (scope, name) in self._nonlocal
+            is_shared = is_named or isinstance(scope, cst.ClassDef)
             self._bind(name, scope, Binding(node, full_name, is_shared=is_shared))
 
     def _imports(self, node: cst.Import | cst.ImportFrom) -> Iterator[tuple[str, str]]:
@@ -239,17 +231,17 @@ class Names:
                 yield name, full_name
 
     def _bind_assigned(self, node: Any) -> None:
-        scope = self._scope(node)
+        scope = self.scope(node)
         while isinstance(node, cst.NamedExpr) and isinstance(scope, _COMPREHENSIONS):
-            scope = self._scope(scope)
+            scope = self.scope(scope)
         statement: Any = self.parent(node) if isinstance(node, cst.AssignTarget) else node
         self._bind_target(node.target, scope, Binding(node, value=statement.value))
 
     def _bind_to_something(self, node: Any) -> None:
-        self._bind_target(node.target, self._scope(node), Binding(node))
+        self._bind_target(node.target, self.scope(node), Binding(node))
 
     def _bind_named(self, node: Any) -> None:
-        self._bind_target(node.name, self._scope(node), Binding(node))
+        self._bind_target(node.name, self.scope(node), Binding(node))
 
     def _bind_parameter(self, node: Any) -> None:
         self._bind_target(node.name, self.parent(self.parent(node)), Binding(node))

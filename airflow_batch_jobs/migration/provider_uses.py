@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
@@ -18,6 +19,7 @@ from airflow_batch_jobs.migration.counterparts import (
     Counterpart,
 )
 from airflow_batch_jobs.migration.reading import DOTTED, dotted, last_name, module_of, text_of, values_of
+from airflow_batch_jobs.migration.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,13 +33,19 @@ if TYPE_CHECKING:
 _EXPANSIONS = frozenset({"expand", "expand_kwargs"})
 _NAMES_A_CLASS = "this text names a class of the provider's; ours are in airflow_batch_jobs"
 _MAY_NAME_A_CLASS = "this text may name a class of the provider's; ours are in airflow_batch_jobs"
+_NAMES_A_MODULE = "this text names a module of the provider's; our classes are in airflow_batch_jobs"
+#: An import in a text, as of a program that writes DAGs.
+_IMPORT = re.compile(r"\b(?:from|import) (?:" + "|".join(map(re.escape, sorted(MODULES))) + r")\b")
 #: Functions whose second argument is the name of something that the first one has; `object` is `patch.object`.
-_BY_NAME = frozenset({"delattr", "getattr", "hasattr", "object", "setattr"})
+BY_NAME = frozenset({"delattr", "getattr", "hasattr", "object", "setattr"})
 _TYPE_CHECKS = frozenset({"isinstance", "issubclass"})
+_SHARED = "as a global or nonlocal name, or in a class; import it at the top of the file"
 #: Methods that Airflow calls.
 _METHODS = frozenset({"execute", "poke"})
 _IN_TEXTS = CLASSES | {module.rpartition(".")[2] for module in MODULES}
 _ALL_NAMES = MODULES | COUNTERPARTS.keys() | OURS.keys()
+#: What a class that imports it has as an attribute.
+_MEMBERS = MODULES | COUNTERPARTS.keys()
 
 
 class Rewritten(NamedTuple):
@@ -68,7 +76,7 @@ class ProviderUses:
         renamed: The references that become our class, with the full names of the provider's; also in quotes.
         by_name: The full names of the provider's classes that these stand for, where the file writes no module.
         by_module: Likewise, where it does.
-        left: The full names of the classes that are used in a way that has to stay.
+        left: The full names of the classes, or of modules of theirs, that are used in a way that has to stay.
         elsewhere: What else is used from the provider's modules, as `module.name`.
         indirect: What is left and comes from another file, which may no longer have it: the full name of what each name
             there stands for.
@@ -87,6 +95,7 @@ class ProviderUses:
         self.elsewhere: set[str] = set()
         self.indirect: dict[cst.ImportFrom, dict[str, str]] = {}
         self.stayed: list[str] = []
+        self.values = Values(names)
         self._names = names
         self._names_modules = False
         self._revisions = revisions
@@ -104,6 +113,9 @@ class ProviderUses:
         for text in names.of(cst.SimpleString):
             if any(each in text.value for each in _IN_TEXTS) and not isinstance(names.parent(text), cst.Expr):
                 self._look_at_text(text)
+        for part in names.of(cst.FormattedStringText):
+            if _is_code(part.value):
+                self.stay(part, _NAMES_A_MODULE)
         for composed in composed_names(names):
             self._names_modules = True
             self.stay(composed, "this may name a module of the provider's; our classes are in airflow_batch_jobs")
@@ -184,7 +196,7 @@ class ProviderUses:
         if is_mixed:
             first = dotted(node).partition(".")[0]
             is_shared = any(each.is_shared for each in self._names.bindings(node, first))
-            why = f"{first} is imported as a global or nonlocal name; import it at the top of the file"
+            why = f"{first} is imported {_SHARED}"
             why = why if is_shared else f"{dotted(node)} may be something else here"
         if chain := self._chain(node):
             self._call(node, full_names, chain, why)
@@ -273,7 +285,7 @@ class ProviderUses:
         """Yield what makes the tasks that the file executes itself."""
         for attribute in self._names.of(cst.Attribute):
             if attribute.attr.value in _METHODS and isinstance(self._names.parent(attribute), cst.Call):
-                yield from self._names.values_of(attribute.value)
+                yield from self.values.of(attribute.value)
 
     def _look_at_text(self, node: cst.SimpleString) -> None:
         """Handle a text that names one of the classes."""
@@ -289,14 +301,14 @@ class ProviderUses:
             self.stay(node, _NAMES_A_CLASS)
         elif DOTTED.fullmatch(text) and "." in text and not CLASSES.isdisjoint(text.split(".")):
             self.stay(node, _MAY_NAME_A_CLASS)
-        elif text in MODULES and self._name_behind(node) in {"", *CLASSES}:
+        elif (text in MODULES and self._name_behind(node) in {"", *CLASSES}) or _is_code(text):
             self._names_modules = True
-            self.stay(node, "this text names a module of the provider's; our classes are in airflow_batch_jobs")
+            self.stay(node, _NAMES_A_MODULE)
 
     def _look_at_getattr(self) -> None:
         """Look for classes that a text names in a module, unless that module is named by a text as well."""
         for call in self._names.of(cst.Call) if not self._names_modules else ():
-            name = values_of(call, ("", "name")).get("name") if last_name(call.func) in _BY_NAME else None
+            name = values_of(call, ("", "name")).get("name") if last_name(call.func) in BY_NAME else None
             if text_of(name) in CLASSES:
                 self.stay(call, _NAMES_A_CLASS)
 
@@ -331,6 +343,12 @@ class ProviderUses:
     def _look_at_imports(self) -> None:
         """Look for imports of the classes that the file itself has no use for, and of all that a module has."""
         used = self.left.union(*self.renamed.values(), *(names for _, names in self._annotations))
+        for name, (node, full_name, *_) in self._names.all_bindings():
+            is_of_class = full_name in _MEMBERS and isinstance(self._names.scope(node), cst.ClassDef)
+            if is_of_class and not any(f"{each}.".startswith(f"{full_name}.") for each in used):
+                used.add(full_name)
+                self.left.add(full_name)
+                self.stay(node, f"{name} was left here: it is imported {_SHARED}")
         for node in self._names.of(cst.ImportFrom):
             module = module_of(node)
             if module in MODULES and isinstance(node.names, cst.ImportStar):
@@ -367,6 +385,10 @@ class ProviderUses:
         while not isinstance(node, (cst.Annotation, cst.Call, cst.BaseStatement, cst.BaseSmallStatement, cst.Module)):
             node = self._names.parent(node)
         return isinstance(node, cst.Annotation)
+
+
+def _is_code(text: str) -> bool:
+    return _IMPORT.search(text) is not None
 
 
 def short(full_names: Sequence[str]) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _SHOWN = 60
 #: A name, which may have dots in it.
 DOTTED = re.compile(r"[^\W\d][\w.]*")
+#: The decorators that make a task of a function.
+TASK = re.compile(r"(\w+\.)?task(\.\w+)?")
 
 
 def code(node: cst.CSTNode, *, instead: str) -> str:

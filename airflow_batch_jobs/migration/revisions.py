@@ -9,12 +9,12 @@ import libcst as cst
 
 from airflow_batch_jobs.batch.definition import parse_reference
 from airflow_batch_jobs.errors import DefinitionError
-from airflow_batch_jobs.migration.reading import code, dotted, last_name, text_of
+from airflow_batch_jobs.migration.reading import TASK, code, dotted, last_name, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from airflow_batch_jobs.migration.names import Names
+    from airflow_batch_jobs.migration.names import Binding, Names
 
 #: What stands for a part of a text that is known only when it runs.
 _LATE = "{{ }}"
@@ -24,7 +24,6 @@ _PERCENT = re.compile(r"%(\(\w+\))?[-+ #0-9.]*[a-zA-Z]")
 _BRACES = re.compile(r"\{[^{}]*\}")
 #: How far a text is followed; also where a name is made of itself.
 _DEEPEST = 50
-_TASK = re.compile(r"(\w+\.)?task(\.\w+)?")
 
 
 class Revisions:
@@ -94,10 +93,19 @@ class Revisions:
     def _texts(self, node: cst.BaseExpression) -> list[str | None]:
         """Return the texts that a definition may have, with a template for what is not known."""
         found = self._names.bindings(node, node.value) if isinstance(node, cst.Name) else ()
-        values = [each.value for each in found if each.value is not None]
-        if values and len(values) == len(found):
-            return list(dict.fromkeys(self._text(each, 1) for each in values))
+        values = [value for each in found for value in self._values(each)]
+        if values and None not in values:
+            return list(dict.fromkeys(self._text(each, 1) for each in values if each is not None))
         return [self._text(node)]
+
+    def _values(self, binding: Binding) -> Sequence[cst.BaseExpression | None]:
+        """Return what a name is given at a place, one after the other in a loop over what is written out."""
+        loop = binding.node
+        if isinstance(loop, (cst.For, cst.CompFor)) and isinstance(loop.target, cst.Name):
+            several = self._names.value_of(loop.iter)
+            if isinstance(several, (cst.List, cst.Tuple, cst.Set)) and several.elements:
+                return [each.value if isinstance(each, cst.Element) else None for each in several.elements]
+        return [binding.value]
 
     def _text(  # noqa: PLR0911 - a way to write a text each
         self, node: cst.BaseExpression, depth: int = 0
@@ -142,7 +150,7 @@ class Revisions:
         for binding in self._names.bindings(made, made.value) if isinstance(made, cst.Name) else ():
             for each in binding.node.decorators if isinstance(binding.node, cst.FunctionDef) else ():
                 decorator = each.decorator.func if isinstance(each.decorator, cst.Call) else each.decorator
-                if _TASK.fullmatch(dotted(decorator)):
+                if TASK.fullmatch(dotted(decorator)):
                     return cst.ensure_type(binding.node, cst.FunctionDef).name.value
         return ""
 

@@ -387,7 +387,7 @@ def test_another_class_of_the_module_may_be_imported_by_a_text(rewrite: Rewrite)
         ("def f(task: Other):\n    task.hook\n", None),
         ("a, b = BatchOperator(task_id='a'), 1\na.arn, b.arn\n", "BatchJobOperator has no attribute arn"),
         ("[a, (b, c)] = 1, (BatchOperator(task_id='b'), 2)\na.arn, b.arn\n", "BatchJobOperator has no attribute arn"),
-        ("a, *b = BatchOperator(task_id='a'), 1\na.arn, b.arn\n", None),
+        ("a, *b = BatchOperator(task_id='a'), 1\na.arn, b.arn\n", "BatchJobOperator has no attribute arn"),
         (
             "def failed(context):\n    context['task'].job_id\n",
             "a task of BatchJobOperator has no attribute job_id; the job's id is in the XCom batch_job",
