@@ -200,8 +200,12 @@ _ATTRIBUTES = frozenset().union(*(one.absent for one in COUNTERPARTS.values()))
 
 
 def _is_of_context(node: cst.BaseExpression) -> bool:
-    """Whether an expression is the task that a callback is called for: `context["task"]`, or `ti.task`."""
+    """Whether an expression is a task that may be any, such as a callback's `context["task"]` or `dag.get_task(…)`."""
     match node:
+        case cst.Call(func=cst.Attribute(attr=cst.Name("get_task"))):
+            return True
+        case cst.Attribute(value=dag, attr=cst.Name("tasks" | "task_dict")):
+            return last_name(dag).lower().endswith("dag")
         case cst.Subscript(slice=[cst.SubscriptElement(slice=cst.Index(value=key))]):
             return text_of(key) == "task"
         case cst.Attribute(value=cst.Subscript(slice=[cst.SubscriptElement(slice=cst.Index(value=key))])):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
@@ -47,6 +47,12 @@ _ADD = frozenset({"add", "append", "appendleft", "extend", "insert", "setdefault
 _Wanted = tuple[cst.BaseExpression, str | None]
 #: What is in a container, by its key, if the file shows that.
 _Contents = dict[str | None, list[cst.BaseExpression]]
+
+
+class _Member(NamedTuple):
+    """What instances of a class have by a name."""
+
+    name: str
 
 
 class Values:
@@ -120,8 +126,13 @@ class Values:
             waiting += new
 
     def _place(self, node: cst.BaseExpression) -> object:
-        """Return what is the same for all expressions that stand for one variable or attribute."""
-        return (node.value, id(self._names.bindings(node, node.value))) if isinstance(node, cst.Name) else dotted(node)
+        """Return what is the same for all expressions that stand for one variable, or for an attribute of one class."""
+        match node:
+            case cst.Name():
+                return node.value, id(self._names.bindings(node, node.value))
+            case cst.Attribute(value=cst.Name("self" | "cls"), attr=attribute):
+                return _Member(attribute.value)
+        return dotted(node)
 
     def _next(self, node: cst.BaseExpression, key: str | None) -> Iterator[_Wanted]:
         """Yield what an expression is made of, one step further."""
@@ -208,7 +219,9 @@ class Values:
                     yield argument.value, key if own is None else None
 
     def _added_to(self, node: cst.Name | cst.Attribute, key: str | None) -> Iterator[_Wanted]:
-        yield from ((each, None) for each in _under(self._added.get(self._place(node), {}), key))
+        places = {self._place(node), *([_Member(node.attr.value)] if isinstance(node, cst.Attribute) else [])}
+        for added in [self._added[place] for place in places if place in self._added]:
+            yield from ((each, None) for each in _under(added, key))
 
     def _add(self, to: cst.BaseExpression, key: str | None, value: cst.BaseExpression) -> None:
         self._added.setdefault(self._place(to), {}).setdefault(key, []).append(value)

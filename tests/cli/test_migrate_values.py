@@ -42,6 +42,10 @@ MAKE = "def make(name):\n    return BatchOperator(task_id=name)\n\n\n"
         "class Jobs:\n    def __init__(self):\n        self.one = BatchOperator(task_id='a')\n\n\nJobs().one.arn\n",
         "class Jobs:\n    one = BatchOperator(task_id='a')\n\n\nJobs.one.arn\n",
         "class Jobs:\n    def make(self):\n        return BatchOperator(task_id='a')\n\n\nJobs().make().arn\n",
+        (
+            "class Jobs:\n    def __init__(self):\n        self.every = {}\n"
+            "        self.every['a'] = BatchOperator(task_id='a')\n\n\nJobs().every['a'].arn\n"
+        ),
         "BatchOperator(task_id='a').as_teardown().arn\n",
         "one = BatchOperator(task_id='a').as_setup()\none.arn\n",
         "with BatchOperator(task_id='a').as_teardown() as one:\n    one.arn\n",
@@ -71,6 +75,7 @@ def test_a_task_is_followed(rewrite: Rewrite, code: str) -> None:
         "getattr(Other(), 'arn')\n",
         "def use(tasks: list[Other], x: BatchOperator):\n    tasks[0].arn\n",
         "tasks = [tasks]\ntasks += tasks\ntasks[0].arn\n",
+        "self.tasks[0].arn\n",
     ],
 )
 def test_another_task_has_its_own_attributes(rewrite: Rewrite, code: str) -> None:
@@ -111,6 +116,15 @@ def test_an_xcom_is_found_by_any_road(rewrite: Rewrite, code: str) -> None:
 def test_a_template_asks_for_an_attribute(rewrite: Rewrite) -> None:
     """The task of a template is any of the file's."""
     code = call(job_name='"{{ task.job_definition }}-{{ task.task_id }}"')
+    assert marked(rewrite(code)) == [
+        "a task of BatchJobOperator has no attribute job_definition; it is called definition"
+    ]
+
+
+@pytest.mark.parametrize("tasks", ["[dag.get_task('t')]", "dag.tasks", "dag.task_dict.values()"])
+def test_a_task_of_a_dag_is_any(rewrite: Rewrite, tasks: str) -> None:
+    """Also one that is asked for by its id."""
+    code = f"{IMPORT}BatchOperator(task_id='t')\nfor task in {tasks}:\n    task.job_definition, task.task_id\n"
     assert marked(rewrite(code)) == [
         "a task of BatchJobOperator has no attribute job_definition; it is called definition"
     ]
