@@ -97,12 +97,19 @@ class Dependants:
     def _look_at_attributes(self) -> None:
         """Look for attributes of tasks that only the provider's class has."""
         annotated = self._annotated()
+        known: dict[object, tuple[dict[str, Counterpart], bool]] = {}  # a name may be read many times
         for node, task, name in self._attributes():
-            for each in {one.name: one for one in self._classes_of(task, annotated)}.values():
+            place = self._uses.values.place(task) if isinstance(task, cst.Name) else task
+            if place not in known:
+                every = list(self._uses.values.of(task))
+                classes = {each.name: each for each in self._classes_of(every, annotated)}
+                known[place] = classes, any(map(_is_of_context, every))
+            classes, is_any = known[place]
+            for each in classes.values():
                 if name in each.absent:
                     id_is = f"the job's id is {code(task, instead='task')}.output"
                     self._notes.add(node, _absent(each.name, name, id_is if name in _IDS else each.became(name)))
-            if any(map(_is_of_context, self._uses.values.of(task))):
+            if is_any:
                 self._look_at_some_task(node, name)
         for text in self._names.of(cst.SimpleString):
             for name in _OF_TEMPLATE.findall(text.value) if "{{" in text.value else ():
@@ -137,10 +144,10 @@ class Dependants:
         return annotated
 
     def _classes_of(
-        self, task: cst.BaseExpression, annotated: Mapping[cst.CSTNode, Counterpart]
+        self, tasks: Iterable[cst.BaseExpression], annotated: Mapping[cst.CSTNode, Counterpart]
     ) -> Iterator[Counterpart]:
-        """Yield the classes of a task: of the calls that make it, and of annotations of names and functions."""
-        for made in self._uses.values.of(task):
+        """Yield the classes of tasks: of the calls that make them, and of annotations of names and functions."""
+        for made in tasks:
             annotations: list[cst.CSTNode] = []
             if made in self._uses.tasks:
                 yield self._uses.tasks[made]

@@ -90,7 +90,7 @@ class Values:
             each, key = waiting.pop()
             yield each
             if isinstance(each, cst.Name):
-                known = (self._place(each), key)
+                known = (self.place(each), key)
                 if known not in self._known:
                     self._known[known] = list(self._followed((each, key)))
                 yield from self._known[known]
@@ -117,7 +117,7 @@ class Values:
         while waiting:
             node, key = waiting.pop()
             yield node
-            known = self._known.get((self._place(node), key)) if isinstance(node, cst.Name) else None
+            known = self._known.get((self.place(node), key)) if isinstance(node, cst.Name) else None
             if known is not None:
                 yield from known
                 continue
@@ -125,7 +125,7 @@ class Values:
             seen.update(new)
             waiting += new
 
-    def _place(self, node: cst.BaseExpression) -> object:
+    def place(self, node: cst.BaseExpression) -> object:
         """Return what is the same for all expressions that stand for one variable, or for an attribute of one class."""
         match node:
             case cst.Name():
@@ -219,12 +219,12 @@ class Values:
                     yield argument.value, key if own is None else None
 
     def _added_to(self, node: cst.Name | cst.Attribute, key: str | None) -> Iterator[_Wanted]:
-        places = {self._place(node), *([_Member(node.attr.value)] if isinstance(node, cst.Attribute) else [])}
+        places = {self.place(node), *([_Member(node.attr.value)] if isinstance(node, cst.Attribute) else [])}
         for added in [self._added[place] for place in places if place in self._added]:
             yield from ((each, None) for each in _under(added, key))
 
     def _add(self, to: cst.BaseExpression, key: str | None, value: cst.BaseExpression) -> None:
-        self._added.setdefault(self._place(to), {}).setdefault(key, []).append(value)
+        self._added.setdefault(self.place(to), {}).setdefault(key, []).append(value)
 
     def _in_dictionary(self, node: cst.Dict) -> _Contents:
         if node not in self._written:
