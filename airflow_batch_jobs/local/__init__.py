@@ -51,7 +51,8 @@ Running
 Scheduling
     A job takes one slot, even if it has many containers or nodes. All queues share one line, first come, first served:
     priority, fair share and compute environments are ignored, and a queue needs none of these. Jobs pass through their
-    states in fractions of a second. `jobStateTimeLimitActions` and consumable resources have no effect.
+    states in fractions of a second. `jobStateTimeLimitActions` and consumable resources have no effect. A queue's
+    snapshot tells of no utilization.
 Containers and nodes
     All containers of a job start at once (their `dependsOn` is checked, then ignored). A multi-node job is retried as a
     whole, its main node's address is 127.0.0.1, and on a node that is not the main one the end of an essential

@@ -123,12 +123,11 @@ class Batch:
         return {"jobQueues": [one.describe() for one in found if one]}
 
     def get_job_queue_snapshot(self, call: Call) -> dict[str, Any]:
-        """Show the jobs that will start next."""
+        """Show the first RUNNABLE jobs of a queue."""
         queue = self._queues.get(call.parameters["jobQueue"])
-        now = self._timeline.now_ms()
-        line = list(self._lifecycle.front_of_line(queue.arn))[:_FRONT_OF_QUEUE]
-        jobs = [{"jobArn": job.arn, "earliestTimeAtPosition": now} for job in line]
-        return {"frontOfQueue": {"jobs": jobs, "lastUpdatedAt": now}}
+        front = self._lifecycle.runnable.front(queue.arn, _FRONT_OF_QUEUE)
+        jobs = [{"jobArn": job.arn, "earliestTimeAtPosition": since} for job, since in front]
+        return {"frontOfQueue": {"jobs": jobs, "lastUpdatedAt": self._timeline.now_ms()}}
 
     def submit_job(self, call: Call) -> dict[str, Any]:
         """Start a job."""

@@ -83,10 +83,8 @@ class Describer:
         part = _deciding(attempt.parts_of(_shown_node(job, node))) if attempt else None
         if part and part.exit_code is not None:
             summary["container"] = {"exitCode": part.exit_code} | ({"reason": part.reason} if part.reason else {})
-        if job.array_size:
-            summary["arrayProperties"] = {"size": job.array_size}
-        elif job.parent:
-            summary["arrayProperties"] = {"index": job.index}
+        if job.array_size or job.parent:
+            summary |= _family(job, node)
         if job.node_count:
             summary["nodeProperties"] = _node_summary(job, node)
         return summary

@@ -10,9 +10,10 @@ from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.local.dependencies import Dependencies
 from airflow_batch_jobs.local.jobs import Attempt, Job, Part, new_attempt
 from airflow_batch_jobs.local.retry import is_retried
+from airflow_batch_jobs.local.runnable import RunnableJobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from airflow_batch_jobs.local.clock import Timeline
     from airflow_batch_jobs.local.jobs import Jobs
@@ -72,16 +73,13 @@ class Lifecycle:
         self._free_slots = slots
         self._step_seconds = step_seconds
         self._line: OrderedDict[str, Job] = OrderedDict()
+        self.runnable = RunnableJobs(timeline.now_ms)
         self._dependencies = Dependencies(jobs)
 
     def submit(self, job: Job) -> None:
         """Begin a job's life."""
         self._jobs.add(job)
         self._after_a_step(job, self._leave_submitted)
-
-    def front_of_line(self, queue_arn: str) -> Iterator[Job]:
-        """Yield a queue's jobs that are waiting for a slot, the next one first."""
-        return (job for job in self._line.values() if job.queue_arn == queue_arn)
 
     def terminate(self, job: Job, reason: str) -> None:
         """End a job as TerminateJob does: in any state, and its children with it."""
@@ -164,8 +162,12 @@ class Lifecycle:
             counts[job.status] = counts.get(job.status, 0) - 1
             counts[status] = counts.get(status, 0) + 1
             self._outside.on_change(job.parent)
+        if job.status is JobStatus.RUNNABLE:
+            self.runnable.leave(job)
         job.status = status
         job.status_reason = job.stop_reason or reason
+        if status is JobStatus.RUNNABLE:
+            self.runnable.enter(job)
         self._outside.on_change(job)
 
     def _after_a_step(self, job: Job, act: Callable[[Job], None]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: The model asks for it, and AWS leaves it out before a job has started.
 _MAY_BE_ABSENT = {"startedAt"}
 #: What the oldest botocore that the package accepts does not know yet: of a summary in ListJobs.
-_LATER = {"isCancelled", "isTerminated"}
+_LATER = {"isCancelled", "isTerminated", "statusSummary"}
 _SCALARS = {"string": str, "boolean": bool, "integer": int, "long": int}
 
 

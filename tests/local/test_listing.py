@@ -87,6 +87,19 @@ def test_a_summary_has_what_a_detail_has(frozen_aws: LocalAws, frozen_batch: Any
     assert not summary.keys() & {"isCancelled", "isTerminated"}
 
 
+@needs("batch", "ListJobs", "statusSummary")
+def test_an_array_is_listed_with_what_its_children_do(frozen_aws: LocalAws, frozen_batch: Any) -> None:
+    """As DescribeJobs tells it."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", running=10)
+    [array] = frozen_aws.submit("align:1", arrayProperties={"size": 2})
+    frozen_aws.advance(6)
+    [summary] = frozen_batch.list_jobs(jobQueue="default", jobStatus="PENDING")["jobSummaryList"]
+    assert summary["arrayProperties"] == frozen_aws.job(array)["arrayProperties"]
+    children = frozen_batch.list_jobs(arrayJobId=array)["jobSummaryList"]
+    assert [child["arrayProperties"] for child in children] == [{"index": 0}, {"index": 1}]
+
+
 @needs("batch", "ListJobs", "isTerminated")
 def test_a_summary_tells_that_a_job_was_stopped(frozen_aws: LocalAws, frozen_batch: Any) -> None:
     """As a detail does; of other jobs it says nothing."""

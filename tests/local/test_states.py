@@ -80,6 +80,39 @@ def test_jobs_wait_in_runnable_for_a_slot() -> None:
         assert [aws.job(job_id)["status"] for job_id in (first, second, third)] == ["SUCCEEDED", "RUNNING", "RUNNABLE"]
 
 
+def front(aws: LocalAws) -> dict[str, float]:
+    """Return the ids of the jobs at the front of the queue, and for how many seconds each has had its place."""
+    snapshot = aws.clients()("batch").get_job_queue_snapshot(jobQueue="default")["frontOfQueue"]
+    since = {one["jobArn"].rpartition("/")[2]: one["earliestTimeAtPosition"] for one in snapshot["jobs"]}
+    return {job_id: (snapshot["lastUpdatedAt"] - moment) / 1000 for job_id, moment in since.items()}
+
+
+def test_a_snapshot_says_since_when_a_job_has_its_place() -> None:
+    """It changes when one ahead of it starts, is ended, or comes back for another attempt."""
+    with LocalAws(slots=1, step_seconds=1.0, is_frozen=True) as aws:
+        aws.register("align")
+        aws.script(definition="align", running=10, uses_slot=True, attempts=[1, 0])
+        first, second, third, fourth = aws.submit("align:1", count=4)
+        aws.advance(6)
+        assert list(front(aws).items()) == [(second, 4.0), (third, 4.0), (fourth, 4.0)]
+        aws.clients()("batch").terminate_job(jobId=third, reason="r")
+        aws.advance(3)
+        assert list(front(aws).items()) == [(second, 7.0), (fourth, 2.0)]
+        aws.advance(5)
+        assert list(front(aws).items()) == [(first, 1.0), (fourth, 1.0)]
+
+
+def test_a_snapshot_shows_whatever_is_runnable(frozen_aws: LocalAws) -> None:
+    """The children of an array, not their parent; nothing that waits for others; a hundred at most."""
+    frozen_aws.register("align")
+    frozen_aws.script(definition="align", runnable=60)
+    [single] = frozen_aws.submit("align:1")
+    [array] = frozen_aws.submit("align:1", arrayProperties={"size": 120})
+    frozen_aws.submit("align:1", dependsOn=[{"jobId": single}])
+    frozen_aws.advance(10)
+    assert list(front(frozen_aws)) == [single, *(f"{array}:{index}" for index in range(99))]
+
+
 def test_time_can_be_advanced_while_it_runs(aws: LocalAws) -> None:
     """An hour of a script passes at once."""
     aws.register("align")
