@@ -112,6 +112,9 @@ def _problems(request: Mapping[str, Any]) -> Iterator[str]:
         yield f"A job queue can have at most {_MOST_ENVIRONMENTS} compute environments"
     if "computeEnvironmentOrder" in request and "serviceEnvironmentOrder" in request:
         yield "A job queue can't have both computeEnvironmentOrder and serviceEnvironmentOrder"
+    is_for_services = "serviceEnvironmentOrder" in request or request.get("jobQueueType") == "SAGEMAKER_TRAINING"
     for action in request.get("jobStateTimeLimitActions", []):
+        if action["action"] != (supported := "TERMINATE" if is_for_services else "CANCEL"):
+            yield f"The action {action['action']} is not supported for this job queue: {supported} is"
         if not _LEAST_LIMIT_SECONDS <= action["maxTimeSeconds"] <= _MOST_LIMIT_SECONDS:
             yield f"maxTimeSeconds must be between {_LEAST_LIMIT_SECONDS} and {_MOST_LIMIT_SECONDS}"

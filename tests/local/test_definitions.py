@@ -201,6 +201,14 @@ def test_queues_are_the_configured_ones_and_those_created(batch: Any) -> None:
             },
             "between 600 and 86400",
         ),
+        (
+            {
+                "jobStateTimeLimitActions": [
+                    {"reason": "r", "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "TERMINATE"}
+                ]
+            },
+            r"(action TERMINATE is not supported|failed to satisfy constraint)",
+        ),
     ],
 )
 def test_a_queue_out_of_limits_is_refused(batch: Any, given: dict[str, Any], problem: str) -> None:
