@@ -35,6 +35,11 @@ class Dependants:
         self._names = names
         self._uses = uses
         self._notes = notes
+        #: The annotations of what classes have by a name.
+        self._members: dict[str, list[cst.CSTNode]] = {}
+        for annotated in names.of(cst.AnnAssign):
+            if isinstance(names.scope(annotated), cst.ClassDef) or isinstance(annotated.target, cst.Attribute):
+                self._members.setdefault(last_name(annotated.target), []).append(annotated.annotation)
 
     def look(self) -> None:
         """Look for all of them."""
@@ -154,6 +159,8 @@ class Dependants:
             elif isinstance(made, cst.Name):
                 bindings = self._names.bindings(made, made.value)
                 annotations += [getattr(each.node, "annotation", made) for each in bindings]
+            elif isinstance(made, cst.Attribute):
+                annotations += self._members.get(made.attr.value, ())
             elif isinstance(made, cst.Call):
                 annotations += [getattr(each, "returns", made) for each in self._uses.values.functions(made.func)]
             yield from (annotated[each] for each in annotations if each in annotated)

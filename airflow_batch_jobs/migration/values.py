@@ -19,18 +19,23 @@ _RETURN_OWN = frozenset({"as_setup", "as_teardown", "copy", "get", "items", "pop
 #: Functions that return what they are given, or something in it.
 _RETURN_GIVEN = frozenset(
     {
+        "ChainMap",
+        "OrderedDict",
         "cast",
         "chain",
         "copy",
         "deepcopy",
+        "deque",
         "dict",
         "enumerate",
         "filter",
+        "frozenset",
         "iter",
         "list",
         "max",
         "min",
         "next",
+        "reduce",
         "reversed",
         "set",
         "sorted",
@@ -38,6 +43,7 @@ _RETURN_GIVEN = frozenset(
         "zip",
     }
 )
+_DICTIONARIES = frozenset({"OrderedDict", "dict"})
 #: Functions that call another one, which they are given first.
 _CALL_GIVEN = frozenset({"map", "starmap"})
 #: Methods that put something into what they are called on.
@@ -145,10 +151,8 @@ class Values:
                 yield from self._added_to(node, key)
             case cst.Call():
                 yield from self._of_call(node, key)
-            case cst.Subscript(slice=[cst.SubscriptElement(slice=cst.Index(value=index))]):
-                yield node.value, text_of(index)
             case cst.Subscript():
-                yield node.value, None
+                yield node.value, _key(node)
             case cst.Dict():
                 yield from ((each, None) for each in _under(self._in_dictionary(node), key))
                 starred = (each for each in node.elements if isinstance(each, cst.StarredDictElement))
@@ -214,7 +218,7 @@ class Values:
             yield from ((argument.value, key) for argument in node.args[1:])
         elif name in _RETURN_GIVEN:
             for argument in node.args:
-                own = argument.keyword.value if argument.keyword and name == "dict" else None
+                own = argument.keyword.value if argument.keyword and name in _DICTIONARIES else None
                 if key is None or own is None or own == key:
                     yield argument.value, key if own is None else None
 
@@ -224,7 +228,11 @@ class Values:
             yield from ((each, None) for each in _under(added, key))
 
     def _add(self, to: cst.BaseExpression, key: str | None, value: cst.BaseExpression) -> None:
-        self._added.setdefault(self.place(to), {}).setdefault(key, []).append(value)
+        """Note that something is put into a container, or into one in it."""
+        while isinstance(to, cst.Subscript):
+            key, to = _key(to), to.value
+        if place := self.place(to):
+            self._added.setdefault(place, {}).setdefault(key, []).append(value)
 
     def _in_dictionary(self, node: cst.Dict) -> _Contents:
         if node not in self._written:
@@ -258,12 +266,12 @@ class Values:
 
     def _look_at_target(self, target: cst.BaseExpression, value: cst.BaseExpression) -> None:
         match target:
-            case cst.Subscript(value=to, slice=[cst.SubscriptElement(slice=cst.Index(value=key))]):
-                self._add(to, text_of(key), value)
+            case cst.Subscript():
+                self._add(target, None, value)
             case cst.Attribute(value=cst.Name("self" | "cls"), attr=attribute):
                 self._members[attribute.value].append(value)
-            case cst.Attribute():
-                self._attributes[dotted(target)].append(value)
+            case cst.Attribute() if name := dotted(target):
+                self._attributes[name].append(value)
             case cst.Name() if isinstance(self._names.scope(target), cst.ClassDef):
                 self._members[target.value].append(value)
 
@@ -276,6 +284,14 @@ class Values:
                 key = text_of(call.args[0].value) if call.func.attr.value == "setdefault" and call.args else None
                 for argument in call.args:
                     self._add(to, key, argument.value)
+
+
+def _key(node: cst.Subscript) -> str | None:
+    """Return the key of `tasks["a"]`; None if it is no text."""
+    match node.slice:
+        case [cst.SubscriptElement(slice=cst.Index(value=index))]:
+            return text_of(index)
+    return None
 
 
 def _under(contents: _Contents, key: str | None) -> Iterator[cst.BaseExpression]:

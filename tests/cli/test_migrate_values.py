@@ -46,6 +46,11 @@ MAKE = "def make(name):\n    return BatchOperator(task_id=name)\n\n\n"
             "class Jobs:\n    def __init__(self):\n        self.every = {}\n"
             "        self.every['a'] = BatchOperator(task_id='a')\n\n\nJobs().every['a'].arn\n"
         ),
+        "tasks = defaultdict(list)\ntasks['a'].append(BatchOperator(task_id='a'))\ntasks['a'][0].arn\n",
+        "tasks = {'a': {}}\ntasks['a']['b'] = BatchOperator(task_id='a')\ntasks['a']['b'].arn\n",
+        "tasks = [BatchOperator(task_id=n) for n in x]\nreduce(lambda a, b: a >> b, tasks).arn\n",
+        "@dataclass\nclass Jobs:\n    one: BatchOperator\n\n\nJobs(x).one.arn\n",
+        "class Jobs:\n    def __init__(self):\n        self.one: BatchOperator = x\n\n\nJobs().one.arn\n",
         "BatchOperator(task_id='a').as_teardown().arn\n",
         "one = BatchOperator(task_id='a').as_setup()\none.arn\n",
         "with BatchOperator(task_id='a').as_teardown() as one:\n    one.arn\n",
@@ -76,6 +81,8 @@ def test_a_task_is_followed(rewrite: Rewrite, code: str) -> None:
         "def use(tasks: list[Other], x: BatchOperator):\n    tasks[0].arn\n",
         "tasks = [tasks]\ntasks += tasks\ntasks[0].arn\n",
         "self.tasks[0].arn\n",
+        "make()['a'].append(BatchOperator(task_id='a'))\nmake().one.arn\n",
+        "tasks = {}\ntasks['a'] = {'b': BatchOperator(task_id='a')}\ntasks['b'] = {}\ntasks['b']['b'].arn\n",
     ],
 )
 def test_another_task_has_its_own_attributes(rewrite: Rewrite, code: str) -> None:
