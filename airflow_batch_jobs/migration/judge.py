@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _MAPPINGS = frozenset({"parameters", "container_overrides", "overrides"})
 #: Parameters that are not mappings in the provider.
 _SCALARS = frozenset({"share_identifier", "scheduling_priority_override", "submit_job_timeout"})
+#: Parameters that are True or False, and nothing else.
+_SWITCHES = frozenset({"awslogs_enabled", "deferrable", "wait_for_completion"})
 #: The provider's max_retries, unless one says otherwise: 48 hours.
 _MAX_RETRIES = "4200"
 #: How alike a name and a misspelling of it are, from 0 to 1.
@@ -92,12 +94,17 @@ def findings(
 
 def _of_value(counterpart: Counterpart, name: str, value: cst.BaseExpression) -> Iterator[str]:
     """Yield what is to be done about one argument."""
+    ours = counterpart.renamed.get(name, name)
+    if name in _SWITCHES and is_none(value):
+        yield f"{ours}= takes no None, which stood for False: write True or False"
+    if ours == "poll_interval" and _is_number(value, "0"):
+        yield "poll_interval= must be more than 0"
     if is_none(value) or (name == "max_retries" and _is_number(value, _MAX_RETRIES)):
         return
     if counterpart.dropped.get(name):
         yield counterpart.dropped[name]
     elif name in {"wait_for_completion", "awslogs_enabled"} and text_of(value) is not None:
-        yield f"{counterpart.renamed[name]}= takes no template: write True or False"
+        yield f"{ours}= takes no template: write True or False"
     elif name in {*counterpart.options, *_MAPPINGS}:
         yield from _fields(name, value)
 
