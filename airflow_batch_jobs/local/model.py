@@ -26,6 +26,7 @@ class Operation:
         method: The HTTP method.
         path: The path, with `{…}` for a parameter.
         input_shape: The name of the input's shape; empty for none.
+        is_signed: Whether its requests carry an access key.
     """
 
     service: str
@@ -33,6 +34,7 @@ class Operation:
     method: str
     path: str
     input_shape: str
+    is_signed: bool
 
 
 class Service:
@@ -49,6 +51,7 @@ class Service:
                 method=raw["http"]["method"],
                 path=raw["http"]["requestUri"],
                 input_shape=raw.get("input", {}).get("shape", ""),
+                is_signed=raw.get("authtype") != "none",
             )
             for key, raw in model["operations"].items()
         }

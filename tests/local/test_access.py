@@ -116,6 +116,10 @@ def test_an_operation_that_is_not_served_is_named(batch: Any, logs: Any, aws: Lo
         logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=[{"timestamp": 0, "message": "m"}])
     with pytest.raises(ClientError, match="does not serve sts:GetSessionToken"):
         aws.clients()("sts").get_session_token()
+    with pytest.raises(ClientError, match="does not serve sts:AssumeRoleWithWebIdentity"):  # it takes no access key
+        aws.clients()("sts").assume_role_with_web_identity(
+            RoleArn="arn:aws:iam::123456789012:role/r", RoleSessionName="s1", WebIdentityToken="t123"
+        )
     assert b"no operation s3 GET /bucket" in send(aws, "GET", "/bucket", authorization=signed(aws, "s3"))[2]
     with pytest.raises(ClientError, match="DynamoDB_20120810"):
         aws.clients()("dynamodb").list_tables()
