@@ -25,7 +25,7 @@ _LEAST_EPHEMERAL_GIB, _MOST_EPHEMERAL_GIB = 21, 200
 _LEAST_STOP_SECONDS, _MOST_FARGATE_STOP_SECONDS = 2, 120
 #: What the service model says of each: not applicable to jobs on Fargate, or for these only.
 _NOT_ON_FARGATE = ("privileged",)
-_ONLY_ON_FARGATE = ("networkConfiguration", "fargatePlatformConfiguration")
+_ONLY_ON_FARGATE = ("networkConfiguration", "fargatePlatformConfiguration", "platformVersion")
 _FARGATE_LOG_DRIVERS = frozenset({"awslogs", "splunk", "awsfirelens"})
 #: What the service model says of Windows: it can't be set for its containers.
 _NOT_ON_WINDOWS = ("linuxParameters", "privileged", "user", "ulimits", "readonlyRootFilesystem")

@@ -292,6 +292,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (task({"name": "a", "stopTimeout": 1}), "stopTimeout"),
     (task({"name": "a"}, ipcMode="shared"), "ipcMode shared"),
+    (task({"name": "a"}, platformVersion="LATEST"), "platformVersion must not"),
     ({"platformCapabilities": ["FARGATE"], **task({"name": "a"}, executionRoleArn=ROLE)}, "not valid"),
     (
         {
