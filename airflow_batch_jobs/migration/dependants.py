@@ -163,6 +163,7 @@ class Dependants:
                 annotations += self._members.get(made.attr.value, ())
             elif isinstance(made, cst.Call):
                 annotations += [getattr(each, "returns", made) for each in self._uses.values.functions(made.func)]
+                annotations += made.args[:1] if last_name(made.func) == "cast" else ()
             yield from (annotated[each] for each in annotations if each in annotated)
 
     def _used(self) -> Iterable[Counterpart]:

@@ -381,10 +381,12 @@ class ProviderUses:
                 self._notes.add(node, finding)
 
     def _is_annotation(self, node: cst.CSTNode) -> bool:
-        """Whether a node is in an annotation, but not in a call there."""
+        """Whether a node is in an annotation, or is the type of a `cast`; but not in a call there."""
+        argument = node
         while not isinstance(node, (cst.Annotation, cst.Call, cst.BaseStatement, cst.BaseSmallStatement, cst.Module)):
-            node = self._names.parent(node)
-        return isinstance(node, cst.Annotation)
+            argument, node = node, self._names.parent(node)
+        is_type = isinstance(node, cst.Call) and last_name(node.func) == "cast" and argument in node.args[:1]
+        return is_type or isinstance(node, cst.Annotation)
 
 
 def _is_code(text: str) -> bool:

@@ -118,6 +118,8 @@ class Revisions:
                 return text_of(node)
             case cst.Integer():
                 return node.value if depth else None
+            case cst.NamedExpr(value=value):
+                return self._text(value, depth)
             case cst.Name():
                 value = self._names.value_of(node)
                 return None if value is node else self._text(value, depth + 1)
@@ -202,6 +204,9 @@ def _with_revision(node: cst.BaseExpression, revision: int) -> cst.BaseExpressio
             return node.with_changes(value=f"{node.value[:end]}:{revision}{node.quote}")
         case cst.FormattedString():
             return node.with_changes(parts=[*node.parts, cst.FormattedStringText(f":{revision}")])
+        case cst.NamedExpr():
+            value = _with_revision(node.value, revision)
+            return None if value is None else node.with_changes(value=value)
         case cst.ConcatenatedString() | cst.BinaryOperation(operator=cst.Add()):
             right = _with_revision(node.right, revision)
             return None if right is None else node.with_changes(right=right)

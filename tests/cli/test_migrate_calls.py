@@ -164,6 +164,7 @@ def test_pin_leaves_a_constant_as_it_is(rewrite: Rewrite) -> None:
         ('f"{PREFIX}-a"', 'f"{PREFIX}-a:7"'),
         ('"a" if X else "b:2"', '"a:7" if X else "b:2"'),
         ('X or "a"', 'X or "a:7"'),
+        ('(Y := "a")', '(Y := "a:7")'),
         (f'"{ARN}"', f'"{ARN}:7"'),
     ],
 )

@@ -168,7 +168,7 @@ def test_a_class_that_is_exported_stays(rewrite: Rewrite, code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "finding"),
     [
-        ("x = cast('BatchOperator', y)\n", "BatchOperator was left here: a text that names it"),
+        ("X = TypeVar('X', bound='BatchOperator')\n", "BatchOperator was left here: a text that names it"),
         (f"@patch('{SENSORS}.BatchSensor.poke')\ndef f(): ...\n", "this text names a class of the provider's"),
         ("def f():\n    '''BatchOperator'''\n", None),
         ("print('BatchOperator is a class')\n", None),

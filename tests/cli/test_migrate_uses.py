@@ -49,6 +49,11 @@ if TYPE_CHECKING:
             "kinds = {'batch': BatchOperator}",
             "a use of it that is not a call; put BatchJobOperator here, and rename the arguments where it is called",
         ),
+        (
+            "cast(make(BatchOperator), x)",
+            "it is passed to make; pass BatchJobOperator, and rename its arguments there, by hand",
+        ),
+        ("'BatchOperator'.cast()", "a text that names it"),
         ("isinstance(x, BatchOperator)", "a use of it that is not a call; check for BatchJobOperator as well"),
     ],
 )

@@ -49,6 +49,8 @@ MAKE = "def make(name):\n    return BatchOperator(task_id=name)\n\n\n"
         "tasks = defaultdict(list)\ntasks['a'].append(BatchOperator(task_id='a'))\ntasks['a'][0].arn\n",
         "tasks = {'a': {}}\ntasks['a']['b'] = BatchOperator(task_id='a')\ntasks['a']['b'].arn\n",
         "tasks = [BatchOperator(task_id=n) for n in x]\nreduce(lambda a, b: a >> b, tasks).arn\n",
+        "one = cast(BatchOperator, x)\none.arn\n",
+        "one = typing.cast('list[BatchOperator]', x)[0]\none.arn\n",
         "@dataclass\nclass Jobs:\n    one: BatchOperator\n\n\nJobs(x).one.arn\n",
         "class Jobs:\n    def __init__(self):\n        self.one: BatchOperator = x\n\n\nJobs().one.arn\n",
         "BatchOperator(task_id='a').as_teardown().arn\n",
