@@ -20,6 +20,7 @@ import requests
 from botocore import exceptions as boto
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.retries.standard import ThrottledRetryableChecker
 
 from airflow_batch_jobs.batch.aws import Caller, Trouble, explain, service, trouble
 from airflow_batch_jobs.batch.aws.trouble import is_doubtful
@@ -322,3 +323,12 @@ def test_a_denial_is_told_by_what_aws_names(said: str, cure: str) -> None:
     assert isinstance(error, AccessDeniedError)
     assert error.action == "batch:SubmitJob"
     assert cure in str(error)
+
+
+_KNOWN_TO_BOTOCORE = ThrottledRetryableChecker._THROTTLED_ERROR_CODES  # type: ignore[attr-defined]  # it is private
+
+
+@pytest.mark.parametrize("code", sorted(_KNOWN_TO_BOTOCORE))
+def test_whatever_botocore_knows_as_throttling_is_throttling(code: str) -> None:
+    """Each service of AWS has its own word for a rate that is used up."""
+    assert trouble(refused("DescribeJobs", code, 400)) is Trouble.THROTTLED
