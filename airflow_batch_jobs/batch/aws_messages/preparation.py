@@ -104,17 +104,20 @@ VOLUMES = (
 PREPARATION = (
     sign(
         Cause.RESOURCE_SETUP,
+        Outlook.LASTS,
+        then(
+            _INTERFACE,
+            r"TagPolicy|UnauthorizedOperation|not authorized|access ?denied|InvalidSubnet|InvalidGroup|InvalidSecurityGroup",
+        ),
+        "EC2 refused it a network interface, so it never started",
+        "Change what the reason names: a policy, the tags of the job, or the network of the compute environment.",
+    ),
+    sign(
+        Cause.RESOURCE_SETUP,
         Outlook.PASSES,
         r"InsufficientFreeAddressesInSubnet|insufficient free addresses|with public IP assignment enabled in subnet",
         "The subnet had no free address for it, so it never started",
         "Run it again when other jobs have ended, or give the compute environment larger subnets.",
-    ),
-    sign(
-        Cause.RESOURCE_SETUP,
-        Outlook.LASTS,
-        then(_INTERFACE, r"TagPolicy|UnauthorizedOperation|not authorized|access ?denied|InvalidSubnet|InvalidGroup"),
-        "EC2 refused it a network interface, so it never started",
-        "Change what the reason names: a policy, the tags of the job, or the network of the compute environment.",
     ),
     sign(
         Cause.RESOURCE_SETUP,

@@ -115,9 +115,16 @@ _UNEXPLAINED = (
     sign(
         Cause.AWS_ERROR,
         Outlook.PASSES,
-        r"\b(?:InternalError|ContainerRuntimeError|ServerException)\b",
+        r"\b(?:InternalError|ContainerRuntimeError|ServerException|Service ?Unavailable)\b",
         "Something went wrong inside AWS",
         "Run it again; if it goes on, ask AWS Support, with the job's id.",
+    ),
+    sign(
+        Cause.REQUEST_REFUSED,
+        Outlook.LASTS,
+        r"\AError executing request, Exception\b",  # AWS Batch's, around what ECS says
+        "ECS refused to run it",
+        "Change what the reason names, in the definition, its roles or the overrides.",
     ),
     sign(
         Cause.CANNOT_START,
