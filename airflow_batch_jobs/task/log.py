@@ -45,6 +45,7 @@ _LEVELS = {
     "ERROR": "error",
     "ERRO": "error",
     "ERR": "error",
+    "EROR": "error",  # log15's
     "SEVERE": "error",
     "WARNING": "warning",
     "WARN": "warning",
@@ -57,8 +58,10 @@ _LEVELS = {
     "DBG": "info",
     "TRACE": "info",
 }
-#: How glog, klog, absl and TensorFlow name it.
-_LETTERS = {"F": "critical", "E": "error", "W": "warning", "I": "info"}
+#: How glog, klog, absl and TensorFlow name it, and tornado and Optuna; and how .NET does.
+_SHORT = {"F": "critical", "C": "critical", "E": "error", "W": "warning", "I": "info", "FAIL": "error"}
+#: How pino and bunyan do.
+_NUMBERS = {60: "critical", 50: "error", 40: "warning"}
 #: The level is one of a line's first words, or a member among the first characters of a JSON object.
 _FIRST_WORDS = 5
 _FIRST_CHARACTERS = 4_096
@@ -68,10 +71,15 @@ _INITIALS = "".join(sorted({word[0] for word in _LEVELS}))
 _LEVEL = re.compile(
     rf"(?=[{_INITIALS}\[ls]|\A)(?:"  # what any of these begins with: most of a line is passed over fast
     r"(?<![\w.$/=-])(?<!(?i:level) )(?<!(?i:level): )(?<!(?i:level) to )"  # not what a level is set to
+    r"(?<![=:][\"'])(?<!: [\"'])"  # as above, in a dump of settings
     rf"({_WORDS})(?!-?\w|[.=]\w)"  # a word of its own
     rf"|\[((?i:{_WORDS}))(?=[\]\s])"  # in brackets, where structlog, nginx and Apache have it, in any case
-    rf"|\A((?i:{_WORDS}))(?=: +[^\W\d])"  # what compilers, git and R begin with; not a figure of that name
-    rf"|(?<![\w.-])(?:level|lvl|severity)=\"?((?i:{_WORDS}))\b"  # logfmt
+    rf"|\A(?:┌ |\[?[0-9][0-9:.,TZ/ +-]{{7,40}}\]? )?((?i:{_WORDS}))(?=: +[^\W\d])"  # git, R, Julia, winston; no figure
+    r"|\A(Error)(?= in [^\n]{1,200}? :(?! *[0-9]))|\A(Warning)(?= messages?:)"  # R
+    rf"|\A\[[^\]\n]{{1,40}}\] [\w-]{{1,40}}\.({_WORDS})(?=: )"  # Monolog: [time] channel.ERROR
+    r"|\A\S{1,200}?:[0-9]{1,6}:(?:[0-9]{1,4}:)? (?:fatal |[A-Z]\w{0,40})?((?i:error|warning))(?=: +[^\W\d])"  # GCC
+    r"|\A(fail)(?=: \S{1,200}\[[0-9]{1,9}\])|\Anpm (error|warn)(?= )|\A\[([CFEWI])(?= [0-9])"  # .NET, npm, tornado
+    rf"|(?<![\w.-])(?:level|lvl|severity)(?:=\"?|\": ?\")((?i:{_WORDS}))\b"  # logfmt, or JSON behind something else
     r"|(?<!\w)([FEWI])(?=[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9])"  # glog: E1126 10:00:00.123456
     r"|(?<=[0-9]: )([FEWI])(?= \S{1,99}:[0-9]{1,6}\])"  # TensorFlow: 10:00:00.123456: E a/b.cc:12]
     r")"
@@ -155,14 +163,15 @@ def level_of(text: str) -> str:
     """Return the level under which a job's line is shown: the first one that it names, never below `info`.
 
     A level is a word in capitals among the first five, as Python, Java, Go and most shells write it; one in brackets,
-    or at the very beginning with a colon; logfmt's `level=`, `lvl=` or `severity=`; the letter of glog's header; or a
-    member of a JSON object that is called `level`, `severity` or the like.
+    or at the very beginning, or after a time there, with a colon; logfmt's `level=`, `lvl=` or `severity=`; the letter
+    of glog's header or tornado's; what else GCC, Python's warnings, R, Monolog, .NET and npm begin with; or a member of
+    a JSON object that is called `level`, `severity` or the like, which is a number where pino or bunyan wrote it.
     """
     if text.lstrip(" ").startswith("{"):
-        return _LEVELS.get(_of_json(text[:_FIRST_CHARACTERS]).upper(), "info")
+        return _of_json(text[:_FIRST_CHARACTERS])
     named = _LEVEL.search(text, 0, _end_of_first_words(text))
     word = named[named.lastindex or 0].upper() if named else ""
-    return _LETTERS.get(word) or _LEVELS.get(word, "info")
+    return _SHORT.get(word) or _LEVELS.get(word, "info")
 
 
 def _end_of_first_words(text: str) -> int:
@@ -176,16 +185,19 @@ def _end_of_first_words(text: str) -> int:
 
 
 def _of_json(beginning: str) -> str:
-    """Return the level of a JSON object: its own, or else the first inside of it, as where the object is cut."""
+    """Return the level of a JSON object: its own, or else the first inside of it, as where the object is cut.
+
+    A number is one where there is a time beside it, as pino and bunyan have it; elsewhere it may count anything.
+    """
     try:
         members = {key.lower(): value for key, value in json.loads(beginning).items()}
     except (ValueError, RecursionError):
         members = {}
+    if type(members.get("level")) is int and "time" in members:
+        return _NUMBERS.get(members["level"], "info")
     own = next((members[key] for key in _MEMBERS if isinstance(members.get(key), str)), "")
-    if own:
-        return own
-    inside = _JSON_LEVEL.search(beginning)
-    return inside[1] if inside else ""
+    inside = None if own else _JSON_LEVEL.search(beginning)
+    return _LEVELS.get((inside[1] if inside else own).upper(), "info")
 
 
 def _attempt(detail: JobDetail) -> str:
