@@ -69,6 +69,9 @@ def to_json(data: Any) -> str:
 def to_data(value: Any) -> Any:
     """Return a value as JSON data: what has no JSON form of its own becomes text.
 
+    Of a class derived from a number's or text's, as some of numpy's are, it is the plain number or text: such a class
+    may write itself in another way.
+
     Raises:
         ValueError: The value has no text that a job could read; the message says why.
     """
@@ -76,7 +79,7 @@ def to_data(value: Any) -> Any:
         case Enum():
             return to_data(value.value)
         case None | bool() | int() | float() | str():
-            return value
+            return _plain(value)
         case BaseModel():
             return to_data(value.model_dump(by_alias=True))
         case Mapping():
@@ -88,6 +91,18 @@ def to_data(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_data(getattr(value, field.name)) for field in dataclasses.fields(value)}
     return _single(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number or a text without what a class derived from it adds."""
+    match value:
+        case None | bool():
+            return value
+        case int():
+            return int(value)
+        case float():
+            return float(value)
+    return str.__str__(value)
 
 
 def _single(value: Any) -> Any:
@@ -117,7 +132,9 @@ def _key(key: Any) -> str:
 
 
 def _foreign(value: Any) -> Any:
-    """Convert URLs and whatever else pydantic can write as JSON."""
+    """Convert what numpy and its like count with, URLs, and whatever else pydantic can write as JSON."""
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+        return to_data(value.tolist())
     try:
         return to_jsonable_python(value)
     except PydanticSerializationError as error:
@@ -182,6 +199,21 @@ def is_airflow_placeholder(value: Any) -> bool:
         kind.__name__ in _AIRFLOW_LATE and kind.__module__.partition(".")[0] == "airflow"
         for kind in type(value).__mro__
     )
+
+
+def without_enums(value: Any) -> Any:
+    """Return a value with the texts that its enums' members are: Airflow would render such a member as its name.
+
+    Args:
+        value: The value of an argument; what is in a list, a tuple or a mapping counts as well.
+    """
+    if isinstance(value, Enum) and isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (list, tuple)) and type(value) in {list, tuple}:
+        return type(value)(map(without_enums, value))
+    if type(value) is dict:
+        return {without_enums(key): without_enums(item) for key, item in value.items()}
+    return value
 
 
 def leaves(value: Any) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Mapping
+from operator import index
 from typing import Any
 
 from airflow_batch_jobs.batch.definition.problems import did_you_mean
@@ -66,14 +67,12 @@ def _string(value: Any, _shape: Any, path: str) -> str:
 
 
 def _integer(value: Any, _shape: Any, path: str) -> int:
-    if isinstance(value, str):
-        try:
-            return int(value)
-        except ValueError:
-            pass
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise RequestError(path, f"must be a whole number, not {_shown(value, path)}")
-    return value
+    try:
+        if not isinstance(value, bool):
+            return int(value) if isinstance(value, str) else index(value)
+    except (TypeError, ValueError):
+        pass
+    raise RequestError(path, f"must be a whole number, not {_shown(value, path)}")
 
 
 def _boolean(value: Any, _shape: Any, path: str) -> bool:

@@ -92,6 +92,51 @@ def test_a_value_has_one_text(value: Any, text: str | None) -> None:
     assert to_text(value) == text
 
 
+class _Float(float):
+    """Writes itself as numpy 2 writes a float64, which is derived from float as well."""
+
+    def __repr__(self) -> str:
+        return f"np.float64({float(self)})"
+
+
+class _Text(str):
+    """Writes itself in its own way."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "something else"
+
+
+class _Scalar:
+    """What numpy's int64, float32 and arrays have in common."""
+
+    dtype = "int64"
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def tolist(self) -> Any:
+        """Return it as Python has it."""
+        return self.value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (_Float(1.5), "1.5"),
+        ([_Float(1.5)], "[1.5]"),
+        (_Text("chr1"), "chr1"),
+        (_Scalar(7), "7"),
+        (_Scalar([True]), "[true]"),
+        ({"lengths": _Scalar([1, 2])}, '{"lengths":[1,2]}'),
+    ],
+)
+def test_a_number_of_another_library_is_that_number(value: Any, text: str) -> None:
+    """A task hands numbers of numpy on as they are, and one in a job's command has to be readable."""
+    assert to_text(value) == text
+
+
 @pytest.mark.parametrize("value", [timedelta(days=1, hours=1, milliseconds=500), timedelta(seconds=-90)])
 def test_a_duration_can_be_read_again(value: timedelta) -> None:
     """It is ISO 8601."""

@@ -187,6 +187,19 @@ def test_a_too_large_request_names_its_largest_part() -> None:
     assert "parameters: makes the request too large: 35.2 of 35.5 KiB, and AWS accepts 30 KiB in all" in message
 
 
+def test_a_whole_number_of_another_library_is_one() -> None:
+    """Such as numpy's int64, which is no int and says by `__index__` which it is."""
+
+    class Int64:
+        def __index__(self) -> int:
+            return 3
+
+    request = SubmitRequest(
+        job_name="j", job_queue="q", job_definition="d:1", options={"arrayProperties": {"size": Int64()}}
+    )
+    assert request.to_api()["arrayProperties"] == {"size": 3}
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
