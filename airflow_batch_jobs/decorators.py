@@ -137,7 +137,7 @@ def batch_job_task(python_callable: Callable[..., JobDefinition] | None = None, 
         TypeError: An argument has the name that it has in the Amazon provider; the error has ours.
         ValueError: Something in `on_retry` is no change.
     """
-    check_mapped(kwargs)
+    check_mapped(_BatchJobDecoratedOperator, kwargs)
     refuse_foreign(_BatchJobDecoratedOperator, kwargs, is_whole=False)
     return task_decorator_factory(
         python_callable=python_callable, decorated_operator_class=_BatchJobDecoratedOperator, **kwargs

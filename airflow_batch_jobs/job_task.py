@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_batch_jobs.task import execution_timeout
-from airflow_batch_jobs.task.arguments import refuse_foreign, refuse_mapped
+from airflow_batch_jobs.task.arguments import check_mapped, refuse_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,12 +67,20 @@ class JobTask:
 
     @classmethod
     def partial(cls, **given: Any) -> Any:
-        """Likewise of a task that is mapped, and of what it is mapped over."""
+        """Likewise of a task that is mapped, and of what it is mapped over; of the values as well.
+
+        Raises:
+            TypeError: As above.
+            DefinitionError: As of a single task.
+            RequestError: As of a single task.
+            ValueError: As of a single task.
+        """
         from airflow_batch_jobs.task.mapping import CheckedPartial
 
         refuse_foreign(cls, given, is_whole=False)
+        check_mapped(cls, given)
         made = super().partial(**given)  # type: ignore[misc]  # BaseOperator's
-        return CheckedPartial.of(made, partial(refuse_mapped, cls), given)
+        return CheckedPartial.of(made, cls, given)
 
     @property
     def _connection(self) -> AwsConnection:

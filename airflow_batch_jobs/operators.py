@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_batch_jobs.batch.arguments import check_text
 from airflow_batch_jobs.batch.definition.argument import DefinitionArgument
+from airflow_batch_jobs.batch.definition.values import without_enums
 from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.batch.result.model import task_model
@@ -20,7 +21,6 @@ from airflow_batch_jobs.links import JOB_LINKS
 from airflow_batch_jobs.task.arguments import (
     check_arguments,
     check_literal_overrides,
-    check_mapped,
     check_on_retry,
     check_rendered,
 )
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     import jinja2
     from airflow.sdk import Context, XComArg
-    from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from pydantic import BaseModel
 
     from airflow_batch_jobs.batch.changes.change import RequestChange
@@ -145,12 +144,12 @@ class BatchJobOperator(JobTask, BaseOperator):
         super().__init__(**kwargs)
         self.result = result
         self.wait = wait
-        self._take(definition, parameters)
+        self._take(definition, without_enums(parameters))
         # These have their declared types only after rendering.
-        self.job_queue = job_queue
-        self.container_overrides: Any = container_overrides
-        self.submit_options: Any = submit_options
-        self.job_name = job_name
+        self.job_queue = without_enums(job_queue)
+        self.container_overrides: Any = without_enums(container_overrides)
+        self.submit_options: Any = without_enums(submit_options)
+        self.job_name = without_enums(job_name)
         self.on_retry = on_retry
         self.deferrable = deferrable
         self.poll_interval = None if poll_interval is None else reasonable(poll_interval, "poll_interval")
@@ -167,19 +166,6 @@ class BatchJobOperator(JobTask, BaseOperator):
         with self._kept_if_mapped():
             check_literal_overrides(container_overrides, submit_options)
         check_on_retry(on_retry)
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> OperatorPartial:
-        """Return what is mapped, checked as far as it can be when the DAG is parsed: its tasks are made later.
-
-        Raises:
-            DefinitionError: What is declared as a result cannot be one.
-            ValueError: Something in `on_retry` is no change.
-        """
-        check_mapped(kwargs)
-        made: OperatorPartial = super().partial(**kwargs)
-        check_on_retry((getattr(made.kwargs.get("dag"), "default_args", None) or {}).get("on_retry", ()))
-        return made
 
     def execute(self, context: Context) -> Any:
         """Submit the job, then wait for it.
@@ -242,7 +228,7 @@ class BatchJobOperator(JobTask, BaseOperator):
 
     def _take_definition(self, definition: JobDefinition | type[JobDefinition] | str) -> None:
         """Keep the typed object beside its reference: Airflow renders strings, and would call a class."""
-        self._definition = DefinitionArgument(definition)
+        self._definition = DefinitionArgument(without_enums(definition))
         self.definition: Any = ""
         self.definition = self._definition.reference()
 

@@ -72,10 +72,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
             if kwargs.get(name) is not None:
                 reasonable(kwargs[name], name, or_zero=True)
         super().__init__(**kwargs)
-        if self.mode == "reschedule":
-            raise ValueError(
-                f'{self.task_id}: a BatchJobSensor frees its worker slot with deferrable=True, not mode="reschedule".'
-            )
+        _check_mode(self.mode, self.task_id)
         self.job_id: Any = job_id  # text only after rendering
         self.deferrable = deferrable
         self.poll_interval = None if poll_interval is None else reasonable(poll_interval, "poll_interval")
@@ -88,6 +85,16 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         self.botocore_config = botocore_config
         check_text(job_id, "job_id")
         check_arguments(self)
+
+    @classmethod
+    def partial(cls, **given: Any) -> Any:
+        """Return what is mapped, checked as a single sensor is.
+
+        Raises:
+            ValueError: As of a single sensor.
+        """
+        _check_mode(given.get("mode"), given["task_id"])
+        return super().partial(**given)
 
     def execute(self, context: Context) -> Any:
         """Wait for the job.
@@ -139,3 +146,10 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         bounded = self.execution_timeout is not None and self._limit == self.execution_timeout
         kind = AirflowTaskTimeout if bounded else AirflowSensorTimeout
         return kind(f"The job had not ended after {self._limit}. Job: {job_id}")
+
+
+def _check_mode(mode: str | None, task_id: str) -> None:
+    if mode == "reschedule":
+        raise ValueError(
+            f'{task_id}: a BatchJobSensor frees its worker slot with deferrable=True, not mode="reschedule".'
+        )

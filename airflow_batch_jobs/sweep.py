@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseOperator
 
 from airflow_batch_jobs.batch.arguments import check_queues, check_switch
+from airflow_batch_jobs.batch.definition.values import without_enums
 from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.task.arguments import check_aws_arguments
 
@@ -57,7 +58,7 @@ class BatchOrphanSweepOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         # It has its declared type only after rendering.
-        self.job_queues: Any = job_queues
+        self.job_queues: Any = without_enums(job_queues)
         self.grace_seconds = reasonable(grace_seconds, "grace_seconds", or_zero=True)
         self.terminates = not dry_run  # an operator's `dry_run` is a method
         self.aws_conn_id = aws_conn_id

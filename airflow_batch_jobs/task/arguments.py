@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from inspect import signature
+from itertools import takewhile
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from airflow.sdk.bases.operator import get_merged_defaults
@@ -14,15 +16,22 @@ from airflow.sdk.definitions._internal.contextmanager import DagContext, TaskGro
 from airflow_batch_jobs.batch.arguments import check_mapping, check_region, check_switch, check_text, check_verify
 from airflow_batch_jobs.batch.definition import is_late
 from airflow_batch_jobs.batch.definition.argument import DefinitionArgument
+from airflow_batch_jobs.batch.definition.values import is_airflow_placeholder
 from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.batch.override_length import check_overrides
 from airflow_batch_jobs.batch.result.model import task_model
 from airflow_batch_jobs.errors import RequestError
 
+_PACKAGE = f"{__name__.partition('.')[0]}."
 #: The arguments that are True or False; None in place of the last leaves it to the configuration.
 _SWITCHES = ("wait", "deferrable", "copy_logs", "terminate_on_kill", "finish_in_triggerer")
 #: Those that hold AWS's or botocore's own fields by their names.
 _MAPPINGS = ("parameters", "container_overrides", "submit_options")
+#: Those that are text, and those that are seconds.
+_TEXTS = frozenset({"job_queue", "job_name", "job_id"})
+_SECONDS = frozenset({"poll_interval", "timeout", "poke_interval", "max_wait"})
+#: What a task has of which nothing is given.
+_NOT_GIVEN = dict.fromkeys(("aws_conn_id", "region_name", "verify", "botocore_config", "execution_timeout"))
 
 
 class HasAwsParameters(Protocol):
@@ -114,16 +123,35 @@ def check_literal_overrides(container_overrides: Any, submit_options: Any) -> No
         check_overrides(_literal({**own, "containerOverrides": container_overrides}), {})
 
 
-def check_mapped(arguments: Mapping[str, Any]) -> None:
-    """Find when the DAG is parsed what is wrong with the arguments that tasks to be mapped have in common.
+def check_mapped(kind: type, given: Mapping[str, Any]) -> None:
+    """Find when the DAG is parsed what of the arguments of a task to be mapped is not of its kind.
+
+    Args:
+        kind: The class that is mapped. What a subclass of a user's takes by itself is its own affair.
+        given: Arguments that are common to all tasks, or those of one of them; defaults count as well.
 
     Raises:
-        DefinitionError: What is declared as a result cannot be one.
-        ValueError: Something in `on_retry` is no change.
+        DefinitionError: The definition is not pinned, a literal parameter does not fit it, or what is declared as a
+            result cannot be one.
+        RequestError: Literal overrides have more characters than ECS takes.
+        ValueError: An argument is not of its kind; the error names it.
     """
-    check_on_retry(arguments.get("on_retry", ()))
-    definition = DefinitionArgument(arguments.get("definition", ""))
-    task_model(arguments.get("result"), definition.typed, waits=arguments.get("wait", True) is not False)
+    names = _arguments(kind) - _of_users(kind)
+    given = {name: value for name, value in {**_defaults(given), **given}.items() if name in names}
+    check_on_retry(given.get("on_retry", ()))
+    for name in _TEXTS & given.keys():
+        check_text(given[name], name, or_empty=name == "job_name")
+    for name in _SECONDS & given.keys():
+        if given[name] is not None:
+            reasonable(given[name], name, or_zero=name != "poll_interval")
+    check_arguments(SimpleNamespace(**{**_NOT_GIVEN, **given}))
+    check_literal_overrides(given.get("container_overrides"), given.get("submit_options"))
+    definition = DefinitionArgument(given.get("definition", ""))
+    if "definition" in given and not is_airflow_placeholder(given["definition"]):
+        definition.reference()
+    task_model(given.get("result"), definition.typed, waits=given.get("wait", True) is not False)
+    if "parameters" in given and (given["parameters"] is None or isinstance(given["parameters"], dict)):
+        definition.check(given["parameters"] or {})
 
 
 def check_on_retry(given: Any) -> None:
@@ -142,6 +170,14 @@ def check_on_retry(given: Any) -> None:
 def _arguments(kind: type) -> frozenset[str]:
     """Return the arguments that a class and those above it take."""
     every = (vars(each)["__init__"] for each in kind.__mro__ if "__init__" in vars(each))
+    return frozenset(name for each in every for name in signature(each).parameters)
+
+
+@cache
+def _of_users(kind: type) -> frozenset[str]:
+    """Return the arguments that those take which are derived from the classes of this package."""
+    users = takewhile(lambda each: not each.__module__.startswith(_PACKAGE), kind.__mro__)
+    every = (vars(each)["__init__"] for each in users if "__init__" in vars(each))
     return frozenset(name for each in every for name in signature(each).parameters)
 
 

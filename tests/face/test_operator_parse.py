@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from datetime import timedelta
+from enum import Enum
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -119,33 +120,30 @@ def test_an_interval_is_read_in_whatever_way_it_is_given(value: Any, seconds: fl
     assert BatchJobSensor(task_id="t", job_id="j", poll_interval=value).poll_interval == seconds
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *(
-            (name, value)
-            for name in ("wait", "deferrable", "copy_logs", "terminate_on_kill")
-            for value in ("false", None)
-        ),
-        ("finish_in_triggerer", "false"),
-        ("container_overrides", "{}"),
-        ("submit_options", 3),
-        ("botocore_config", "retries"),
-        ("parameters", [("a", "b")]),
-        ("parameters", {1: 2}),
-        ("submit_options", {5: 5}),
-        *((name, value) for name in ("job_queue", "job_name") for value in (5, ["a"], {"a": 1}, b"a", "\ud800")),
-        *(("job_queue", value) for value in (None, "", " ")),
-        *(("aws_conn_id", value) for value in (5, ["a"], False)),
-        *(("region_name", value) for value in (5, ["x"], "nowhere!", "-eu", "1", "eu-central-1\n")),
-        *(("verify", value) for value in (5, [1], 0)),
-        *(("execution_timeout", value) for value in (timedelta.max, timedelta(days=3_000_000), timedelta(-1))),
-        *(("poll_interval", value) for value in (1e308, 1e-308, timedelta.max)),
-        *(("botocore_config", value) for value in (5, ["retries"], {1: 2})),
-    ],
-)
+#: Arguments that are not of their kind: "false" would count as True.
+_WRONG: list[tuple[str, Any]] = [
+    *((name, value) for name in ("wait", "deferrable", "copy_logs", "terminate_on_kill") for value in ("false", None)),
+    ("finish_in_triggerer", "false"),
+    ("container_overrides", "{}"),
+    ("submit_options", 3),
+    ("botocore_config", "retries"),
+    ("parameters", [("a", "b")]),
+    ("parameters", {1: 2}),
+    ("submit_options", {5: 5}),
+    *((name, value) for name in ("job_queue", "job_name") for value in (5, ["a"], {"a": 1}, b"a", "\ud800")),
+    *(("job_queue", value) for value in (None, "", " ")),
+    *(("aws_conn_id", value) for value in (5, ["a"], False)),
+    *(("region_name", value) for value in (5, ["x"], "nowhere!", "-eu", "1", "eu-central-1\n")),
+    *(("verify", value) for value in (5, [1], 0)),
+    *(("execution_timeout", value) for value in (timedelta.max, timedelta(days=3_000_000), timedelta(-1))),
+    *(("poll_interval", value) for value in (1e308, 1e-308, timedelta.max)),
+    *(("botocore_config", value) for value in (5, ["retries"], {1: 2})),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), _WRONG)
 def test_an_argument_that_is_not_of_its_kind_is_refused(name: str, value: Any) -> None:
-    """By its name, for the operator and, where it has it, the sensor: "false" would count as True."""
+    """By its name, for the operator and, where they have it, the sensor and the sweep."""
     with pytest.raises(ValueError, match=f"^{name} must "):
         operator(definition="a:1", **{name: value})
     if name in signature(BatchJobSensor).parameters:
@@ -301,6 +299,8 @@ def test_a_rescheduling_sensor_is_told_of_the_better_way() -> None:
     """There is one way to free a worker slot."""
     with pytest.raises(ValueError, match="deferrable=True"):
         BatchJobSensor(task_id="wait", job_id="x", mode="reschedule")
+    with pytest.raises(ValueError, match="deferrable=True"):
+        BatchJobSensor.partial(task_id="wait", mode="reschedule")
 
 
 @pytest.mark.parametrize("how", [BatchJobOperator, BatchJobOperator.partial], ids=["made", "partial"])
@@ -398,6 +398,81 @@ def test_what_a_task_is_mapped_over_is_checked(expand: Callable[[Any], Any], mes
         late.unmap({"job_definition": "b:1"})
     with pytest.raises(TypeError, match=r"^max_retries=, .* Limit it with timeout="):
         BatchJobSensor.partial(task_id="wait").expand(job_id=["a"], max_retries=[3])
+
+
+def _mapped(how: str, kind: Any, given: dict[str, Any], name: str, value: Any) -> None:
+    """Map a task in which one argument is wrong, which is common to all, one of a list, or a default of the DAG."""
+    others = {key: other for key, other in given.items() if key != name}
+    over = "copy_logs" if name != "copy_logs" else "deferrable"
+    with DAG("mapped", schedule=None, default_args={name: value} if how == "default" else {}):
+        if how == "list":
+            kind.partial(task_id="t", **others).expand(**{name: [value]})
+        elif how == "kwargs":
+            kind.partial(task_id="t", **others).expand_kwargs([{name: value}])
+        else:
+            kind.partial(task_id="t", **others, **({name: value} if how == "common" else {})).expand(**{over: [True]})
+
+
+@pytest.mark.parametrize("how", ["common", "default", "list", "kwargs"])
+@pytest.mark.parametrize(("name", "value"), _WRONG)
+def test_an_argument_of_a_mapped_task_is_checked_when_the_dag_is_parsed(how: str, name: str, value: Any) -> None:
+    """As that of a single task is: its tasks are made only when they are about to run."""
+    with pytest.raises(ValueError, match=f"^{name} must "):
+        _mapped(how, BatchJobOperator, {"job_queue": "q", "definition": "a:1"}, name, value)
+    if name in signature(BatchJobSensor).parameters:
+        with pytest.raises(ValueError, match=f"^{name} must "):
+            _mapped(how, BatchJobSensor, {"job_id": "j"}, name, value)
+
+
+@pytest.mark.parametrize(
+    ("common", "mapped"),
+    [
+        ({"definition": "a"}, {"copy_logs": [True]}),
+        ({}, {"definition": ["a:1", "a"]}),
+        ({"definition": Align}, {"parameters": [{"sample": "x"}, {}]}),
+        ({"definition": Align}, {"parameters": [{"sample": "x", "thread": 2}]}),
+        ({"definition": Align(sample="x")}, {"parameters": [{"threads": "many"}]}),
+    ],
+)
+def test_the_definition_of_a_mapped_task_is_checked_when_the_dag_is_parsed(
+    common: dict[str, Any], mapped: dict[str, Any]
+) -> None:
+    """With the literal parameters of each of its tasks."""
+    with DAG("mapped", schedule=None), pytest.raises(DefinitionError):
+        BatchJobOperator.partial(task_id="t", job_queue="q", **common).expand(**mapped)
+
+
+def test_what_a_subclass_takes_by_itself_is_not_checked() -> None:
+    """It may have another meaning for an argument of that name."""
+
+    class Lines(BatchJobOperator):
+        def __init__(self, *, parameters: str, **kwargs: Any) -> None:
+            super().__init__(parameters={"lines": parameters}, **kwargs)
+
+    with DAG("mapped", schedule=None):
+        Lines.partial(task_id="t", job_queue="q", definition="a:1").expand(parameters=["one", "two"])
+
+
+class Queue(str, Enum):  # noqa: UP042 - what it is that is tested
+    """As DAGs had enums of text before Python 3.11."""
+
+    SPOT = "spot"
+
+
+def test_an_enum_of_text_is_its_text() -> None:
+    """Airflow renders it by its name, which is no queue."""
+    task = operator(
+        definition="a:1",
+        job_queue=Queue.SPOT,
+        parameters={"queue": Queue.SPOT, "all": [Queue.SPOT]},
+        submit_options={"shareIdentifier": Queue.SPOT},
+    )
+    sweep = BatchOrphanSweepOperator(task_id="t", job_queues=[Queue.SPOT])
+    for each in (task, sweep):
+        each.render_template_fields({})
+    assert (task.job_queue, sweep.job_queues) == ("spot", ["spot"])
+    assert task.parameters == {"queue": "spot", "all": '["spot"]'}
+    assert task.submit_options == {"shareIdentifier": "spot"}
 
 
 def test_the_providers_parameters_of_a_sensor_name_their_counterparts() -> None:
