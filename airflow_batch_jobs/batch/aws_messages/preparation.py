@@ -107,7 +107,7 @@ PREPARATION = (
         Outlook.LASTS,
         then(
             _INTERFACE,
-            r"TagPolicy|UnauthorizedOperation|not authorized|access ?denied|InvalidSubnet|InvalidGroup|InvalidSecurityGroup",
+            r"TagPolicy|UnauthorizedOperation|not authorized|access ?denied|Invalid(?:Subnet|Group|SecurityGroup)",
         ),
         "EC2 refused it a network interface, so it never started",
         "Change what the reason names: a policy, the tags of the job, or the network of the compute environment.",
