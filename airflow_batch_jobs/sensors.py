@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator
 
 from airflow_batch_jobs.batch.arguments import check_text
+from airflow_batch_jobs.batch.job_id import bare_id
 from airflow_batch_jobs.batch.numbers import reasonable
 from airflow_batch_jobs.job_task import JobTask
 from airflow_batch_jobs.links import JOB_LINKS
@@ -32,7 +33,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
     `terminate_on_kill` it only watches: stopping the sensor, or its timeout, leaves the job alone.
 
     Args:
-        job_id: The job's id; also that of an array's child (`id:3`) or of a node (`id#1`).
+        job_id: The job's id, or its ARN; also that of an array's child (`id:3`) or of a node (`id#1`).
         deferrable: Whether to wait in the triggerer; False waits in the worker, by the same code.
         poll_interval: Seconds between two looks at the job; None for `[batch_jobs] poll_interval`.
         finish_in_triggerer: Whether the triggerer may end a succeeded task, without starting another worker; None for
@@ -113,7 +114,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         from airflow_batch_jobs.task import log
 
         check_text(self.job_id, "job_id")
-        plan = self._plan(self.job_id)
+        plan = self._plan(bare_id(self.job_id))
         log.note(f"Waiting for job {plan.job_id}")
         return self._conclude(context, self._wait_for_job(context, plan))
 
@@ -138,7 +139,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
 
     def _job_waited_for(self, ti: Any) -> str | None:
         del ti
-        return str(self.job_id)
+        return bare_id(str(self.job_id))
 
     def _time_is_up(self, job_id: str) -> BaseException:
         from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowTaskTimeout

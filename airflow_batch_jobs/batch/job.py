@@ -12,6 +12,7 @@ from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.definition.reference import unique_name
 from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.job_failed import job_failed
+from airflow_batch_jobs.batch.job_id import bare_id
 from airflow_batch_jobs.batch.job_log import JobLog
 from airflow_batch_jobs.batch.job_xcom import job_xcom
 from airflow_batch_jobs.batch.logs.window import LogWindow
@@ -98,14 +99,14 @@ class BatchJob:
         Definition and queue are read from AWS when they are first asked for. AWS does not tell overrides from the rest.
 
         Args:
-            job_id: The job's id; also that of an array's child, `id:3`, or of a node, `id#1`.
+            job_id: The job's id, or its ARN; also that of an array's child, `id:3`, or of a node, `id#1`.
             session: The credentials; boto3's default ones if None.
             region_name: The region; the session's own if None.
             clients: Makes the clients, in place of `session` and `region_name`.
             clock: Time and sleep.
         """
         job = cls.__new__(cls)  # the constructor wants a definition, and a subclass's may want something else
-        job._begin(None, job_id, clients or session_clients(session, region_name), clock)  # noqa: SLF001 - its own class
+        job._begin(None, bare_id(job_id), clients or session_clients(session, region_name), clock)  # noqa: SLF001 - its own class
         return job
 
     def _begin(
@@ -172,7 +173,7 @@ class BatchJob:
             JobNotFoundError: AWS knows no job of this id.
             AwsError: AWS refused, or could not be reached.
         """
-        for detail in describe_jobs(clients or session_clients(session, region_name), [job_id]):
+        for detail in describe_jobs(clients or session_clients(session, region_name), [bare_id(job_id)]):
             return detail
         raise JobNotFoundError(job_id)
 
@@ -198,7 +199,7 @@ class BatchJob:
         Raises:
             AwsError: AWS refused, or could not be reached.
         """
-        return describe_jobs(clients or session_clients(session, region_name), job_ids)
+        return describe_jobs(clients or session_clients(session, region_name), map(bare_id, job_ids))
 
     def submit(self, queue: str, container_overrides: Mapping[str, Any] | None = None, **submit_options: Any) -> str:
         """Submit the job, once, and return its id.

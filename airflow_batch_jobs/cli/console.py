@@ -87,8 +87,9 @@ def errors_told() -> Iterator[None]:
 
 
 def complain(text: str) -> None:
-    """Print an error in one line on stderr."""
-    _stderr().print(Text.assemble(("error: ", "bold red"), " ".join(printable(text).split())), soft_wrap=True)
+    """Print an error in one line on stderr, all of it: a carriage return in it is no redrawing."""
+    words = printable(text.replace("\r", " ")).split()
+    _stderr().print(Text.assemble(("error: ", "bold red"), " ".join(words)), soft_wrap=True)
 
 
 def note(text: str, *, has_only_words: bool = False) -> None:

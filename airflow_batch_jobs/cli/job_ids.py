@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from airflow_batch_jobs.batch.job_id import bare_id
 from airflow_batch_jobs.cli import console
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ def whole_ids(given: Sequence[str], clients: ClientFactory) -> list[str]:
         typer.Exit: Several ids begin like this, one is too short, or not all jobs could be looked through in time.
         AwsError: AWS does not list queues or jobs.
     """
+    given = [bare_id(each) for each in given]
     for each in given:
-        if len(each.strip()) < _LEAST_CHARACTERS:
+        if len(each) < _LEAST_CHARACTERS:
             console.complain(f"'{each}' is too short for a job's id: give at least 4 characters of its beginning.")
             raise typer.Exit(console.USAGE)
     given = [each.lower() if _ANY_SIZE.fullmatch(each) else each for each in given]

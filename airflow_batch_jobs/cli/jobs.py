@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from airflow_batch_jobs.batch.job_id import bare_id
 from airflow_batch_jobs.batch.operations import REASON_LIMIT
 from airflow_batch_jobs.cli import console, submit_options, tables
 from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
@@ -30,7 +31,7 @@ _LAST_LINES = "The job has ended; waiting for the last lines of its log, for abo
 
 
 def _check_not_node(value: str) -> str:
-    job_id, is_node, _ = value.partition("#")
+    job_id, is_node, _ = bare_id(value).partition("#")
     if is_node:
         raise typer.BadParameter(f"a node cannot be stopped alone; its job is {job_id}")
     return value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from airflow_batch_jobs.batch.job_id import bare_id
 from airflow_batch_jobs.cli import completion, console
 from airflow_batch_jobs.cli.job_ids import whole_id
 
@@ -24,10 +25,11 @@ _LEAST_CHILDREN, _MOST_CHILDREN = 2, 10_000
 
 
 def _check_whole(value: str | None) -> str | None:
+    job_id = None if value is None else bare_id(value)
     for mark, what in ((":", "a child of an array"), ("#", "a node")):
-        if value and mark in value:
-            raise typer.BadParameter(f"{what} is not submitted alone; give {value.partition(mark)[0]}")
-    return value
+        if job_id and mark in job_id:
+            raise typer.BadParameter(f"{what} is not submitted alone; give {job_id.partition(mark)[0]}")
+    return job_id
 
 
 Definition = Annotated[

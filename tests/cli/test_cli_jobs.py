@@ -476,3 +476,23 @@ def test_result_of_an_array_that_failed_names_the_child(run: Run, aws: LocalAws,
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "1 of 2 children failed; child 1: " in result.stderr
+
+
+@pytest.mark.parametrize("form", ["{arn}", " {id}", "{id}\r", "{id}\n", "{arn}\r\n"])
+def test_an_id_is_taken_as_it_was_copied(run: Run, aws: LocalAws, shell: str, form: str) -> None:
+    """As an ARN, or with blanks and line ends: AWS knows a job by its bare id alone."""
+    job_id = run("submit", shell, "-q", "default", "-p", "script=true").stdout.strip()
+    arn = aws.wait_for_status(job_id)["jobArn"]
+    given = form.format(id=job_id, arn=arn)
+
+    assert run("status", given).stdout.startswith(f"{job_id}\tSUCCEEDED")
+    assert run("logs", given).exit_code == 0
+    assert run("terminate", given).exit_code == 0
+    assert run("submit", "--like", given).exit_code == 0
+    assert "is not submitted alone" in run("submit", "--like", f"{arn}:3").output
+
+
+def test_an_error_keeps_the_words_before_a_carriage_return(run: Run) -> None:
+    """Which only a progress bar draws again."""
+    result = run("status", "there is\rno such id")
+    assert "no job there is no such id in this account" in result.stderr

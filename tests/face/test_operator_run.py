@@ -409,6 +409,18 @@ def test_a_sensor_fails_or_skips_with_a_failed_job(
     assert run_dag(dag).state("wait") == state
 
 
+def test_a_sensor_takes_an_arn_and_the_end_of_a_line(run_dag: RunDag, airflow_aws: LocalAws) -> None:
+    """As an event of AWS has the one, and another program's output the other."""
+    airflow_aws.register("brief", ["true"])
+    [job_id] = airflow_aws.submit("brief:1")
+    [job] = airflow_aws.clients()("batch").describe_jobs(jobs=[job_id])["jobs"]
+    with DAG("sensor", schedule=None) as dag:
+        BatchJobSensor(task_id="wait", job_id=f"{job['jobArn']}\n", poll_interval=0.2)
+    run = run_dag(dag)
+    assert run.state("wait") == "success"
+    assert run.xcom("wait") == job_id
+
+
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_sensors_timeout_leaves_the_job_alone(run_dag: RunDag, airflow_aws: LocalAws, *, deferrable: bool) -> None:
     """A sensor only watches."""
