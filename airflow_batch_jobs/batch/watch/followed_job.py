@@ -305,7 +305,7 @@ def _seen_at(detail: JobDetail, asked_at: float, now: Moment) -> datetime:
         datetime.fromtimestamp(ms / 1000, tz=UTC) for ms in (now.ms - 1000 * (now.seconds - asked_at), now.ms)
     )
     told = (at for at in (detail.created_at, detail.started_at, detail.stopped_at) if at is not None)
-    return min(max(asked, *told), answered)
+    return min(max([asked, *told]), answered)
 
 
 def _telling(detail: JobDetail) -> tuple[Any, ...]:

@@ -286,3 +286,53 @@ def test_a_watcher_in_use_needs_no_options(frozen_aws: LocalAws) -> None:
     options = JobWatcher(frozen_aws.clients()).options
     assert (options.status_calls_per_second, options.log_calls_per_second, options.log_lines_per_second) == (10, 4, 400)
     assert (options.log_settle_seconds, options.log_lookback_seconds) == (5, 120)
+
+
+_TIMES = ("createdAt", "startedAt", "stoppedAt")
+_SURE = ("jobId", "status")  # without which it is no job, or has no end
+
+
+@pytest.mark.parametrize("value", [None, [], "2026-11-27T00:00:00Z", -1, 10**30, "left out"])
+def test_a_job_is_followed_to_its_end_whatever_else_aws_says_of_it(frozen_aws: LocalAws, value: Any) -> None:
+    """Each member of its entry may be missing or odd, also all of its times at once."""
+    frozen_aws.script(definition="talk", running=20, lines=3)
+    entries = [_TIMES, *((name,) for name in _members(frozen_aws))]
+    ids = frozen_aws.submit("talk:1", count=len(entries))
+    odd = dict(zip(ids, entries, strict=True))
+
+    def changed(entry: dict[str, Any]) -> dict[str, Any]:
+        names = odd.get(entry["jobId"], ())
+        left = {name: item for name, item in entry.items() if name not in names}
+        return left if value == "left out" else left | dict.fromkeys(names, value)
+
+    async def play() -> list[Any]:
+        watcher = VirtualAws(frozen_aws).watcher(_altered(frozen_aws, changed))
+        return await asyncio.gather(*(follow_to_end(watcher.follow(job_id)) for job_id in ids))
+
+    assert all(isinstance(updates[-1], Ended) for updates in run(play()))
+
+
+def _members(aws: LocalAws) -> list[str]:
+    """Return the names of what AWS says of a job."""
+    [job_id] = aws.submit(aws.register("talk"))
+    [job] = aws.clients()("batch").describe_jobs(jobs=[job_id])["jobs"]
+    return [name for name in job if name not in _SURE]
+
+
+def _altered(aws: LocalAws, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[..., Any]:
+    """Return clients that see the entries of DescribeJobs changed."""
+    make = aws.clients()
+
+    def client_of(service: str, **how: Any) -> Any:
+        client = make(service, **how)
+        if service == "batch":
+            describe = client.describe_jobs
+
+            def described(**request: Any) -> dict[str, Any]:
+                answer = describe(**request)
+                return {**answer, "jobs": [change(entry) for entry in answer["jobs"]]}
+
+            client.describe_jobs = described
+        return client
+
+    return client_of
