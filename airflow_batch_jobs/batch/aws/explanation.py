@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.aws.trouble import Trouble, credential_action, error_code, error_message, trouble
+from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.storable import storable_text
 from airflow_batch_jobs.errors import AwsError
 
@@ -26,6 +27,8 @@ _CURES: Mapping[Trouble, str] = {
     Trouble.MISCONFIGURED: "Correct {caller}, the task or the AWS configuration of this machine.",
     Trouble.REFUSED: "Fix the request.",
 }
+#: The most characters of what was said that a message has; what is between AWS and here may say anything.
+_LONGEST_SAID = 4_096
 _POLICY_DENIES = "The {policy} does not allow it, whatever the role of {caller} may do; allow {action} there."
 #: The action that AWS names in a denial: a call may need more than its own.
 _NAMED_ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
@@ -70,7 +73,7 @@ def explain(error: BaseException, action: str, caller: Caller | None = None) -> 
     if isinstance(error, AwsError):
         return error
     kind, code, message, caller = trouble(error), error_code(error), error_message(error), caller or Caller()
-    said = f"{code}: {message}" if code else message or repr(error)
+    said = excerpt(" ".join((f"{code}: {message}" if code else message or repr(error)).split()), _LONGEST_SAID)
     cure = _CURES[kind]
     own = credential_action(error)
     if own and kind is Trouble.DENIED:

@@ -201,6 +201,16 @@ def test_no_error_is_without_a_word_about_itself() -> None:
     )
 
 
+def test_an_error_is_one_line_of_a_length_that_is_read() -> None:
+    """Several are what botocore writes, and what is between AWS and here may write as much as it likes."""
+    problem = boto.ParamValidationError(report="Missing parameter: a\nMissing parameter: b")
+    assert "Parameter validation failed: Missing parameter: a Missing parameter: b. Fix" in str(explain(problem, "x"))
+    wordy = ClientError({"Error": {"Code": "AccessDenied", "Message": "no\r\n" * 100_000}}, "DescribeJobs")
+    told = str(explain(wordy, "batch:DescribeJobs"))
+    assert len(told) < 5_000
+    assert told.isprintable()
+
+
 def test_an_error_that_is_explained_stays_as_it_is() -> None:
     """It passes several who could explain it."""
     error = ThrottledError("slow down", action="batch:ListJobs", code="SlowDown")
