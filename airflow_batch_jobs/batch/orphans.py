@@ -223,7 +223,7 @@ class OrphanSweep:
 
     def _look(self, job: JobDetail, now: datetime) -> Finding:
         owner = owner_of(job.tags, job.job_name, self.deployment)
-        age = (now - job.created_at).total_seconds() if job.created_at else 0.0
+        age = max(0.0, (now - job.created_at).total_seconds()) if job.created_at else 0.0
         if job.is_terminated:
             return Finding(job, owner, Decision.LEFT, "it is being terminated already")
         if job.tags.get(DETACHED_TAG) == DETACHED:

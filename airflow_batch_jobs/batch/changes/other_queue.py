@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_batch_jobs.batch.arguments import check_text
 from airflow_batch_jobs.batch.cause import Cause
 from airflow_batch_jobs.batch.changes.change import Change, causes, why
-from airflow_batch_jobs.batch.definition.values import is_late
+from airflow_batch_jobs.batch.definition.values import is_late, without_enums
 from airflow_batch_jobs.batch.numbers import shown
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class OtherQueue:
 
     def __post_init__(self) -> None:
         check_text(self.queue, "OtherQueue queue")
+        object.__setattr__(self, "queue", without_enums(self.queue))
         if is_late(self.queue):
             raise ValueError(f"OtherQueue queue must be a name or an ARN, not the template {shown(self.queue)}")
         object.__setattr__(self, "after", causes(self.after, "OtherQueue after"))
