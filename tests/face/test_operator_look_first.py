@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.execution_time import task_runner
 from structlog.testing import capture_logs
 
@@ -64,11 +64,15 @@ def operator(**arguments: Any) -> BatchJobOperator:
         return BatchJobOperator(**{"task_id": "t", "job_queue": "default", **how})
 
 
-def mapped(**arguments: Any) -> Any:
-    """Return one of the tasks that such an operator is mapped to, made as Airflow makes it before it runs."""
+def mapped(definition: type[JobDefinition] = Align, **arguments: Any) -> Any:
+    """Return one of the tasks that such an operator is mapped to, made as Airflow makes it before it runs.
+
+    Its arguments come from upstream: what stands in the DAG file is checked when that is parsed.
+    """
     with DAG("d", schedule=None):
-        how = {"task_id": "t", "job_queue": "default", "definition": Align, **arguments}
-        return BatchJobOperator.partial(**how).expand(parameters=[{}]).unmap({"parameters": {"sample": "s1"}})
+        upstream: Any = BaseOperator(task_id="upstream").output
+        every = BatchJobOperator.partial(task_id="t", job_queue="default", definition=definition)
+        return every.expand_kwargs(upstream).unmap({"parameters": {"sample": "s1"}, **arguments})
 
 
 def decorated(function: Callable[[], Any]) -> Any:
@@ -100,8 +104,8 @@ def fail() -> JobDefinition:
 
 REFUSED: dict[str, tuple[Callable[[], Any], type[Exception]]] = {
     "a class that takes less": (lambda: operator(definition=Short), ParameterError),
-    "a class with another parameter": (lambda: mapped(definition=Other), ParameterError),
-    "a class without a revision": (lambda: mapped(definition=Unpinned), NotPinnedError),
+    "a class with another parameter": (lambda: mapped(Other), ParameterError),
+    "a class without a revision": (lambda: decorated(lambda: Unpinned(sample="s1")), NotPinnedError),
     "a definition without a revision": (lambda: operator(definition="{{ 'align' }}"), NotPinnedError),
     "a template of something unknown": (
         lambda: operator(parameters={"sample": "{{ gone.away }}"}),
