@@ -251,7 +251,7 @@ def test_a_beginning_of_fewer_than_four_characters_is_said_to_be_too_short(run: 
     result = run("status", given)
 
     assert result.exit_code == 2
-    assert f"'{given}' is too short for a job's id: give at least 4 characters" in result.stderr
+    assert f"'{given.strip()}' is too short for a job's id: give at least 4 characters" in result.stderr
     assert aws.counts() == {}
 
 
