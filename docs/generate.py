@@ -17,6 +17,7 @@ from html import escape
 from inspect import cleandoc, getdoc
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import griffe
@@ -51,6 +52,20 @@ ATTACHED = ("docker-compose.yaml", "LICENSE")
 
 def main() -> None:
     """Write all pages anew."""
+    with TemporaryDirectory() as home:
+        keep_airflow_in(home)
+        write_pages()
+
+
+def keep_airflow_in(home: str) -> None:
+    """Let the Airflow that the package's modules import know this folder, and nothing of the developer's Airflow."""
+    for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+        del os.environ[name]
+    os.environ["AIRFLOW_HOME"] = home
+
+
+def write_pages() -> None:
+    """Write them."""
     shutil.rmtree(PAGES, ignore_errors=True)
     shutil.copytree(DOCS, PAGES, ignore=shutil.ignore_patterns("*.py", "picture_dags", "__pycache__"))
     for path in ATTACHED:
