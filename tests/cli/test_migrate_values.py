@@ -189,7 +189,7 @@ def test_what_many_places_ask_of_many_tasks_takes_no_time(asked: str) -> None:
     after = migrate(f"{IMPORT}tasks = {{}}\n{tasks}{asked}".encode()).after
 
     assert len(marked(after)) == 300
-    assert time.thread_time() - began < 3
+    assert time.thread_time() - began < 15  # ours take a second, most of it for the tracing of tests
 
 
 @pytest.mark.parametrize("sign", ["", "f"])
