@@ -28,8 +28,11 @@ botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run more tests at once than there are cores: half of the time they are waiting for jobs or for Airflow."""
-    return (os.cpu_count() or 1) * 3 // 2
+    """Run more tests at once than there are cores: half of the time they are waiting for jobs or for Airflow.
+
+    But at most 12: a container sees all cores of its host, however few it may use.
+    """
+    return min(os.cpu_count() or 1, 8) * 3 // 2
 
 
 @pytest.fixture
