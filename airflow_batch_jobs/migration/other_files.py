@@ -50,6 +50,8 @@ def first_mention(path: Path) -> Mention | None:
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the content of a file, or of each Python file in an archive, with that one's name."""
     try:
+        if not path.is_file():  # opening a pipe would wait for who writes into it
+            return
         if path.suffix not in _ARCHIVES:
             if path.stat().st_size <= _LARGEST:
                 yield "", path.read_bytes()

@@ -256,6 +256,18 @@ def test_a_file_that_is_no_python_but_names_a_class_is_named(
     assert file.read_text() == content
 
 
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe, a folder or a link to nowhere may have any name."""
+    os.mkfifo(tmp_path / "pipe.yaml")
+    os.mkfifo(tmp_path / "pipe.zip")
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "link.toml").symlink_to("nowhere")
+    result = run(tmp_path)
+
+    assert result.stderr == "No use of BatchOperator or BatchSensor in 0 files.\n"
+    assert result.exit_code == 0
+
+
 def test_an_archive_of_dags_is_named(tmp_path: Path) -> None:
     """Airflow reads DAGs from zip files, too; one that is none, or is damaged, is no matter."""
     with zipfile.ZipFile(tmp_path / "dags.zip", "w") as archive:
