@@ -70,6 +70,9 @@ STATEMENTS = [
     "OP.partial(task_id='p')",
     "def run():\n    OP(task_id='r').execute({})",
     "text = '''\nOP(\n'''",
+    "for each in [OP(task_id='f')]: each.job_id",
+    "tasks = {'a': OP(task_id='d', job_definition='align')}\ntasks['b'] = op\n[each.tags for each in tasks.values()]",
+    "def made(*, other=None):\n    return other or OP(task_id='m')\n\n\ngetattr(made(other=op), 'arn')",
 ]
 
 
