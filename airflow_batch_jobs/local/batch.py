@@ -238,8 +238,8 @@ class Batch:
         if job and job.arn == arn and job.parent is None:
             job.written = None
             return job.tags
-        found = (self._queues.find(arn) or self._definitions.find(arn)) if arn.startswith("arn:") else None
-        if found is None:
+        found = self._queues.find(arn) or self._definitions.find(arn)
+        if found is None or found.arn != arn:
             raise client_exception(f"Resource {arn} not found")
         return found.tags
 

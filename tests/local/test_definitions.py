@@ -164,6 +164,8 @@ def test_tags_of_definitions_queues_and_jobs_can_be_changed(aws: LocalAws, batch
     assert aws.job(job["jobId"])["tags"] == {"a": "1", "c": "3"}
     for unknown in (
         definition_arn.replace("align:1", "align:7"),
+        definition_arn.replace("align:1", "align"),
+        definition_arn.replace("align:1", "align:01"),
         definition_arn.replace(aws.account, "210987654321"),
         "align:1",
         job["jobId"],
