@@ -26,6 +26,7 @@ from airflow_batch_jobs.migration.notes import MARK, Notes
 from airflow_batch_jobs.migration.provider_uses import ProviderUses
 from airflow_batch_jobs.migration.revisions import Revisions
 from airflow_batch_jobs.migration.rewriting import Rewriting
+from airflow_batch_jobs.migration.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,8 +184,9 @@ def _compile(source: bytes) -> None:
 def _migrated(code: str, encoding: str, pins: Mapping[str, int], look: Look) -> Migration:
     module = cst.parse_module(code)
     names = Names(module, look)
-    notes, revisions = Notes(names), Revisions(names, pins)
-    uses = ProviderUses(names, revisions, notes)
+    values = Values(names)
+    notes, revisions = Notes(names), Revisions(values, pins)
+    uses = ProviderUses(names, values, revisions, notes)
     Dependants(names, uses, notes).look()
     rewriting = Rewriting(module, names, uses, revisions, notes)
     after = rewriting.code()

@@ -19,7 +19,6 @@ from airflow_batch_jobs.migration.counterparts import (
     Counterpart,
 )
 from airflow_batch_jobs.migration.reading import DOTTED, dotted, last_name, module_of, text_of, values_of
-from airflow_batch_jobs.migration.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.migration.names import Names
     from airflow_batch_jobs.migration.notes import Notes
     from airflow_batch_jobs.migration.revisions import Revisions
+    from airflow_batch_jobs.migration.values import Values
 
     Reference = cst.Name | cst.Attribute
 
@@ -65,6 +65,7 @@ class ProviderUses:
 
     Args:
         names: The names of the module.
+        values: Its values.
         revisions: The revisions of its definitions.
         notes: Where to say what a person has to do.
 
@@ -83,7 +84,7 @@ class ProviderUses:
         stayed: What is said of each use that is left.
     """
 
-    def __init__(self, names: Names, revisions: Revisions, notes: Notes) -> None:
+    def __init__(self, names: Names, values: Values, revisions: Revisions, notes: Notes) -> None:
         self.calls: dict[cst.Call, Rewritten] = {}
         self.expansions: dict[cst.Call, Rewritten] = {}
         self.tasks: dict[cst.CSTNode, Counterpart] = {}
@@ -95,7 +96,7 @@ class ProviderUses:
         self.elsewhere: set[str] = set()
         self.indirect: dict[cst.ImportFrom, dict[str, str]] = {}
         self.stayed: list[str] = []
-        self.values = Values(names)
+        self.values = values
         self._names = names
         self._names_modules = False
         self._revisions = revisions

@@ -10,11 +10,12 @@ import libcst as cst
 from airflow_batch_jobs.batch.definition import parse_reference
 from airflow_batch_jobs.errors import DefinitionError
 from airflow_batch_jobs.migration.reading import TASK, code, dotted, last_name, text_of
+from airflow_batch_jobs.migration.rounds import Rounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from airflow_batch_jobs.migration.names import Binding, Names
+    from airflow_batch_jobs.migration.values import Values
 
 #: What stands for a part of a text that is known only when it runs.
 _LATE = "{{ }}"
@@ -30,7 +31,7 @@ class Revisions:
     """Reads definitions, and pins those whose names are given.
 
     Args:
-        names: The names of the module.
+        values: The values of the module.
         pins: Revisions by the names of definitions.
 
     Attributes:
@@ -39,8 +40,9 @@ class Revisions:
         replacements: What is to be written instead of an expression.
     """
 
-    def __init__(self, names: Names, pins: Mapping[str, int]) -> None:
-        self._names = names
+    def __init__(self, values: Values, pins: Mapping[str, int]) -> None:
+        self._names = values.names
+        self._rounds = Rounds(values)
         self._pins = pins
         self.unpinned: set[str] = set()
         self.used: set[str] = set()
@@ -80,32 +82,22 @@ class Revisions:
                 ends = "is rendered to a text with a revision" if text_of(node) else "ends in a revision"
                 yield f'make sure that {_shown(node)} {ends}, as in "align:7"'
         elif name := _unpinned_name(text):
-            pinned = _with_revision(node, self._pins[name]) if is_only and name in self._pins else None
-            if pinned is None:
-                self.unpinned.add(name)
-                yield _to_pin(node, text)
-            else:
+            pinned = _with_revision(node, self._pins.get(name, 1)) if is_only else None
+            if pinned is not None and name in self._pins:
                 self.used.add(name)
                 self.replacements[node] = pinned
+                return
+            self.unpinned |= {name} if pinned is not None else set()
+            yield _to_pin(node, text)
         elif name is None:
             yield f'{text!r} is not a definition with a revision, as in "align:7"'
 
     def _texts(self, node: cst.BaseExpression) -> list[str | None]:
         """Return the texts that a definition may have, with a template for what is not known."""
-        found = self._names.bindings(node, node.value) if isinstance(node, cst.Name) else ()
-        values = [value for each in found for value in self._values(each)]
-        if values and None not in values:
+        values = self._rounds.choices(node)
+        if None not in values:
             return list(dict.fromkeys(self._text(each, 1) for each in values if each is not None))
         return [self._text(node)]
-
-    def _values(self, binding: Binding) -> Sequence[cst.BaseExpression | None]:
-        """Return what a name is given at a place, one after the other in a loop over what is written out."""
-        loop = binding.node
-        if isinstance(loop, (cst.For, cst.CompFor)) and isinstance(loop.target, cst.Name):
-            several = self._names.value_of(loop.iter)
-            if isinstance(several, (cst.List, cst.Tuple, cst.Set)) and several.elements:
-                return [each.value if isinstance(each, cst.Element) else None for each in several.elements]
-        return [binding.value]
 
     def _text(  # noqa: PLR0911 - a way to write a text each
         self, node: cst.BaseExpression, depth: int = 0
@@ -192,7 +184,7 @@ def _unpinned_name(text: str | None) -> str | None:
 
 
 def _to_pin(node: cst.BaseExpression, text: str | None) -> str:
-    what = f"{node.value} to " if isinstance(node, cst.Name) else ""
+    what = f"{_shown(node)} to " if isinstance(node, (cst.Name, cst.Subscript)) else ""
     return f'pin {what}the revision that is to run, as in "{text}:7"'
 
 

@@ -72,7 +72,7 @@ class Values:
     """
 
     def __init__(self, names: Names) -> None:
-        self._names = names
+        self.names = self._names = names
         #: What names may be, by what they stand for and what is wanted of it: one may be read many times.
         self._known: dict[tuple[object, str | None], list[cst.BaseExpression]] = {}
         #: What is in dictionaries that are written out, and what is put into containers elsewhere.
@@ -104,6 +104,10 @@ class Values:
             new = [one for one in self._next(each, key) if one not in seen]
             seen.update(new)
             waiting += new
+
+    def is_added_to(self, node: cst.BaseExpression) -> bool:
+        """Whether something is put into a container that has a name, other than where it is written out."""
+        return self.place(node) in self._added
 
     def functions(self, func: cst.BaseExpression) -> Iterator[cst.CSTNode]:
         """Yield the functions of the file that an expression may be."""

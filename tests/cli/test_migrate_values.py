@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_batch_jobs.migration import MARK, migrate
-from tests.cli.migrating import IMPORT, MODULE, SENSOR_IMPORT, call, marked
+from tests.cli.migrating import IMPORT, MODULE, SENSOR_IMPORT, call, marked, run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.migrating import Rewrite
 
 MAKE = "def make(name):\n    return BatchOperator(task_id=name)\n\n\n"
@@ -146,17 +148,52 @@ def test_an_operator_of_a_list_that_is_executed_is_left(rewrite: Rewrite) -> Non
     assert finding.startswith("BatchOperator was left here: its execute is called")
 
 
+JOBS = "JOBS = {'x': {'definition': 'a:1'}, 'y': {'definition': 'b'}}\n"
+
+
 @pytest.mark.parametrize(
-    ("definitions", "unpinned"),
-    [('["a:1", "b:2"]', []), ('("a:1", "b")', ["b"]), ('["a:1", *x]', None), ("x", None)],
+    ("before", "loop", "definition", "unpinned"),
+    [
+        ("", 'each in ["a:1", "b:2"]', "each", []),
+        ("", 'each in ("a:1", "b")', "each", ["b"]),
+        ("", 'each in ["a:1", *x]', "each", None),
+        ("", "each in x", "each", None),
+        ("", 'number, each in enumerate(["a", "b:1"])', "each", ["a"]),
+        ("", 'number, (name, each) in enumerate([("x", "a:1"), ("y", "b")], 1)', "each", ["b"]),
+        ("", 'name, each in [("x", "a:1"), y]', "each", None),
+        ("", 'name, *each in [("x", "a:1")]', "each", None),
+        ("", 'each in {"x": "a:1", "y": "b"}.values()', "each", ["b"]),
+        ("LIST = ['a:1', 'b']\n", "each in LIST", "each", ["b"]),
+        ("LIST = ['a:1']\nLIST.append(x)\n", "each in LIST", "each", None),
+        ("LIST = ['a:1']\nLIST += x\n", "each in LIST", "each", None),
+        (JOBS, "name, job in JOBS.items()", "job['definition']", ["b"]),
+        (JOBS, "job in JOBS.values()", "job['definition']", ["b"]),
+        (JOBS, "job in JOBS.values()", "job['image']", None),
+        (f"{JOBS}JOBS['z'] = x\n", "job in JOBS.values()", "job['definition']", None),
+        ("JOB = {'definition': 'a:1', 'other': 'c'}\n", "_ in x", "JOB['definition']", []),
+        ("JOB = {'definition': 'a:1', **x}\n", "_ in x", "JOB['definition']", None),
+        ("JOB = {'definition': 'a:1'}\nJOB.update(x)\n", "_ in x", "JOB['definition']", None),
+    ],
 )
-def test_a_definition_comes_from_a_loop(rewrite: Rewrite, definitions: str, unpinned: list[str] | None) -> None:
-    """Each that the loop has written out is looked at."""
-    code = call(job_definition="each").replace("BatchOperator(", f"for each in {definitions}: BatchOperator(")
-    expected = [f'pin each to the revision that is to run, as in "{name}:7"' for name in unpinned or []]
+def test_a_definition_comes_from_a_loop(
+    rewrite: Rewrite, before: str, loop: str, definition: str, unpinned: list[str] | None
+) -> None:
+    """Each that the file has written out is looked at; what else there may be is asked for."""
+    code = before + call(job_definition=definition).replace("BatchOperator(", f"for {loop}: BatchOperator(")
+    expected = [f'pin {definition} to the revision that is to run, as in "{name}:7"' for name in unpinned or []]
     assert marked(rewrite(code)) == (
-        expected if unpinned is not None else ['make sure that each has a revision, as in "align:7"']
+        expected if unpinned is not None else [f'make sure that {definition} has a revision, as in "align:7"']
     )
+
+
+def test_a_pin_is_asked_for_only_where_it_can_be_written(dag_file: Path) -> None:
+    """Where a definition is one of several, a person has to."""
+    loop = call(job_definition="each").replace("BatchOperator(", "for each in ['a', 'b:1']: BatchOperator(")
+    dag_file.write_text(f"{loop}BatchOperator(job_definition='c')\n")
+    result = run(dag_file)
+
+    assert "--pin c=REVISION --write\n" in result.stderr
+    assert "--pin a=" not in result.stderr
 
 
 @pytest.mark.parametrize(
