@@ -237,5 +237,7 @@ OURS = {
 
 #: The keys of the XComs in which the provider keeps its links.
 LINK_KEYS = frozenset({"batch_job_details", "batch_job_definition", "batch_job_queue", "cloudwatch_events"})
+#: Those that no other class of the provider's writes.
+OWN_LINK_KEYS = LINK_KEYS - {"cloudwatch_events"}
 #: The classes of these links, whose `key` it is.
 LINKS = frozenset({"BatchJobDetailsLink", "BatchJobDefinitionLink", "BatchJobQueueLink", "CloudWatchEventsLink"})

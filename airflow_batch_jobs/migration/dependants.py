@@ -7,18 +7,31 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from airflow_batch_jobs.migration.counterparts import CLASSES, COUNTERPARTS, LINK_KEYS, LINKS, MODULES, Counterpart
+from airflow_batch_jobs.migration.counterparts import (
+    CLASSES,
+    COUNTERPARTS,
+    LINK_KEYS,
+    LINKS,
+    MODULES,
+    OURS,
+    OWN_LINK_KEYS,
+    Counterpart,
+)
 from airflow_batch_jobs.migration.default_args import DefaultArgs
 from airflow_batch_jobs.migration.provider_uses import BY_NAME
 from airflow_batch_jobs.migration.reading import code, dotted, last_name, module_of, text_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from airflow_batch_jobs.migration.names import Names
     from airflow_batch_jobs.migration.notes import Notes
     from airflow_batch_jobs.migration.provider_uses import ProviderUses
 
+_XCOM_OF_ANOTHER_FILE = (
+    "it reads an XCom of BatchOperator's; where its task is rewritten, the XCom batch_job has what it had"
+)
 _XCOM_IS_GONE = "this XCom is gone; the XCom batch_job has the job, its definition, queue and log"
 
 
@@ -48,8 +61,11 @@ class Dependants:
         if self._uses.renamed:
             self._look_at_default_args()
             self._look_at_attributes()
-            for node in self._xcoms():
+            for node in self._xcoms(LINK_KEYS):
                 self._notes.add(node, _XCOM_IS_GONE)
+        elif not self._uses.left and all(each.imported not in OURS for _, each in self._names.all_bindings()):
+            for _ in self._xcoms(OWN_LINK_KEYS):
+                self._notes.remark(_XCOM_OF_ANOTHER_FILE)
 
     def _look_for_other_classes(self) -> None:
         """Look for classes that have the name of one of the provider's, and come from where nothing is known of."""
@@ -171,19 +187,19 @@ class Dependants:
         every = (COUNTERPARTS[names[0]] for names in self._uses.renamed.values())
         return {each.name: each for each in every}.values()
 
-    def _xcoms(self) -> Iterator[cst.CSTNode]:
-        """Yield where XComs are read that hold the provider's links."""
+    def _xcoms(self, keys: AbstractSet[str]) -> Iterator[cst.CSTNode]:
+        """Yield where XComs are read that hold the provider's links, by these keys."""
         places: tuple[cst.Arg | cst.Index, ...] = (*self._names.of(cst.Arg), *self._names.of(cst.Index))
         for place in places:
             if (self._is_key(place) or self._is_index_of_output(place)) and any(
-                _is_link_key(value) for value in self._uses.values.of(place.value)
+                _is_link_key(value, keys) for value in self._uses.values.of(place.value)
             ):
                 yield place.value
         for text in self._names.of(cst.SimpleString):
-            if _pulls_link(text_of(text) or ""):
+            if _pulls_link(text_of(text) or "", keys):
                 yield text
         for part in self._names.of(cst.FormattedStringText):
-            if _pulls_link(part.value):
+            if _pulls_link(part.value, keys):
                 yield part
 
     def _is_key(self, node: cst.CSTNode) -> bool:
@@ -244,14 +260,14 @@ def _of_default(counterpart: Counterpart, name: str) -> str:
     return f"{counterpart.name} takes no {name}" if name in counterpart.dropped else ""
 
 
-def _is_link_key(node: cst.BaseExpression) -> bool:
+def _is_link_key(node: cst.BaseExpression, keys: AbstractSet[str]) -> bool:
     """Whether an expression is the key of one of the provider's links: the text, or `BatchJobDetailsLink.key`."""
     match node:
         case cst.Attribute(value=link, attr=cst.Name("key")):
             return last_name(link) in LINKS
-    return text_of(node) in LINK_KEYS
+    return text_of(node) in keys
 
 
-def _pulls_link(text: str) -> bool:
-    """Whether a text is a template that pulls an XCom of the provider's links."""
-    return "xcom_pull" in text and not LINK_KEYS.isdisjoint(re.findall(r"\w+", text))
+def _pulls_link(text: str, keys: AbstractSet[str]) -> bool:
+    """Whether a text is a template that pulls an XCom of the provider's links, by one of these keys."""
+    return "xcom_pull" in text and not keys.isdisjoint(re.findall(r"\w+", text))

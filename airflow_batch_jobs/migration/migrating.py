@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from airflow_batch_jobs.migration.composed_texts import SIGN
-from airflow_batch_jobs.migration.counterparts import CLASSES, MODULES
+from airflow_batch_jobs.migration.counterparts import CLASSES, MODULES, OWN_LINK_KEYS
 from airflow_batch_jobs.migration.dependants import Dependants
 from airflow_batch_jobs.migration.names import Names
 from airflow_batch_jobs.migration.notes import MARK, Notes
@@ -38,6 +38,8 @@ LARGEST_FILE = 1_000_000
 #: What a file that is of any interest has in it.
 _SIGNS = re.compile("|".join(rf"\b{re.escape(each)}\b" for each in sorted(CLASSES | MODULES)).encode() + b"|" + SIGN)
 _OUR_SIGN = b"BatchJobOperator"
+#: The keys of XComs that only BatchOperator writes.
+_KEYS = re.compile(rb"[\"'](?:" + "|".join(sorted(OWN_LINK_KEYS)).encode() + rb")\\?[\"']")
 
 
 class NotUnderstoodError(Exception):
@@ -140,7 +142,7 @@ def migrate(source: bytes, pins: Mapping[str, int] | None = None, look: Look = l
         NotUnderstoodError: It is not a Python file, or one that cannot be rewritten.
     """
     encoding, code = _decoded(source)
-    if not (_SIGNS.search(source) or _OUR_SIGN in source):
+    if not (_SIGNS.search(source) or _OUR_SIGN in source or _KEYS.search(source)):
         return Migration(before=code, after=code, encoding=encoding)
     if len(source) > LARGEST_FILE:
         raise NotUnderstoodError(f"it has more than {LARGEST_FILE:,} bytes")

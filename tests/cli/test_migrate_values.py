@@ -235,3 +235,23 @@ def test_a_text_that_is_code_is_named(rewrite: Rewrite, sign: str) -> None:
     code = f'"""{IMPORT}"""\nHEAD = {sign}"""\n{IMPORT}"""\nlog("the operator of {MODULE}")\n'
     [finding] = marked(rewrite(code))
     assert finding == "this text names a module of the provider's; our classes are in airflow_batch_jobs"
+
+
+@pytest.mark.parametrize(
+    ("code", "is_said"),
+    [
+        ("def failed(context):\n    context['ti'].xcom_pull(task_ids='a', key='batch_job_details')\n", True),
+        ("X = \"{{ ti.xcom_pull('a', key='batch_job_queue')['job_queue_arn'] }}\"\n", True),
+        ("ti.xcom_pull(task_ids='a', key='cloudwatch_events')\n", False),
+        ("Variable.get('batch_job_queue')\n", False),
+        ("from airflow_batch_jobs import BatchJobOperator\nti.xcom_pull(task_ids='a', key='batch_job_queue')\n", False),
+    ],
+)
+def test_a_file_that_only_reads_an_xcom_is_named(dag_file: Path, code: str, *, is_said: bool) -> None:
+    """Such as one with callbacks: nothing in it says which tasks they are for, so it stays as it is."""
+    dag_file.write_text(code)
+    result = run(dag_file, "--write")
+
+    assert (f"{dag_file}: it reads an XCom of BatchOperator's; " in result.stderr) is is_said
+    assert dag_file.read_text() == code
+    assert result.exit_code == 0
