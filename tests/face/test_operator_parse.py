@@ -14,6 +14,7 @@ import pytest
 from airflow.sdk import DAG, task
 
 from airflow_batch_jobs.batch.definition import Field, JobDefinition
+from airflow_batch_jobs.batch.definition.values import without_enums
 from airflow_batch_jobs.errors import DefinitionError, NotPinnedError, ParameterError, RequestError
 from airflow_batch_jobs.migration.counterparts import OPERATOR
 from airflow_batch_jobs.operators import BatchJobOperator
@@ -473,6 +474,14 @@ def test_an_enum_of_text_is_its_text() -> None:
     assert (task.job_queue, sweep.job_queues) == ("spot", ["spot"])
     assert task.parameters == {"queue": "spot", "all": '["spot"]'}
     assert task.submit_options == {"shareIdentifier": "spot"}
+
+
+def test_what_has_no_enum_is_kept_and_not_copied() -> None:
+    """What an upstream task has returned is known to Airflow by its identity: in a copy it renders templates."""
+    given: Any = {"parameters": {"x": ["{{ y }}"]}, "container_overrides": {"command": ["{{ y }}"]}, "job_name": "j"}
+    task = operator(definition="a:1", **given)
+    assert [name for name, value in given.items() if getattr(task, name) is not value] == []
+    assert without_enums([given, Queue.SPOT])[0] is given
 
 
 def test_the_providers_parameters_of_a_sensor_name_their_counterparts() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from operator import is_
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, NewType, Union, get_args, get_origin
 from uuid import UUID
@@ -204,16 +205,23 @@ def is_airflow_placeholder(value: Any) -> bool:
 def without_enums(value: Any) -> Any:
     """Return a value with the texts that its enums' members are: Airflow would render such a member as its name.
 
+    One that has none is returned as it is and no copy of it: Airflow renders no template in what an upstream task has
+    returned, and knows that by its identity.
+
     Args:
         value: The value of an argument; what is in a list, a tuple or a mapping counts as well.
     """
     if isinstance(value, Enum) and isinstance(value, str):
         return str.__str__(value)
-    if isinstance(value, (list, tuple)) and type(value) in {list, tuple}:
-        return type(value)(map(without_enums, value))
-    if type(value) is dict:
-        return {without_enums(key): without_enums(item) for key, item in value.items()}
-    return value
+    if type(value) not in {dict, list, tuple}:
+        return value
+    before = [*value, *value.values()] if isinstance(value, dict) else list(value)
+    after = [without_enums(each) for each in before]
+    if all(map(is_, before, after)):
+        return value
+    if isinstance(value, dict):
+        return dict(zip(after[: len(value)], after[len(value) :], strict=True))
+    return type(value)(after)
 
 
 def leaves(value: Any) -> Iterator[Any]:
