@@ -110,3 +110,24 @@ def test_a_line_that_comes_late_is_wanted_unless_it_is_older_than_the_tail() -> 
     ] * 3
     assert window.wants(stream, LogEvent(104, "", "late"))
     assert window.wants(other, LogEvent(1, "", "a"))
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("error", 2), ("denied", 0)])
+@pytest.mark.parametrize("options", [(), ("--tail", "5")])
+def test_a_stream_that_cannot_be_read_costs_no_other(
+    run: Run, aws: LocalAws, options: tuple[str, ...], kind: str, shown: int
+) -> None:
+    """Unless the reason is one that all streams of its log group share; the error comes last."""
+    aws.script(definition="talk", running=0.1, lines={"count": 2, "rate": 1000.0}, attempts=[1, 1, 0])
+    [job_id] = aws.submit(aws.register("talk"))
+    aws.wait_for_status(job_id)
+    how = {"code": "OperationAbortedException", "status": 400} if kind == "error" else {}
+    aws.fault("FilterLogEvents", kind, times=1, **how)
+
+    result = run("logs", job_id, *options)
+
+    assert [line for line in result.stdout.splitlines() if line.endswith("line 2")] == [
+        f"[attempt {number}] line 2" for number in (2, 3)[:shown]
+    ]
+    assert result.exit_code != 0
+    assert "logs:FilterLogEvents failed" in result.stderr

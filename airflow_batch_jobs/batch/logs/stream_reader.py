@@ -193,7 +193,12 @@ class StreamReader:
         request: dict[str, Any] = {"startTime": start, "startFromHead": False, "limit": min(lines, _MOST_A_PAGE)}
         newest_first: dict[int, LogEvent] = {}
         while len(newest_first) < lines:
-            page = yield from self._page(**request)
+            try:
+                page = yield from self._page(**request)
+            except _StaleTokenError:
+                del request["nextToken"]  # what was read is known
+                yield ()
+                continue
             known = len(newest_first)
             newest_first |= {key: event for _, event, key in page.events if key not in newest_first}
             self.found += len(newest_first) - known

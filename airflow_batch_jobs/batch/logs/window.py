@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.reading import read_all, read_last, start_of
+from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,22 +41,37 @@ class LogWindow:
     def read(
         self, clients: ClientFactory, streams: Iterable[LogStream], clock: Clock
     ) -> Iterator[tuple[LogStream, LogEvent]]:
-        """Read what is there now, stream by stream.
+        """Read what is there now, stream by stream; one that cannot be read costs no other.
 
         Raises:
-            AwsError: A stream cannot be read.
+            AwsError: A stream cannot be read, once all others were; where others of its log group could not be read
+                either, they were not tried.
         """
+        first: AwsError | None = None
+        blind: set[tuple[str, str]] = set()
         for stream in streams:
-            start = max(start_of(stream), milliseconds(self.since) if self.since else 0)
-            if self.tail is None:
-                lines = read_all(clients, stream, start_ms=start, clock=clock)
-            else:
-                last = list(read_last(clients, stream, self.tail + _MORE, start_ms=start, clock=clock))
-                lines = islice(last, max(0, len(last) - self.tail), None)
-                if last:
-                    first = last[-min(len(last), max(1, self.tail))]
-                    self._read[stream.key] = first.timestamp, frozenset(event.event_id for event in last)
-            yield from ((stream, event) for event in lines)
+            if (stream.region, stream.group) in blind:
+                continue
+            try:
+                yield from ((stream, event) for event in self._read_one(clients, stream, clock))
+            except AwsError as error:
+                first = first or error
+                if trouble(error) is not Trouble.REFUSED:
+                    blind.add((stream.region, stream.group))
+        if first is not None:
+            raise first
+
+    def _read_one(self, clients: ClientFactory, stream: LogStream, clock: Clock) -> Iterator[LogEvent]:
+        start = max(start_of(stream), milliseconds(self.since) if self.since else 0)
+        if self.tail is None:
+            lines = read_all(clients, stream, start_ms=start, clock=clock)
+        else:
+            last = list(read_last(clients, stream, self.tail + _MORE, start_ms=start, clock=clock))
+            lines = islice(last, max(0, len(last) - self.tail), None)
+            if last:
+                first = last[-min(len(last), max(1, self.tail))]
+                self._read[stream.key] = first.timestamp, frozenset(event.event_id for event in last)
+        return lines
 
     def wants(self, stream: LogStream, event: LogEvent) -> bool:
         """Tell whether a line is wanted of those that a follower hands out, which begins with the first of all.

@@ -158,6 +158,15 @@ def test_the_last_lines_are_read_alone(frozen_aws: LocalAws, lines: int, *, know
     assert not knows or lines > 40 or len(frozen_aws.requests("FilterLogEvents")) == 1
 
 
+def test_last_lines_are_read_on_after_a_forgotten_page_token(frozen_aws: LocalAws) -> None:
+    """From the end again, since what was read is known."""
+    stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 15_000, "rate": 1_000.0})
+    refused = {"code": "InvalidParameterException", "status": 400, "parameter": "nextToken"}
+    frozen_aws.fault("FilterLogEvents", "error", times=2, **refused)
+    found = [event.text() for event in read_last(frozen_aws.clients(), stream, 12_000, clock=FrozenClock(frozen_aws))]
+    assert found == [f"line {number}" for number in range(3_001, 15_001)]
+
+
 def test_last_lines_of_one_millisecond_keep_their_order(frozen_aws: LocalAws) -> None:
     """Read from the end, they come the other way round."""
     stream = scripted(frozen_aws, seconds=100, running=50, lines={"count": 30, "rate": 1_000_000.0})
