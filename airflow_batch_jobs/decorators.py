@@ -100,8 +100,8 @@ class _BatchJobDecoratedOperator(DecoratedOperator, BatchJobOperator):
         definition = self.python_callable(*self.op_args, **kwargs)
         if not isinstance(definition, JobDefinition):
             raise DefinitionError(
-                f"{self.python_callable.__name__} returned {definition!r}; a @task.batch_job function returns a "
-                "JobDefinition."
+                f"{self.python_callable.__name__} returned a value of type {type(definition).__name__}; a "
+                "@task.batch_job function returns a JobDefinition."
             )
         own = result_model(None, definition)
         if own is not None and self.result is None:

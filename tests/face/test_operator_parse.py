@@ -232,11 +232,13 @@ def test_arguments_of_run_time_and_usual_ones_pass() -> None:
     assert run.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("definition", [7, None, {"name": "align"}])
+@pytest.mark.parametrize("definition", [7, None, b"x" * 5_000, {"name": "align", "TOKEN": "hunter2"}])
 def test_what_is_no_definition_is_refused(definition: Any) -> None:
-    """The error names what can be passed."""
-    with pytest.raises(DefinitionError, match="is not a job definition"):
+    """The error names what can be passed, and shows no value, which may hold secrets or be of any length."""
+    with pytest.raises(DefinitionError, match="is not a job definition") as raised:
         operator(definition=definition)
+    assert "hunter2" not in str(raised.value)
+    assert len(str(raised.value)) < 250
 
 
 @pytest.mark.parametrize(

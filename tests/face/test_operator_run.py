@@ -221,12 +221,13 @@ def test_a_decorated_function_that_returns_something_else_is_told(run_dag: RunDa
 
         @task.batch_job(job_queue="default")
         def greeting() -> JobDefinition:
-            return {"definition": "greet:1"}  # type: ignore[return-value]  # the mistake under test
+            return {"definition": "greet:1", "TOKEN": "hunter2"}  # type: ignore[return-value]  # the mistake under test
 
         greeting()
     run = run_dag(dag)
     assert run.state("greeting") == "failed"
-    assert "returns a JobDefinition" in run.output
+    assert "returned a value of type dict; a @task.batch_job function returns a JobDefinition" in run.output
+    assert "hunter2" not in run.output  # what it returned may hold secrets, or be of any length
     assert not sent(greet)
 
 

@@ -44,8 +44,8 @@ class DefinitionArgument:
             return given.declared_reference()
         if not isinstance(given, str):
             raise DefinitionError(
-                f"definition={given!r} is not a job definition. Pass a JobDefinition, its class, or a text like "
-                '"align-reads:7"; what upstream tasks return goes through parameters=.'
+                f"definition={type(given).__name__} is not a job definition. Pass a JobDefinition, its class, or a "
+                'text like "align-reads:7"; what upstream tasks return goes through parameters=.'
             )
         if not is_late(given):
             reference = parse_reference(given)

@@ -104,10 +104,10 @@ def _check_tags(tags: Mapping[str, str]) -> None:
                 f"tags.{key}",
                 f"has {len(value)} characters; AWS accepts at most {TAG_VALUE_LIMIT}: {excerpt(value, 60)!r}",
             )
-        for text in (key, value):
+        for field, text in (("tags", key), (f"tags.{key}", value)):
             if not re.fullmatch(rf"[{TAG_SIGNS}]*", text):
                 raise RequestError(
-                    f"tags.{key}", f"{text!r} has characters other than letters, digits, spaces and _ . : / = + - @"
+                    field, f"{text!r} has characters other than letters, digits, spaces and _ . : / = + - @"
                 )
 
 

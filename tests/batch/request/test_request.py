@@ -144,6 +144,7 @@ def test_a_valid_request_passes() -> None:
         ({"tags": {"": "1"}}, "tags: the key '' has 0 characters; AWS accepts 1 to 128"),
         ({"tags": {"k" * 129: "1"}}, "has 129 characters; AWS accepts 1 to 128"),
         ({"tags": {"k": "v" * 257}}, "tags.k: has 257 characters; AWS accepts at most 256"),
+        ({"tags": {"a\nb": "x"}}, r"SubmitJob tags: 'a\nb' has characters other than letters"),
         ({"tags": {"k": "a;b"}}, "tags.k: 'a;b' has characters other than letters, digits, spaces"),
         (
             {"tags": {str(number): "" for number in range(44)}},
