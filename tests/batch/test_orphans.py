@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.clocks import FrozenClock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from airflow_batch_jobs.local.server import LocalAws
 
@@ -111,6 +113,21 @@ def test_a_dry_run_terminates_nothing_and_says_what_would_be(world: World) -> No
     assert line.startswith(f"Would be terminated: d.t of run r is gone. Job: {job_id} (d-t-")
     assert line.endswith("), SUBMITTED in default")
     assert report.summary() == "1 active job of this deployment: 1 would be terminated"
+
+
+class BehindClock(FrozenClock):
+    """A clock that is some seconds behind AWS's."""
+
+    def now(self) -> datetime:
+        """Return its time."""
+        return super().now() - timedelta(seconds=35)
+
+
+def test_a_job_is_not_younger_than_nothing(world: World) -> None:
+    """Where this machine's clock is behind AWS's."""
+    world.job()
+    [finding] = replace(world.make(after_seconds=0), clock=BehindClock(world.aws)).find()
+    assert finding.why.startswith("it is 0 s old")
 
 
 def test_a_young_job_is_left_until_the_grace_time_is_over(world: World) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from copy import deepcopy
 from datetime import timedelta
+from enum import Enum
 from itertools import repeat
 from typing import Any
 
@@ -38,6 +39,17 @@ def test_the_queue_is_replaced_once_a_job_failed_there() -> None:
     assert change.is_most
     arn = "arn:aws:batch:eu-central-1:123456789012:job-queue/spot"
     assert applied(OtherQueue("on-demand"), failed(Cause.HOST_LOST), single(), jobQueue=arn)[0] == made
+
+
+def test_a_queue_may_be_an_enum_of_text() -> None:
+    """It is the text that AWS and the log are told, not the member's name."""
+
+    class Queue(str, Enum):  # noqa: UP042 - what it is that is tested
+        DEMAND = "on-demand"
+
+    made, [change] = applied(OtherQueue(Queue.DEMAND), failed(Cause.HOST_LOST), single())
+    assert made == {"jobQueue": "on-demand"}
+    assert "jobQueue is on-demand" in str(change)
 
 
 def test_several_queues_are_taken_one_after_the_other() -> None:
