@@ -40,8 +40,10 @@ if TYPE_CHECKING:
 _LONGEST_ALONE_SECONDS = 10.0
 #: How many parts of calls are asked at most, so that the time after an outage is not spent on small calls.
 _MOST_PIECES = 32
-#: How long credentials are waited for where botocore finds none.
+#: How long credentials are waited for where botocore finds none, and where those found have expired: others may have
+#: been put into the connection, which is looked up anew for each client.
 _CREDENTIALS_SECONDS = 20.0
+_RENEWAL_SECONDS = 300.0
 #: A list that failed so often while other calls were answered is not asked for any more.
 _MOST_LISTINGS = 3
 
@@ -209,11 +211,11 @@ class StatusPoll:
 
     def _failed(self, call: _Call, error: Exception, asked_at: float) -> None:
         kind = trouble(error) if isinstance(error, AwsError) else Trouble.REFUSED
-        if kind.retry or (may_find_credentials(error) and self._may_get_credentials()):
+        if self._may_pass(kind, error):
             self._ask_again(call, error, asked_at)
             return
         self._answered()
-        if kind.give_up:
+        if kind.give_up or kind is Trouble.EXPIRED:
             waiting = [question for piece in self._pieces for question in piece.questions]
             _fail([*call.questions, *self._queue, *waiting], error)
         elif len(call.questions) > 1:
@@ -222,12 +224,17 @@ class StatusPoll:
         else:
             _fail(call.questions, error)
 
-    def _may_get_credentials(self) -> bool:
-        """Tell whether credentials that are missing have been waited for no longer than they may be."""
+    def _may_pass(self, kind: Trouble, error: Exception) -> bool:
+        """Tell whether the same may be answered later; valid credentials are not waited for without end."""
+        if kind is Trouble.EXPIRED:
+            return self._may_get_credentials(_RENEWAL_SECONDS)
+        return kind.retry or (may_find_credentials(error) and self._may_get_credentials(_CREDENTIALS_SECONDS))
+
+    def _may_get_credentials(self, seconds: float) -> bool:
         now = asyncio.get_running_loop().time()
         if self._without_credentials_since is None:
             self._without_credentials_since = now
-        return now < self._without_credentials_since + _CREDENTIALS_SECONDS
+        return now < self._without_credentials_since + seconds
 
     def _ask_again(self, call: _Call, error: Exception, asked_at: float) -> None:
         """Ask again what may be answered later; what has failed before, while others were answered, apart from them."""

@@ -167,6 +167,25 @@ def test_without_credentials_all_followers_end(frozen_aws: LocalAws) -> None:
         run(main(None))
 
 
+def test_credentials_that_stay_expired_end_all_followers_after_five_minutes(frozen_aws: LocalAws) -> None:
+    """Until then whoever renews them in the connection keeps the waits, which look it up anew."""
+    ids = talking(frozen_aws, 3, running=2_000, lines=[])
+
+    async def until_refused(follower: Any) -> float:
+        with pytest.raises(CredentialsError, match="have expired; renew them"):
+            await follow_to_end(follower)
+        return asyncio.get_running_loop().time()
+
+    async def main() -> list[float]:
+        watcher = VirtualAws(frozen_aws).watcher()
+        following = [asyncio.create_task(until_refused(watcher.follow(each))) for each in ids]
+        await asyncio.sleep(30)
+        frozen_aws.fault("DescribeJobs", "expired")
+        return await asyncio.gather(*following)
+
+    assert all(330 <= ended <= 400 for ended in run(main()))
+
+
 @pytest.mark.parametrize(("is_disabled", "least", "most"), [("true", 0.0, 5.0), ("false", 15.0, 40.0)])
 def test_credentials_are_waited_for_where_the_host_may_have_some(
     frozen_aws: LocalAws, monkeypatch: pytest.MonkeyPatch, is_disabled: str, least: float, most: float
