@@ -227,10 +227,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         },
         "platformVersion of at least 1.4.0",
     ),
-    (
-        {"platformCapabilities": ["MANAGED_INSTANCES"], **task({}, runtimePlatform=WINDOWS)},
-        "operatingSystemFamily WINDOWS_SERVER_2022_CORE is not valid",
-    ),
     (one(ephemeralStorage={"sizeInGiB": 20}), "between 21 and 200"),
     (fargate(executionRoleArn=""), "executionRoleArn"),
     (fargate(resourceRequirements=[], vcpus=1, memory=2048), "vcpus is not applicable for Fargate"),
@@ -451,6 +447,14 @@ def test_a_definition_for_managed_instances_needs_ecs_properties(batch: Any) -> 
     """The one platform that takes no containerProperties."""
     managed: dict[str, Any] = {"platformCapabilities": ["MANAGED_INSTANCES"], **one()}
     with pytest.raises(batch.exceptions.ClientException, match="ecsProperties"):
+        batch.register_job_definition(jobDefinitionName="d", type="container", **managed)
+
+
+@needs("batch", "RegisterJobDefinition", "MANAGED_INSTANCES")
+def test_managed_instances_run_no_windows(batch: Any) -> None:
+    """Windows is for Fargate."""
+    managed = {"platformCapabilities": ["MANAGED_INSTANCES"], **task({}, runtimePlatform=WINDOWS)}
+    with pytest.raises(batch.exceptions.ClientException, match="operatingSystemFamily WINDOWS_SERVER_2022_CORE is not"):
         batch.register_job_definition(jobDefinitionName="d", type="container", **managed)
 
 
