@@ -25,6 +25,16 @@ CHAOS_DAGS = Path(__file__).parent / "chaos_dags"
 #: Names the file that gets the table of the chaos tests as Markdown.
 TABLE_VARIABLE = "CHAOS_TABLE"
 
+#: What becomes of jobs of the DAGs for retries.
+LOST = {"exit_code": None, "status_reason": "Host EC2 (instance i-0abc) terminated.", "running": 2}
+NO_IMAGE = {
+    "exit_code": None,
+    "reason": "CannotPullContainerError: manifest for images/align:9 not found: manifest unknown",
+    "starts": False,
+}
+#: The DAGs whose tests do not measure how long anything takes.
+UNMEASURED = ("hungry", "without_an_image", "on_spot", "results", "without_a_result", "planted")
+
 #: What a test's report calls its row of that table.
 _ROW = "row of the chaos table"
 _AIRFLOW: pytest.StashKey[SplitAirflow] = pytest.StashKey()
@@ -102,6 +112,22 @@ def start(api: RestApi) -> Callable[..., Run]:
         return Run.start(api, dag_id, script, task_id)
 
     return start_run
+
+
+@pytest.fixture(scope="session")
+def unmeasured(cloud: LocalControl, airflow: StandaloneAirflow) -> dict[str, Run]:
+    """The runs of tests that do not measure how long anything takes, which have been started at once."""
+    order = [{"order": 1, "computeEnvironment": "local"}]
+    cloud.clients()("batch").create_job_queue(jobQueueName="on-demand", priority=1, computeEnvironmentOrder=order)
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "1024"}]
+    cloud.register("hungry", container={"resourceRequirements": needs})
+    cloud.script(definition="hungry", running=2, attempts=[{"needs_mib": {"": 3072}}])
+    cloud.register("without-an-image")
+    cloud.script(definition="without-an-image", attempts=[NO_IMAGE])
+    cloud.register("on-spot")
+    cloud.script(definition="on-spot", running=2)
+    cloud.script(definition="on-spot", queue="default", attempts=[LOST])
+    return {dag_id: Run.start(airflow.api, dag_id) for dag_id in UNMEASURED}
 
 
 @pytest.fixture(scope="session")

@@ -5,24 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.e2e.runs import Run
-
 if TYPE_CHECKING:
-    from airflow_batch_jobs.demo.standalone import StandaloneAirflow
     from airflow_batch_jobs.local import LocalControl
+    from tests.e2e.runs import Run
 
 
-@pytest.fixture(scope="module")
-def runs(airflow: StandaloneAirflow) -> dict[str, Run]:
-    """The runs, which have been started at once."""
-    return {dag_id: Run.start(airflow.api, dag_id) for dag_id in ("results", "without_a_result")}
-
-
-def test_a_result_feeds_mapped_jobs_whose_results_feed_a_task(runs: dict[str, Run]) -> None:
+def test_a_result_feeds_mapped_jobs_whose_results_feed_a_task(unmeasured: dict[str, Run]) -> None:
     """Also without a copy of the log, and where the triggerer would end a task without a result."""
-    run = runs["results"]
+    run = unmeasured["results"]
     end = replace(run, task_id="report")
     assert end.wait_for_end(seconds=300) == "success"
     assert run.xcom("return_value") == {"bam": "s3://b", "parts": ["x", "y"]}
@@ -32,9 +22,9 @@ def test_a_result_feeds_mapped_jobs_whose_results_feed_a_task(runs: dict[str, Ru
     assert end.xcom("return_value") == "s3://b: x, y"
 
 
-def test_a_job_without_a_result_fails_its_task_once(runs: dict[str, Run], cloud: LocalControl) -> None:
+def test_a_job_without_a_result_fails_its_task_once(unmeasured: dict[str, Run], cloud: LocalControl) -> None:
     """With three retries left: the job has succeeded, and is neither terminated nor run again."""
-    run = runs["without_a_result"]
+    run = unmeasured["without_a_result"]
     assert run.wait_for_end(seconds=300) == "failed"
     assert run.about()["try_number"] == 1
     assert "The result is no JSON: it ends too early" in str(run.log())

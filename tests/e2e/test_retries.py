@@ -5,37 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from tests.e2e.runs import Run
-
 if TYPE_CHECKING:
-    from airflow_batch_jobs.demo.standalone import StandaloneAirflow
     from airflow_batch_jobs.local import LocalControl
-
-LOST = {"exit_code": None, "status_reason": "Host EC2 (instance i-0abc) terminated.", "running": 2}
-NO_IMAGE = {
-    "exit_code": None,
-    "reason": "CannotPullContainerError: manifest for images/align:9 not found: manifest unknown",
-    "starts": False,
-}
-
-
-@pytest.fixture(scope="module")
-def runs(cloud: LocalControl, airflow: StandaloneAirflow) -> dict[str, Run]:
-    """The runs, which have been started at once."""
-    order = [{"order": 1, "computeEnvironment": "local"}]
-    batch = cloud.clients()("batch")
-    batch.create_job_queue(jobQueueName="on-demand", priority=1, computeEnvironmentOrder=order)
-    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "1024"}]
-    cloud.register("hungry", container={"resourceRequirements": needs})
-    cloud.script(definition="hungry", running=2, attempts=[{"needs_mib": {"": 3072}}])
-    cloud.register("without-an-image")
-    cloud.script(definition="without-an-image", attempts=[NO_IMAGE])
-    cloud.register("on-spot")
-    cloud.script(definition="on-spot", running=2)
-    cloud.script(definition="on-spot", queue="default", attempts=[LOST])
-    return {dag_id: Run.start(airflow.api, dag_id) for dag_id in ("hungry", "without_an_image", "on_spot")}
+    from tests.e2e.runs import Run
 
 
 def jobs_of(cloud: LocalControl, run: Run) -> list[dict[str, Any]]:
@@ -48,9 +20,11 @@ def reasons(run: Run, try_number: int) -> list[str]:
     return [str(entry["reason"]) for entry in run.log(try_number) if entry["event"] == "Retry policy decision"]
 
 
-def test_a_job_that_needs_3_gib_passes_with_4_at_its_third_attempt(runs: dict[str, Run], cloud: LocalControl) -> None:
+def test_a_job_that_needs_3_gib_passes_with_4_at_its_third_attempt(
+    unmeasured: dict[str, Run], cloud: LocalControl
+) -> None:
     """It begins with 1; the log says each time why, and the XCom and the rendered fields what was changed."""
-    run = runs["hungry"]
+    run = unmeasured["hungry"]
     assert run.wait_for_end(seconds=300) == "success"
     jobs = jobs_of(cloud, run)
     memory = [
@@ -69,9 +43,9 @@ def test_a_job_that_needs_3_gib_passes_with_4_at_its_third_attempt(runs: dict[st
     assert "4096" in str(fields["container_overrides"])
 
 
-def test_an_image_that_does_not_exist_fails_once(runs: dict[str, Run], cloud: LocalControl) -> None:
+def test_an_image_that_does_not_exist_fails_once(unmeasured: dict[str, Run], cloud: LocalControl) -> None:
     """With three retries left."""
-    run = runs["without_an_image"]
+    run = unmeasured["without_an_image"]
     assert run.wait_for_end(seconds=300) == "failed"
     assert run.about()["try_number"] == 1
     assert len(jobs_of(cloud, run)) == 1
@@ -79,9 +53,9 @@ def test_an_image_that_does_not_exist_fails_once(runs: dict[str, Run], cloud: Lo
     assert "ImageError" in str(run.log())
 
 
-def test_a_lost_host_goes_to_the_other_queue_within_seconds(runs: dict[str, Run], cloud: LocalControl) -> None:
+def test_a_lost_host_goes_to_the_other_queue_within_seconds(unmeasured: dict[str, Run], cloud: LocalControl) -> None:
     """Airflow's own delay would be five minutes."""
-    run = runs["on_spot"]
+    run = unmeasured["on_spot"]
     assert run.wait_for_end(seconds=300) == "success"
     first, second = jobs_of(cloud, run)
     assert [job["jobQueue"].rpartition("/")[2] for job in (first, second)] == ["default", "on-demand"]

@@ -26,10 +26,10 @@ STATES = {
 
 
 def test_a_secret_is_nowhere_but_in_the_jobs(
-    airflow: StandaloneAirflow, database: Database, cloud: LocalControl
+    unmeasured: dict[str, Run], airflow: StandaloneAirflow, database: Database, cloud: LocalControl
 ) -> None:
     """Whether a job succeeds or fails, is waited for in the triggerer or on a worker, or is refused for the secret."""
-    run = Run.start(airflow.api, "planted")
+    run = unmeasured["planted"]
 
     def states() -> dict[str, str | None]:
         return {each["task_id"]: each["state"] for each in airflow.api.task_instances("planted", run.run_id)}
