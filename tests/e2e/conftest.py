@@ -32,7 +32,7 @@ NO_IMAGE = {
     "reason": "CannotPullContainerError: manifest for images/align:9 not found: manifest unknown",
     "starts": False,
 }
-#: The DAGs whose tests do not measure how long anything takes.
+#: The DAGs whose tests hold no second against Airflow, so that their runs may be beside one another.
 UNMEASURED = ("hungry", "without_an_image", "on_spot", "results", "without_a_result", "planted")
 
 #: What a test's report calls its row of that table.
@@ -116,7 +116,7 @@ def start(api: RestApi) -> Callable[..., Run]:
 
 @pytest.fixture(scope="session")
 def unmeasured(cloud: LocalControl, airflow: StandaloneAirflow) -> dict[str, Run]:
-    """The runs of tests that do not measure how long anything takes, which have been started at once."""
+    """The runs of tests that hold no second against Airflow, which have been started at once."""
     order = [{"order": 1, "computeEnvironment": "local"}]
     cloud.clients()("batch").create_job_queue(jobQueueName="on-demand", priority=1, computeEnvironmentOrder=order)
     needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "1024"}]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_batch_jobs.batch.aws import pacing
 from airflow_batch_jobs.batch.watch import Ended, LogLines, WatchOptions
 from tests.batch.virtual import VirtualAws, run, run_beside
 
@@ -24,8 +25,8 @@ FAULT_AT = 20.0
 #: Jobs end in each of these seconds, counted from the fault's end.
 ENDS = range(-30, 60)
 OPTIONS = WatchOptions()
-#: What to ask for a thousand jobs takes at a quarter of the rate: throttling lowers it so far, it climbs back slowly.
-SLOW_SECONDS = 1000 / 100 / (OPTIONS.status_calls_per_second / 4)
+#: What ten calls, for a thousand jobs, take at the rate to which throttling lowers it, and from which it climbs slowly.
+SLOW_SECONDS = 10 / (OPTIONS.status_calls_per_second * pacing._LEAST_SHARE)
 
 FAULTS = [
     pytest.param(60, {"kind": "throttle", "share": 0.9}, id="throttled"),
