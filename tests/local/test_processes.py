@@ -245,12 +245,11 @@ def test_the_end_waits_for_a_process_that_starts_meanwhile(steps: int) -> None:
     """Its job has ended then, at whatever step of the event loop: none is left to a loop that is about to be closed."""
 
     async def end_as_it_starts() -> str:
-        endpoint = Endpoint(Settings(step_seconds=0.0))
+        endpoint = Endpoint(Settings(step_seconds=1.0, is_frozen=True))
         surface = Surface(endpoint)
-        endpoint.start()
         await surface.act("register", {"name": "long", "command": ["sleep", "60"]})
         [job_id] = await surface.act("submit", {"definition": "long:1"})
-        await surface.act("wait_for_status", {"job_id": job_id, "statuses": ["STARTING"], "seconds": 30})
+        endpoint.timeline.advance(4)
         for _ in range(steps):
             await asyncio.sleep(0)
         await endpoint.close()
