@@ -6,6 +6,7 @@ import ast
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,10 +43,10 @@ def modules() -> dict[str, ast.Module]:
     }
 
 
-def nodes() -> Iterator[tuple[Place, ast.AST]]:
-    """Yield every node of the package with the function that it is in, without docstrings."""
-    for module, tree in modules().items():
-        yield from nodes_of(tree, module)
+@cache
+def nodes() -> tuple[tuple[Place, ast.AST], ...]:
+    """Return every node of the package with the function that it is in, without docstrings."""
+    return tuple(chain.from_iterable(nodes_of(tree, module) for module, tree in modules().items()))
 
 
 def nodes_of(tree: ast.AST, module: str, name: str = "") -> Iterator[tuple[Place, ast.AST]]:
