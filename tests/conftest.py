@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import botocore.session
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 import tests.airflow_home  # noqa: F401 - Airflow reads it when it is imported
@@ -33,6 +34,23 @@ def pytest_xdist_auto_num_workers() -> int:
     But at most 12: a container sees all cores of its host, however few it may use.
     """
     return min(os.cpu_count() or 1, 8) * 3 // 2
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Stop a measurement of coverage that nobody reads: pytest-cov starts two in a process beside others.
+
+    It would go on where the other one is held, in tests marked `no_cover`.
+    """
+    if hasattr(session.config, "workerinput") and (measurement := Coverage.current()) is not None:
+        measurement.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave long tests out of what coverage counts: it doubles what they take, and others reach the same lines."""
+    for item in items:
+        if item.get_closest_marker("long") is not None:
+            item.add_marker("no_cover")
 
 
 @pytest.fixture
