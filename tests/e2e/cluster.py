@@ -43,9 +43,9 @@ SETTINGS = {
     # What a dead worker has fetched and not begun is queued again.
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "40",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
-    # Two cores are all there is.
+    # Two cores are all there is, and each process that runs tasks loads Airflow anew.
     "AIRFLOW__API__WORKERS": "1",
-    "AIRFLOW__CELERY__WORKER_CONCURRENCY": "8",
+    "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
     "AIRFLOW__API__HOST": "127.0.0.1",
 }

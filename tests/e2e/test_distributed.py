@@ -148,7 +148,7 @@ def test_a_stopped_task_ends_its_job(world: World, stopped: Run) -> None:
 
 @pytest.mark.skipif(bool(LOST_TASKS_STAY_LOST), reason=LOST_TASKS_STAY_LOST)
 def test_the_loss_of_a_worker_and_a_triggerer_costs_no_job_and_no_line(cluster: Cluster, world: World) -> None:
-    """200 mapped jobs, where AWS loses half of the answers, and some whose logs flow: one job each, no line lost."""
+    """120 mapped jobs, where AWS loses half of the answers, and some whose logs flow: one job each, no line lost."""
     deferred = Run.start(cluster.api, "one", conf={"definition": "lasting"})
     waited = Run.start(cluster.api, "two_on_workers")
     triggerer, worker = triggerer_of(cluster, deferred), worker_of(cluster, waited)
@@ -158,7 +158,7 @@ def test_the_loss_of_a_worker_and_a_triggerer_costs_no_job_and_no_line(cluster: 
         lost.kill()
         cluster.start(lost.name.rpartition("-")[0])
     assert {job["status"] for job in world.jobs(deferred) + world.jobs(waited)} == {"RUNNING"}
-    for run, number in ((deferred, 1), (waited, 2), (many, 200)):
+    for run, number in ((deferred, 1), (waited, 2), (many, 120)):
         assert finished(run, 600) == {"success": number}
         assert len(world.jobs(run)) == number
         until(partial(is_whole, world, run), 60, every=5)

@@ -17,14 +17,17 @@ COMMON: dict[str, Any] = {
     "retry_delay": timedelta(seconds=1),
 }
 
-with DAG("many", schedule=None, max_active_tasks=200, params={"definition": "short"}):
+#: More than one call of AWS describes.
+MANY = 120
+
+with DAG("many", schedule=None, max_active_tasks=MANY, params={"definition": "short"}):
     BatchJobOperator.partial(
         **COMMON,
         definition="{{ params.definition }}:1",
         finish_in_triggerer=True,
         # The local AWS loses half of the answers to requests that have this field.
         submit_options={"retryStrategy": {"attempts": 1}},
-    ).expand(parameters=[{"number": str(number)} for number in range(200)])
+    ).expand(parameters=[{"number": str(number)} for number in range(MANY)])
 
 with DAG("two_on_workers", schedule=None):
     BatchJobOperator.partial(**COMMON, definition="lasting:1", deferrable=False).expand(
