@@ -41,7 +41,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "steady": {"running": 15, "lines": {"count": 60, "text": _TEXT}},
     "passing": {"running": 50, "lines": {"count": 200, "text": _TEXT}},
     "flowing": {"running": 70, "lines": {"count": 280, "text": _TEXT}},
-    "lasting": {"running": 240, "lines": {"count": 960, "text": _TEXT}},
+    "lasting": {"running": 150, "lines": {"count": 600, "text": _TEXT}},
     "long": {"running": 600, "lines": {"count": 2400, "text": _TEXT}, "stopping": 1},
     "waiting": {"runnable": 30, "running": 5, "lines": {"count": 20, "text": _TEXT}, "stopping": 1},
     "waiting_longer": {"runnable": 75, "running": 5, "lines": {"count": 20, "text": _TEXT}},
