@@ -56,7 +56,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Togethe
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests in this folder, and those of the Airflow that all others share. The demo comes last.
 
-    Its Airflow is on SQLite, and its tasks fail to start where two others start on the same two cores.
+    Its Airflow is on SQLite, and its tasks may fail to start while two others start on the same two cores.
     """
     for item in items:
         if Path(__file__).parent in item.path.parents:
