@@ -120,14 +120,17 @@ class WorkerWait:
         async with new_wait as wait:
             waiting = asyncio.create_task(wait.outcome())
             killed = asyncio.create_task(killed_event.wait())
-            await asyncio.wait({waiting, killed}, return_when=asyncio.FIRST_COMPLETED)
-            killed.cancel()
-            self._wake = lambda: None
-            if saved_job is not None:
-                saved_job.drop()
-            if waiting.done():
-                return waiting.result()
-            return await self._stop(wait, waiting, saved_job)
+            try:
+                await asyncio.wait({waiting, killed}, return_when=asyncio.FIRST_COMPLETED)
+                killed.cancel()
+                self._wake = lambda: None
+                if saved_job is not None:
+                    saved_job.drop()
+                if waiting.done():
+                    return waiting.result()
+                return await self._stop(wait, waiting, saved_job)
+            finally:  # before the wait is closed: from then on it asks nobody before it terminates its job
+                waiting.cancel()
 
     def _new_saved_job(self) -> SavedJob | None:
         """Return what keeps the XCom current; None under `dag.test()`, where an event loop has nobody to tell."""
@@ -164,7 +167,7 @@ class WorkerWait:
         if verdict is stop.Verdict.TERMINATE:
             late = stop.TIME_IS_UP if is_late else stop.WORKER_STOPPED
             reason = stop.reason(state) if is_users else late
-            is_terminated = wait.is_terminated or await wait.terminate(reason)
+            is_terminated = await wait.terminate(reason)
             telling = asyncio.create_task(_tell(saved_job if is_terminated else None, wait, reason))
             await asyncio.wait({waiting}, timeout=LAST_LINES_SECONDS)
             await telling
@@ -172,7 +175,6 @@ class WorkerWait:
                 await _tell(saved_job, wait, reason)
             if is_late and not is_users:
                 return replace(waiting.result() if waiting.done() else wait.unfinished(), timed_out=True)
-        waiting.cancel()
         raise stopped(self.plan.job_id, state, verdict)
 
 

@@ -205,9 +205,9 @@ class JobWait:
             reason: Becomes the job's statusReason.
 
         Returns:
-            Whether AWS accepted, or the job had ended already.
+            Whether AWS accepted, now or before, or the job had ended already.
         """
-        if self.has_seen_end:
+        if self.has_seen_end or self.is_terminated:
             return True
         if self._detail is not None and self._detail.status_reason:
             log.note(f"Its status reason before the termination: {self._detail.status_reason}")

@@ -141,6 +141,7 @@ def test_sigterm_after_the_deadline_is_the_deadlines_end(
         plan, AwsConnection().clients(), TASK.key, attempt=numbers, retry_left=retry_left, recorded_as=ATTEMPT
     )
     monkeypatch.setattr(wait, "_task", Unsure(TASK.key, knows=knows))
+    monkeypatch.setattr("airflow_batch_jobs.task.wait.ASK_AGAIN_SECONDS", 0.001)  # so also while the wait is closed
     threading.Timer(2, wait.kill).start()
     began = time.monotonic()
     outcome = wait.run()
