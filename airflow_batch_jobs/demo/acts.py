@@ -45,6 +45,7 @@ class Stage:
         interrupts: Ends a wait when the user does.
         url: The address of Airflow's UI.
         output: The directory for the pipeline's files.
+        airflow_errors: Returns the last errors in Airflow's own output; empty if there are none.
     """
 
     api: RestApi
@@ -53,6 +54,7 @@ class Stage:
     interrupts: Interrupts
     url: str
     output: str
+    airflow_errors: Callable[[], str]
 
     def start(self, dag_id: str, conf: Mapping[str, Any]) -> RunWatch:
         """Start a run of a DAG."""
@@ -104,7 +106,7 @@ def run_pipeline(stage: Stage) -> None:
     stage.check(
         f"All {len(run.states)} tasks are success",
         holds=set(run.states.values()) == {"success"},
-        otherwise=f"not all tasks are success: {'; '.join(run.failures())}",
+        otherwise=f"not all tasks are success: {'; '.join(run.failures(stage.airflow_errors))}",
     )
     pinned = [job.definition_reference for job in surveys.values()]
     newest = _newest_revision(stage.clients, "survey-package")

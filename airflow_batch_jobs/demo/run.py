@@ -94,6 +94,7 @@ def _start(screen: Screen, interrupts: Interrupts, stack: ExitStack) -> Stage:
         interrupts=interrupts,
         output=str(temporary / "source-survey"),
         url=airflow.url,
+        airflow_errors=airflow.errors,
     )
 
 

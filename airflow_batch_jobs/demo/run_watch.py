@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs.batch.operations import describe_jobs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.demo.screen import Screen
@@ -54,10 +56,14 @@ class RunWatch:
                 self._look_at_job(name, task)
         self._look_at_jobs()
 
-    def failures(self) -> list[str]:
-        """Say why each failed task has failed, according to its log."""
+    def failures(self, airflow_errors: Callable[[], str]) -> list[str]:
+        """Say why each failed task has failed, according to its log.
+
+        Args:
+            airflow_errors: Asked if a log has no error, as that of a task which could not begin: Airflow's own errors.
+        """
         return [
-            f"{_name(task)}: {_last_error(self._log(task))}"
+            f"{_name(task)}: {_last_error(self._log(task)) or _without_error(airflow_errors())}"
             for task in self._api.task_instances(self._dag_id, self.run_id)
             if task["state"] == "failed"
         ]
@@ -113,9 +119,13 @@ def _name(task: dict[str, Any]) -> str:
 
 
 def _last_error(log: list[dict[str, Any]]) -> str:
-    """Return the last error in a task log: its exceptions if it has any, otherwise its text."""
+    """Return the last error in a task log, its exceptions if it has any, otherwise its text; empty if there is none."""
     errors = [entry for entry in log if entry.get("level") in {"error", "critical"}]
     if not errors:
-        return "its log has no error"
+        return ""
     exceptions = [f"{each['exc_type']}: {each['exc_value']}" for each in errors[-1].get("error_detail") or ()]
     return "; ".join(exceptions) or str(errors[-1]["event"])
+
+
+def _without_error(airflow_errors: str) -> str:
+    return "its log has no error" + (f"; Airflow's own output has:\n{airflow_errors}" if airflow_errors else "")

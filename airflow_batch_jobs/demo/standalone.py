@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -29,6 +30,11 @@ STOP_SECONDS, KILL_SECONDS = 15.0, 3.0
 BUSY_SECONDS = 60.0
 #: Below those of Linux for the near ends of connections.
 _PORTS = range(20_000, 32_000)
+#: How many errors of Airflow's own output are told, what a line has that tells of one (a level, or the end of a
+#: traceback), and the colours of a terminal.
+_MOST_ERRORS = 5
+_ERROR = re.compile(r"\[(?:error|critical) *\]|\b(?:ERROR|CRITICAL)\b|\w(?:Error|Exception): ")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 #: Names another database than SQLite.
 _DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 
@@ -125,6 +131,11 @@ class StandaloneAirflow:
             return []
         offspring = psutil.Process(self._process.pid).children(recursive=True)
         return [child.pid for child in offspring if any(name in word for word in _command(child))]
+
+    def errors(self) -> str:
+        """Return the last errors in Airflow's own output, where a task has them that could not begin; may be empty."""
+        lines = _COLOUR.sub("", self.output.read_text(errors="replace")).splitlines()
+        return "\n".join([line for line in lines if _ERROR.search(line)][-_MOST_ERRORS:])
 
     def _settings(self, dags: Path) -> dict[str, str]:
         worker_log, trigger_log = self._log_ports

@@ -70,7 +70,7 @@ class FailedRun:
 @pytest.mark.parametrize(
     ("log", "said"),
     [
-        ([], "survey[0]: its log has no error"),
+        ([], "survey[0]: its log has no error; Airflow's own output has:\nOperationalError: database is locked"),
         ([{"level": "error", "event": "Out of luck"}, {"level": "info", "event": "bye"}], "survey[0]: Out of luck"),
         (
             [
@@ -85,7 +85,7 @@ class FailedRun:
     ],
 )
 def test_a_failed_task_is_told_with_the_error_of_its_log(log: list[dict[str, Any]], said: str) -> None:
-    """What is shown of a failed task is what its log says last."""
+    """What is shown of a failed task is what its log says last, or Airflow itself if it could not begin."""
     watch = RunWatch(FailedRun(log), lambda *_, **__: None, Screen(), "source_survey", "run")  # type: ignore[arg-type]  # as much as is asked for
 
-    assert watch.failures() == [said]
+    assert watch.failures(lambda: "OperationalError: database is locked") == [said]

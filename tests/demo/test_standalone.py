@@ -6,9 +6,11 @@ import os
 from typing import TYPE_CHECKING
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
-from airflow_batch_jobs.demo.standalone import clean_environment, free_ports
+from airflow_batch_jobs.demo.standalone import StandaloneAirflow, clean_environment, free_ports
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 
@@ -33,3 +35,20 @@ def test_it_has_nothing_that_would_misdirect_it(monkeypatch: pytest.MonkeyPatch)
 def test_its_ports_are_different_ones() -> None:
     """Several are looked for at once."""
     assert len(set(free_ports(50))) == 50
+
+
+def test_its_own_errors_are_found_in_what_it_writes(tmp_path: Path) -> None:
+    """Of a task that could not begin nothing else says why; the last five are enough."""
+    airflow = StandaloneAirflow(tmp_path, tmp_path)
+    airflow.output.write_text(
+        "api-server | INFO:     127.0.0.1:1 - no ERRORS\n"
+        + "".join(f"scheduler  | 2026-01-01T00:00:0{second}Z [error    ] No {second}\n" for second in range(5))
+        + "scheduler  | \x1b[2m2026-01-01\x1b[0m [\x1b[31m\x1b[1merror    \x1b[0m] Failed \x1b[36mx\n"
+        + "api-server | sqlite3.OperationalError: database is locked\n"
+        + "scheduler  | 2026-01-01T00:00:00Z [info     ] All is well\n"
+    )
+    assert airflow.errors().splitlines() == [
+        *(f"scheduler  | 2026-01-01T00:00:0{second}Z [error    ] No {second}" for second in (2, 3, 4)),
+        "scheduler  | 2026-01-01 [error    ] Failed x",
+        "api-server | sqlite3.OperationalError: database is locked",
+    ]
