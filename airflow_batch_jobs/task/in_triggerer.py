@@ -36,8 +36,9 @@ LAST_LINES_SECONDS = 45.0
 LAST_WORDS_SECONDS = 60.0
 #: How long a stop may take at most, whatever does not answer.
 STOP_SECONDS = STATE_SECONDS + TERMINATE_SECONDS + LAST_LINES_SECONDS + LAST_WORDS_SECONDS
-#: How long the scheduler may take to learn that a worker's process has ended.
-SCHEDULER_SECONDS = 2.0
+#: How long a worker's process may live on after it has deferred its task, and the scheduler take to learn of its end:
+#: on busy machines each takes some seconds.
+SCHEDULER_SECONDS = 5.0
 #: How long a supervisor takes to read what is in its log socket: some 200 lines, a few at a time between other work.
 LINES_READ_SECONDS = 5.0
 
