@@ -13,7 +13,7 @@
     │   ├── CredentialsError              no credentials, or none that are valid
     │   ├── ClockError                    this machine's clock is too far from AWS's
     │   ├── ConfigurationError            a connection, profile, region or file that cannot work
-    │   ├── ConnectionUnansweredError     Airflow does not tell the AWS connection
+    │   ├── ConnectionUnansweredError     Airflow did not return the AWS connection
     │   ├── EndpointError                 nothing answers, or it answers nonsense
     │   ├── CallAbortedError              something on the way to AWS tried to end this process
     │   ├── ExhaustedError                this machine is out of threads, files or memory
@@ -27,7 +27,7 @@
     ├── RecordUnavailableError            the store of submit records does not answer
     ├── TaskEvictedError                  the worker was told to stop, not the task
     ├── NoDeploymentError                 this Airflow's jobs cannot be told from another's
-    ├── AirflowUnansweredError            Airflow does not give the states of its task instances
+    ├── AirflowUnansweredError            Airflow did not return the states of its task instances
     ├── JobNotFoundError (LookupError)    AWS has no job with this id
     ├── WaitCrashedError                  the wait for a job met something that nobody foresaw
     ├── JobFailedError                    the job ended as FAILED
@@ -166,7 +166,7 @@ class ConfigurationError(AwsError):
 
 
 class ConnectionUnansweredError(AwsError):
-    """Airflow does not tell the AWS connection: its API server, its database or a secrets backend is away."""
+    """Airflow did not return the AWS connection: its API server, its database or a secrets backend is away."""
 
 
 class EndpointError(AwsError):

@@ -71,9 +71,9 @@ class JobTask:
 
         Raises:
             TypeError: As above.
-            DefinitionError: As of a single task.
-            RequestError: As of a single task.
-            ValueError: As of a single task.
+            DefinitionError: As for a single task.
+            RequestError: As for a single task.
+            ValueError: As for a single task.
         """
         from airflow_batch_jobs.task.mapping import CheckedPartial
 
@@ -193,7 +193,7 @@ class JobTask:
 
     @contextmanager
     def _or_given_up(self, context: Context, job_id: str) -> Iterator[None]:
-        """Give the job up if something goes wrong in the block: with the task fails the one who waits for the job."""
+        """Give the job up if something goes wrong in the block: the task that waits for the job fails then."""
         from airflow_batch_jobs.errors import JobNotFoundError, StaleAttemptError, TaskEvictedError
         from airflow_batch_jobs.task import log, stop
 

@@ -318,8 +318,8 @@ class BatchJobOperator(JobTask, BaseOperator):
             As `execute`.
 
         Raises:
-            BatchJobsError: As of `execute`.
-            AirflowTaskTimeout: As of `execute`.
+            BatchJobsError: As for `execute`.
+            AirflowTaskTimeout: As for `execute`.
         """
         from airflow_batch_jobs.batch.changes.change import CHANGES
 
@@ -428,10 +428,9 @@ class BatchJobOperator(JobTask, BaseOperator):
         return outcome
 
     def _job_waited_for(self, ti: Any) -> str | None:
-        from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
+        from airflow_batch_jobs.task.pushed_job import PushedJob
 
-        job = ti.xcom_pull(task_ids=ti.task_id, key=JOB_XCOM, map_indexes=ti.map_index)
-        return job["job_id"] if job else None
+        return PushedJob(ti).job_id()
 
     def _give_up(self, context: Context, job_id: str, reason: str, error: BaseException) -> str:
         """Terminate the job, unless a retry will adopt it or another attempt is at work already."""

@@ -337,14 +337,14 @@ def _rules(given: Any, name: str, is_key: Any, kind: str) -> dict[Any, Answer]:
         ValueError: They are no mapping, or one of them is not of its kind.
     """
     if not isinstance(given if given is not None else {}, Mapping):
-        raise ValueError(f"{name} must be a mapping, not {shown(given)}")  # noqa: TRY004 - as of any argument
+        raise ValueError(f"{name} must be a mapping, not {shown(given)}")  # noqa: TRY004 - as for any argument
     for key, rule in (given or {}).items():
         if not is_key(key):
             raise ValueError(f"{name} must have {kind} as each key, not {shown(key)}")
         if isinstance(rule, timedelta):
             reasonable(rule, f"{name}[{key}]")
         elif not isinstance(rule, Retry):
-            raise ValueError(f"{name}[{key}] must be a Retry or a timedelta, not {shown(rule)}")  # noqa: TRY004 - as of any argument
+            raise ValueError(f"{name}[{key}] must be a Retry or a timedelta, not {shown(rule)}")  # noqa: TRY004 - as for any argument
     return dict(given or {})
 
 
@@ -367,7 +367,7 @@ def _span(value: Any, name: str) -> timedelta:
         ValueError: It is no timedelta above 0.
     """
     if not isinstance(value, timedelta):
-        raise ValueError(f"{name} must be a timedelta, not {shown(value)}")  # noqa: TRY004 - as of any argument
+        raise ValueError(f"{name} must be a timedelta, not {shown(value)}")  # noqa: TRY004 - as for any argument
     reasonable(value, name)
     return value
 

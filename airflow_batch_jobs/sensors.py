@@ -92,7 +92,7 @@ class BatchJobSensor(JobTask, BaseSensorOperator):
         """Return what is mapped, checked as a single sensor is.
 
         Raises:
-            ValueError: As of a single sensor.
+            ValueError: As for a single sensor.
         """
         _check_mode(given.get("mode"), given["task_id"])
         return super().partial(**given)

@@ -14,7 +14,7 @@ from airflow_batch_jobs.batch.storable import storable, storable_text
 from airflow_batch_jobs.task import crash, stop
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.handover import WaitPlan
-from airflow_batch_jobs.task.in_triggerer import TriggererWait, shortest_deferral_seconds, undisturbed
+from airflow_batch_jobs.task.in_triggerer import TriggererWait, stay_deferred, undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -117,15 +117,14 @@ class BatchJobTrigger(BaseTrigger):
         """Leave the wait that has crashed, and keep the task deferred for as long as any has to be.
 
         Args:
-            begun: When this trigger began, in seconds of the event loop. See `TriggererWait.run` for the reason.
+            begun: When this trigger began, in seconds of the event loop.
         """
         crashed, self._wait = self._wait, None
         if crashed is not None:
             with suppress(Exception):  # the crash itself is what must be reported
                 await crashed.leave()
         if self.task_instance is not None:
-            early = begun + shortest_deferral_seconds() - asyncio.get_running_loop().time()
-            await asyncio.sleep(max(0.0, early))
+            await stay_deferred(begun)
 
     async def _or_stop(self, work: Awaitable[None]) -> None:
         """Do something while no wait is there that could hear of a user's stop."""

@@ -57,7 +57,7 @@ def check_mapping(value: Any, name: str) -> None:
     if value is None or is_airflow_placeholder(value) or (isinstance(value, str) and is_template(value)):
         return
     if not isinstance(value, Mapping):
-        raise ValueError(f"{name} must be a mapping, not a value of type {type(value).__name__}")  # noqa: TRY004 - as of any argument
+        raise ValueError(f"{name} must be a mapping, not a value of type {type(value).__name__}")  # noqa: TRY004 - as for any argument
     for key in value:
         if not isinstance(key, str):
             raise _is_not(name, "have names as keys", key)

@@ -55,7 +55,7 @@ _QUEUE_RULE = "Canceled by JobStateTimeLimit action due to reason: "
 _SECONDARY = frozenset({Cause.DEPENDENCY_FAILED, Cause.CANCELLED, Cause.TERMINATED})
 #: Causes of which the reason that was given tells most.
 _QUOTED = frozenset({Cause.CANCELLED, Cause.TERMINATED})
-#: Causes that are mended in the image, or in its name.
+#: Causes that are fixed in the image, or in its name.
 _OF_THE_IMAGE = frozenset(
     {
         Cause.IMAGE_NOT_FOUND,
@@ -133,7 +133,7 @@ def diagnose(detail: JobDetail, parts: Sequence[JobDetail] = ()) -> Diagnosis:
         or _by_node(detail, failed)
         or _by_reason(detail)
         or _by_exit_code(detail)
-        or _bystatus_reason(detail)
+        or _by_status_reason(detail)
     )
 
 
@@ -270,7 +270,7 @@ def _other_exit(code: int) -> Meaning:
     )
 
 
-def _bystatus_reason(detail: JobDetail) -> Diagnosis:
+def _by_status_reason(detail: JobDetail) -> Diagnosis:
     """Fall back to AWS's own words."""
     reason = status_reason(detail).lower()
     if reason.startswith(("essential container", "essentialcontainer")):
@@ -302,7 +302,7 @@ def tell(detail: JobDetail, meaning: Meaning, said: str = "") -> Diagnosis:
 
 
 def _facts(detail: JobDetail, meaning: Meaning, image: str) -> tuple[list[str], list[str]]:
-    """Return what is known of a job that has ended: what belongs into a diagnosis' summary, and its details."""
+    """Return what is known of a job that has ended: what belongs in a diagnosis' summary, and its details."""
     code, words, attempts = detail.exit_code, _words(detail), len(detail.attempts)
     if meaning is _UNKNOWN and code is None and not words:
         words = [NO_WORDS]

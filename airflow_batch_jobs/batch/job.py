@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS, KeptClients, service, session_clients
 from airflow_batch_jobs.batch.aws.clock import SystemClock, look_until
 from airflow_batch_jobs.batch.aws.pacing import Backoff
+from airflow_batch_jobs.batch.aws.trouble import trouble
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.definition.reference import unique_name
 from airflow_batch_jobs.batch.diagnosis import diagnose
@@ -23,11 +24,10 @@ from airflow_batch_jobs.batch.result.model import result_model
 from airflow_batch_jobs.batch.result.search import LATE_SECONDS, ResultSearch
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.errors import (
+    AwsError,
     CallOrderError,
-    EndpointError,
     JobNotFoundError,
     JobTimeoutError,
-    ThrottledError,
 )
 
 if TYPE_CHECKING:
@@ -326,7 +326,7 @@ class BatchJob:
             CallOrderError: It has not been submitted.
             JobTimeoutError: It had not ended in time; it keeps running.
             JobNotFoundError: AWS knows no job of this id.
-            AwsError: AWS refused, or could not be reached for five minutes.
+            AwsError: AWS refused, or did not answer for five minutes for a reason that may pass.
         """
         job_id = self._submitted_id()
         begun, failing_since = self._clock.monotonic(), None
@@ -334,7 +334,9 @@ class BatchJob:
             now = self._clock.monotonic()
             try:
                 detail = self.detail()
-            except (EndpointError, ThrottledError) as error:
+            except AwsError as error:
+                if not trouble(error).retry:
+                    raise
                 if failing_since is None:
                     failing_since = now
                     on_problem(f"{error} It is asked again.")

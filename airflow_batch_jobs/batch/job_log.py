@@ -67,7 +67,7 @@ class JobLog:
 
         Args:
             window: Which lines are wanted.
-            on_change: As of `follow_lines`.
+            on_change: As for `follow_lines`.
             on_problem: Likewise.
 
         Raises:

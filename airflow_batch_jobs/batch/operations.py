@@ -107,7 +107,7 @@ def job_id_of(summary: Mapping[str, Any]) -> str:
     """
     job_id = summary["jobId"]
     if not isinstance(job_id, str) or not job_id.strip() or storable_text(job_id) != job_id:
-        raise ValueError(f"{job_id!r} is no job id")
+        raise ValueError(f"{job_id!r} is not a job id")
     return job_id
 
 

@@ -260,7 +260,7 @@ def _judge(finding: Finding, states: Mapping[TaskKey, str | None]) -> Finding:
         return finding
     if finding.owner not in states:
         return replace(
-            finding, decision=Decision.CANNOT_TELL, why=f"Airflow does not give the state of {finding.owner}"
+            finding, decision=Decision.CANNOT_TELL, why=f"Airflow did not return the state of {finding.owner}"
         )
     state = states[finding.owner]
     decision = Decision.ORPHAN if state in ENDED_STATES else Decision.LEFT

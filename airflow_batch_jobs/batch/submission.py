@@ -289,7 +289,7 @@ class Submission:
         """
         changes = told.changes if told and job.job_name == told.job_name else ()
         request = self._sent(told, changes) if told and changes else self.request
-        self.note(f"Taking over the job of an earlier attempt, which is {job.status}: {job.job_id}")
+        self.note(f"Taking up the job of an earlier attempt, which is {job.status}: {job.job_id}")
         sent_at = job.created_at or self.clock.now()
         self._remember(self._record(digest, job.job_name, job.job_queue, sent_at, job.job_id, changes))
         return self._submitted(job, request, changes)

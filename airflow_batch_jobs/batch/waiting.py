@@ -42,7 +42,7 @@ def why_waiting(detail: JobDetail, waited_seconds: float) -> Diagnosis | None:
 
     Returns:
         None for a job that is running, that has only begun to wait, or that waits as it should: an array's parent stays
-        PENDING until its children end. What lasts until somebody mends it is worth a word at once.
+        PENDING until its children end. What lasts until somebody fixes it is worth a word at once.
     """
     has_waited = waited_seconds >= DWELL_SECONDS
     waited = f"{detail.status.value} for {in_words(waited_seconds)}; " if has_waited else ""

@@ -44,7 +44,7 @@ class AirflowApi:
 
         Raises:
             AirflowUnansweredError: Airflow does not know the user, or does not answer.
-            ImportError: As of the class.
+            ImportError: As for the class.
         """
         import httpx
 

@@ -175,7 +175,7 @@ def _migrated(path: Path, pins: dict[str, int], look: Look) -> Migration | None:
 
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            console.complain(f"{path}: it is no regular file")
+            console.complain(f"{path}: it is not a regular file")
             return None
         return rewrite(path.read_bytes(), pins, look)
     except NotUnderstoodError as error:

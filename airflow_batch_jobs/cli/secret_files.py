@@ -57,7 +57,7 @@ def _read_key(path: Path, option: str) -> str:
         mode, key = path.stat().st_mode, path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         why = "it is a link to a file that is not there" if path.is_symlink() and not path.exists() else None
-        why = why or getattr(error, "strerror", None) or "it is no text in UTF-8"
+        why = why or getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise typer.BadParameter(f"{path} cannot be read: {why}.", param_hint=option) from error
     if mode & _OTHERS:
         raise typer.BadParameter(

@@ -122,7 +122,7 @@ class Submit:
             raise typer.BadParameter(f"one is needed, unless it is {_LIKE} a job", param_hint="--queue")
         base = repetition_of(clients, whole_id(like, clients)) if like else Repetition("", "")
         if base.untold:
-            console.note(f"AWS does not tell the {base.untold} of job {like}; if it had any, they are not repeated.")
+            console.note(f"AWS does not show the {base.untold} of job {like}; if it had any, they are not repeated.")
         overrides = _merged(_merged(base.container_overrides, override), _environment(variables))
         options = {
             **base.options,
@@ -158,7 +158,7 @@ def _container_override(given: str | None) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise typer.BadParameter(f"it is not JSON: {error}", param_hint=_OVERRIDE) from error
     if not isinstance(override, dict):
-        raise typer.BadParameter('it is no JSON object, such as {"command": ["align"]}', param_hint=_OVERRIDE)
+        raise typer.BadParameter('it is not a JSON object, such as {"command": ["align"]}', param_hint=_OVERRIDE)
     return override
 
 

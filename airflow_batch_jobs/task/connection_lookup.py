@@ -52,7 +52,7 @@ def look_up(conn_id: str) -> Connection | None:
             ) from cause
         why = type(error).__name__ if cause is None else str(cause) or repr(cause)
         raise ConnectionUnansweredError(
-            f"Airflow does not tell the AWS connection {conn_id!r} ({why}), so AWS is not asked either. "
+            f"Airflow did not return the AWS connection {conn_id!r} ({why}), so AWS is not asked either. "
             "Check the API server, its database and the secrets backend."
         ) from cause
     return None

@@ -67,7 +67,7 @@ class WaitPlan:
             ValueError: The id is not text, or the interval is not a number above 0.
         """
         if not isinstance(self.job_id, str):
-            raise ValueError(f"job_id must be text, not {shown(self.job_id)}")  # noqa: TRY004 - as of the interval
+            raise ValueError(f"job_id must be text, not {shown(self.job_id)}")  # noqa: TRY004 - as for the interval
         object.__setattr__(self, "poll_interval", positive(self.poll_interval, "poll_interval"))
 
     def to_dict(self) -> dict[str, Any]:

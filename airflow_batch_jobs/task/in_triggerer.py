@@ -107,8 +107,7 @@ class TriggererWait:
                 if self._saved_job is not None:
                     await self._saved_job.close()
                 if self._task is not None and not self._can_finish(outcome):
-                    early = begun + shortest_deferral_seconds() - asyncio.get_running_loop().time()
-                    await asyncio.sleep(max(0.0, early))
+                    await stay_deferred(begun)
                 await self._forget_pass()
             except asyncio.CancelledError as cancelled:
                 if stop.is_reassigned(cancelled):
@@ -202,7 +201,7 @@ class TriggererWait:
             async with asyncio.timeout(TERMINATE_SECONDS + 1):
                 self._is_settled = await self._wait.terminate(reason)
         except TimeoutError:
-            log.problem("AWS has yet to accept the termination of the job, which is still tried.")
+            log.problem("AWS has yet to accept the termination of the job, which is still being tried.")
             return
         if self._wait.is_open and not self._wait.ended:
             with suppress(TimeoutError):
@@ -313,6 +312,11 @@ async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
         raise error
 
 
-def shortest_deferral_seconds() -> float:
-    """Return how long a task has to stay deferred before it can safely run again."""
-    return float(conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)) + SCHEDULER_SECONDS
+async def stay_deferred(begun: float) -> None:
+    """Wait until a task can safely run again; see `TriggererWait.run` for the reason.
+
+    Args:
+        begun: When its trigger began, in seconds of the event loop.
+    """
+    shortest = float(conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)) + SCHEDULER_SECONDS
+    await asyncio.sleep(max(0.0, begun + shortest - asyncio.get_running_loop().time()))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.meter import Metric
 
-#: The process's own: what concerns no job in particular belongs into no task's log.
+#: The process's own: what concerns no job in particular belongs in no task's log.
 _LOG = logging.getLogger(__name__)
 #: How many values of a tag a process tells apart, and what the others are called.
 MOST_VALUES = 200

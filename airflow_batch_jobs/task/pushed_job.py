@@ -26,6 +26,11 @@ class PushedJob:
         """What marks it."""
         return {"try_number": self._ti.try_number, "max_tries": self._ti.max_tries}
 
+    def job_id(self) -> str | None:
+        """Return the id of the job; None if there is none, or it cannot be read."""
+        stored = self._read()
+        return stored.get("job_id") if isinstance(stored, Mapping) else None
+
     def push(self, job: Mapping[str, Any]) -> None:
         """Push what is known of the job."""
         with execution_timeout.held():

@@ -9,6 +9,7 @@ from airflow.sdk.execution_time.comms import SetRenderedFields
 
 from airflow_batch_jobs.batch.changes.change import Change
 from airflow_batch_jobs.batch.storable import storable
+from airflow_batch_jobs.task import execution_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,4 +30,5 @@ def fields_of(task: Any, changes: Iterable[Mapping[str, Any]] = ()) -> dict[str,
 
 def send(fields: dict[str, Any]) -> None:
     """Have Airflow show fields from now on."""
-    task_runner.SUPERVISOR_COMMS.send(SetRenderedFields(rendered_fields=fields))
+    with execution_timeout.held():
+        task_runner.SUPERVISOR_COMMS.send(SetRenderedFields(rendered_fields=fields))

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     #: Writes, and returns how much that was.
     Write = Callable[[], Awaitable[int]]
 
-#: How long news that nobody waits for are gathered: an array's counts change at every look. After an API server that
-#: did not answer it is asked again as late.
+#: How long news that nobody waits for is gathered: an array's counts change at every look. An API server that did not
+#: answer is asked again after the same time.
 GATHER_SECONDS = 30.0
-#: The process's own: what concerns the API server alone belongs into no task's log.
+#: The process's own: what concerns the API server alone belongs in no task's log.
 _LOG = logging.getLogger(__name__)
 
 

@@ -132,7 +132,8 @@ def _check(
     """Check a request, and give the job its variables: what its containers are is known only now."""
 
     def also(definition: Mapping[str, Any], _: Mapping[str, Any]) -> None:
-        on_retry.check(definition, unchanged.to_api())
+        if on_retry.changes:
+            on_retry.check(definition, unchanged.to_api())
         if variables:
             give_variables(request, definition, variables, log.note)
 

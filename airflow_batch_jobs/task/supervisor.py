@@ -27,6 +27,7 @@ from airflow.sdk.execution_time.xcom import XCom
 
 from airflow_batch_jobs.batch.orphans import UNFINISHED
 from airflow_batch_jobs.batch.storable import storable
+from airflow_batch_jobs.task import execution_timeout
 from airflow_batch_jobs.task.states_question import questions, status_of, text_of, told, without_pass
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def extend_execution_timeout(seconds: float) -> None:
     """
     limit = getattr(comms, "SetExecutionTimeout", None)
     if limit is not None and is_here():
-        with suppress(Exception):
+        with suppress(Exception), execution_timeout.held():
             task_runner.SUPERVISOR_COMMS.send(limit(timeout_seconds=seconds))
 
 
@@ -230,7 +231,8 @@ def states_on_worker(keys: Iterable[TaskKey]) -> dict[TaskKey, str | None]:
     while waiting:
         question = waiting.popleft()
         try:
-            answer = task_runner.RuntimeTaskInstance.get_task_states(**question.arguments())
+            with execution_timeout.held():
+                answer = task_runner.RuntimeTaskInstance.get_task_states(**question.arguments())
         except AirflowRuntimeError as error:
             waiting.extend(question.parts(error))
         else:
@@ -240,7 +242,9 @@ def states_on_worker(keys: Iterable[TaskKey]) -> dict[TaskKey, str | None]:
     passes = [key for key in keys if key not in states and key.loop_index is not None and key.map_index < 0]
     for dag_id, run_id in dict.fromkeys((key.dag_id, key.run_id) for key in passes):
         with suppress(AirflowRuntimeError):
-            final = _final_states(task_runner.SUPERVISOR_COMMS.send(GetTaskBreadcrumbs(dag_id=dag_id, run_id=run_id)))
+            with execution_timeout.held():
+                told_final = task_runner.SUPERVISOR_COMMS.send(GetTaskBreadcrumbs(dag_id=dag_id, run_id=run_id))
+            final = _final_states(told_final)
             by_pass = {(task_id, region.region_index): state for (task_id, region), state in final.items()}
             states |= {
                 key: by_pass.get((key.task_id, key.loop_index or 0), UNFINISHED)
@@ -287,7 +291,7 @@ async def states_of(
 async def _state_of(key: TaskKey) -> str | None:
     states = await states_of([key])
     if key not in states:
-        raise LookupError(f"Airflow does not give the state of {key}")
+        raise LookupError(f"Airflow did not return the state of {key}")
     return states[key]
 
 

@@ -62,7 +62,7 @@ class TaskStates:
                     if key in states:
                         state.set_result(states[key])
                     else:
-                        state.set_exception(LookupError(f"Airflow does not give the state of {key}"))
+                        state.set_exception(LookupError(f"Airflow did not return the state of {key}"))
 
     def _next(self) -> StatesQuestion | None:
         """Return the next question; None if nobody wants to know anything any more."""

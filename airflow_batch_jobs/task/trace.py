@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.diagnosis import Diagnosis
 
-#: The process's own: what concerns no job in particular belongs into no task's log.
+#: The process's own: what concerns no job in particular belongs in no task's log.
 _LOG = logging.getLogger(__name__)
 
 

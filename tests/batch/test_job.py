@@ -245,11 +245,13 @@ def test_a_wait_ends_in_time(frozen_job: BatchJob) -> None:
 
 
 def test_a_wait_outlasts_an_outage(frozen_aws: LocalAws, frozen_job: BatchJob) -> None:
-    """Server errors and throttling for some looks do not end a wait; when they begin and end can be shown."""
+    """Whatever may pass does not end a wait: errors of AWS, throttling, a wrong clock; begin and end can be shown."""
     job_id = frozen_job.submit("default")
     job = BatchJob.from_id(job_id, clients=one_try(frozen_aws), clock=FrozenClock(frozen_aws))
     frozen_aws.fault("DescribeJobs", "server_error", times=2)
     frozen_aws.fault("DescribeJobs", "throttle", times=2)
+    skewed = {"code": "InvalidSignatureException", "status": 403, "message": "Signature not yet current"}
+    frozen_aws.fault("DescribeJobs", "error", times=2, **skewed)
     said: list[str] = []
     assert job.wait(on_problem=said.append).status is JobStatus.SUCCEEDED
     problem, end = said

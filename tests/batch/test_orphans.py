@@ -209,7 +209,7 @@ def test_a_task_instance_that_airflow_does_not_tell_of_keeps_its_job(world: Worl
     job_id = world.job()
     report = world.make().run(lambda _owners: {})
     assert report.ended == ()
-    assert "Cannot tell: Airflow does not give the state of d.t of run r" in next(report.lines())[1]
+    assert "Cannot tell: Airflow did not return the state of d.t of run r" in next(report.lines())[1]
     assert not world.is_terminated(job_id)
 
 

@@ -74,7 +74,7 @@ def test_an_example_that_is_no_text_is_named(tmp_path: Path) -> None:
     result = compose_env(tmp_path)
 
     assert result.exit_code == 1
-    assert f"{tmp_path / '.env.example'} is no text in UTF-8" in result.stderr.replace("\n", "")
+    assert f"{tmp_path / '.env.example'} is not text in UTF-8" in result.stderr.replace("\n", "")
     assert not (tmp_path / ".env").exists()
 
 

@@ -442,7 +442,7 @@ def test_submit_wait_says_of_a_result_that_is_none_that_it_is_none(run: Run, aws
     """On stderr; the job has succeeded all the same, also if its log cannot be read. One without a result is silent."""
     half = run("submit", shell, "-q", "default", "-p", "script=echo 'batch-job-result: {'", "--wait")
     assert (half.exit_code, len(half.stdout.splitlines())) == (0, 1)
-    assert "The result is no JSON: it ends too early" in half.stderr.replace("\n", " ")
+    assert "The result is not JSON: it ends too early" in half.stderr.replace("\n", " ")
     none = run("submit", shell, "-q", "default", "-p", "script=true", "--wait")
     assert (none.exit_code, "result" in none.stderr) == (0, False)
     aws.fault("FilterLogEvents", "denied")
@@ -453,7 +453,7 @@ def test_submit_wait_says_of_a_result_that_is_none_that_it_is_none(run: Run, aws
 def test_result_of_a_job_without_one_is_an_error(run: Run, aws: LocalAws, shell: str) -> None:
     """So is that of one that failed or runs; each says so on stderr, and before that what it waits for."""
     for script, status, told in (
-        ("echo 'batch-job-result: {'", "SUCCEEDED", "The result is no JSON"),
+        ("echo 'batch-job-result: {'", "SUCCEEDED", "The result is not JSON"),
         ("exit 3", "FAILED", "exit code 3"),
         ("sleep 60", "RUNNING", "has no result yet; wait until it has ended."),
         ("echo 'batch-job-result: {\"x\": 1e400}'", "SUCCEEDED", "1e400 is too large for a number"),

@@ -115,7 +115,7 @@ def test_a_kept_key_opens_the_next_start_as_well(tmp_path: Path) -> None:
         ("", 0o600, "has no access key in it"),
         ("a b" * 10, 0o600, "has no access key in it"),
         ("short", 0o600, "has no access key in it"),
-        ("\ud800", 0o600, "cannot be read: it is no text in UTF-8"),
+        ("\ud800", 0o600, "cannot be read: it is not text in UTF-8"),
     ],
 )
 def test_a_key_file_that_cannot_be_used_is_a_usage_error(tmp_path: Path, text: str, mode: int, message: str) -> None:

@@ -70,7 +70,7 @@ def test_the_options_are_what_is_sent(run: Run, aws: LocalAws, align: str) -> No
         (("-e", "A=1", "-e", "A=2"), "'A' has two values"),
         (("--container-override", "memory=9"), "it is not JSON"),
         (("--container-override", "[" * 100_000), "it is not JSON"),
-        (("--container-override", "[1]"), 'it is no JSON object, such as {"command": ["align"]}'),
+        (("--container-override", "[1]"), 'it is not a JSON object, such as {"command": ["align"]}'),
         (("--container-override", '{"comand": []}'), "comand"),
         (("--container-override", '{"environment": "A=1"}', "-e", "B=2"), "environment"),
         (("--array-size", "1"), "Invalid value for '--array-size'"),
@@ -161,7 +161,7 @@ def test_overrides_that_aws_does_not_tell_are_said_to_be_missing(run: Run, aws: 
     result = run("submit", "--like", first)
 
     assert result.exit_code == 0, result.stderr
-    assert f"AWS does not tell the nodeOverrides of job {first}; if it had any, they are not repeated." in result.stderr
+    assert f"AWS does not show the nodeOverrides of job {first}; if it had any, they are not repeated." in result.stderr
 
 
 def test_a_job_to_repeat_that_aws_does_not_know_is_named(run: Run, aws: LocalAws) -> None:

@@ -36,6 +36,7 @@ from airflow_batch_jobs.batch.result.model import dump_result, read_result
 from airflow_batch_jobs.batch.result.search import ResultSearch
 from airflow_batch_jobs.config import OPTIONS, SECTION
 from airflow_batch_jobs.errors import BatchJobsError
+from airflow_batch_jobs.task import stop
 from tests.batch.conftest import Entries
 from tests.docs.source import GAP, ROOT, nodes, template
 
@@ -432,10 +433,13 @@ def test_every_error_of_airflows_is_quoted() -> None:
 
 
 def test_reasons_of_terminations_are_those_that_are_given() -> None:
-    """Each is in the source."""
+    """Each is in the source, and all that a task's own stop gives are there."""
     reasons = [quote for reason, *_ in rows("## Who terminated my job?") for quote in quotes(reason)]
     assert len(reasons) == len(set(reasons)) >= 7
     assert set(reasons) <= texts()
+    given = {text for name, text in vars(stop).items() if name.isupper() and isinstance(text, str) and " " in text}
+    assert len(given) >= 4
+    assert given <= set(reasons)
 
 
 def test_every_cause_has_a_row() -> None:

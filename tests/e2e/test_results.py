@@ -27,6 +27,6 @@ def test_a_job_without_a_result_fails_its_task_once(unmeasured: dict[str, Run], 
     run = unmeasured["without_a_result"]
     assert run.wait_for_end(seconds=300) == "failed"
     assert run.about()["try_number"] == 1
-    assert "The result is no JSON: it ends too early" in str(run.log())
+    assert "The result is not JSON: it ends too early" in str(run.log())
     [job] = [job for job in cloud.jobs() if job.get("tags", {}).get("airflow-run-id") == run.run_id]
     assert (job["status"], job["statusReason"]) == ("SUCCEEDED", "Essential container in task exited")

@@ -264,7 +264,7 @@ def test_what_cannot_have_a_result_is_refused_when_the_dag_is_parsed() -> None:
         taken: Any = {name: (str, "")}
         with pytest.raises(DefinitionError, match=f"has a field '{name}'.*Call the field {name}_"):
             operator(result=create_model("Taken", **taken))
-    with pytest.raises(DefinitionError, match="no pydantic model"):
+    with pytest.raises(DefinitionError, match="not a pydantic model"):
         operator(result={"bam": str})
 
 
@@ -274,7 +274,7 @@ def test_what_cannot_have_a_result_is_refused_of_a_mapped_task_as_well() -> None
     with DAG("d", schedule=None):
         with pytest.raises(DefinitionError, match=r"wait=False returns before .* Align.Result"):
             BatchJobOperator.partial(definition=Align, wait=False, **common)
-        with pytest.raises(DefinitionError, match="no pydantic model"):
+        with pytest.raises(DefinitionError, match="not a pydantic model"):
             BatchJobOperator.partial(definition="align:1", result={"bam": str}, **common)
 
 

@@ -150,7 +150,7 @@ def test_while_airflow_does_not_tell_the_connection_no_other_credentials_are_use
     call(AwsConnection(conn_id).clients(clock=ManualClock()))
     assert (aws.counts()["DescribeJobs"], host.requests()) == (1, [])
     assert len(lines) == 1
-    assert f"Airflow does not tell the AWS connection {conn_id!r}" in lines[0]
+    assert f"Airflow did not return the AWS connection {conn_id!r}" in lines[0]
     assert lines[0].endswith("Asking again for a minute.")
 
 
@@ -240,7 +240,7 @@ def test_a_watcher_waits_for_the_api_server_as_long_as_it_takes(
     assert isinstance(updates[-1], Ended)
     told = [update.problem for update in updates if isinstance(update, NoAnswer)]
     assert len(told) == 4  # of AWS Batch and of CloudWatch Logs
-    assert all("still asking. Airflow does not tell the AWS connection 'prod'" in problem for problem in told[:2])
+    assert all("still asking. Airflow did not return the AWS connection 'prod'" in problem for problem in told[:2])
     assert not host.requests()
 
 

@@ -112,7 +112,7 @@ def test_any_other_answer_than_a_connection_is_none_at_all(
         return answer
 
     monkeypatch.setattr(api_server, "send", send)
-    with pytest.raises(ConnectionUnansweredError, match="does not tell the AWS connection 'prod'"):
+    with pytest.raises(ConnectionUnansweredError, match="did not return the AWS connection 'prod'"):
         look_up("prod")
 
 

@@ -161,7 +161,7 @@ class Service:
             request: The request's fields, as AWS names them.
 
         Raises:
-            AwsError: As of `pages`.
+            AwsError: As for `pages`.
         """
         return chain.from_iterable(self._each_page(operation, field, read, request))
 

@@ -114,7 +114,7 @@ def check_changes(given: Any, name: str) -> None:
         ValueError: It is not.
     """
     if not isinstance(given, (list, tuple)):
-        raise ValueError(f"{name} must be a list of changes such as MoreMemory(), not {shown(given)}")  # noqa: TRY004 - as of any argument
+        raise ValueError(f"{name} must be a list of changes such as MoreMemory(), not {shown(given)}")  # noqa: TRY004 - as for any argument
     for each in given:
         if isinstance(each, type) or not isinstance(each, RequestChange):
             raise ValueError(f"{name} must have changes such as MoreMemory() in its list, not {shown(each)}")  # noqa: TRY004 - likewise
@@ -148,7 +148,7 @@ def growth(factor: Any, name: str) -> float:
         ValueError: It is no number above 1.
     """
     if not isinstance(factor, (int, float)):
-        raise ValueError(f"{name} must be a number above 1, not {shown(factor)}")  # noqa: TRY004 - as of any argument
+        raise ValueError(f"{name} must be a number above 1, not {shown(factor)}")  # noqa: TRY004 - as for any argument
     number = reasonable(factor, name)
     if number <= 1:
         raise ValueError(f"{name} must be above 1, not {shown(factor)}")

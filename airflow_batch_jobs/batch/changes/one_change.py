@@ -51,7 +51,7 @@ def one_applied(
     try:
         request.changed(after).to_api()
     except Exception as error:
-        raise _wrong(by, f"made something else than a request ({error})", "Mend its `apply`.") from error
+        raise _wrong(by, f"made something else than a request ({error})", "Fix its `apply`.") from error
     if not told and after != before:
         raise _wrong(by, "changed the request and says nothing of it", "Let `apply` yield a Change.")
     return told
@@ -65,7 +65,7 @@ def _told(change: RequestChange, job: NextJob, failures: Sequence[Failure]) -> l
     except BatchJobsError:
         raise
     except Exception as error:
-        raise _wrong(by, f"failed with {shown(error)}", "Mend its `apply`, which has to return Changes.") from error
+        raise _wrong(by, f"failed with {shown(error)}", "Fix its `apply`, which has to return Changes.") from error
     told = []
     for one in made:
         if not (isinstance(one, Change) and all(isinstance(getattr(one, name), str) for name in _TEXTS)):

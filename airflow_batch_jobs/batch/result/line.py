@@ -31,7 +31,7 @@ _REPLACED = "\ufffd"
 
 
 class NoJsonError(ValueError):
-    """What follows the mark is no JSON; the message says why."""
+    """What follows the mark is not JSON; the message says why."""
 
 
 def after_mark(message: str) -> str | None:
@@ -78,7 +78,7 @@ def _why(error: Exception, text: str) -> str:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number in JSON")
+    raise ValueError(f"{constant} is not a number in JSON")
 
 
 def _finite(text: str) -> float:

@@ -56,11 +56,11 @@ def result_model(given: Any, definition: Any) -> type[BaseModel] | None:
         return None
     if isinstance(model, type) and issubclass(model, JobDefinition):
         name = model.__name__
-        raise DefinitionError(f"{where} is the job definition {name}, and no model of a result. Pass {name}.Result.")
+        raise DefinitionError(f"{where} is the job definition {name}, not a model of a result. Pass {name}.Result.")
     if isinstance(model, type) and issubclass(model, BaseModel) and model is not BaseModel:
         return model
     raise DefinitionError(
-        f"{where} is {_SHORT.repr(model)}, and no pydantic model. Write `class {RESULT}(BaseModel): …` with a "
+        f"{where} is {_SHORT.repr(model)}, not a pydantic model. Write `class {RESULT}(BaseModel): …` with a "
         "field for each value that the job hands back."
     )
 
@@ -112,7 +112,7 @@ def read_result(model: type[BaseModel] | None, text: str, job_id: str) -> Any:
         raise _unfit(model, error.errors(include_url=False), job_id) from error
     except Exception as error:
         problem = f"The result could not be read by {model.__qualname__} ({shown(error)})"
-        raise ResultError(job_id, problem, "Mend the class.", value=text) from error
+        raise ResultError(job_id, problem, "Fix the class.", value=text) from error
 
 
 def dump_result(value: BaseModel, job_id: str) -> Any:
@@ -127,7 +127,7 @@ def dump_result(value: BaseModel, job_id: str) -> Any:
         lost = next(_lost(value.model_dump(), data), None)
     except Exception as error:
         problem = f"The result could not be written as JSON by {type(value).__qualname__} ({shown(error)})"
-        raise ResultError(job_id, problem, "Mend the class.", value=value) from error
+        raise ResultError(job_id, problem, "Fix the class.", value=value) from error
     if lost is not None:
         path, number = lost
         field = ".".join(map(str, path))

@@ -117,7 +117,7 @@ class ResultSearch:
                     found[part.job_id] = self._text(part, lines)
                 except ResultError as error:
                     if lines and not any(is_cut(line.message) for line in lines.values()):
-                        raise  # nothing that may still come would mend it
+                        raise  # nothing that may still come would fix it
                     problems.append(error)
             self._check_together(found.values())
             return problems
@@ -186,7 +186,7 @@ class ResultSearch:
             return self._json(part.job_id, stream, line)
         except NoJsonError as error:
             text = after_mark(line.message)
-            problem = f"The result is no JSON: {error}"
+            problem = f"The result is not JSON: {error}"
             raise ResultError(part.job_id, problem, f"{_REMEDY}, written by a JSON library.", value=text) from error
 
     def _json(self, job_id: str, stream: LogStream, line: LogEvent) -> str:

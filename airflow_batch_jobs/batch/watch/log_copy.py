@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.scan import Scan
     from airflow_batch_jobs.batch.watch.paced_calls import Channel
 
-#: The process's own: what concerns no job in particular belongs into no task's log.
+#: The process's own: what concerns no job in particular belongs in no task's log.
 _LOG = logging.getLogger(__name__)
 #: How long to pause after a step has failed that concerns all streams.
 _PAUSE_SECONDS = 0.25

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.watch.line_budget import LineBudget
     from airflow_batch_jobs.batch.watch.threads import AwsCalls
 
-#: The process's own: what concerns no job in particular belongs into no task's log.
+#: The process's own: what concerns no job in particular belongs in no task's log.
 _LOG = logging.getLogger(__name__)
 #: How often lines are shared out, ends looked for, and AWS's silence noticed.
 _TICK_SECONDS = 0.25

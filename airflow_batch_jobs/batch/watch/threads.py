@@ -173,7 +173,7 @@ class _Work(Generic[Answer]):
             if isinstance(error, Exception) and not isinstance(error, _CONTROL_FLOW):
                 raise
             raise CallAbortedError(
-                f"{error!r} ended a call to AWS. A library or plugin has raised it: mend or replace that one."
+                f"{error!r} ended a call to AWS. A library or plugin has raised it: fix or replace that one."
             ) from error
         finally:
             self.is_over = True

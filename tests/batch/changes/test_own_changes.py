@@ -154,8 +154,8 @@ def without_a_word(request: dict[str, Any]) -> list[Change]:
 @pytest.mark.parametrize(
     ("does", "message"),
     [
-        (lambda _: None, r"on_retry: Own failed with TypeError\(.*Mend its `apply`"),
-        (fail, r"on_retry: Own failed with KeyError\('jobName.*Mend its `apply`"),
+        (lambda _: None, r"on_retry: Own failed with TypeError\(.*Fix its `apply`"),
+        (fail, r"on_retry: Own failed with KeyError\('jobName.*Fix its `apply`"),
         (lambda _: ["hello"], "on_retry: Own yields 'hello'. Let `apply` yield a Change whose fields are text"),
         (lambda _: [Change("f", 1, 2, None)], r"on_retry: Own yields Change\(field='f', before=1.* fields are text"),  # type: ignore[arg-type]
         (lambda request: request.pop("jobQueue") and [], "jobQueue: was changed by Own of on_retry"),

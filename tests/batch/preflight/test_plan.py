@@ -301,7 +301,7 @@ def test_a_size_that_cannot_be_told_is_not_judged() -> None:
             {"options": nodes("0:1")},
             "nodePropertyOverrides[0].targetNodes: '0:1' is none of the ranges of the 4 nodes of the job: 0:, 1:2",
         ),
-        ("mesh", {"options": nodes("all")}, "'all' is no range of nodes such as 0:3, 2:, :1 or 4"),
+        ("mesh", {"options": nodes("all")}, "'all' is not a range of nodes such as 0:3, 2:, :1 or 4"),
         ("closed", {"options": nodes("1:9")}, "'1:9' is none of the ranges of the 4 nodes of the job: 0:0, 1:3"),
         ("closed", {"options": nodes("1:3", count=5)}, "numNodes: no range of the job definition is open, as 0: is"),
         ("mesh", {"options": nodes("0:", count=1)}, "numNodes: is 1; the job definition needs at least 2"),

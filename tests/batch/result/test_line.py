@@ -65,7 +65,7 @@ def test_any_text_is_json_or_a_reason_why_not(text: str) -> None:
         ('{"bam": ', "it ends too early"),
         ("{bam: 1}", "at character 1"),
         ('{"bam": 1} {"bam": 2}', "more follows its end"),
-        ('{"bam": NaN}', "NaN is no number in JSON"),
+        ('{"bam": NaN}', "NaN is not a number in JSON"),
         ('{"bam": 1e400}', "1e400 is too large for a number"),
         ('{"bam": [-1e999]}', "-1e999 is too large for a number"),
         ("1" * 5000 + ".5", "1 … 1*.5 is too large for a number"),

@@ -73,14 +73,14 @@ def test_what_is_no_model_is_refused() -> None:
 
             bam: str
 
-    with pytest.raises(DefinitionError, match=r"^Forgot.Result is .* and no pydantic model"):
+    with pytest.raises(DefinitionError, match=r"^Forgot.Result is .* not a pydantic model"):
         result_model(None, Forgot)
     for given_result in (Other(vcf="x"), {"bam": str}, "Align", Plain(), dict):
-        with pytest.raises(DefinitionError, match=r"^result= is .* and no pydantic model"):
+        with pytest.raises(DefinitionError, match=r"^result= is .* not a pydantic model"):
             result_model(given_result, Align)
-    with pytest.raises(DefinitionError, match=r"is the job definition Align, and .* Pass Align\.Result"):
+    with pytest.raises(DefinitionError, match=r"is the job definition Align, not .* Pass Align\.Result"):
         result_model(Align, None)
-    with pytest.raises(DefinitionError, match="no pydantic model"):
+    with pytest.raises(DefinitionError, match="not a pydantic model"):
         result_model(BaseModel, None)
 
 

@@ -220,7 +220,7 @@ def test_half_of_a_long_line_is_an_error(ended: Callable[..., BatchJob]) -> None
     """Its end never came, or something else stands in between."""
     first, *rest = pieces(result({"bam": "x" * 40_000}))
     for lines in ([first], [first, "something else", *rest]):
-        with pytest.raises(ResultError, match="The result is no JSON"):
+        with pytest.raises(ResultError, match="The result is not JSON"):
             ended(lines).result()
 
 
@@ -228,7 +228,7 @@ def test_half_of_a_short_line_is_an_error_at_once(frozen_aws: LocalAws, ended: C
     """No line that may still come is a part of it."""
     job = ended(['batch-job-result: {"bam": "s3:'])
     begun = frozen_aws.now()
-    with pytest.raises(ResultError, match="The result is no JSON: it ends too early"):
+    with pytest.raises(ResultError, match="The result is not JSON: it ends too early"):
         job.result()
     assert frozen_aws.now() - begun < LEAST_LATE_SECONDS
 
