@@ -39,7 +39,7 @@ OF_OTHERS = {
         "should_hide_value_for_key",
         "execution_timeout",
         "ensure_secrets_backend_loaded",
-        "Connection.extra_dejson",
+        "Connection.extra",
     },
     "commands": {"redis-server", "airflow-batch-jobs"},
     "branches": {"gh-pages"},
@@ -103,6 +103,29 @@ def test_every_name_is_defined(page: Path) -> None:
     others = {each for known in OF_OTHERS.values() for each in known}
     called = {quote for quote in quotes(page) if not is_path(quote)} - others - {f"poe {task}" for task in tasks()}
     assert {name for name in called if name not in names() and name.removeprefix("uv run poe ") not in tasks()} == set()
+
+
+def test_a_row_of_the_architecture_names_a_file_that_has_what_it_is_about() -> None:
+    """A name in the first column occurs in one of the files of the others."""
+    rows = [
+        line.strip("|").split("|") for line in PAGES[1].read_text(encoding="utf-8").splitlines() if line[:2] == "| "
+    ]
+    astray, count = [], 0
+    for what, *where in rows:
+        files = [file for quote in re.findall(r"`([^`]+)`", " ".join(where)) for file in files_of(quote)]
+        source = "".join(file.read_text(encoding="utf-8") for file in files)
+        for name in re.findall(r"`(?:\w+\.)*(\w+)`", what):
+            count += 1
+            if name not in source:
+                astray.append((name, *where))
+    assert count > 40
+    assert astray == []
+
+
+def files_of(quote: str) -> list[Path]:
+    """Return the files at a path from the root or from the package, those of a folder as well."""
+    path = next((base / quote for base in (ROOT, PACKAGE) if (base / quote).exists()), None)
+    return [] if path is None else [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def test_every_command_of_the_contributors_page_is_there() -> None:
