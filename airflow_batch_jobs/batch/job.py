@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS, KeptClients, service, session_clients
 from airflow_batch_jobs.batch.aws.clock import SystemClock, look_until
+from airflow_batch_jobs.batch.aws.outage import OUTAGE_SECONDS
 from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.aws.trouble import trouble
 from airflow_batch_jobs.batch.definition import JobDefinition
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
-
-#: How long AWS may be unreachable before a wait gives up.
-OUTAGE_SECONDS = 300.0
 
 
 class BatchJob:

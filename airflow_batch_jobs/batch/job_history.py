@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.detail import JobDetail
 
 #: `{status, reason, at}`.
-Change: TypeAlias = Mapping[str, str]
+SeenState: TypeAlias = Mapping[str, str]
 
 #: The newest changes are kept, and of a reason so many characters.
 MOST_CHANGES = 50
@@ -27,7 +27,7 @@ REASON_LENGTH = 300
 _LIFE = tuple(status.value for status in JobStatus)
 
 
-def noted(history: Sequence[Change], detail: JobDetail, seen_at: datetime) -> tuple[Change, ...]:
+def noted(history: Sequence[SeenState], detail: JobDetail, seen_at: datetime) -> tuple[SeenState, ...]:
     """Return a history, oldest first, with what the job is at now, if that is new.
 
     A change is dated as AWS dates it, where it does, and else with when it was seen; never before the last one.
@@ -39,7 +39,7 @@ def noted(history: Sequence[Change], detail: JobDetail, seen_at: datetime) -> tu
     """
     status, reason = detail.status, excerpt(detail.status_reason, REASON_LENGTH)
     if not history and status is not JobStatus.SUBMITTED and detail.created_at:
-        history = [_change(JobStatus.SUBMITTED, "", detail.created_at)]
+        history = [_seen(JobStatus.SUBMITTED, "", detail.created_at)]
     last = history[-1] if history else None
     if last and (last["status"], last["reason"]) == (status.value, reason):
         return tuple(history)
@@ -47,10 +47,10 @@ def noted(history: Sequence[Change], detail: JobDetail, seen_at: datetime) -> tu
     at = (detail.stopped_at if status.is_final else dated.get(status)) or seen_at
     if last and at < (before := datetime.fromisoformat(last["at"])):
         at = max(seen_at, before)
-    return (*history, _change(status, reason, at))[-MOST_CHANGES:]
+    return (*history, _seen(status, reason, at))[-MOST_CHANGES:]
 
 
-def joined(earlier: Any, later: Any) -> list[Change]:
+def joined(earlier: Any, later: Any) -> list[SeenState]:
     """Join two histories of the same job.
 
     Args:
@@ -67,7 +67,7 @@ def joined(earlier: Any, later: Any) -> list[Change]:
     return [next(same) for _, same in runs][-MOST_CHANGES:]
 
 
-def since(history: Sequence[Change], status: JobStatus) -> str | None:
+def since(history: Sequence[SeenState], status: JobStatus) -> str | None:
     """Return since when a job has been in its present state, as far as the history tells."""
     found = None
     for change in reversed(history):
@@ -91,18 +91,18 @@ def written(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def _change(status: JobStatus, reason: str, at: datetime) -> Change:
+def _seen(status: JobStatus, reason: str, at: datetime) -> SeenState:
     return {"status": status.value, "reason": reason, "at": written(at)}
 
 
-def _place(change: Change) -> tuple[datetime, int, str]:
+def _place(change: SeenState) -> tuple[datetime, int, str]:
     """Return what orders changes: their times, and in the same millisecond a job's life; in any case the same order."""
     status = change["status"]
     stage = _LIFE.index(status) if status in _LIFE else len(_LIFE)
     return datetime.fromisoformat(change["at"]), stage, change["reason"]
 
 
-def _entries(history: Any) -> list[Change]:
+def _entries(history: Any) -> list[SeenState]:
     """Return the entries of a stored history that are some."""
     entries = history if isinstance(history, (list, tuple)) else ()
     return [

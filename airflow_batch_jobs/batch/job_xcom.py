@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.containers import Attempt
     from airflow_batch_jobs.batch.diagnosis import Diagnosis
-    from airflow_batch_jobs.batch.job_history import Change
+    from airflow_batch_jobs.batch.job_history import SeenState
     from airflow_batch_jobs.batch.job_usage import Usage
     from airflow_batch_jobs.batch.log_stream import LogStream
 
@@ -59,7 +59,7 @@ def job_xcom(
     detail: JobDetail,
     as_of: datetime,
     *,
-    history: Sequence[Change] = (),
+    history: Sequence[SeenState] = (),
     log_streams: Iterable[LogStream] = (),
     parts: Sequence[JobDetail] = (),
     diagnosis: Diagnosis | None = None,
@@ -235,7 +235,7 @@ def _told(diagnosis: Diagnosis) -> Any:
     return within(words, _WHY_BYTES)
 
 
-def _why_waiting(detail: JobDetail, history: Sequence[Change], as_of: datetime) -> dict[str, Any] | None:
+def _why_waiting(detail: JobDetail, history: Sequence[SeenState], as_of: datetime) -> dict[str, Any] | None:
     """Say why a job does not start; it has waited since it came into its present state."""
     begun = time_of(since(history, detail.status))
     why = reason_to_wait(detail, (as_of - begun).total_seconds() if begun else 0.0)

@@ -9,10 +9,12 @@ not accepted. An answer of something in between is never clear, whatever its sta
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import Patience, Trouble, error_message, service, trouble
 from airflow_batch_jobs.batch.aws.clock import SystemClock, look_until
+from airflow_batch_jobs.batch.aws.outage import ask_until
 from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.aws.trouble import is_doubtful
 from airflow_batch_jobs.batch.detail import JobDetail
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.request import SubmitRequest
 
 #: How long a job is looked for after a doubtful answer, and a throttled request is sent again.
-PATIENCE_SECONDS = 60.0
+SUBMIT_SECONDS = 60.0
 #: What AWS says of requests that may be sent again.
 _NOT_ACCEPTED = frozenset({Trouble.THROTTLED, Trouble.SKEWED, Trouble.REJECTED})
 #: How long a termination is tried while AWS is busy or away.
@@ -63,7 +65,7 @@ def send(
     request.validate()
     clock = clock or SystemClock()
     batch = service(clients, "batch", patience=Patience.ONCE)
-    backoff, give_up, is_rejected = Backoff(), clock.monotonic() + PATIENCE_SECONDS, False
+    backoff, give_up, is_rejected = Backoff(), clock.monotonic() + SUBMIT_SECONDS, False
     while True:
         batch.prepare("submit_job")  # what goes wrong before a client exists leaves no doubt about the request
         try:
@@ -170,15 +172,8 @@ def terminate(clients: ClientFactory, job_id: str, reason: str, clock: Clock | N
     Raises:
         AwsError: AWS refused, or was busy or away for `TERMINATE_SECONDS`.
     """
-    batch, clock, backoff = service(clients, "batch"), clock or SystemClock(), terminate_backoff()
-    give_up = clock.monotonic() + TERMINATE_SECONDS
-    while True:
-        try:
-            return terminate_once(batch, job_id, reason)
-        except AwsError as error:
-            if not trouble(error).retry or clock.monotonic() >= give_up:
-                raise
-        clock.sleep(backoff.next_delay())
+    end = partial(terminate_once, service(clients, "batch"), job_id, reason)
+    ask_until(end, clock or SystemClock(), TERMINATE_SECONDS, terminate_backoff())
 
 
 def terminate_backoff() -> Backoff:
@@ -244,7 +239,7 @@ def _look_for(clients: ClientFactory, request: SubmitRequest, clock: Clock, doub
 
     problem = error_message(doubt)
     try:
-        found = look_until(look, bool, clock, PATIENCE_SECONDS, Backoff().next_delay)
+        found = look_until(look, bool, clock, SUBMIT_SECONDS, Backoff().next_delay)
     except AwsError as error:
         raise SubmitUnansweredError(request.job_name, f"{problem}; looking for it: {error}") from doubt
     if not found:

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 600.0
 #: In place of a state: Airflow was asked, and knows no such task instance.
 GONE = "gone"
+#: The HTTP statuses by which Airflow says that it cannot tell: a task in a loop is asked for without its pass.
+CANNOT_TELL = frozenset({400, 409})
 #: In place of a state: Airflow was asked, and tells only that it is none that ends a task.
 UNFINISHED = "not final"
 #: The states that a task instance leaves only when it is cleared, which begins a generation that adopts no job of this
@@ -177,7 +179,7 @@ class OrphanSweep:
             AwsError: AWS did not list or describe the jobs.
         """
         found = self.find()
-        return self.settle(found, ask(in_question(found)))
+        return self.decide(found, ask(in_question(found)))
 
     def find(self) -> tuple[Finding, ...]:
         """Return the active jobs of the deployment, decided as far as possible without states.
@@ -193,7 +195,7 @@ class OrphanSweep:
             self._look(job, now) for job in jobs if job.status.is_active and job.tags.get(DEPLOYMENT_TAG) == tag
         )
 
-    def settle(self, found: Iterable[Finding], states: Mapping[TaskKey, str | None]) -> SweepReport:
+    def decide(self, found: Iterable[Finding], states: Mapping[TaskKey, str | None]) -> SweepReport:
         """Decide the rest, and terminate the orphans unless it is a dry run.
 
         Args:

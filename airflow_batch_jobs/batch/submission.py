@@ -67,7 +67,7 @@ LEASE_SECONDS = 20.0
 #: How long to wait for the end of an older generation's job.
 END_SECONDS = 120.0
 #: The statusReason of an older generation's job.
-REPLACED = "Replaced by a newer run of the same Airflow task"
+REPLACED_REASON = "Replaced by a newer run of the same Airflow task"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -313,7 +313,7 @@ class Submission:
         """Terminate jobs and wait until they have ended, so that two runs of one task never overlap."""
         for job in jobs:
             self.note(f"Terminating the job of an earlier run of this task, which is {job.status}: {job.job_id}")
-            terminate(self.clients, job.job_id, REPLACED, self.clock)
+            terminate(self.clients, job.job_id, REPLACED_REASON, self.clock)
         ids = [job.job_id for job in jobs]
         look_until(
             lambda: describe_jobs(self.clients, ids),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.orphans import GONE
+from airflow_batch_jobs.batch.orphans import CANNOT_TELL, GONE
 from airflow_batch_jobs.errors import AirflowUnansweredError
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.identity import TaskKey
 
-#: The statuses by which Airflow says that it cannot tell: a task in a loop is asked for without its pass.
-_CANNOT_TELL = frozenset({400, 409})
 #: How long one answer may take.
 ANSWER_SECONDS = 30.0
 
@@ -87,7 +85,7 @@ class AirflowApi:
                     self._require_named(owner, error.body)
                     states[owner] = GONE
                 except ApiException as error:
-                    if error.status not in _CANNOT_TELL:
+                    if error.status not in CANNOT_TELL:
                         raise
         return states
 

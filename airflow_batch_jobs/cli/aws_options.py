@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.batch.aws import ClientFactory, KeptClients
 
 _PANEL = "Where AWS is"
 
@@ -33,8 +33,8 @@ EndpointUrl = Annotated[
 ]
 
 
-def clients_of(region: str | None, profile: str | None, endpoint_url: str | None) -> ClientFactory:
-    """Return what makes the clients that the options ask for.
+def clients_of(region: str | None, profile: str | None, endpoint_url: str | None) -> KeptClients:
+    """Return the clients that the options ask for.
 
     Raises:
         typer.BadParameter: There is no such profile.
@@ -43,13 +43,17 @@ def clients_of(region: str | None, profile: str | None, endpoint_url: str | None
     import boto3
     from botocore.exceptions import BotoCoreError, ProfileNotFound
 
-    from airflow_batch_jobs.batch.aws import Caller, KeptClients, explain, session_clients
+    from airflow_batch_jobs.batch.aws import Caller, KeptClients, explain
+    from airflow_batch_jobs.batch.aws.clients import clients_of_session
+
+    def open_session() -> ClientFactory:
+        return clients_of_session(boto3.Session(profile_name=profile), region, endpoint_url)
 
     caller = Caller(f"the AWS profile{f' {profile!r}' if profile else ''} (--profile, --region)")
     try:
-        session = boto3.Session(profile_name=profile)
+        open_session()  # what is wrong with the options is told before anything is done
     except ProfileNotFound as error:
         raise typer.BadParameter(str(error), param_hint="--profile") from error
     except BotoCoreError as error:
         raise explain(error, "", caller) from error
-    return KeptClients(lambda: session_clients(session, region, endpoint_url), caller=lambda: caller)
+    return KeptClients(open_session, caller=lambda: caller)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 #: How long the shell waits for AWS, seconds. What has come by then is offered.
-PATIENCE_SECONDS = 3.0
+ANSWER_SECONDS = 3.0
 
 
 def queues(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -41,7 +41,7 @@ def definitions(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _in_time(ctx: typer.Context, look: Callable[[ClientFactory], Iterable[Found]]) -> list[Found]:
-    """Return what AWS tells within `PATIENCE_SECONDS`, of the account that the options so far lead to."""
+    """Return what AWS tells within `ANSWER_SECONDS`, of the account that the options so far lead to."""
     found: list[Found] = []
 
     def work() -> None:
@@ -57,5 +57,5 @@ def _in_time(ctx: typer.Context, look: Callable[[ClientFactory], Iterable[Found]
         # A daemon, so that the process can end before it.
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
-        thread.join(PATIENCE_SECONDS)
+        thread.join(ANSWER_SECONDS)
     return list(found)

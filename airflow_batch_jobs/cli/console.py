@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.logs.event import printable
 from airflow_batch_jobs.batch.status import JobStatus
@@ -24,22 +25,17 @@ from airflow_batch_jobs.batch.waiting import why_waiting
 from airflow_batch_jobs.cli.times import moment
 from airflow_batch_jobs.demo.interrupt import InterruptedByUserError
 from airflow_batch_jobs.errors import (
-    AccessDeniedError,
     AirflowUnansweredError,
+    AwsError,
     BatchJobsError,
     CallOrderError,
-    ClockError,
     ConfigurationError,
-    CredentialsError,
     DefinitionError,
-    EndpointError,
-    ExhaustedError,
     JobNotFoundError,
     NoDeploymentError,
     NotPinnedError,
     RequestError,
     SubmitUnansweredError,
-    ThrottledError,
 )
 
 if TYPE_CHECKING:
@@ -57,16 +53,7 @@ FAILED, USAGE, NO_ANSWER = 1, 2, 3
 _SIGNALLED = 128
 
 _USAGE_ERRORS = (ConfigurationError, DefinitionError, RequestError, NoDeploymentError)
-_NO_ANSWER_ERRORS = (
-    AccessDeniedError,
-    AirflowUnansweredError,
-    ClockError,
-    CredentialsError,
-    EndpointError,
-    ExhaustedError,
-    SubmitUnansweredError,
-    ThrottledError,
-)
+_NO_ANSWER_ERRORS = (AirflowUnansweredError, SubmitUnansweredError)
 
 
 @contextmanager
@@ -287,7 +274,9 @@ def in_shell_words(error: BatchJobsError) -> str:
 def _exit_code(error: BatchJobsError) -> int:
     if isinstance(error, _USAGE_ERRORS):
         return USAGE
-    return NO_ANSWER if isinstance(error, _NO_ANSWER_ERRORS) else FAILED
+    kind = trouble(error) if isinstance(error, AwsError) else None
+    is_unanswered = isinstance(error, _NO_ANSWER_ERRORS) or (kind is not None and kind is not Trouble.REFUSED)
+    return NO_ANSWER if is_unanswered else FAILED
 
 
 def _write(text: str) -> None:

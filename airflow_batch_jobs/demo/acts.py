@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.demo.standalone import RestApi
 
 #: How long each wait may last, on a slow machine.
-PATIENCE_SECONDS = 300.0
+ACT_SECONDS = 300.0
 #: The time between two looks.
 LOOK_SECONDS = 0.5
 _PACKAGES = ("json", "http", "html")
@@ -68,7 +68,7 @@ class Stage:
         Raises:
             DemoError: It did not hold in time; the message says what was waited for.
         """
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        give_up_at = time.monotonic() + ACT_SECONDS
         problem = ""
         with self.screen.busy(f"Waiting until {what}"):
             while True:
@@ -79,7 +79,7 @@ class Stage:
                 except httpx.HTTPError as error:  # on SQLite and a busy machine Airflow may not answer at once
                     problem = f" ({error})"
                 if time.monotonic() > give_up_at:
-                    raise DemoError(f"it took more than {PATIENCE_SECONDS:g} s until {what}{problem}")
+                    raise DemoError(f"it took more than {ACT_SECONDS:g} s until {what}{problem}")
                 self.interrupts.pause(LOOK_SECONDS)
 
     def check(self, text: str, *, holds: bool, otherwise: str) -> None:

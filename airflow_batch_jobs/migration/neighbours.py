@@ -82,14 +82,14 @@ class Neighbours:
             files[path] = module, statements
             sources = [_source(each) for each in statements if isinstance(each, ast.ImportFrom)]
             waiting += [(found, source) for source in sources if (found := self._find(path, source))]
-        is_settled = False
+        is_stable = False
         for _ in files:  # the last ones first, and again where files import from each other in a circle
-            if is_settled:
+            if is_stable:
                 break
-            is_settled = True
+            is_stable = True
             for each, (name, statements) in reversed(files.items()):
                 before, self._known[each] = self._known[each], self._named(each, name, statements)
-                is_settled = is_settled and self._known[each] == before
+                is_stable = is_stable and self._known[each] == before
 
     def _named(self, path: Path, module: str, statements: Iterable[ast.stmt]) -> Neighbour:
         names: dict[str, set[str]] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow.sdk.configuration import conf
@@ -14,6 +13,7 @@ from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
 from airflow_batch_jobs.task import log, stop
 from airflow_batch_jobs.task.saved_job import SavedJob
 from airflow_batch_jobs.task.saved_log import SavedLog, are_logs_remote
+from airflow_batch_jobs.task.states_question import without_pass
 from airflow_batch_jobs.task.supervisor import UNANSWERED, TaskInstance, UnansweredError, answered
 from airflow_batch_jobs.task.triggerer import Triggerer
 from airflow_batch_jobs.task.wait import JobWait
@@ -89,7 +89,7 @@ class TriggererWait:
             has_groups=self._task is not None,
             carrier=carrier,
         )
-        self._is_settled = False
+        self._is_decided = False
 
     async def run(self) -> Outcome:
         """Wait for the job, and stop it if need be when Airflow cancels the wait.
@@ -146,12 +146,12 @@ class TriggererWait:
             return
         await self.leave()
         self._saved_log = self._saved_job = None  # by now it may belong to the next attempt
-        self._is_settled = True
+        self._is_decided = True
         await self._until_lines_are_read()
 
     async def kill(self) -> None:
         """Terminate the job if `run` had no chance to find out whether to; Airflow gives this method a second."""
-        if not self._is_settled:
+        if not self._is_decided:
             await self._stop_if_wanted()
 
     async def leave(self) -> None:
@@ -162,7 +162,7 @@ class TriggererWait:
             return
         with suppress(UnansweredError, TimeoutError):
             async with self._triggerer.goodbye():
-                if self._wait.ended or self._is_settled:
+                if self._wait.ended or self._is_decided:
                     await self._saved_log.forget()
                 else:
                     await self._saved_log.save(self._wait.cursors(), left=True)
@@ -199,14 +199,14 @@ class TriggererWait:
         reason = stop.reason(state)
         try:
             async with asyncio.timeout(TERMINATE_SECONDS + 1):
-                self._is_settled = await self._wait.terminate(reason)
+                self._is_decided = await self._wait.terminate(reason)
         except TimeoutError:
             log.problem("AWS has yet to accept the termination of the job, which is still being tried.")
             return
         if self._wait.is_open and not self._wait.ended:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wait.outcome(), LAST_LINES_SECONDS)
-        if self._is_settled and self._saved_job is not None:
+        if self._is_decided and self._saved_job is not None:
             await self._save_stopped(self._saved_job, reason)
 
     async def _save_stopped(self, saved_job: SavedJob, reason: str) -> None:
@@ -218,7 +218,7 @@ class TriggererWait:
                 await saved_job.save_stopped(self._wait.job(), reason)
 
     def _leave_to_another(self, state: str | None) -> None:
-        self._is_settled = True
+        self._is_decided = True
         if self._saved_log is not None:
             self._saved_log.close()
         self._saved_log = None  # it belongs to another attempt or triggerer now
@@ -291,7 +291,7 @@ class TriggererWait:
             if error.is_replaced:
                 return stop.REPLACED, None
             raise
-        return await self._triggerer.states.of(replace(task.key, loop_index=None)), stored
+        return await self._triggerer.states.of(without_pass(task.key)), stored
 
 
 async def undisturbed(work: Coroutine[Any, Any, None]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -13,10 +11,10 @@ from airflow_batch_jobs.batch.logs import LogCursor, LogRest
 from airflow_batch_jobs.batch.logs.rest import WHOLE_SECONDS
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import BatchJobsError
-from airflow_batch_jobs.task import log, stop
-from airflow_batch_jobs.task.on_worker import STATE_SECONDS, stopped
+from airflow_batch_jobs.task import log
+from airflow_batch_jobs.task.on_worker import stopped_after_end
 from airflow_batch_jobs.task.sigterm import SigtermError, UntilSigterm
-from airflow_batch_jobs.task.supervisor import TaskInstance, UnansweredError
+from airflow_batch_jobs.task.supervisor import TaskInstance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,8 +73,8 @@ class RestCopy:
             _tell(rest.missing if self._copy(rest) else {**rest.missing, **dict.fromkeys(rest.left(), _KILLED)})
         except Exception as error:  # noqa: BLE001 - the job has ended, and with it the task
             log.problem(f"The rest of the job's log is not copied: {error!r}")
-        if self._until.has_come:
-            self._end_if_stopped()
+        if self._until.has_come and (why := stopped_after_end(self._task, self._outcome.job_id)):
+            raise why
 
     def kill(self) -> None:
         """Leave the copy: SIGTERM has come. Made for a signal handler: it raises there, whatever the copy is at."""
@@ -107,17 +105,6 @@ class RestCopy:
         except SigtermError:
             return False
         return True
-
-    def _end_if_stopped(self) -> None:
-        """Ask what SIGTERM means; no answer means that the server is lost, not that a user stopped the task.
-
-        Raises:
-            AirflowTaskTerminated: A user has stopped the task.
-        """
-        with suppress(UnansweredError):
-            state = asyncio.run(self._task.state(STATE_SECONDS))
-            if state in stop.STOPPED_STATES:
-                raise stopped(self._outcome.job_id, state, stop.Verdict.LEAVE)
 
 
 def _cursor(stored: Mapping[str, Any]) -> LogCursor:

@@ -207,6 +207,18 @@ async def verdict_on_worker(
     return state, stop.on_worker(state, retry_left=retry_left)
 
 
+def stopped_after_end(task: TaskInstance, job_id: str) -> BaseException | None:
+    """Ask what SIGTERM means once the job has ended; return what ends the task if a user has stopped it.
+
+    No answer means that the server is lost, not that a user stopped the task.
+    """
+    with suppress(UnansweredError):
+        state = asyncio.run(task.state(STATE_SECONDS))
+        if state in stop.STOPPED_STATES:
+            return stopped(job_id, state, stop.Verdict.LEAVE)
+    return None
+
+
 def stopped(job_id: str, state: str | None, verdict: stop.Verdict) -> BaseException:
     """Return the exception that ends the task: an `execute` that returned after a kill would count as a success."""
     if state in stop.STOPPED_STATES:

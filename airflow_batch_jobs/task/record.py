@@ -6,6 +6,7 @@ crash of the trigger. Airflow answers None to an attempt that has been replaced,
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
@@ -17,9 +18,12 @@ from airflow_batch_jobs.batch.storable import storable
 from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from airflow_batch_jobs.task import execution_timeout
 from airflow_batch_jobs.task.handover import WaitPlan
+from airflow_batch_jobs.task.states_question import status_of
 from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, IS_AIRFLOW_3_4, answered
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
 #: The key of the record in the task state store.
@@ -118,23 +122,24 @@ async def _is_readable(ti_id: Any) -> bool:
 
 
 def _get(store: TaskStateStoreAccessor, key: str) -> Any:
-    try:
-        with execution_timeout.held():
-            return store.get(key)
-    except AirflowRuntimeError as error:
-        raise _store_error(error) from error
+    with _asked():
+        return store.get(key)
 
 
 def _set(store: TaskStateStoreAccessor, key: str, value: Any) -> None:
+    with _asked():
+        store.set(key, storable(value))
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    """Keep the alarm from interrupting the question, and say what an error in its answer means."""
     try:
         with execution_timeout.held():
-            store.set(key, storable(value))
+            yield
     except AirflowRuntimeError as error:
-        raise _store_error(error) from error
-
-
-def _store_error(error: Any) -> StaleAttemptError | RecordUnavailableError:
-    status = (error.error.detail or {}).get("status_code")
-    if status in _OVER:
-        return StaleAttemptError(f"Airflow refuses this attempt's record ({status}): another attempt has taken over.")
-    return RecordUnavailableError(f"Airflow's task state store does not answer ({error}).")
+        if (status := status_of(error)) in _OVER:
+            raise StaleAttemptError(
+                f"Airflow refuses this attempt's record ({status}): another attempt has taken over."
+            ) from error
+        raise RecordUnavailableError(f"Airflow's task state store does not answer ({error}).") from error

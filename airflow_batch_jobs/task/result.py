@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -14,10 +12,9 @@ from airflow_batch_jobs.batch.result.model import dump_result
 from airflow_batch_jobs.batch.result.search import LATE_SECONDS, ResultSearch
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import ResultError, TaskEvictedError
-from airflow_batch_jobs.task import stop
-from airflow_batch_jobs.task.on_worker import STATE_SECONDS, stopped
+from airflow_batch_jobs.task.on_worker import stopped_after_end
 from airflow_batch_jobs.task.sigterm import SigtermError, UntilSigterm
-from airflow_batch_jobs.task.supervisor import TaskInstance, UnansweredError
+from airflow_batch_jobs.task.supervisor import TaskInstance
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -74,7 +71,8 @@ class TaskResult:
         except ResultError as error:
             raise _final(error) from error
         except SigtermError:
-            raise self._why_stopped() from None
+            why = stopped_after_end(self._task, self._job_id)
+            raise why or TaskEvictedError(self._job_id, has_ended=True) from None
 
     def kill(self) -> None:
         """Leave it: SIGTERM has come. Made for a signal handler: it raises there, whatever is being read."""
@@ -92,14 +90,6 @@ class TaskResult:
         if isinstance(result, list):
             return [dump_result(each, f"{self._job_id}:{index}") for index, each in enumerate(result)]
         return dump_result(result, self._job_id)
-
-    def _why_stopped(self) -> BaseException:
-        """Ask what SIGTERM means; no answer means that the server is lost, not that a user stopped the task."""
-        with suppress(UnansweredError):
-            state = asyncio.run(self._task.state(STATE_SECONDS))
-            if state in stop.STOPPED_STATES:
-                return stopped(self._job_id, state, stop.Verdict.LEAVE)
-        return TaskEvictedError(self._job_id, has_ended=True)
 
 
 def _final(error: ResultError) -> FinalResultError:

@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 
-from airflow_batch_jobs.batch.orphans import GONE
+from airflow_batch_jobs.batch.orphans import CANNOT_TELL, GONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_batch_jobs.batch.identity import TaskKey
 
-#: The statuses by which the API server says that it cannot tell: a task in a loop is asked for without its pass.
-_CANNOT_TELL = frozenset({400, 409})
 #: The most runs, or tasks, in one question. They are written into the question's URL.
 _NAMES_A_QUESTION = 20
 
@@ -62,7 +60,7 @@ class StatesQuestion:
         Raises:
             AirflowRuntimeError: The error says something else than that Airflow cannot tell one of the states.
         """
-        if status_of(error) not in _CANNOT_TELL:
+        if status_of(error) not in CANNOT_TELL:
             raise error
         if len(self.keys) > 1:
             yield from (StatesQuestion(self.dag_id, (key,)) for key in self.keys)

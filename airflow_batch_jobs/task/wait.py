@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.diagnosis import Diagnosis
-    from airflow_batch_jobs.batch.job_history import Change
+    from airflow_batch_jobs.batch.job_history import SeenState
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
     from airflow_batch_jobs.batch.watch import JobFollower, JobWatcher
@@ -129,7 +129,7 @@ class JobWait:
             submitted_at=plan.submitted_at,
         )
         self._detail: JobDetail | None = None
-        self._history: tuple[Change, ...] = ()
+        self._history: tuple[SeenState, ...] = ()
         self._parts: tuple[JobDetail, ...] | None = None
         self._diagnosis: Diagnosis | None = None
         self._stop_reason = ""

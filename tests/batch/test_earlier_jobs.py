@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_batch_jobs.batch.identity import TaskKey, task_tags
-from airflow_batch_jobs.batch.submission import REPLACED
+from airflow_batch_jobs.batch.submission import REPLACED_REASON
 from airflow_batch_jobs.errors import StaleAttemptError
 from tests.batch.submit_world import CLEARED, FIRST, RETRY, World
 
@@ -142,7 +142,7 @@ def test_a_clear_that_discards_the_record_ends_the_old_job(world: World, tracepa
     forget(world)
     second = world.submit(replace(CLEARED, traceparent=traceparent))
     assert world.active == [second.job_id]
-    assert world.aws.job(first.job_id)["statusReason"] == REPLACED
+    assert world.aws.job(first.job_id)["statusReason"] == REPLACED_REASON
 
 
 def test_without_a_record_an_own_job_is_adopted_and_those_of_earlier_runs_are_ended(world: World) -> None:
@@ -234,7 +234,7 @@ def test_a_pass_that_is_made_anew_ends_the_job_of_the_old_one(world: World, atte
     world.store.record = None
     new = world.submit(replace(PASS, region_id="region-2"))
     assert world.active == [new.job_id]
-    assert world.aws.job(old.job_id)["statusReason"] == REPLACED
+    assert world.aws.job(old.job_id)["statusReason"] == REPLACED_REASON
 
 
 def test_a_pass_that_was_archived_ends_no_job(world: World) -> None:

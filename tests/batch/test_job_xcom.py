@@ -22,7 +22,7 @@ from tests.batch.test_storable import anything, assert_storable, odd_entries
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_batch_jobs.batch.job_history import Change
+    from airflow_batch_jobs.batch.job_history import SeenState
 
 #: A value as version 0.1.0 wrote it.
 FIRST: dict[str, Any] = {
@@ -143,7 +143,7 @@ def test_a_failure_has_its_cause_and_its_remedy(entries: Entries) -> None:
 def test_a_reason_to_wait_is_told_at_once_and_with_since_when(entries: Entries) -> None:
     """Without the minutes, which a reader counts; and no more once the job runs."""
     reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - it asks for more than any instance has"
-    history: tuple[Change, ...] = ()
+    history: tuple[SeenState, ...] = ()
     for seconds, why in ((10, ""), (70, reason)):
         history = noted(history, entries.read(entries.waiting(statusReason=why)), after(seconds))
     waiting = told(entries.waiting(statusReason=reason), 80, history=history)["why_waiting"]
@@ -349,7 +349,7 @@ def test_a_job_that_was_terminated_says_so_before_aws_does(entries: Entries) -> 
 
 def test_history_is_dated_as_aws_dates_it(entries: Entries) -> None:
     """What AWS does not date has the time at which it was seen; nothing that is seen twice comes twice."""
-    seen: tuple[Change, ...] = ()
+    seen: tuple[SeenState, ...] = ()
     for seconds, entry in (
         (2, entries.waiting("SUBMITTED")),
         (5, entries.waiting("RUNNABLE")),
@@ -479,7 +479,7 @@ def test_joining_histories_is_done_once(earlier: Any, later: list[dict[str, str]
 @given(st.lists(st.tuples(st.sampled_from(["RUNNABLE", "STARTING", "RUNNING"]), st.integers(-100, 400)), max_size=80))
 def test_a_history_runs_forwards_whatever_clocks_say(looks: list[tuple[str, int]]) -> None:
     """And keeps the newest fifty."""
-    history: tuple[Change, ...] = ()
+    history: tuple[SeenState, ...] = ()
     entries = Entries()
     for number, (status, seconds) in enumerate(looks):
         entry = entries.waiting(status, statusReason=str(number % 3), startedAt=milliseconds(12))

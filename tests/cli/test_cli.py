@@ -9,10 +9,15 @@ import sys
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from airflow_batch_jobs.batch.aws import Trouble
 from airflow_batch_jobs.cli import app
+from airflow_batch_jobs.cli.aws_options import clients_of
+from airflow_batch_jobs.cli.console import errors_told
+from airflow_batch_jobs.errors import CallAbortedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,3 +171,27 @@ def test_orphans_are_a_table_on_a_terminal(
     assert "┃" in result.stdout
     assert job_id in result.stdout
     assert "cannot tell" in result.stdout
+
+
+@pytest.mark.parametrize("kind", Trouble)
+def test_every_trouble_with_aws_has_its_exit_code(kind: Trouble) -> None:
+    """2 for what the user has to correct, 1 for what AWS refuses, 3 for the rest, an aborted call included."""
+    code = {Trouble.MISCONFIGURED: 2, Trouble.REFUSED: 1}.get(kind, 3)
+    errors = [kind.error("it failed"), *([CallAbortedError("it failed")] if kind is Trouble.TRANSIENT else [])]
+    for error in errors:
+        with pytest.raises(typer.Exit) as end, errors_told():
+            raise error
+        assert end.value.exit_code == code
+
+
+def test_credentials_that_have_expired_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that goes on for hours outlasts its keys, as those of a profile are replaced."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "before")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    clients = clients_of("eu-central-1", None, "http://127.0.0.1:1")
+    batch = clients("batch")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "after")
+    clients.renew(batch)
+
+    assert "Credential=before" in batch.generate_presigned_url("describe_jobs", {"jobs": []})
+    assert "Credential=after" in clients("batch").generate_presigned_url("describe_jobs", {"jobs": []})

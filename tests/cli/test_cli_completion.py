@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_batch_jobs.cli.completion import PATIENCE_SECONDS
+from airflow_batch_jobs.cli.completion import ANSWER_SECONDS
 from tests.cli.test_cli_jobs import environment
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
 
 NAME = "airflow-batch-jobs"
-CODE = "from airflow_batch_jobs.cli import app, completion; completion.PATIENCE_SECONDS = {}; app(prog_name={!r})"
+CODE = "from airflow_batch_jobs.cli import app, completion; completion.ANSWER_SECONDS = {}; app(prog_name={!r})"
 
 
 def offered(env: dict[str, str], *words: str, patience_seconds: float = 50.0) -> list[str]:
@@ -91,5 +91,5 @@ def test_an_aws_that_is_silent_does_not_hang_the_shell(env: dict[str, str]) -> N
     with socket.create_server(("127.0.0.1", 0)) as server:
         env["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{server.getsockname()[1]}"
         began = time.monotonic()
-        assert offered(env, "queue", "s", patience_seconds=PATIENCE_SECONDS) == []
+        assert offered(env, "queue", "s", patience_seconds=ANSWER_SECONDS) == []
         assert time.monotonic() - began < 55  # of which three seconds are ours, and the rest Python's start

@@ -167,7 +167,7 @@ def test_a_class_that_changed_between_attempts_reads_the_same_job(align: LocalAw
 
 def test_a_cloudwatch_that_is_away_is_left_to_a_retry(align: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which takes up the job that succeeded, and reads again."""
-    monkeypatch.setattr("airflow_batch_jobs.batch.result.search.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("airflow_batch_jobs.batch.result.search.OUTAGE_SECONDS", 0.5)
     align.fault("FilterLogEvents", "server_error")
     attempts = Attempts()
     with pytest.raises(EndpointError):

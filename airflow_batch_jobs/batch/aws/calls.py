@@ -83,7 +83,8 @@ class Service:
         try:
             return self._call_once(operation, read, request)
         except AwsError as error:
-            if trouble(error) not in {Trouble.REJECTED, Trouble.NO_CREDENTIALS} or self.patience is Patience.ONCE:
+            kind = trouble(error)
+            if kind.retry or not kind.renew or self.patience is Patience.ONCE:
                 raise
         # The keys may have been replaced since the client was made, or the host's metadata have been away when it was;
         # and what is rejected, or was not sent, has done nothing.

@@ -297,22 +297,32 @@ def session_clients(
         region_name: The region; the session's own if None.
         endpoint_url: The address of all services, in place of AWS's own addresses.
     """
-    own_region, making = region_name, threading.Lock()
 
     def open_session() -> ClientFactory:
         import boto3
 
-        opened = session or boto3.Session()
-
-        def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
-            with making:  # a session may not make two clients at once
-                return opened.client(  # type: ignore[call-overload]
-                    service, region_name=region_name or own_region, endpoint_url=endpoint_url, config=config
-                )
-
-        return make
+        return clients_of_session(session or boto3.Session(), region_name, endpoint_url)
 
     return KeptClients(open_session)
+
+
+def clients_of_session(session: boto3.Session, region_name: str | None, endpoint_url: str | None) -> ClientFactory:
+    """Return what makes the clients of an open boto3 session, one at a time.
+
+    Args:
+        session: The session.
+        region_name: The region; the session's own if None.
+        endpoint_url: The address of all services; AWS's own if None.
+    """
+    own_region, making = region_name, threading.Lock()
+
+    def make(service: str, *, region_name: str | None = None, config: Config | None = None) -> Any:
+        with making:  # a session may not make two clients at once
+            return session.client(  # type: ignore[call-overload]
+                service, region_name=region_name or own_region, endpoint_url=endpoint_url, config=config
+            )
+
+    return make
 
 
 def pass_json_on(*, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_rest: Any) -> None:

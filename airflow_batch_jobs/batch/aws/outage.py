@@ -1,4 +1,4 @@
-"""Outage: waits until a client can be made again, for callers that do not ask again by themselves."""
+"""Waits out what may pass, for callers that do not ask again by themselves: for an answer, or for a client."""
 
 from __future__ import annotations
 
@@ -6,18 +6,44 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_batch_jobs.batch.aws.clock import SystemClock
 from airflow_batch_jobs.batch.aws.pacing import Backoff
-from airflow_batch_jobs.batch.aws.trouble import may_find_credentials, trouble
+from airflow_batch_jobs.batch.aws.trouble import Trouble, may_pass, trouble
+from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_batch_jobs.batch.aws.clock import Clock
 
-#: How long an outage is waited out.
-PATIENCE_SECONDS = 60.0
+#: How long a job's end, and its log, are waited for while AWS gives no answer, or none with anything new.
+OUTAGE_SECONDS = 300.0
+#: How long it is tried to make a client.
+CLIENT_SECONDS = 60.0
 _LONGEST_DELAY_SECONDS = 5.0
 
+Answer = TypeVar("Answer")
 Made = TypeVar("Made")
+
+
+def ask_until(ask: Callable[[], Answer], clock: Clock, seconds: float, backoff: Backoff) -> Answer:
+    """Ask AWS, and again while it is busy or away.
+
+    Args:
+        ask: Asks once.
+        clock: Time and sleep.
+        seconds: For how long; the last question may be asked a delay after that.
+        backoff: The delays between the questions.
+
+    Raises:
+        AwsError: It refused, or gave no answer.
+    """
+    give_up_at = clock.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except AwsError as error:
+            if not trouble(error).retry or clock.monotonic() >= give_up_at:
+                raise
+        clock.sleep(backoff.next_delay())
 
 
 class Outage:
@@ -43,9 +69,8 @@ class Outage:
             try:
                 made = make()
             except Exception as error:
-                kind = trouble(error)
-                may_pass = (kind.retry and not kind.renew) or may_find_credentials(error)
-                if not may_pass or self._is_over(error):
+                is_renewed = trouble(error) is Trouble.EXPIRED  # by the caller, with another session
+                if is_renewed or not may_pass(error) or self._is_over(error):
                     raise
             else:
                 self._give_up_at = None
@@ -55,6 +80,6 @@ class Outage:
     def _is_over(self, error: Exception) -> bool:
         now = self._clock.monotonic()
         if self._give_up_at is None:
-            self._give_up_at = now + PATIENCE_SECONDS
+            self._give_up_at = now + CLIENT_SECONDS
             self._tell(error)
         return now >= self._give_up_at

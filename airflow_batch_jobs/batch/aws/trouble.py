@@ -273,6 +273,21 @@ def may_find_credentials(error: BaseException) -> bool:
     return is_asked and isinstance(_origin(error), NoCredentialsError)
 
 
+def may_pass(error: BaseException) -> bool:
+    """Tell whether the same may succeed later, for those who ask on behalf of a task: nobody sees the error at once.
+
+    To what passes by itself, as `Trouble.retry` tells, this adds credentials that the host has lost for a moment.
+    Whoever sees the error at once, as on the command line, knows better whether to wait for those.
+
+    Args:
+        error: What was raised, or the `AwsError` that explains it.
+
+    Raises:
+        BaseException: The error itself, if it is a bug.
+    """
+    return trouble(error).retry or may_find_credentials(error)
+
+
 def is_doubtful(error: AwsError) -> bool:
     """Tell whether AWS may have accepted a request although it ended in this error."""
     from botocore import exceptions as boto

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.aws import Patience, service
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
+from airflow_batch_jobs.batch.aws.outage import OUTAGE_SECONDS
 from airflow_batch_jobs.batch.aws.pacing import Pace
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.cursor import LogCursor
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
 #: A host's clock may be behind AWS's: a line may seem older than its job by this much.
 CLOCK_SKEW_MS = 60_000
-#: How long a read goes on without a new line.
-PATIENCE_SECONDS = 300.0
 #: Per second, where nothing else reads: AWS allows 5 for the whole account and region.
 _CALLS_ALONE = 4.0
 #: Per second, since followers come first.
@@ -165,5 +164,5 @@ def _patiently(reader: StreamReader, steps: Iterable[Events], clock: Clock) -> I
         clock.sleep(max(0.0, reader.due - clock.monotonic()))
         if reader.found > found or reader.is_waiting:
             found, found_at = reader.found, clock.monotonic()
-        elif clock.monotonic() - found_at > PATIENCE_SECONDS:
+        elif clock.monotonic() - found_at > OUTAGE_SECONDS:
             raise reader.problem or no_lines()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import KeptClients, Patience, Service, Trouble, service, trouble
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock, look_until
+from airflow_batch_jobs.batch.aws.outage import OUTAGE_SECONDS, ask_until
 from airflow_batch_jobs.batch.aws.pacing import Backoff, Pace
 from airflow_batch_jobs.batch.detail import JobDetail, JobKind
 from airflow_batch_jobs.batch.logs.page import LogPage, fetch_page, is_group_missing, is_missing
-from airflow_batch_jobs.batch.logs.reading import CALLS_BESIDE_FOLLOWERS, PATIENCE_SECONDS, start_of
+from airflow_batch_jobs.batch.logs.reading import CALLS_BESIDE_FOLLOWERS, start_of
 from airflow_batch_jobs.batch.logs.stream_reader import no_lines
 from airflow_batch_jobs.batch.operations import describe_jobs
 from airflow_batch_jobs.batch.result.line import (
@@ -275,7 +276,7 @@ class ResultSearch:
             yield page
             if page.token is None:
                 return
-            if now - found_at > PATIENCE_SECONDS:
+            if now - found_at > OUTAGE_SECONDS:
                 raise no_lines()
             request["nextToken"] = page.token
 
@@ -297,14 +298,7 @@ class ResultSearch:
         Raises:
             AwsError: It refused, or gave no answer.
         """
-        backoff, give_up = Backoff(), self._clock.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return ask()
-            except AwsError as error:
-                if not trouble(error).retry or self._clock.monotonic() >= give_up:
-                    raise
-            self._clock.sleep(backoff.next_delay())
+        return ask_until(ask, self._clock, OUTAGE_SECONDS, Backoff())
 
 
 def _size(texts: Iterable[str]) -> int:

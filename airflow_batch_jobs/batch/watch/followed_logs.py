@@ -27,7 +27,7 @@ _MOST_LINES = 50
 LAST_LINES_SECONDS = 240.0
 _NO_SPACE = "Too many log streams of the job have lines left."
 
-Place = TypeVar("Place", LogCursor, Others)
+Kept = TypeVar("Kept", LogCursor, Others)
 #: Any timestamp (ms) of a log is below this.
 _LATEST_MS = 2**42
 
@@ -274,15 +274,15 @@ class FollowedLogs:
         return followed
 
 
-def _checked(place: Place) -> Place:
+def _checked(kept: Kept) -> Kept:
     """Return where to go on in a stream, if that is a time; beyond all times nothing would be read.
 
     Raises:
         ValueError: It is not.
     """
-    if not 0 <= place.floor < _LATEST_MS:
-        raise ValueError(place.floor)
-    return place
+    if not 0 <= kept.floor < _LATEST_MS:
+        raise ValueError(kept.floor)
+    return kept
 
 
 def _stopped(detail: JobDetail, now: Moment) -> dict[str, int]:

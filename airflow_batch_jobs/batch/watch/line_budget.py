@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-class LineQueue(Protocol):
+class Grantee(Protocol):
     """A queue of log lines that pass as a `LineBudget` grants it."""
 
     @property
@@ -44,16 +44,16 @@ class LineBudget:
     def __init__(self, lines_per_second: float) -> None:
         self.lines_per_second = lines_per_second
         self.room = Room()
-        self._sources: list[Callable[[], Iterable[LineQueue]]] = []
+        self._sources: list[Callable[[], Iterable[Grantee]]] = []
         self._lines = 0.0
         self._shared_at: float | None = None
 
-    def join(self, source: Callable[[], Iterable[LineQueue]]) -> None:
+    def join(self, source: Callable[[], Iterable[Grantee]]) -> None:
         """Include a source's queues, until it leaves."""
         self._sources.append(source)
         self.room.sharers = len(self._sources)
 
-    def leave(self, source: Callable[[], Iterable[LineQueue]]) -> None:
+    def leave(self, source: Callable[[], Iterable[Grantee]]) -> None:
         """Stop including a source's queues."""
         self._sources.remove(source)
         self.room.sharers = len(self._sources)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.pacing import Backoff, Pace
-from airflow_batch_jobs.batch.aws.trouble import may_find_credentials
+from airflow_batch_jobs.batch.aws.trouble import may_pass
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 #: How long a service may fail, or be silent, before its followers are told so.
-PATIENCE_SECONDS = 30.0
+SILENT_SECONDS = 30.0
 #: The longest delay after a failure: jobs' ends are known again two polls after an outage. A retry is only one call.
 LONGEST_DELAY_SECONDS = 5.0
 
@@ -103,18 +103,17 @@ class Channel:
         if self._unanswered_since is None or self._last_error is None:
             return ""
         silent = asyncio.get_running_loop().time() - self._unanswered_since
-        if silent < PATIENCE_SECONDS:
+        if silent < SILENT_SECONDS:
             return ""
         return f"No answer from {self.name} for {silent:.0f} s, still asking. {self._last_error}"
 
     def _failed(self, error: AwsError) -> None:
-        kind = trouble(error)
-        if not kind.retry and not may_find_credentials(error):
+        if not may_pass(error):
             self._answered()
             return
         now = asyncio.get_running_loop().time()
         self._last_error = error
-        if kind is Trouble.THROTTLED:
+        if trouble(error) is Trouble.THROTTLED:
             self._pace.throttled(now)
         # Calls that were in flight together fail together: that is one failure.
         if now >= self._held_until:

@@ -19,13 +19,13 @@ from weakref import WeakValueDictionary
 from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.clock import SystemClock
 from airflow_batch_jobs.batch.aws.pacing import Backoff
-from airflow_batch_jobs.batch.aws.trouble import may_find_credentials
+from airflow_batch_jobs.batch.aws.trouble import may_pass
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.operations import failed_children
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.ask_queue import MOST_IDS, AskQueue
 from airflow_batch_jobs.batch.watch.aws_time import AwsTime
-from airflow_batch_jobs.batch.watch.paced_calls import PATIENCE_SECONDS
+from airflow_batch_jobs.batch.watch.paced_calls import SILENT_SECONDS
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class StatusPoll:
 
     def _failed(self, call: _Call, error: Exception, asked_at: float) -> None:
         kind = trouble(error) if isinstance(error, AwsError) else Trouble.REFUSED
-        if self._may_pass(kind, error):
+        if isinstance(error, AwsError) and self._may_pass(kind, error):
             self._ask_again(call, error, asked_at)
             return
         self._answered()
@@ -224,11 +224,11 @@ class StatusPoll:
         else:
             _fail(call.questions, error)
 
-    def _may_pass(self, kind: Trouble, error: Exception) -> bool:
+    def _may_pass(self, kind: Trouble, error: AwsError) -> bool:
         """Tell whether the same may be answered later; valid credentials are not waited for without end."""
-        if kind is Trouble.EXPIRED:
-            return self._may_get_credentials(_RENEWAL_SECONDS)
-        return kind.retry or (may_find_credentials(error) and self._may_get_credentials(_CREDENTIALS_SECONDS))
+        if not (kind.renew and may_pass(error)):
+            return kind.retry
+        return self._may_get_credentials(_RENEWAL_SECONDS if kind is Trouble.EXPIRED else _CREDENTIALS_SECONDS)
 
     def _may_get_credentials(self, seconds: float) -> bool:
         now = asyncio.get_running_loop().time()
@@ -265,7 +265,7 @@ class StatusPoll:
         """Ask about a job by itself from now on, more and more rarely, until that is answered."""
         now = asyncio.get_running_loop().time()
         since = now if call.alone_since is None else call.alone_since
-        is_told = call.is_told or now - since >= PATIENCE_SECONDS
+        is_told = call.is_told or now - since >= SILENT_SECONDS
         if is_told and not call.is_told:
             for asker in call.questions[0].askers:
                 problem = f"No answer from {self._channel.name} for {now - since:.0f} s, still asking. {error}"

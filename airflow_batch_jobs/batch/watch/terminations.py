@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.pacing import Pace
-from airflow_batch_jobs.batch.aws.trouble import may_find_credentials
+from airflow_batch_jobs.batch.aws.trouble import may_pass
 from airflow_batch_jobs.batch.operations import (
     MOST_TOGETHER,
     TERMINATE_SECONDS,
@@ -22,6 +22,7 @@ from airflow_batch_jobs.batch.operations import (
     terminate_once,
     terminate_together,
 )
+from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws import Service
@@ -93,9 +94,10 @@ class _Together:
         """Forget the failures."""
         self._failures = self._alone = 0
 
-    def failed(self, kind: Trouble) -> None:
+    def failed(self, error: Exception) -> None:
         """Take note of what was wrong with a call."""
-        self._is_barred = self._is_barred or kind in {Trouble.DENIED, Trouble.REFUSED}
+        is_refused = isinstance(error, AwsError) and trouble(error) in {Trouble.DENIED, Trouble.REFUSED}
+        self._is_barred = self._is_barred or is_refused
         self._failures += 1
         self._alone = min(2**self._failures, self._MOST_ALONE)
 
@@ -212,13 +214,13 @@ class Terminations:
         try:
             self._together.is_known = await self._calls.use("batch", None, call, urgent=True)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told to who asked, and keeps nobody else
-            if self._failed(error).retry and loop.time() < termination.give_up_at:
+            if self._may_pass(error) and loop.time() < termination.give_up_at:
                 loop.call_later(termination.backoff.next_delay(), self._line_up, termination)
             else:
-                self._settle(termination, error)
+                self._answer(termination, error)
         else:
             self._pace.succeeded()
-            self._settle(termination, None)
+            self._answer(termination, None)
 
     async def _end_together(self, terminations: list[_Termination]) -> None:
         job_ids, reason = [each.job_id for each in terminations], terminations[0].reason
@@ -226,10 +228,10 @@ class Terminations:
         try:
             codes = await self._calls.use("batch", None, call, urgent=True)
         except Exception as error:  # noqa: BLE001 - as above: TerminateJob will tell, of each job for itself
-            kind = self._failed(error)
-            self._together.failed(kind)
+            self._together.failed(error)
+            is_alone = not self._may_pass(error)
             for each in terminations:
-                each.is_alone = not kind.retry
+                each.is_alone = is_alone
                 self._try_again(each)
             return
         self._together.succeeded()
@@ -239,7 +241,7 @@ class Terminations:
             self._pace.succeeded()
         for each in terminations:
             if (code := codes.get(each.job_id)) is None:
-                self._settle(each, None)
+                self._answer(each, None)
             else:
                 each.is_alone = code != _THROTTLED
                 self._try_again(each)
@@ -251,19 +253,15 @@ class Terminations:
         delay = 0.0 if termination.is_alone else termination.backoff.next_delay()
         loop.call_later(delay, self._line_up, termination)
 
-    def _failed(self, error: Exception) -> Trouble:
-        """Slow down if AWS is busy or out of order; return what an error means."""
-        try:
-            kind = trouble(error)
-        except Exception:  # noqa: BLE001 - not AWS: for the moment, for instance, this machine has no thread left
-            return Trouble.TRANSIENT
-        if may_find_credentials(error):
-            return Trouble.TRANSIENT
-        if kind in {Trouble.THROTTLED, Trouble.TRANSIENT}:
+    def _may_pass(self, error: Exception) -> bool:
+        """Slow down if AWS is busy or out of order; tell whether the same may succeed later."""
+        if not isinstance(error, AwsError):
+            return True  # for the moment, for instance, this machine has no thread left
+        if trouble(error) in {Trouble.THROTTLED, Trouble.TRANSIENT}:
             self._pace.throttled(asyncio.get_running_loop().time())
-        return kind
+        return may_pass(error)
 
-    def _settle(self, termination: _Termination, error: Exception | None) -> None:
+    def _answer(self, termination: _Termination, error: Exception | None) -> None:
         del self._open[termination.job_id]
         termination.done.set_result(error)
 

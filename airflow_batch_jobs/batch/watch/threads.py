@@ -52,15 +52,15 @@ async def in_thread(work: Callable[[], Answer]) -> Answer:
         try:
             answer = work()
         except BaseException as error:  # noqa: BLE001 - it is raised again where the work is awaited
-            settle(done.set_exception, error)
+            resolve(done.set_exception, error)
         else:
-            settle(done.set_result, answer)
+            resolve(done.set_result, answer)
 
-    def settle(set_it: Callable[[Any], None], outcome: Any) -> None:
+    def resolve(set_it: Callable[[Any], None], outcome: Any) -> None:
         with suppress(RuntimeError):  # the loop is closed: nothing waits any more
-            loop.call_soon_threadsafe(settle_now, set_it, outcome)
+            loop.call_soon_threadsafe(resolve_now, set_it, outcome)
 
-    def settle_now(set_it: Callable[[Any], None], outcome: Any) -> None:
+    def resolve_now(set_it: Callable[[Any], None], outcome: Any) -> None:
         if not done.done():
             set_it(outcome)
 

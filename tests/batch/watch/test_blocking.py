@@ -66,7 +66,7 @@ def test_lines_are_followed_inside_of_a_running_event_loop(aws: LocalAws) -> Non
 
 def test_a_silence_of_aws_can_be_shown_while_lines_are_followed(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """When it has lasted for a while, in one sentence, and when it ends."""
-    monkeypatch.setattr(paced_calls, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(paced_calls, "SILENT_SECONDS", 0.1)
     job = submitted(aws, running=600, lines=["one"])
     aws.wait_for_status(str(job.job_id), "RUNNING")
     said: list[str] = []
