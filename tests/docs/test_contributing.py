@@ -6,16 +6,23 @@ import ast
 import re
 import tomllib
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.docs.source import PACKAGE, ROOT
+from tests.test_import_graph import FACE, LATE_IMPORTS, LATE_ROOMS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-PAGES = (ROOT / "CONTRIBUTING.md", *(ROOT / "docs" / name for name in ("architecture.md", "releasing.md")))
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+ARCHITECTURE, INTERNALS, RELEASING = (
+    ROOT / "docs" / name for name in ("architecture.md", "airflow-internals.md", "releasing.md")
+)
+PAGES = (CONTRIBUTING, ARCHITECTURE, INTERNALS, RELEASING)
 #: Words in code that name nothing in this repository: of shells, of Airflow, of AWS.
 OF_OTHERS = {
     "Airflow's": {
@@ -26,6 +33,21 @@ OF_OTHERS = {
         "SET_DURING_EXECUTION",
         "_post_execute_hook",
         "_BaseOperator__from_mapped",
+        "_expand_called",
+        "RuntimeTaskInstance.get_task_states",
+        "GetTaskStates",
+        "GetDRCount",
+        "SetExecutionTimeout",
+        "TRIGGER_FAIL_REPR",
+        "TriggerFailureReason",
+        "OperatorPartial",
+        "DagContext",
+        "TaskGroupContext",
+        "get_merged_defaults",
+        "determine_kwargs",
+        "context_merge",
+        "ExecutionAPISecretsBackend",
+        "EnvironmentVariablesBackend",
     },
     "of its triggers": {
         "TaskSuccessEvent",
@@ -34,18 +56,32 @@ OF_OTHERS = {
         "TaskGroup.loop",
         "<task>_<index>",
     },
-    "of its hook": {"AwsGenericHook", "get_session"},
+    "of its hook": {"AwsGenericHook", "get_session", "conn_config"},
+    "botocore's": {"before-parse", "Loader", "ServiceModel"},
     "of its SDK": {
         "should_hide_value_for_key",
         "execution_timeout",
         "ensure_secrets_backend_loaded",
         "Connection.extra",
+        "timestamp",
     },
     "commands": {"redis-server", "airflow-batch-jobs"},
     "branches": {"gh-pages"},
-    "options": {"--help", "deferrable=False", "[batch_jobs]", "[core] killed_task_cleanup_time", "__init__"},
+    "options": {
+        "--help",
+        "--e2e",
+        "--chaos",
+        "deferrable=False",
+        "min_heartbeat_interval",
+        "[batch_jobs]",
+        "[core] killed_task_cleanup_time",
+        "__init__",
+    },
     "stored": {"batch_job", "batch_job_log_cursor", "batch_job_wait"},
 }
+
+#: Private names that a class of the package uses of another instance of its own.
+OF_OUR_OWN = {"_begin"}
 
 
 @cache
@@ -105,21 +141,81 @@ def test_every_name_is_defined(page: Path) -> None:
     assert {name for name in called if name not in names() and name.removeprefix("uv run poe ") not in tasks()} == set()
 
 
-def test_a_row_of_the_architecture_names_a_file_that_has_what_it_is_about() -> None:
+@pytest.mark.parametrize(("page", "least"), [(ARCHITECTURE, 15), (INTERNALS, 30)])
+def test_a_row_names_a_file_that_has_what_it_is_about(page: Path, least: int) -> None:
     """A name in the first column occurs in one of the files of the others."""
-    rows = [
-        line.strip("|").split("|") for line in PAGES[1].read_text(encoding="utf-8").splitlines() if line[:2] == "| "
-    ]
+    rows = [line.strip("|").split("|") for line in page.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
     astray, count = [], 0
     for what, *where in rows:
         files = [file for quote in re.findall(r"`([^`]+)`", " ".join(where)) for file in files_of(quote)]
         source = "".join(file.read_text(encoding="utf-8") for file in files)
-        for name in re.findall(r"`(?:\w+\.)*(\w+)`", what):
+        for name in [re.split(r"\W", quote)[-1] for quote in re.findall(r"`([\w.]+)`", what) if not is_path(quote)]:
             count += 1
             if name not in source:
                 astray.append((name, *where))
-    assert count > 40
+    assert count > least
     assert astray == []
+
+
+def test_every_row_of_the_internals_names_a_file() -> None:
+    """What relies on them can be found."""
+    rows = [
+        line for line in INTERNALS.read_text(encoding="utf-8").splitlines() if line[:2] == "| " and " what " not in line
+    ]
+    assert [row for row in rows if not any(map(files_of, re.findall(r"`([^`]+)`", row.split("|")[-2])))] == []
+
+
+def test_every_private_name_of_airflow_is_among_the_internals() -> None:
+    """Those that are imported, called, assigned or asked for by their text, and those of methods that are replaced."""
+    found = {name for path in PACKAGE.rglob("*.py") for name in private_names(path)} | set(replaced_names())
+    assert {"should_hide_value_for_key", "_expand_called", "_BaseOperator__from_mapped"} < found
+    assert "_do_render_template_fields" in found
+    assert {name for name in found if name not in quotes(INTERNALS)} == set()
+
+
+def private_names(path: Path) -> Iterator[str]:
+    """Yield what a module imports from private modules, and the private names of others that it has in its code.
+
+    Ruff sees to it that an attribute of another class's is marked where it stands.
+    """
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.ImportFrom(module=str(source), names=imported) if "._" in source:
+                yield from (each.name for each in imported)
+            case ast.ImportFrom(module=str(source), names=imported) if not source.startswith(PACKAGE.name):
+                yield from (each.name for each in imported if is_private(each.name))
+            case ast.Attribute(attr=name, lineno=line) if "SLF001" in lines[line - 1]:
+                yield from {name} - OF_OUR_OWN if is_private(name) else ()
+            case ast.Call(
+                func=ast.Name(id="getattr" | "hasattr" | "setattr"), args=[_, ast.Constant(value=str(name)), *_]
+            ):
+                yield from {name} if is_private(name) else ()
+
+
+def replaced_names() -> Iterator[str]:
+    """Yield the private names of classes of Airflow's that a class of the package has as well."""
+    modules = [import_module(f"{PACKAGE.name}.{path.stem}") for path in PACKAGE.glob("*.py") if path.stem != "__init__"]
+    modules += [import_module(f"{PACKAGE.name}.task.{path.stem}") for path in (PACKAGE / "task").glob("[a-z]*.py")]
+    for kind in {each for module in modules for each in vars(module).values() if isinstance(each, type)}:
+        own = [each for each in kind.__mro__ if each.__module__.startswith(PACKAGE.name)]
+        airflows = [each for each in kind.__mro__ if each.__module__.startswith("airflow.")]
+        both = {name for each in own for name in vars(each)} & {name for each in airflows for name in vars(each)}
+        yield from filter(is_private, both - {"_abc_impl"})
+
+
+def is_private(name: str) -> bool:
+    """Tell whether a name is private; those of the language are not."""
+    return name.startswith("_") and not name.endswith("__")
+
+
+def test_the_rule_on_imports_names_every_place_of_late_ones() -> None:
+    """As `tests/test_import_graph.py` has them."""
+    [row] = [line for line in ARCHITECTURE.read_text(encoding="utf-8").splitlines() if "top of the file" in line]
+    places = [place.strip(".").replace(".", "/") for place in (*LATE_IMPORTS, *(LATE_ROOMS - FACE))]
+    named = {each.rstrip("/").removesuffix(".py") for each in re.findall(r"`([^`]+)`", row)}
+    assert {place for place in places if place not in named} == set()
 
 
 def files_of(quote: str) -> list[Path]:
@@ -130,7 +226,7 @@ def files_of(quote: str) -> list[Path]:
 
 def test_every_command_of_the_contributors_page_is_there() -> None:
     """Tasks of poe, and paths that pytest takes."""
-    text = PAGES[0].read_text(encoding="utf-8")
+    text = CONTRIBUTING.read_text(encoding="utf-8")
     named = set(re.findall(r"uv run poe ([\w-]+)", text))
     assert {"quick", "check"} <= named <= tasks()
     tried = re.findall(r"uv run pytest (\S+)", text)
@@ -138,9 +234,10 @@ def test_every_command_of_the_contributors_page_is_there() -> None:
 
 
 def test_the_map_has_every_room() -> None:
-    """Each module and package at the root of the package stands on a floor."""
+    """Each module and package at the root of the package stands on a floor, and the packages inside of `batch/`."""
     rooms = {path.name + ("/" if path.is_dir() else "") for path in PACKAGE.iterdir()}
-    assert rooms - {"__init__.py", "py.typed", "__pycache__/"} <= quotes(PAGES[1])
+    rooms |= {f"batch/{path.parent.name}/" for path in PACKAGE.glob("batch/*/__init__.py")}
+    assert rooms - {"__init__.py", "py.typed", "__pycache__/"} <= quotes(ARCHITECTURE)
 
 
 def tasks() -> set[str]:
