@@ -54,7 +54,7 @@ def active_revisions(clients: ClientFactory, definition: str = "") -> Iterator[t
     """
     named = {"jobDefinitionName": definition} if definition else {}
     batch = service(clients, "batch")
-    return batch.one_pass("describe_job_definitions", "jobDefinitions", _revision, status="ACTIVE", **named)
+    return batch.pages_once("describe_job_definitions", "jobDefinitions", _revision, status="ACTIVE", **named)
 
 
 def listed_jobs(clients: ClientFactory, queues: Iterable[str], statuses: Collection[JobStatus]) -> Iterator[ListedJob]:
@@ -74,7 +74,7 @@ def listed_jobs(clients: ClientFactory, queues: Iterable[str], statuses: Collect
                 job_id = job_id_if_any(entry)
                 return ListedJob(job_id, name(entry, "jobName"), status) if job_id else None
 
-            found = batch.one_pass("list_jobs", "jobSummaryList", read, jobQueue=queue, jobStatus=status.value)
+            found = batch.pages_once("list_jobs", "jobSummaryList", read, jobQueue=queue, jobStatus=status.value)
             yield from filter(None, found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -15,6 +16,10 @@ _PANEL = "Where AWS is"
 def _check_url(value: str | None) -> str | None:
     if value is not None and not value.startswith(("http://", "https://")):
         raise typer.BadParameter("it must begin with http:// or https://")
+    try:
+        urlsplit(value or "").port  # noqa: B018 - reading it checks it
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     return value
 
 

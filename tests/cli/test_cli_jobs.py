@@ -144,9 +144,11 @@ def test_nobody_listens_at_the_endpoint(run: Run) -> None:
     assert "http://127.0.0.1:1" in result.stderr
 
 
-@pytest.mark.parametrize("option", [("--endpoint-url", "localhost"), ("--profile", "nobody")])
+@pytest.mark.parametrize(
+    "option", [("--endpoint-url", "localhost"), ("--endpoint-url", "http://host:99999"), ("--profile", "nobody")]
+)
 def test_unusable_aws_options_are_usage_errors(run: Run, option: tuple[str, str]) -> None:
-    """An address without a scheme and an unknown profile are found at once."""
+    """An address without a scheme, or with no such port, and an unknown profile are found at once."""
     result = run("status", "some-id", *option)
 
     assert result.exit_code == 2

@@ -105,11 +105,11 @@ def calls(where: Iterable[tuple[Place, ast.AST]]) -> dict[str, set[str]]:
                 continue  # a class's own method that is called so, as BatchJob.describe_jobs
             case ast.Attribute(attr=name) | ast.Constant(value=str(name)) if name in actions():
                 found.setdefault(str(place), set()).add(actions()[name])
-            case ast.Call(func=ast.Attribute(attr="call" | "pages" | "one_pass"), args=[ast.Constant(), *_]):
+            case ast.Call(func=ast.Attribute(attr="call" | "pages" | "pages_once"), args=[ast.Constant(), *_]):
                 continue  # the operation is among what is named
             case (
                 ast.Attribute(attr="get_waiter" | "get_paginator" | "generate_presigned_url")
-                | ast.Call(func=ast.Attribute(attr="call" | "pages" | "one_pass"))
+                | ast.Call(func=ast.Attribute(attr="call" | "pages" | "pages_once"))
             ) if place.module != "batch/aws/calls":
                 raise AssertionError(f"{place} calls AWS in a way that this test does not read")
     return found

@@ -148,9 +148,9 @@ class Service:
         first = list(self._each_page(operation, field, read, request))
         if len(first) == 1:
             return list(dict.fromkeys(first[0]))
-        return until_nobody_leaves(lambda: self.one_pass(operation, field, read, **request), chain(*first))
+        return until_nobody_leaves(lambda: self.pages_once(operation, field, read, **request), chain(*first))
 
-    def one_pass(
+    def pages_once(
         self, operation: str, field: str, read: Callable[[dict[str, Any]], Entry], /, **request: Any
     ) -> Iterator[Entry]:
         """Yield the entries of all pages as `pages` returns them, but read once: some may be missing, or come twice.
