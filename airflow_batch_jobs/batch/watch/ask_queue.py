@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from airflow_batch_jobs.batch.detail import JobDetail
 
@@ -22,7 +22,7 @@ _EVER = sys.float_info.max
 
 
 class Asker(Protocol):
-    """What wants to know about jobs."""
+    """What wants to know about jobs: `FollowedJob`, which cannot be named here, since it imports `StatusPoll`."""
 
     def answered(self, job_id: str, detail: JobDetail | None, asked_at: float) -> None:
         """Take an answer.
@@ -32,6 +32,9 @@ class Asker(Protocol):
             detail: The job; None if AWS did not mention it.
             asked_at: When AWS was asked, in seconds.
         """
+
+    def listed(self, job_ids: Sequence[str]) -> None:
+        """Take the ids of an array's failed children, at most the first hundred; none if AWS does not tell."""
 
     def fail(self, error: BaseException) -> None:
         """Take note that there will be no more answers, because of this error or a bug that raised it."""

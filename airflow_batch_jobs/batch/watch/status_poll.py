@@ -13,18 +13,16 @@ from collections import deque
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
-from airflow_batch_jobs.batch.aws.clock import SystemClock
 from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.aws.trouble import may_pass
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.operations import failed_children
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.ask_queue import MOST_IDS, AskQueue
-from airflow_batch_jobs.batch.watch.aws_time import AwsTime
 from airflow_batch_jobs.batch.watch.paced_calls import SILENT_SECONDS
 from airflow_batch_jobs.errors import AwsError
 
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.aws import Service
     from airflow_batch_jobs.batch.watch.ask_queue import Asker, Question
+    from airflow_batch_jobs.batch.watch.aws_time import AwsTime
     from airflow_batch_jobs.batch.watch.paced_calls import Channel
 
 
@@ -46,16 +45,6 @@ _CREDENTIALS_SECONDS = 20.0
 _RENEWAL_SECONDS = 300.0
 #: A list that failed so often while other calls were answered is not asked for any more.
 _MOST_LISTINGS = 3
-
-
-class PartLister(Protocol):
-    """What wants to know which children of an array failed."""
-
-    def listed(self, job_ids: Sequence[str]) -> None:
-        """Take the ids of the failed children, at most the first hundred; none if AWS does not tell."""
-
-    def fail(self, error: Exception) -> None:
-        """Take note that there will be no list, because of this error."""
 
 
 @dataclass(eq=False, slots=True)
@@ -86,13 +75,13 @@ class _Listing:
 
     Attributes:
         array_id: The array.
-        lister: What wants to know.
+        asker: What wants to know.
         failures: How often there was no answer, other than in an outage.
         answers: How many other calls had been answered by then.
     """
 
     array_id: str
-    lister: PartLister
+    asker: Asker
     failures: int = 0
     answers: int = -1
 
@@ -138,9 +127,9 @@ class StatusPoll:
                 question.askers.discard(asker)
         self._pieces = [piece for piece in self._pieces if any(question.askers for question in piece.questions)]
 
-    def list_failed(self, array_id: str, lister: PartLister) -> None:
+    def list_failed(self, array_id: str, asker: Asker) -> None:
         """Find out which children of an array failed."""
-        self._listings.append(_Listing(array_id, lister))
+        self._listings.append(_Listing(array_id, asker))
         self._alarm.ring()
 
     async def run(self) -> None:
@@ -282,11 +271,11 @@ class StatusPoll:
             if trouble(error).retry and listing.failures < _MOST_LISTINGS:
                 self._listings.append(listing)
             else:
-                _list(listing.lister, ())
+                _list(listing.asker, ())
         except Exception as error:  # noqa: BLE001 - it has to do with this array only
-            listing.lister.fail(error)
+            listing.asker.fail(error)
         else:
-            _list(listing.lister, job_ids)
+            _list(listing.asker, job_ids)
         finally:
             self._alarm.ring()
 
@@ -298,11 +287,11 @@ class Descriptions:
     watcher's time. Nothing is kept alive here: a detail that nothing else holds any more is read again.
 
     Args:
-        time: Learns the time at AWS from the answers; one that nobody asks if None.
+        time: Learns the time at AWS from the answers.
     """
 
-    def __init__(self, time: AwsTime | None = None) -> None:
-        self._time = time or AwsTime(SystemClock())
+    def __init__(self, time: AwsTime) -> None:
+        self._time = time
         self._held: WeakValueDictionary[tuple[str, int], JobDetail] = WeakValueDictionary()
 
     def ask(self, batch: Service, job_ids: Sequence[str]) -> dict[str, JobDetail | BaseException]:
@@ -346,11 +335,11 @@ def _answer(asker: Asker, job_id: str, detail: JobDetail | BaseException | None,
         asker.fail(error)
 
 
-def _list(lister: PartLister, job_ids: Sequence[str]) -> None:
+def _list(asker: Asker, job_ids: Sequence[str]) -> None:
     try:
-        lister.listed(job_ids)
+        asker.listed(job_ids)
     except Exception as error:  # noqa: BLE001 - as above
-        lister.fail(error)
+        asker.fail(error)
 
 
 def _fail(questions: Iterable[Question], error: Exception) -> None:

@@ -21,6 +21,7 @@ from airflow_batch_jobs.batch.logs.page import fetch_page
 from airflow_batch_jobs.batch.operations import describe_jobs, find_by_name, send, terminate
 from airflow_batch_jobs.batch.orphans import OrphanSweep, detach
 from airflow_batch_jobs.batch.preflight import check_queue, check_request, check_revision
+from airflow_batch_jobs.batch.watch.aws_time import AwsTime
 from airflow_batch_jobs.batch.watch.status_poll import Descriptions
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
@@ -187,6 +188,11 @@ def fetching(clients: ClientFactory) -> None:
     fetch_page(service(clients, "logs", patience=Patience.PACED), {"logGroupName": "g"})
 
 
+def describing(clients: ClientFactory) -> None:
+    """Call DescribeJobs as a watcher does."""
+    Descriptions(AwsTime(ManualClock())).ask(service(clients, "batch", patience=Patience.PACED), ["1"])
+
+
 ANSWER_TO_ALL = SameAnswer()
 KEPT = KeptClients(lambda: ANSWER_TO_ALL)
 CALLS: dict[str, Callable[[ClientFactory], object]] = {
@@ -195,7 +201,7 @@ CALLS: dict[str, Callable[[ClientFactory], object]] = {
     "TagResource": tagging,
     "FilterLogEvents": fetching,
     "DescribeJobs": lambda clients: describe_jobs(clients, ["1"]),
-    "DescribeJobs, as JSON": lambda clients: Descriptions().ask(service(clients, "batch", None, Patience.PACED), ["1"]),
+    "DescribeJobs, as JSON": describing,
     "ListJobs": lambda clients: find_by_name(clients, "default", "x"),
     "SubmitJob": lambda clients: send(clients, request_for("a:1"), clock=ManualClock()),
     "DescribeJobQueues": lambda clients: check_queue(clients, "default"),

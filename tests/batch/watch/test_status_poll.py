@@ -11,12 +11,19 @@ import pytest
 
 from airflow_batch_jobs.batch.aws import Patience, service
 from airflow_batch_jobs.batch.aws.clients import pass_json_on
+from airflow_batch_jobs.batch.aws.clock import SystemClock
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.watch.aws_time import AwsTime
 from airflow_batch_jobs.batch.watch.status_poll import Descriptions
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.local.server import LocalAws
+
+
+def new_descriptions() -> Descriptions:
+    """Return descriptions that have described nothing yet."""
+    return Descriptions(AwsTime(SystemClock()))
 
 
 def test_a_job_that_aws_describes_in_the_same_words_is_the_same_detail(frozen_aws: LocalAws) -> None:
@@ -24,7 +31,7 @@ def test_a_job_that_aws_describes_in_the_same_words_is_the_same_detail(frozen_aw
     frozen_aws.script(definition="talk", starting=0, running=60)
     [job_id] = frozen_aws.submit(frozen_aws.register("talk"))
     frozen_aws.advance(10)
-    batch, descriptions = service(frozen_aws.clients(), "batch", patience=Patience.PACED), Descriptions()
+    batch, descriptions = service(frozen_aws.clients(), "batch", patience=Patience.PACED), new_descriptions()
     first = descriptions.ask(batch, [job_id])[job_id]
     frozen_aws.advance(10)
     assert descriptions.ask(batch, [job_id])[job_id] is first
@@ -39,7 +46,7 @@ def test_an_array_whose_children_move_is_another_detail(frozen_aws: LocalAws) ->
     """Its own status stays PENDING while its children's do not."""
     frozen_aws.script(definition="talk", starting=0, running=60)
     [job_id] = frozen_aws.submit(frozen_aws.register("talk"), arrayProperties={"size": 3})
-    batch, descriptions = service(frozen_aws.clients(), "batch", patience=Patience.PACED), Descriptions()
+    batch, descriptions = service(frozen_aws.clients(), "batch", patience=Patience.PACED), new_descriptions()
     first = descriptions.ask(batch, [job_id])[job_id]
     frozen_aws.advance(30)
     second = descriptions.ask(batch, [job_id])[job_id]
@@ -51,7 +58,7 @@ def test_an_array_whose_children_move_is_another_detail(frozen_aws: LocalAws) ->
 def test_nothing_is_kept_of_a_job_that_nobody_follows(frozen_aws: LocalAws) -> None:
     """A watcher that lives for months holds the jobs of the day only."""
     [job_id] = frozen_aws.submit(frozen_aws.register("talk"))
-    descriptions = Descriptions()
+    descriptions = new_descriptions()
     detail = weakref.ref(descriptions.ask(service(frozen_aws.clients(), "batch"), [job_id])[job_id])
     gc.collect()
     assert detail() is None
