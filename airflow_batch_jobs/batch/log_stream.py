@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.containers import AWSLOGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from airflow_batch_jobs.batch.containers import ContainerSpec, Pod
+
+#: Of how many incomplete streams of a job it is said where they are.
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,19 @@ def logs_elsewhere(containers: Iterable[ContainerSpec], pod: Pod | None) -> str:
     if pod is not None:
         return _pod_logs(pod)
     return "; ".join(_driver_logs(spec) for spec in containers if spec.log_driver != AWSLOGS)
+
+
+def incomplete_logs(missing: Mapping[LogStream, str]) -> Iterator[str]:
+    """Say in one line each which logs of a job are not complete: of a few where the rest is and why, then a count.
+
+    Args:
+        missing: The streams that were not read to their end, and why.
+    """
+    for stream, why in islice(missing.items(), MOST_NAMED):
+        whose = f" of {stream.label}" if stream.label else ""
+        yield f"The log{whose} is not complete; the rest is in {stream.where}. {why}"
+    if (more := len(missing) - MOST_NAMED) > 0:
+        yield f"{more:,} more log streams of the job are not complete; AWS Batch's console links to each."
 
 
 def milliseconds(moment: datetime) -> int:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.log_stream import LogStream
+from airflow_batch_jobs.batch.log_stream import LogStream, incomplete_logs
 from airflow_batch_jobs.batch.logs import LogCursor, LogRest
 from airflow_batch_jobs.batch.logs.rest import WHOLE_SECONDS
 from airflow_batch_jobs.config import Settings
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 #: How long the copy may take, with the call and the lines that it is at when its time is up.
 MOST_SECONDS = WHOLE_SECONDS + 120.0
-#: Of how many incomplete streams the log says where they are.
-_NAMED = 10
 
 
 class RestCopy:
@@ -128,9 +125,6 @@ def _write(rest: LogRest) -> None:
 
 
 def _tell(missing: Mapping[LogStream, Exception]) -> None:
-    """Say where the rest of each stream is."""
-    for stream, why in islice(missing.items(), _NAMED):
-        reason = str(why) if isinstance(why, BatchJobsError) else repr(why)
-        log.problem(f"The log is not complete; the rest is in {stream.where}. {reason}")
-    if len(missing) > _NAMED:
-        log.problem(f"The logs of {len(missing) - _NAMED:,} more streams of the job are not complete.")
+    reasons = {stream: str(why) if isinstance(why, BatchJobsError) else repr(why) for stream, why in missing.items()}
+    for line in incomplete_logs(reasons):
+        log.problem(line)

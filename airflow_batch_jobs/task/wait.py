@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_batch_jobs import errors
@@ -13,6 +12,7 @@ from airflow_batch_jobs.batch.changes.change import CHANGES
 from airflow_batch_jobs.batch.diagnosis import Cause, diagnose
 from airflow_batch_jobs.batch.job_history import noted
 from airflow_batch_jobs.batch.job_xcom import job_xcom, stopped
+from airflow_batch_jobs.batch.log_stream import incomplete_logs
 from airflow_batch_jobs.batch.meter import LOG_LAG, tell_end
 from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
 from airflow_batch_jobs.batch.status import JobStatus
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.diagnosis import Diagnosis
     from airflow_batch_jobs.batch.job_history import SeenState
-    from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogEvent
     from airflow_batch_jobs.batch.watch import JobFollower, JobWatcher
     from airflow_batch_jobs.task.handover import WaitPlan
@@ -48,8 +47,6 @@ ASK_AGAIN_SECONDS = 5.0
 #: begin.
 GROUPS_BEFORE = timedelta(seconds=60)
 GROUPS_AFTER = timedelta(seconds=2)
-#: How many log streams are named in the task log one by one.
-MOST_NAMED = 5
 
 
 class OnNews(Protocol):
@@ -303,7 +300,8 @@ class JobWait:
     def _end(self, end: Ended) -> Outcome:
         self.ended = True
         self._parts = end.parts
-        _tell_incomplete(end.incomplete)
+        for line in incomplete_logs(end.incomplete):
+            log.problem(line)
         if any(cursor.is_partial for _, cursor in end.unread.values()):
             log.note("What is left of the log is read from further back; lines may appear twice.")
         if end.detail.status is JobStatus.FAILED and self._diagnosis is None:
@@ -372,15 +370,6 @@ def _last_ending(detail: JobDetail, before: JobDetail | None) -> str:
     ended = [attempt for attempt in detail.attempts if attempt.stopped_at]
     known = [attempt for attempt in before.attempts if attempt.stopped_at] if before else []
     return f"attempt {len(ended)}: {ending(ended[-1])}" if len(ended) > len(known) and not detail.is_final else ""
-
-
-def _tell_incomplete(incomplete: Mapping[LogStream, str]) -> None:
-    """Say which log streams were not read to their end, and where they are."""
-    for stream, why in islice(incomplete.items(), MOST_NAMED):
-        whose = f" of {stream.label}" if stream.label else ""
-        log.problem(f"The log{whose} is not complete. {why} It is in {stream.where}")
-    if (more := len(incomplete) - MOST_NAMED) > 0:
-        log.problem(f"{more} more log streams of the job are not complete; AWS Batch's console links to each.")
 
 
 _NOBODY = WaitListener()

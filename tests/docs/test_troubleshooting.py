@@ -25,7 +25,7 @@ from airflow_batch_jobs.batch.changes.on_retry import OnRetry
 from airflow_batch_jobs.batch.definition import Field, JobDefinition
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis
-from airflow_batch_jobs.batch.log_stream import LogStream
+from airflow_batch_jobs.batch.log_stream import LogStream, incomplete_logs
 from airflow_batch_jobs.batch.logs import LogEvent
 from airflow_batch_jobs.batch.orphans import Decision, Finding, SweepReport
 from airflow_batch_jobs.batch.preflight import check_queue, check_revision
@@ -63,8 +63,10 @@ RESULT_PROBLEMS = (
 #: Lines whose text is made elsewhere, by where they are written. The text itself is looked for below.
 MADE_ELSEWHERE = {
     "task/in_triggerer:TriggererWait.has_finished: outcome.summary",
+    "task/log_rest:_tell: line",
     "task/orphan_watch:OrphanWatch._run: line",
     "task/triggerer:Triggerer._sweep_beside: str(NoDeploymentError())",
+    "task/wait:JobWait._end: line",
     "task/wait:JobWait._next: text",
     "task/wait:JobWait._on_status: elsewhere",
     "job_task:JobTask._conclude: outcome.summary",
@@ -285,6 +287,7 @@ def produced() -> tuple[BatchJobsError, ...]:
         errors.TaskEvictedError("0f5e", runs_on=False),
         errors.TaskEvictedError("0f5e", has_ended=True),
         *results_refused(),
+        *map(errors.AwsError, incomplete_logs({LogStream("child 3", "g", "eu-central-1", "a"): "It is away."})),
         errors.NoDeploymentError(),
         errors.JobNotFoundError("0f5e"),
         errors.WaitCrashedError("0f5e", AttributeError("x")),

@@ -16,6 +16,7 @@ from airflow.sdk.execution_time import comms
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.identity import TaskKey
+from airflow_batch_jobs.batch.log_stream import MOST_NAMED
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.handover import Outcome
@@ -100,9 +101,9 @@ def test_a_log_that_may_not_be_read_is_named_stream_by_stream(aws: LocalAws) -> 
     lines = copied(RestCopy(outcome, aws.clients(), KEY, ManualClock()))
     first = f"log group {GROUP}, stream {outcome.unread[0]['stream']}, region us-east-1"
     refused = "logs:FilterLogEvents failed: AccessDeniedException"
-    assert lines[0].startswith(f"The log is not complete; the rest is in {first}. {refused}")
-    assert lines[-1] == "The logs of 3 more streams of the job are not complete."
-    assert len(lines) == 11
+    assert lines[0].startswith(f"The log of 0 is not complete; the rest is in {first}. {refused}")
+    assert lines[-1] == "8 more log streams of the job are not complete; AWS Batch's console links to each."
+    assert len(lines) == MOST_NAMED + 1
 
 
 @pytest.mark.parametrize("fault", ["drop", "throttle", "server_error", "not_json", "expired"])
@@ -112,7 +113,10 @@ def test_a_cloudwatch_that_does_not_answer_ends_no_task(aws: LocalAws, fault: st
     aws.fault("FilterLogEvents", fault)
     clock = ManualClock()
     lines = copied(RestCopy(outcome, aws.clients(), KEY, clock))
-    assert [line.partition(";")[0] for line in lines] == ["The log is not complete"] * 2
+    assert sorted(line.partition(";")[0] for line in lines) == [
+        "The log of 0 is not complete",
+        "The log of 1 is not complete",
+    ]
     assert clock.slept < 150
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from airflow_batch_jobs.batch.log_stream import MOST_NAMED
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.task.handover import UNREAD_BYTES, Outcome, WaitPlan
-from airflow_batch_jobs.task.wait import ASK_AGAIN_SECONDS, MOST_NAMED, JobWait, WaitListener
+from airflow_batch_jobs.task.wait import ASK_AGAIN_SECONDS, JobWait, WaitListener
 from tests.batch.virtual import VirtualAws, run, run_beside
 
 if TYPE_CHECKING:
@@ -306,8 +307,8 @@ def test_streams_that_are_not_complete_are_named(aws: LocalAws) -> None:
     aws.fault("FilterLogEvents", "denied")
     _, lines = waited(aws)
     [line] = [line for line in lines if "is not complete" in line]
-    assert line.startswith("The log is not complete. CloudWatch Logs does not let it be read. It is in log group ")
-    assert "region us-east-1" in line
+    assert line.startswith("The log is not complete; the rest is in log group ")
+    assert line.endswith(", region us-east-1. CloudWatch Logs does not let it be read.")
 
     [job_id] = aws.submit("job:1", arrayProperties={"size": MOST_NAMED + 3})
 

@@ -12,6 +12,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_batch_jobs.batch.log_stream import incomplete_logs
 from airflow_batch_jobs.batch.logs import LogRest
 from airflow_batch_jobs.batch.watch.loop import WatchOptions
 from airflow_batch_jobs.batch.watch.updates import Ended, LogLines, NoAnswer, Problem, StatusChange
@@ -88,8 +89,8 @@ def _rest(clients: ClientFactory, end: Ended) -> Iterator[tuple[LogStream, LogEv
         yield from ((stream, event) for event in events)
     for why in rest.missing.values():
         raise why
-    for stream, problem in end.incomplete.items():
-        raise AwsError(f"The log is not complete. {problem} It is in {stream.where}")
+    for line in incomplete_logs(end.incomplete):
+        raise AwsError(line)
 
 
 def terminate_all(clients: ClientFactory, reasons: Mapping[str, str]) -> dict[str, Exception]:
