@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.changes.next_job import NextJob
 from airflow_batch_jobs.batch.members import structure, structures
+from airflow_batch_jobs.batch.node_ranges import has_range
+from airflow_batch_jobs.batch.overrides import OVERRIDES
 from airflow_batch_jobs.batch.preflight.check import check_plan
-from airflow_batch_jobs.batch.preflight.plan import Plan, has_range
+from airflow_batch_jobs.batch.preflight.plan import Plan
 from airflow_batch_jobs.batch.request.limits import check_limits
 from airflow_batch_jobs.errors import RequestError
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 #: How many characters are left free behind the variables, since ECS counts more than is known here, and a job must not
 #: fail because of what its author did not ask for.
 _MARGIN = 1_000
-#: The fields of SubmitJob that say what containers get.
-_OVERRIDES = ("containerOverrides", "ecsPropertiesOverride", "eksPropertiesOverride", "nodeOverrides")
 
 
 def give_variables(
@@ -62,7 +62,7 @@ def _overrides(definition: Mapping[str, Any], request: dict[str, Any], variables
     for task in job.tasks:
         for container in task.containers:
             _give(container, variables)
-    return {name: given for name, given in job.to_api().items() if name in _OVERRIDES}
+    return {name: given for name, given in job.to_api().items() if name in OVERRIDES.values()}
 
 
 def _give(container: Container, variables: Mapping[str, str]) -> None:

@@ -55,9 +55,29 @@ def narrowest(groups: Iterable[Mapping[str, Any]], node: int, count: int) -> Map
     Returns:
         The group; empty if none has the node.
     """
-    mine = [group for group in groups if node in NodeRange.parse(group["targetNodes"]).nodes(count)]
-    return min(reversed(mine), key=lambda group: _size(NodeRange.parse(group["targetNodes"]).nodes(count)), default={})
+    mine = [group for group in groups if node in nodes_of(group, count)]
+    return min(reversed(mine), key=lambda group: size(nodes_of(group, count)), default={})
 
 
-def _size(nodes: range) -> int:
+def has_range(group: Mapping[str, Any]) -> bool:
+    """Tell whether something has a range of nodes that can be read."""
+    try:
+        NodeRange.parse(group.get("targetNodes") or "")
+    except ValueError:
+        return False
+    return True
+
+
+def nodes_of(group: Mapping[str, Any], count: int) -> range:
+    """Return the nodes of what has `targetNodes`, in a job that has so many."""
+    return NodeRange.parse(group["targetNodes"]).nodes(count)
+
+
+def is_within(nodes: range, others: range) -> bool:
+    """Tell whether all of some nodes are among others."""
+    return others.start <= nodes.start and nodes.stop <= others.stop
+
+
+def size(nodes: range) -> int:
+    """Return how many nodes a range has; below 0 if it begins behind the job's last one."""
     return nodes.stop - nodes.start  # len() takes no more than 63 bits

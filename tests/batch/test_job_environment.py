@@ -76,6 +76,22 @@ def test_every_node_gets_them(inside: dict[str, Any]) -> None:
         assert container["environment"] == GIVEN
 
 
+def test_ranges_within_each_other_get_nothing_of_each_others_overrides() -> None:
+    """An inner one gets what its author overrides of the outer one, as far as both are of a kind."""
+    inside = {"0:": {"container": {"image": "i"}}, "0:1": {"container": {"image": "i"}}, "2:2": ecs("a")}
+    groups = [{"targetNodes": targets, **properties} for targets, properties in inside.items()]
+    definition = {"nodeProperties": {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": groups}}
+    of_task = {"taskProperties": [{"containers": [{"name": "a", "environment": GIVEN}]}]}
+    for overridden, commands in (("0:", {"0:": ["x"], "0:1": ["x"]}), ("0:1", {"0:1": ["x"]})):
+        own = {"targetNodes": overridden, "containerOverrides": {"command": ["x"]}}
+        found = sent(definition, options={"nodeOverrides": {"nodePropertyOverrides": [own]}})
+        by_range = {one.pop("targetNodes"): one for one in found["nodeOverrides"]["nodePropertyOverrides"]}
+        assert by_range.pop("2:2") == {"ecsPropertiesOverride": of_task}
+        assert {targets: one["containerOverrides"].get("command") for targets, one in by_range.items()} == {
+            targets: commands.get(targets) for targets in ("0:", "0:1")
+        }
+
+
 @pytest.mark.parametrize(
     ("defined", "override"),
     [

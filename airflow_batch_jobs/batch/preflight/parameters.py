@@ -13,6 +13,7 @@ from airflow_batch_jobs.errors import ParameterError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from airflow_batch_jobs.batch.overrides import OverriddenContainer
     from airflow_batch_jobs.batch.preflight.plan import Plan
 
 _MOST_SHOWN = 60
@@ -60,7 +61,7 @@ def note_placeholders_elsewhere(plan: Plan, note: Callable[[str], object]) -> No
         f"Ref::{name}": where
         for task in plan.tasks
         for container in task.containers
-        for where, text in container.texts()
+        for where, text in _texts(container)
         for name in placeholders_of(text, plan.parameters)
         if name
     }
@@ -84,8 +85,26 @@ def note_unused_parameters(plan: Plan, note: Callable[[str], object]) -> None:
         note(f"Nothing in {plan.name} uses {names}: such a parameter has no effect")
 
 
+def commands(container: OverriddenContainer) -> Iterator[list[str]]:
+    """Yield what will run in a container; in a pod that is the command and its arguments."""
+    for key in ("command", "args"):
+        yield list(container.override.get(key) or container.defined.get(key) or ())
+
+
+def _texts(container: OverriddenContainer) -> Iterator[tuple[str, str]]:
+    """Yield the image and the value of each environment variable, with what it is."""
+    yield "the image", str(container.defined.get("image") or "")
+    environment = {
+        variable.get("name"): variable.get("value")
+        for properties in (container.defined, container.override)
+        for variable in properties.get("env") or properties.get("environment") or ()
+    }
+    for name, value in environment.items():
+        yield f"the environment variable {name}", str(value or "")
+
+
 def _running(plan: Plan) -> Iterator[list[str]]:
-    return (command for task in plan.tasks for container in task.containers for command in container.commands())
+    return (command for task in plan.tasks for container in task.containers for command in commands(container))
 
 
 def _all_commands(plan: Plan) -> Iterator[list[str]]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.fargate import MEMORY_MIB, Size, is_on_fargate, total_size, vcpus_as_text
+from airflow_batch_jobs.batch.overrides import OLDER, needs, resources
 from airflow_batch_jobs.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from airflow_batch_jobs.batch.preflight.plan import Plan, PlannedContainer
-
-#: The older field for each type of resource.
-_OLDER = {"vcpus": "VCPU", "memory": "MEMORY"}
+    from airflow_batch_jobs.batch.overrides import OverriddenContainer
+    from airflow_batch_jobs.batch.preflight.plan import Plan
 
 
 def check_resources(plan: Plan) -> None:
@@ -29,7 +28,7 @@ def check_resources(plan: Plan) -> None:
         asked = [container for container in task.containers if container.override.get("resourceRequirements")]
         for container in task.containers:
             _check_types(container)
-        size = total_size(_resources(container) for container in task.containers) if asked else None
+        size = total_size(resources(one.defined, one.override) for one in task.containers) if asked else None
         if size is not None and not size.is_offered:
             raise RequestError(f"{asked[0].path}.resourceRequirements", _not_offered(size))
 
@@ -41,11 +40,11 @@ def note_older_fields(plan: Plan, note: Callable[[str], object]) -> None:
     """
     for task in plan.ecs_tasks() if not is_on_fargate(plan.definition) else ():
         for container in task.containers:
-            for field, kind in _OLDER.items():
+            for kind, field in OLDER.items():
                 asked = container.override.get(field)
-                above = _required(container.override).get(kind)
+                above = needs(container.override).get(kind)
                 where = f"{container.path}.resourceRequirements" if above else "the definition's resourceRequirements"
-                above = above or _required(container.defined).get(kind)
+                above = above or needs(container.defined).get(kind)
                 if asked is not None and above and not _is_same(above, str(asked)):
                     note(
                         f"{container.path}.{field} has no effect: what counts is {kind} in {where}, which is {above}. "
@@ -61,25 +60,16 @@ def _is_same(one: str, other: str) -> bool:
         return one == other
 
 
-def _check_types(container: PlannedContainer) -> None:
-    for field, kind in _OLDER.items():
+def _check_types(container: OverriddenContainer) -> None:
+    for kind, field in OLDER.items():
         if field in container.override:
             value = container.override[field]
             raise RequestError(
                 f"{container.path}.{field}",
                 f'is not taken for Fargate; give resourceRequirements: {{"type": "{kind}", "value": "{value}"}}',
             )
-    if "GPU" in _required(container.override):
+    if "GPU" in needs(container.override):
         raise RequestError(f"{container.path}.resourceRequirements", "asks for a GPU, which Fargate does not offer")
-
-
-def _resources(container: PlannedContainer) -> dict[str, str]:
-    return {**_required(container.defined), **_required(container.override)}
-
-
-def _required(properties: Mapping[str, Any]) -> dict[str, str]:
-    needs = properties.get("resourceRequirements") or ()
-    return {str(need.get("type")): str(need.get("value")) for need in needs}
 
 
 def _not_offered(size: Size) -> str:

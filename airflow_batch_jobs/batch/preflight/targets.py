@@ -6,22 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.definition.problems import did_you_mean
 from airflow_batch_jobs.batch.members import NOTHING
-from airflow_batch_jobs.batch.node_ranges import NodeRange, narrowest
-from airflow_batch_jobs.batch.preflight.plan import has_range
+from airflow_batch_jobs.batch.node_ranges import NodeRange, has_range, narrowest
+from airflow_batch_jobs.batch.overrides import OVERRIDES, POD_LISTS
 from airflow_batch_jobs.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-#: The override for each kind of properties; in a range of nodes, a container's properties are called otherwise.
-_OVERRIDES = {
-    "containerProperties": "containerOverrides",
-    "container": "containerOverrides",
-    "ecsProperties": "ecsPropertiesOverride",
-    "eksProperties": "eksPropertiesOverride",
-    "nodeProperties": "nodeOverrides",
-}
-_CONTAINER_LISTS = ("containers", "initContainers")
 
 
 def check_targets(definition: Mapping[str, Any], request: Mapping[str, Any]) -> None:
@@ -50,9 +40,9 @@ def check_targets(definition: Mapping[str, Any], request: Mapping[str, Any]) -> 
 
 def _check_kind(properties: Mapping[str, Any], overrides: Mapping[str, Any], path: str, what: str) -> None:
     """Check that overrides are of the kind of the properties; properties of a kind that is new are not judged."""
-    kinds = [kind for kind in _OVERRIDES if properties.get(kind)]
-    right = {_OVERRIDES[kind] for kind in kinds}
-    for override in dict.fromkeys(_OVERRIDES.values()):
+    kinds = [kind for kind in OVERRIDES if properties.get(kind)]
+    right = {OVERRIDES[kind] for kind in kinds}
+    for override in dict.fromkeys(OVERRIDES.values()):
         if kinds and overrides.get(override) and override not in right:
             raise RequestError(
                 path + override, f"overrides nothing: {what} has {' and '.join(kinds)}; use {' or '.join(right)}"
@@ -105,7 +95,7 @@ def _check_containers(properties: Mapping[str, Any], overrides: Mapping[str, Any
         _check_names(task.get("containers") or (), override.get("containers") or (), place)
     pod = (properties.get("eksProperties") or NOTHING).get("podProperties") or NOTHING
     override = (overrides.get("eksPropertiesOverride") or NOTHING).get("podProperties") or NOTHING
-    for key in _CONTAINER_LISTS if pod else ():
+    for key in POD_LISTS if pod else ():
         defined, given = pod.get(key) or (), override.get(key) or ()
         place = f"{path}eksPropertiesOverride.podProperties.{key}"
         _check_names(defined, given, place, needs_names=len(defined) != 1)

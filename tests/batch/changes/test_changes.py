@@ -80,6 +80,13 @@ def test_a_timeout_grows_from_the_revisions_or_the_requests(
     assert change.is_most
 
 
+def test_a_container_is_given_what_has_no_older_field() -> None:
+    """A GPU, say, by a change of the user's own."""
+    job = NextJob(deepcopy(REQUEST), single())
+    job.tasks[0].containers[0].give("GPU", "1")
+    assert job.to_api()["containerOverrides"] == {"resourceRequirements": [{"type": "GPU", "value": "1"}]}
+
+
 def test_what_is_not_known_is_said() -> None:
     """A role that may not look the revision up, and a job without a timeout."""
     notes: list[str] = []

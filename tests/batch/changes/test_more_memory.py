@@ -14,6 +14,7 @@ from airflow_batch_jobs.batch.changes.change import Change
 from airflow_batch_jobs.batch.changes.failure import Failure
 from airflow_batch_jobs.batch.changes.more_memory import MoreMemory
 from airflow_batch_jobs.batch.fargate import MEMORY_MIB
+from airflow_batch_jobs.errors import RequestError
 from tests.batch.changes.applied import OUT, applied, failed, needs, single
 
 FARGATE = {"platformCapabilities": ["FARGATE"]}
@@ -146,17 +147,44 @@ def test_the_range_of_the_node_that_ran_out_gets_more() -> None:
     assert change.field == "nodeOverrides[1:].containerOverrides memory"
 
 
+def nested(**memory_mib: int) -> dict[str, Any]:
+    """Return a revision of four nodes, whose ranges lie within each other."""
+    ranges = [
+        {"targetNodes": nodes.replace("_", ":"), "container": {"image": "i", "resourceRequirements": needs(memory)}}
+        for nodes, memory in memory_mib.items()
+    ]
+    return {"nodeProperties": {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": ranges}}
+
+
 def test_an_outer_range_that_gets_more_takes_nothing_from_one_inside() -> None:
     """The narrowest override that has a node counts, so the inner range has one as well, which overrides nothing."""
-    ranges = [
-        {"targetNodes": nodes, "container": {"image": "i", "resourceRequirements": needs(memory)}}
-        for nodes, memory in (("0:3", 1024), ("2:", 8192))
-    ]
-    nested = {"nodeProperties": {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": ranges}}
-    made, [change] = applied(MoreMemory(), failed(OUT, node=0), nested)
+    made, [change] = applied(MoreMemory(), failed(OUT, node=0), nested(**{"0_3": 1024, "2_": 8192}))
     outer, inner = made["nodeOverrides"]["nodePropertyOverrides"]
     assert outer["containerOverrides"]["resourceRequirements"] == [{"type": "MEMORY", "value": "2048"}]
     assert (inner, change.after) == ({"targetNodes": "2:"}, "2048 MiB")
+
+
+def test_a_node_of_an_inner_range_gets_nothing_for_the_outer_one() -> None:
+    """It belongs to the narrowest range that has it."""
+    made, [change] = applied(MoreMemory(), failed(OUT, node=2), nested(**{"0_3": 1024, "2_": 8192}))
+    [override] = made["nodeOverrides"]["nodePropertyOverrides"]
+    assert (override["targetNodes"], change.after) == ("2:", "16384 MiB")
+
+
+def test_the_override_of_an_inner_range_is_not_taken_for_the_outer_ones() -> None:
+    """Also where both begin with the same node."""
+    own = {"targetNodes": "0:1", "containerOverrides": {"command": ["inner"]}}
+    definition, overrides = nested(**{"0_3": 1024, "0_1": 8192}), {"nodePropertyOverrides": [own]}
+    made, _ = applied(MoreMemory(), failed(OUT, node=3), definition, nodeOverrides=overrides)
+    inner, outer = made["nodeOverrides"]["nodePropertyOverrides"]
+    assert inner == own
+    assert outer["containerOverrides"] == {"resourceRequirements": [{"type": "MEMORY", "value": "2048"}]}
+
+
+def test_a_number_of_nodes_beyond_all_measure_is_left_to_aws() -> None:
+    """Nothing is counted one by one."""
+    made, _ = applied(MoreMemory(), failed(OUT, node=3), NODES, nodeOverrides={"numNodes": 2**64})
+    assert [one["targetNodes"] for one in made["nodeOverrides"]["nodePropertyOverrides"]] == ["1:"]
 
 
 def test_the_override_of_a_range_is_kept() -> None:
@@ -176,6 +204,27 @@ def test_a_pod_gets_more_where_it_has_it() -> None:
     assert made["eksPropertiesOverride"]["podProperties"]["containers"] == [
         {"name": "m", "resources": {"limits": {"memory": "2048Mi", "cpu": "1"}, "requests": {"memory": "2048Mi"}}}
     ]
+
+
+def test_an_override_of_nodes_that_cannot_be_read_is_left_to_the_checks() -> None:
+    """They say what it should be."""
+    own = {"nodePropertyOverrides": [{"targetNodes": "x", "containerOverrides": {"command": ["x"]}}]}
+    with pytest.raises(RequestError, match="'x' is not a range of nodes"):
+        applied(MoreMemory(), failed(OUT, node=0), NODES, nodeOverrides=own)
+
+
+@pytest.mark.parametrize(
+    ("defined", "given"), [({}, {"name": "Default"}), ({"name": "Default"}, {}), ({"name": "m"}, {}), ({}, {})]
+)
+def test_a_container_of_a_pod_keeps_the_override_that_is_its_own(defined: Any, given: Any) -> None:
+    """The only one is overridden without its name as well, and one without a name is AWS's `Default`."""
+    resources = {"limits": {"memory": "1024Mi"}}
+    containers = [{**defined, "image": "i", "resources": resources}]
+    own = {"podProperties": {"containers": [{**given, "command": ["x"]}]}}
+    pod = {"eksProperties": {"podProperties": {"containers": containers}}}
+    made, _ = applied(MoreMemory(), failed(OUT), pod, eksPropertiesOverride=own)
+    more = {"resources": {"limits": {"memory": "2048Mi"}}}
+    assert made["eksPropertiesOverride"]["podProperties"]["containers"] == [{**given, "command": ["x"], **more}]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_batch_jobs.batch.preflight.check import check_plan
+from airflow_batch_jobs.batch.preflight.parameters import commands
 from airflow_batch_jobs.batch.preflight.plan import Plan
 from airflow_batch_jobs.errors import BatchJobsError, ParameterError
 from tests.batch.conftest import request_for
@@ -109,13 +110,25 @@ def test_each_range_of_nodes_is_looked_at_with_its_own_override() -> None:
     inner = {"targetNodes": "0:1", "containerOverrides": {"command": ["true"]}}
     outer = {"targetNodes": "0:", "containerOverrides": {"command": ["false"]}}
 
-    def commands(*overrides: dict[str, Any]) -> list[list[str]]:
-        override = {"nodeOverrides": {"nodePropertyOverrides": overrides}}
+    def running(*overrides: dict[str, Any]) -> list[list[str]]:
+        override = {"nodeOverrides": {"nodePropertyOverrides": list(overrides)}}
         plan = Plan.of(definition, {"jobDefinition": "mpi:1", **override})
-        return [next(container.commands()) for task in plan.tasks for container in task.containers]
+        return [next(commands(container)) for task in plan.tasks for container in task.containers]
 
-    assert commands() == [["inner"], ["outer", "Ref::gone"]]
-    assert commands(inner, outer) == commands(outer, inner) == [["true"], ["false"]]
+    assert running() == [["outer", "Ref::gone"], ["inner"]]
+    assert running(inner) == [["outer", "Ref::gone"], ["true"]]
+    assert running(inner, outer) == running(outer, inner) == [["false"], ["true"]]
+
+
+def test_a_range_whose_nodes_all_belong_to_others_is_not_looked_at() -> None:
+    """No node runs what it has."""
+    groups = [
+        {"targetNodes": "0:", "container": {"command": ["Ref::gone"]}},
+        {"targetNodes": "0:1", "container": {"command": ["first"]}},
+        {"targetNodes": "2:", "container": {"command": ["last"]}},
+    ]
+    definition = {"nodeProperties": {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": groups}}
+    check_plan(Plan.of(definition, {"jobDefinition": "mpi:1"}))
 
 
 def test_a_longer_name_is_another_parameter(batch: Batch) -> None:
