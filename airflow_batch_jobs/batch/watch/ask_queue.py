@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
+from airflow_batch_jobs.batch.operations import MOST_DESCRIBED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from airflow_batch_jobs.batch.detail import JobDetail
-
-#: AWS takes at most this many ids in a call.
-MOST_IDS = 100
 
 #: Later than anything that is due, and earlier than what never is.
 _EVER = sys.float_info.max
@@ -94,7 +93,7 @@ class AskQueue:
         """Return when the next question is due, in seconds; infinite if there is none."""
         return min(self._next_due(self._jobs), self._next_due(self._parts))
 
-    def take(self, now: float, most: int = MOST_IDS) -> list[Question]:
+    def take(self, now: float, most: int = MOST_DESCRIBED) -> list[Question]:
         """Take up to a hundred questions: the jobs that are due, then the parts, then what is due next."""
         taken: list[Question] = []
         for heap, until in ((self._jobs, now), (self._parts, now), (self._jobs, _EVER), (self._parts, _EVER)):

@@ -20,9 +20,9 @@ from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.aws.trouble import may_pass
 from airflow_batch_jobs.batch.detail import JobDetail
-from airflow_batch_jobs.batch.operations import failed_children
+from airflow_batch_jobs.batch.operations import MOST_DESCRIBED, failed_children
 from airflow_batch_jobs.batch.watch.alarm import Alarm
-from airflow_batch_jobs.batch.watch.ask_queue import MOST_IDS, AskQueue
+from airflow_batch_jobs.batch.watch.ask_queue import AskQueue
 from airflow_batch_jobs.batch.watch.paced_calls import SILENT_SECONDS
 from airflow_batch_jobs.errors import AwsError
 
@@ -165,7 +165,7 @@ class StatusPoll:
             return piece
         # While nothing is answered, every other call is about one job: if that is answered, another job is the reason.
         self._probe_is_next = self._failures > 1 and not self._probe_is_next
-        return _Call(self._queue.take(now, 1 if self._probe_is_next else MOST_IDS), now)
+        return _Call(self._queue.take(now, 1 if self._probe_is_next else MOST_DESCRIBED), now)
 
     async def _describe(self, call: _Call, asked_at: float) -> None:
         ask = partial(self._descriptions.ask, job_ids=[question.job_id for question in call.questions])
