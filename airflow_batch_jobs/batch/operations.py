@@ -16,7 +16,7 @@ from airflow_batch_jobs.batch.aws import Patience, Trouble, error_message, servi
 from airflow_batch_jobs.batch.aws.clock import SystemClock, look_until
 from airflow_batch_jobs.batch.aws.outage import ask_until
 from airflow_batch_jobs.batch.aws.pacing import Backoff
-from airflow_batch_jobs.batch.aws.trouble import is_doubtful
+from airflow_batch_jobs.batch.aws.trouble import is_doubtful, may_pass
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.storable import storable_text
 from airflow_batch_jobs.errors import AwsError, SubmitUnansweredError
@@ -233,7 +233,7 @@ def _look_for(clients: ClientFactory, request: SubmitRequest, clock: Clock, doub
         try:
             return find_by_name(clients, request.job_queue, request.job_name)
         except AwsError as error:
-            if not trouble(error).retry:
+            if not may_pass(error):
                 raise
             return []  # whatever lost the answer may not be over
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: How long a job's end, and its log, are waited for while AWS gives no answer, or none with anything new.
 OUTAGE_SECONDS = 300.0
+#: How long a service may fail, or be silent, before whoever waits for it is told.
+SILENT_SECONDS = 30.0
 #: How long it is tried to make a client.
 CLIENT_SECONDS = 60.0
 _LONGEST_DELAY_SECONDS = 5.0
@@ -25,7 +27,7 @@ Made = TypeVar("Made")
 
 
 def ask_until(ask: Callable[[], Answer], clock: Clock, seconds: float, backoff: Backoff) -> Answer:
-    """Ask AWS, and again while it is busy or away.
+    """Ask AWS, and again while what is wrong may pass.
 
     Args:
         ask: Asks once.
@@ -41,7 +43,7 @@ def ask_until(ask: Callable[[], Answer], clock: Clock, seconds: float, backoff: 
         try:
             return ask()
         except AwsError as error:
-            if not trouble(error).retry or clock.monotonic() >= give_up_at:
+            if not may_pass(error) or clock.monotonic() >= give_up_at:
                 raise
         clock.sleep(backoff.next_delay())
 

@@ -274,10 +274,10 @@ def may_find_credentials(error: BaseException) -> bool:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Tell whether the same may succeed later, for those who ask on behalf of a task: nobody sees the error at once.
+    """Tell whether the same may succeed later: for whoever asks again.
 
-    To what passes by itself, as `Trouble.retry` tells, this adds credentials that the host has lost for a moment.
-    Whoever sees the error at once, as on the command line, knows better whether to wait for those.
+    To what passes by itself, as `Trouble.retry` tells, this adds credentials that the host has lost for a moment. A
+    first question, as of a command, is better answered with them at once: there may never have been any.
 
     Args:
         error: What was raised, or the `AwsError` that explains it.

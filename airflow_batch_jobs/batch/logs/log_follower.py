@@ -22,6 +22,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from airflow_batch_jobs.batch.aws.outage import SILENT_SECONDS
 from airflow_batch_jobs.batch.logs.cursors import unread
 from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream
 from airflow_batch_jobs.batch.logs.log_region import LogRegion
@@ -43,8 +44,6 @@ QUEUE_SECONDS = 10.0
 _LEAST_LIMIT = 4_000
 #: How long a stream or group that may not be read is left alone.
 _DENIED_SECONDS = 300.0
-#: How long a group or a region may fail before it counts as one that does not answer.
-_SILENT_SECONDS = 30.0
 #: How many parts of scans without an answer a round may have, so that an outage does not leave small calls behind.
 _MOST_PIECES = 32
 
@@ -317,7 +316,7 @@ class LogFollower:
         return ""
 
     def _is_silent(self, since: float | None, now: Moment) -> bool:
-        return since is not None and now.seconds - since > _SILENT_SECONDS
+        return since is not None and now.seconds - since > SILENT_SECONDS
 
     def _answered(self, scan: Scan) -> None:
         region = self._region_of(scan)

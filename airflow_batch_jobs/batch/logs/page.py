@@ -6,15 +6,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.aws import error_message
+from airflow_batch_jobs.batch.aws import Trouble, error_message, trouble
 from airflow_batch_jobs.batch.logs.cursor import event_key
 from airflow_batch_jobs.batch.logs.event import LogEvent
+from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_batch_jobs.batch.aws import Service
-    from airflow_batch_jobs.errors import AwsError
+    from airflow_batch_jobs.batch.aws.clock import Clock
+    from airflow_batch_jobs.batch.aws.pacing import Pace
 
 #: The last millisecond that Python can write as a date.
 _LATEST_MS = 253_402_300_799_999
@@ -49,6 +51,30 @@ def fetch_page(logs: Service, request: Mapping[str, Any]) -> LogPage:
         AwsError: The call failed.
     """
     return logs.call("filter_log_events", _read_page, **request)
+
+
+def fetch_at_pace(logs: Service, request: Mapping[str, Any], pace: Pace, clock: Clock) -> LogPage:
+    """Call FilterLogEvents once, when a pace allows it, and tell the pace what came of it.
+
+    Args:
+        logs: CloudWatch Logs in the streams' region.
+        request: The request's fields, as AWS names them.
+        pace: How fast it may be called.
+        clock: Time and sleep.
+
+    Raises:
+        AwsError: The call failed.
+    """
+    clock.sleep(pace.delay(clock.monotonic()))
+    pace.spend(clock.monotonic())
+    try:
+        page = fetch_page(logs, request)
+    except AwsError as error:
+        if trouble(error) is Trouble.THROTTLED:
+            pace.throttled(clock.monotonic())
+        raise
+    pace.succeeded()
+    return page
 
 
 def knows_start_from_head(logs: Service) -> bool:

@@ -82,7 +82,7 @@ def read_all(
     """
     start, clock = start_of(stream) if start_ms is None else start_ms, clock or SystemClock()
     reader = _reader(clients, stream, LogCursor(start, start), Pace(calls_per_second), clock)
-    return islice(_patiently(reader, reader.whole_pass(), clock), limit)
+    return islice(_patiently(reader, reader.whole_read(), clock), limit)
 
 
 def read_last(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.aws import Trouble, trouble
 from airflow_batch_jobs.batch.aws.pacing import Backoff
+from airflow_batch_jobs.batch.aws.trouble import may_pass
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.cursor import EventKeys
 from airflow_batch_jobs.batch.logs.event import LogEvent, Numbering
-from airflow_batch_jobs.batch.logs.page import LogPage, fetch_page, is_missing, is_stale_token, knows_start_from_head
+from airflow_batch_jobs.batch.logs.page import LogPage, fetch_at_pace, is_missing, is_stale_token, knows_start_from_head
 from airflow_batch_jobs.errors import AwsError, EndpointError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class StreamReader:
         Raises:
             AwsError: AWS refused.
         """
-        steps, left = self._settled_pass(ended_ms, settle_seconds), max_lines
+        steps, left = self._settled_read(ended_ms, settle_seconds), max_lines
         for events in steps:
             if len(events) > left:
                 yield events[:left]
@@ -102,7 +102,7 @@ class StreamReader:
             left -= len(events)
             yield events
 
-    def whole_pass(self) -> Iterator[Events]:
+    def whole_read(self) -> Iterator[Events]:
         """Read from the floor to the end of what is there now.
 
         Raises:
@@ -146,13 +146,13 @@ class StreamReader:
             yield (yield from self._tail(lines))
             return
         tail: deque[LogEvent] = deque(maxlen=lines)
-        for events in self.whole_pass():
+        for events in self.whole_read():
             tail.extend(events)
             yield ()
         yield tuple(tail)
 
-    def _settled_pass(self, ended_ms: int, settle_seconds: float) -> Iterator[Events]:
-        """Wait until late lines have come, then read what is there: a second pass would read much of it again.
+    def _settled_read(self, ended_ms: int, settle_seconds: float) -> Iterator[Events]:
+        """Wait until late lines have come, then read what is there: a second time would read much of it again.
 
         The end is in AWS's time; a clock that is behind it counts from now.
         """
@@ -161,7 +161,7 @@ class StreamReader:
             self.due, self.is_waiting = self._clock.monotonic() + settle_seconds - ago, True
             yield ()
             self.is_waiting = False
-        yield from self.whole_pass()
+        yield from self.whole_read()
 
     def _last_of(self, rest: Events, steps: Iterable[Events], *, at_most_counted: int) -> Iterator[Events]:
         """Read the last lines of a log that is too long, after a line about those before them.
@@ -216,24 +216,18 @@ class StreamReader:
         names = {"logGroupName": self.stream.group, "logStreamNames": [self.stream.stream]}
         backoff = Backoff()
         while True:
-            self._clock.sleep(self._pace.delay(self._clock.monotonic()))
-            self._pace.spend(self._clock.monotonic())
             try:
-                page = fetch_page(self._logs, {**names, **request})
+                page = fetch_at_pace(self._logs, {**names, **request}, self._pace, self._clock)
             except AwsError as error:
-                kind = trouble(error)
                 if is_missing(error):
                     return LogPage()
                 if "nextToken" in request and is_stale_token(error):
                     raise _StaleTokenError from error
-                if not kind.retry:
+                if not may_pass(error):
                     raise
-                if kind is Trouble.THROTTLED:
-                    self._pace.throttled(self._clock.monotonic())
                 self.problem, self.due = error, self._clock.monotonic() + backoff.next_delay()
                 yield ()
             else:
-                self._pace.succeeded()
                 self.problem = None
                 return page
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.aws import KeptClients, Patience, Service, Trouble, service, trouble
+from airflow_batch_jobs.batch.aws import KeptClients, Patience, service
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock, look_until
 from airflow_batch_jobs.batch.aws.outage import OUTAGE_SECONDS, ask_until
 from airflow_batch_jobs.batch.aws.pacing import Backoff, Pace
 from airflow_batch_jobs.batch.detail import JobDetail, JobKind
-from airflow_batch_jobs.batch.logs.page import LogPage, fetch_page, is_group_missing, is_missing
+from airflow_batch_jobs.batch.logs.page import LogPage, fetch_at_pace, is_group_missing, is_missing
 from airflow_batch_jobs.batch.logs.reading import CALLS_BESIDE_FOLLOWERS, start_of
 from airflow_batch_jobs.batch.logs.stream_reader import no_lines
 from airflow_batch_jobs.batch.operations import describe_jobs
@@ -269,7 +269,7 @@ class ResultSearch:
         found_at, seen = self._clock.monotonic(), 0
         keys: set[int] = set()
         while True:
-            page = self._asked(lambda: self._fetch(logs, request))
+            page = self._asked(lambda: fetch_at_pace(logs, request, self._pace, self._clock))
             now = self._clock.monotonic()
             keys.update(key for _, _, key in page.events)
             found_at, seen = (now if len(keys) > seen else found_at), len(keys)
@@ -279,18 +279,6 @@ class ResultSearch:
             if now - found_at > OUTAGE_SECONDS:
                 raise no_lines()
             request["nextToken"] = page.token
-
-    def _fetch(self, logs: Service, request: dict[str, Any]) -> LogPage:
-        self._clock.sleep(self._pace.delay(self._clock.monotonic()))
-        self._pace.spend(self._clock.monotonic())
-        try:
-            page = fetch_page(logs, request)
-        except AwsError as error:
-            if trouble(error) is Trouble.THROTTLED:
-                self._pace.throttled(self._clock.monotonic())
-            raise
-        self._pace.succeeded()
-        return page
 
     def _asked(self, ask: Callable[[], Answer]) -> Answer:
         """Ask AWS, and again while it is busy or away, for five minutes.

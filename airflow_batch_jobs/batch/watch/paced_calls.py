@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
+from airflow_batch_jobs.batch.aws.outage import SILENT_SECONDS
 from airflow_batch_jobs.batch.aws.pacing import Backoff, Pace
 from airflow_batch_jobs.batch.aws.trouble import may_pass
 from airflow_batch_jobs.errors import AwsError
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-#: How long a service may fail, or be silent, before its followers are told so.
-SILENT_SECONDS = 30.0
 #: The longest delay after a failure: jobs' ends are known again two polls after an outage. A retry is only one call.
 LONGEST_DELAY_SECONDS = 5.0
 
@@ -105,7 +104,11 @@ class Channel:
         silent = asyncio.get_running_loop().time() - self._unanswered_since
         if silent < SILENT_SECONDS:
             return ""
-        return f"No answer from {self.name} for {silent:.0f} s, still asking. {self._last_error}"
+        return self.silence(silent, self._last_error)
+
+    def silence(self, seconds: float, error: Exception) -> str:
+        """Say that nothing, or nothing but failures, has come back for a while, and what was wrong last."""
+        return f"No answer from {self.name} for {seconds:.0f} s, still asking. {error}"
 
     def _failed(self, error: AwsError) -> None:
         if not may_pass(error):

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
+from airflow_batch_jobs.batch.aws.outage import SILENT_SECONDS
 from airflow_batch_jobs.batch.aws.pacing import Backoff
 from airflow_batch_jobs.batch.aws.trouble import may_pass
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.operations import MOST_DESCRIBED, failed_children
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.batch.watch.ask_queue import AskQueue
-from airflow_batch_jobs.batch.watch.paced_calls import SILENT_SECONDS
 from airflow_batch_jobs.errors import AwsError
 
 if TYPE_CHECKING:
@@ -257,8 +257,7 @@ class StatusPoll:
         is_told = call.is_told or now - since >= SILENT_SECONDS
         if is_told and not call.is_told:
             for asker in call.questions[0].askers:
-                problem = f"No answer from {self._channel.name} for {now - since:.0f} s, still asking. {error}"
-                asker.no_answer(problem, self._channel.name)
+                asker.no_answer(self._channel.silence(now - since, error), self._channel.name)
         due = now + call.delays.next_delay()
         self._pieces.append(replace(call, due=due, is_piece=True, alone_since=since, is_told=is_told))
 
@@ -268,7 +267,7 @@ class StatusPoll:
         except AwsError as error:
             listing.failures += self._answers > listing.answers
             listing.answers = self._answers
-            if trouble(error).retry and listing.failures < _MOST_LISTINGS:
+            if may_pass(error) and listing.failures < _MOST_LISTINGS:
                 self._listings.append(listing)
             else:
                 _list(listing.asker, ())

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, NoCredentialsError, ReadTimeoutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,6 +101,24 @@ def test_what_passes_does_not_keep_a_job_from_being_terminated(aws: LocalAws, ki
     assert aws.wait_for_status(job_id)["statusReason"] == "enough"
     assert aws.counts()["TerminateJob"] == 3
     assert 0.75 <= clock.slept <= 1.5
+
+
+def test_lost_credentials_do_not_keep_a_job_from_being_terminated(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker finds none while the metadata of its host does not answer."""
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
+    [job_id] = aws.submit(aws.register("long", ["long"]))
+    made = [0]
+
+    def clients(service: str, **how: Any) -> Any:
+        made[0] += 1
+        if made[0] <= 5:
+            raise NoCredentialsError
+        return aws.clients()(service, **how)
+
+    terminate(clients, job_id, "enough", ManualClock())
+    assert aws.wait_for_status(job_id)["statusReason"] == "enough"
 
 
 def test_a_full_rate_does_not_keep_a_job_from_being_terminated(aws: LocalAws) -> None:

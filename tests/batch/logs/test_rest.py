@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, NoCredentialsError, ReadTimeoutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +69,8 @@ class Logs:
         if way == "hangs" or (way == "hangs once" and self._asked[name] == 1):
             self._clock.sleep(CALL_SECONDS)
             raise ReadTimeoutError(endpoint_url="https://logs")
+        if way == "finds credentials" and self._asked[name] <= 6:
+            raise NoCredentialsError
         if way in RAISED:
             raise RAISED[way]
         if way == "is no AWS":
@@ -266,3 +268,12 @@ def test_a_page_that_comes_again_and_again_is_read_once(frozen_aws: LocalAws) ->
     with pytest.raises(EndpointError, match="page after page"):
         list(read_last(clients, stream, 6, clock=clock))
     assert clock.slept < 310
+
+
+def test_credentials_that_the_host_has_lost_for_a_moment_cost_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the metadata of its host does not answer, a worker asks on."""
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
+    clock = ManualClock()
+    rest = LogRest(Logs(clock, {"a": (5, "finds credentials")}), unread("a"), ended_at=clock.now(), clock=clock)
+    assert len(read(rest)["a"]) == 5
+    assert rest.missing == {}
