@@ -247,6 +247,11 @@ def judge(found: Iterable[Finding], states: Mapping[TaskKey, str | None]) -> tup
     return tuple(_judge(one, states) for one in found)
 
 
+def untold(key: TaskKey) -> str:
+    """Say that a state is missing from Airflow's answer."""
+    return f"Airflow did not return the state of {key}"
+
+
 def detach(clients: ClientFactory, job: JobDetail) -> None:
     """Mark an earlier attempt's job as one that may outlive its task instance, unless it is marked already.
 
@@ -261,9 +266,7 @@ def _judge(finding: Finding, states: Mapping[TaskKey, str | None]) -> Finding:
     if finding.decision is not Decision.OPEN or finding.owner is None:
         return finding
     if finding.owner not in states:
-        return replace(
-            finding, decision=Decision.CANNOT_TELL, why=f"Airflow did not return the state of {finding.owner}"
-        )
+        return replace(finding, decision=Decision.CANNOT_TELL, why=untold(finding.owner))
     state = states[finding.owner]
     decision = Decision.ORPHAN if state in ENDED_STATES else Decision.LEFT
     return replace(finding, decision=decision, why=f"{finding.owner} is {state or 'cleared, or yet to be scheduled'}")

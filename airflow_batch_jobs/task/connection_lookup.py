@@ -7,15 +7,14 @@ from typing import Any
 
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSecretsBackendAccessDenied, ErrorType
-from airflow.sdk.execution_time import task_runner
-from airflow.sdk.execution_time.comms import ConnectionResult, ErrorResponse, GetConnection, GetDRCount
+from airflow.sdk.execution_time.comms import ConnectionResult, GetConnection, GetDRCount
 from airflow.sdk.execution_time.secrets import ExecutionAPISecretsBackend
 from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 from airflow.sdk.log import mask_secret
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
 from airflow_batch_jobs.errors import ConfigurationError, ConnectionUnansweredError
-from airflow_batch_jobs.task import execution_timeout
+from airflow_batch_jobs.task.supervisor import ask_blocking
 
 
 def look_up(conn_id: str) -> Connection | None:
@@ -66,13 +65,13 @@ def _ask_supervisor(conn_id: str) -> Connection | None:
     """
     if (found := _ask_once(conn_id)) is not None:
         return found
-    _answer(GetDRCount(dag_id="-"))
+    ask_blocking(GetDRCount(dag_id="-"))
     return _ask_once(conn_id)
 
 
 def _ask_once(conn_id: str) -> Connection | None:
     try:
-        answer = _answer(GetConnection(conn_id=conn_id))
+        answer = ask_blocking(GetConnection(conn_id=conn_id))
     except AirflowRuntimeError as error:
         if error.error.error is ErrorType.CONNECTION_NOT_FOUND:
             return None
@@ -82,16 +81,3 @@ def _ask_once(conn_id: str) -> Connection | None:
     if not isinstance(answer, ConnectionResult):
         raise TypeError(f"Expected a connection, received {answer!r}")
     return Connection(**answer.model_dump(exclude={"type"}, by_alias=True))
-
-
-def _answer(question: Any) -> Any:
-    """Ask the supervisor.
-
-    Raises:
-        AirflowRuntimeError: It answered with an error.
-    """
-    with execution_timeout.held():
-        answer = task_runner.SUPERVISOR_COMMS.send(question)
-    if isinstance(answer, ErrorResponse):
-        raise AirflowRuntimeError(answer)
-    return answer

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
-from airflow.sdk.execution_time import task_runner
-from airflow.sdk.execution_time.comms import ErrorResponse, GetTaskStateStore
+from airflow.sdk.execution_time.comms import GetTaskStateStore
 
 from airflow_batch_jobs.batch.record import Record
 from airflow_batch_jobs.batch.storable import storable
@@ -19,7 +18,7 @@ from airflow_batch_jobs.errors import RecordUnavailableError, StaleAttemptError
 from airflow_batch_jobs.task import execution_timeout
 from airflow_batch_jobs.task.handover import WaitPlan
 from airflow_batch_jobs.task.states_question import status_of
-from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, IS_AIRFLOW_3_4, answered
+from airflow_batch_jobs.task.supervisor import ANSWER_SECONDS, IS_AIRFLOW_3_4, answered, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,10 +114,13 @@ async def has_record(ti_id: Any, seconds: float = ANSWER_SECONDS) -> bool:
 
 
 async def _is_readable(ti_id: Any) -> bool:
-    answer = await task_runner.SUPERVISOR_COMMS.asend(GetTaskStateStore(ti_id=ti_id, key=RECORD_KEY))
-    if isinstance(answer, ErrorResponse) and answer.error is not ErrorType.TASK_STORE_NOT_FOUND:
-        raise AirflowRuntimeError(answer)
-    return not isinstance(answer, ErrorResponse)
+    try:
+        await ask(GetTaskStateStore(ti_id=ti_id, key=RECORD_KEY))
+    except AirflowRuntimeError as error:
+        if error.error.error is ErrorType.TASK_STORE_NOT_FOUND:
+            return False
+        raise
+    return True
 
 
 def _get(store: TaskStateStoreAccessor, key: str) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 
-from airflow_batch_jobs.batch.orphans import CANNOT_TELL, GONE
+from airflow_batch_jobs.batch.orphans import CANNOT_TELL, GONE, untold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -116,6 +116,17 @@ def told(keys: Iterable[TaskKey], latest: Mapping[TaskKey, str | None]) -> dict[
         for key in keys
         if (name := without_pass(key)) in latest and (key.loop_index is None or latest[name] == GONE)
     }
+
+
+def state_in(states: Mapping[TaskKey, str | None], key: TaskKey) -> str | None:
+    """Return a task instance's state from an answer.
+
+    Raises:
+        LookupError: The answer does not have it.
+    """
+    if key not in states:
+        raise LookupError(untold(key))
+    return states[key]
 
 
 def status_of(error: Any) -> Any:

@@ -28,7 +28,7 @@ from airflow.sdk.execution_time.xcom import XCom
 from airflow_batch_jobs.batch.orphans import UNFINISHED
 from airflow_batch_jobs.batch.storable import storable
 from airflow_batch_jobs.task import execution_timeout
-from airflow_batch_jobs.task.states_question import questions, status_of, text_of, told, without_pass
+from airflow_batch_jobs.task.states_question import questions, state_in, status_of, text_of, told, without_pass
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Iterable
@@ -144,10 +144,10 @@ class TaskInstance:
         Raises:
             UnansweredError: No answer within `ANSWER_SECONDS`; the XCom may have been deleted nevertheless.
         """
-        await answered(_in_context(_ask(DeleteXCom(key=name, **self._arguments())), self._context))
+        await answered(_in_context(ask(DeleteXCom(key=name, **self._arguments())), self._context))
 
     async def _pass_state(self) -> str | None:
-        states = _final_states(await _ask(GetTaskBreadcrumbs(dag_id=self.key.dag_id, run_id=self.key.run_id)))
+        states = _final_states(await ask(GetTaskBreadcrumbs(dag_id=self.key.dag_id, run_id=self.key.run_id)))
         return "running" if self._region is None else states.get((self.key.task_id, self._region), "running")
 
     async def _is_made_anew(self) -> bool:
@@ -158,7 +158,7 @@ class TaskInstance:
         before = (self.key.loop_index or 0) - 1
         if before < 0 or self.key.map_index >= 0:
             return False
-        final = _final_states(await _ask(GetTaskBreadcrumbs(dag_id=self.key.dag_id, run_id=self.key.run_id)))
+        final = _final_states(await ask(GetTaskBreadcrumbs(dag_id=self.key.dag_id, run_id=self.key.run_id)))
         return (self.key.task_id, before) not in {(task_id, region.region_index) for task_id, region in final}
 
     def _arguments(self) -> dict[str, Any]:
@@ -195,6 +195,25 @@ def is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
+async def ask(message: Any) -> Any:
+    """Ask or tell the supervisor something, in an event loop.
+
+    Raises:
+        AirflowRuntimeError: It answered with an error.
+    """
+    return _read(await task_runner.SUPERVISOR_COMMS.asend(message))
+
+
+def ask_blocking(message: Any) -> Any:
+    """Ask or tell the supervisor something, in the calling thread; the alarm of `execution_timeout` waits meanwhile.
+
+    Raises:
+        AirflowRuntimeError: It answered with an error.
+    """
+    with execution_timeout.held():
+        return _read(task_runner.SUPERVISOR_COMMS.send(message))
+
+
 def is_here() -> bool:
     """Tell whether this process has a supervisor that an event loop can ask.
 
@@ -212,8 +231,8 @@ def extend_execution_timeout(seconds: float) -> None:
     """
     limit = getattr(comms, "SetExecutionTimeout", None)
     if limit is not None and is_here():
-        with suppress(Exception), execution_timeout.held():
-            task_runner.SUPERVISOR_COMMS.send(limit(timeout_seconds=seconds))
+        with suppress(Exception):
+            ask_blocking(limit(timeout_seconds=seconds))
 
 
 def states_on_worker(keys: Iterable[TaskKey]) -> dict[TaskKey, str | None]:
@@ -242,9 +261,7 @@ def states_on_worker(keys: Iterable[TaskKey]) -> dict[TaskKey, str | None]:
     passes = [key for key in keys if key not in states and key.loop_index is not None and key.map_index < 0]
     for dag_id, run_id in dict.fromkeys((key.dag_id, key.run_id) for key in passes):
         with suppress(AirflowRuntimeError):
-            with execution_timeout.held():
-                told_final = task_runner.SUPERVISOR_COMMS.send(GetTaskBreadcrumbs(dag_id=dag_id, run_id=run_id))
-            final = _final_states(told_final)
+            final = _final_states(ask_blocking(GetTaskBreadcrumbs(dag_id=dag_id, run_id=run_id)))
             by_pass = {(task_id, region.region_index): state for (task_id, region), state in final.items()}
             states |= {
                 key: by_pass.get((key.task_id, key.loop_index or 0), UNFINISHED)
@@ -278,7 +295,7 @@ async def states_of(
         question = waiting.popleft()
         try:
             async with gate or nullcontext():
-                answer = await asyncio.wait_for(_ask(GetTaskStates(**question.arguments())), ANSWER_SECONDS)
+                answer = await asyncio.wait_for(ask(GetTaskStates(**question.arguments())), ANSWER_SECONDS)
         except AirflowRuntimeError as error:
             waiting.extend(question.parts(error))
             continue
@@ -289,10 +306,7 @@ async def states_of(
 
 
 async def _state_of(key: TaskKey) -> str | None:
-    states = await states_of([key])
-    if key not in states:
-        raise LookupError(f"Airflow did not return the state of {key}")
-    return states[key]
+    return state_in(await states_of([key]), key)
 
 
 def _final_states(answer: Any) -> dict[tuple[str, Region], str]:
@@ -304,8 +318,7 @@ def _final_states(answer: Any) -> dict[tuple[str, Region], str]:
     }
 
 
-async def _ask(message: Any) -> Any:
-    answer = await task_runner.SUPERVISOR_COMMS.asend(message)
+def _read(answer: Any) -> Any:
     if isinstance(answer, ErrorResponse):
         raise AirflowRuntimeError(answer)
     return answer

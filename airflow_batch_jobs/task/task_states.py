@@ -6,7 +6,7 @@ import asyncio
 from contextvars import Context
 from typing import TYPE_CHECKING
 
-from airflow_batch_jobs.task.states_question import questions
+from airflow_batch_jobs.task.states_question import questions, state_in
 from airflow_batch_jobs.task.supervisor import UnansweredError, answered, states_of
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ class TaskStates:
                 for key, state in wanted:
                     if state.done():
                         continue
-                    if key in states:
-                        state.set_result(states[key])
-                    else:
-                        state.set_exception(LookupError(f"Airflow did not return the state of {key}"))
+                    try:
+                        state.set_result(state_in(states, key))
+                    except LookupError as error:
+                        state.set_exception(error)
 
     def _next(self) -> StatesQuestion | None:
         """Return the next question; None if nobody wants to know anything any more."""
