@@ -61,6 +61,11 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.diagnosis import Diagnosis
 
+#: What becomes of a job whose task ends before it: the next attempt adopts it,
+RUNS_ON = "The job keeps running for the next attempt."
+#: or there is none.
+NO_RETRY = "No retry follows, so the job was terminated."
+
 
 class BatchJobsError(Exception):
     """Base of all errors of this package.
@@ -240,9 +245,9 @@ class TaskEvictedError(BatchJobsError):
         if has_ended:
             end = "The job has succeeded; another attempt reads its result, without running it again."
         elif runs_on:
-            end = "The job keeps running for the next attempt."
+            end = RUNS_ON
         else:
-            end = "No retry follows, so the job was terminated."
+            end = NO_RETRY
         super().__init__(f"The worker was told to stop. {end} Job: {job_id}")
 
 

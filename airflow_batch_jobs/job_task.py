@@ -307,23 +307,30 @@ class JobTask:
         from airflow_batch_jobs.errors import TaskEvictedError
         from airflow_batch_jobs.task.on_worker import WorkerWait
         from airflow_batch_jobs.task.pushed_job import PushedJob
-        from airflow_batch_jobs.task.submitting import key_of, region_of
+        from airflow_batch_jobs.task.submitting import key_of, loop_region_of
 
         ti: Any = context["ti"]
-        self._waiting = WorkerWait(
+        wait = WorkerWait(
             plan,
             self._clients,
             key_of(context),
             attempt=PushedJob(ti).attempt,
             retry_left=self._is_retried(context, TaskEvictedError(plan.job_id, runs_on=True)),
-            region=region_of(context),
+            loop_region=loop_region_of(context),
             carrier=ti.context_carrier,
             recorded_as=ti.id if self._is_recorded else None,
         )
-        if self._killed:
-            self._waiting.kill()
+        with self._passing_kill_to(wait):
+            return wait.run()
+
+    @contextmanager
+    def _passing_kill_to(self, waiting: WorkerWait | RestCopy | TaskResult) -> Iterator[None]:
+        """Pass SIGTERM on during the block, also one that has come before it."""
+        self._waiting = waiting
         try:
-            return self._waiting.run()
+            if self._killed:
+                waiting.kill()
+            yield
         finally:
             self._waiting = None
 
@@ -345,7 +352,7 @@ class JobTask:
         from airflow_batch_jobs.task import log
         from airflow_batch_jobs.task.log_rest import MOST_SECONDS, RestCopy
         from airflow_batch_jobs.task.pushed_job import PushedJob
-        from airflow_batch_jobs.task.submitting import key_of, region_of
+        from airflow_batch_jobs.task.submitting import key_of, loop_region_of
         from airflow_batch_jobs.task.supervisor import extend_execution_timeout
 
         ti = context["ti"]
@@ -354,10 +361,9 @@ class JobTask:
         execution_timeout.disarm()  # it is for the job, which has ended
         if self.execution_timeout is not None:
             extend_execution_timeout(MOST_SECONDS)
-        self._waiting = copy = RestCopy(outcome, self._clients, key_of(context), region=region_of(context))
-        if self._killed:
-            copy.kill()
-        copy.run()
+        copy = RestCopy(outcome, self._clients, key_of(context), loop_region=loop_region_of(context))
+        with self._passing_kill_to(copy):
+            copy.run()
         PushedJob(ti).push_end(outcome.job)
         if outcome.timed_out and not outcome.succeeded:
             raise self._time_is_up(outcome.job_id)
@@ -369,17 +375,16 @@ class JobTask:
 
     def _result_of(self, context: Context, job_id: str, model: type[BaseModel]) -> Any:
         from airflow_batch_jobs.task.result import MOST_SECONDS, TaskResult
-        from airflow_batch_jobs.task.submitting import key_of, region_of
+        from airflow_batch_jobs.task.submitting import key_of, loop_region_of
         from airflow_batch_jobs.task.supervisor import extend_execution_timeout
 
         self.job_has_succeeded = True
         if self.execution_timeout is not None:
             extend_execution_timeout(MOST_SECONDS)
-        key, region = key_of(context), region_of(context)
-        self._waiting = result = TaskResult(job_id, model, self._clients, key, region=region)
-        if self._killed:
-            result.kill()
-        found = result.read()
+        key, loop_region = key_of(context), loop_region_of(context)
+        result = TaskResult(job_id, model, self._clients, key, loop_region=loop_region)
+        with self._passing_kill_to(result):
+            found = result.read()
         self._push_fields(context["ti"], found, model)
         return found
 

@@ -357,7 +357,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         names = [*self._late_fields, *(_CHANGED_FIELDS if self._changes else ())]
         if not names:
             return plan
-        fields = rendered.fields_of(self, self._changes)
+        fields = rendered.rendered_fields_of(self, self._changes)
         return replace(plan, rendered={name: fields[name] for name in names}, on_retry=list(self._changes))
 
     def _show_changed(self, request: SubmitRequest, changes: Sequence[dict[str, Any]]) -> None:
@@ -393,7 +393,7 @@ class BatchJobOperator(JobTask, BaseOperator):
         """Let the UI show the request while the task is deferred; Airflow itself sends it before or after that."""
         from airflow_batch_jobs.task import rendered
 
-        rendered.send(rendered.fields_of(self, self._changes))
+        rendered.send(rendered.rendered_fields_of(self, self._changes))
 
     def _time_is_up(self, job_id: str) -> BaseException:
         from airflow.sdk.exceptions import AirflowTaskTimeout
@@ -435,11 +435,12 @@ class BatchJobOperator(JobTask, BaseOperator):
     def _give_up(self, context: Context, job_id: str, reason: str, error: BaseException) -> str:
         """Terminate the job, unless a retry will adopt it or another attempt is at work already."""
         from airflow_batch_jobs.batch.operations import terminate
+        from airflow_batch_jobs.errors import NO_RETRY, RUNS_ON
         from airflow_batch_jobs.task.pushed_job import PushedJob
         from airflow_batch_jobs.task.record import TaskStateRecords
 
         if self._is_retried(context, error):
-            return "The job keeps running for the next attempt."
+            return RUNS_ON
         if not (self.wait and self.terminate_on_kill):
             return super()._give_up(context, job_id, reason, error)
         try:
@@ -449,4 +450,4 @@ class BatchJobOperator(JobTask, BaseOperator):
             PushedJob(context["ti"]).push_stop(job_id, reason)
         except Exception as refused:  # noqa: BLE001 - what ended the wait is what must be reported
             return f"The job could not be terminated and may still be running. {refused}"
-        return "No retry follows, so the job was terminated."
+        return NO_RETRY

@@ -47,7 +47,7 @@ def why_waiting(detail: JobDetail, waited_seconds: float) -> Diagnosis | None:
     has_waited = waited_seconds >= DWELL_SECONDS
     waited = f"{detail.status.value} for {in_words(waited_seconds)}; " if has_waited else ""
     if detail.status is JobStatus.PENDING and detail.depends_on and not _has_begun(detail):
-        return tell(detail, _DEPENDENCY_PENDING, f"{waited}{_others(detail)}") if has_waited else None
+        return tell(detail, _DEPENDENCY_PENDING, f"{waited}{waiting_for(detail)}") if has_waited else None
     if detail.status is not JobStatus.RUNNABLE:
         return None
     if block := meaning_of(BLOCKS, detail.status_reason):
@@ -71,7 +71,7 @@ def reason_to_wait(detail: JobDetail, waited_seconds: float) -> Diagnosis | None
         None where AWS tells nothing, unless a job has been RUNNABLE for long without a reason.
     """
     if detail.status is JobStatus.PENDING and detail.depends_on and not _has_begun(detail):
-        why = tell(detail, _DEPENDENCY_PENDING, _others(detail))
+        why = tell(detail, _DEPENDENCY_PENDING, waiting_for(detail))
         return replace(why, summary=f"{why.summary.rstrip('.')} ({why.details}).", details="")
     if detail.status is not JobStatus.RUNNABLE or not (detail.status_reason or waited_seconds >= SILENT_DWELL_SECONDS):
         return None
@@ -79,7 +79,8 @@ def reason_to_wait(detail: JobDetail, waited_seconds: float) -> Diagnosis | None
     return tell(detail, block, detail.status_reason or NO_WORDS)
 
 
-def _others(detail: JobDetail) -> str:
+def waiting_for(detail: JobDetail) -> str:
+    """Say which jobs a job depends on."""
     return f"it is waiting for {', '.join(detail.depends_on)}"
 
 

@@ -21,7 +21,7 @@ from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.logs.event import printable
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.batch.summary import ending, further_attempt, in_words, summarize
-from airflow_batch_jobs.batch.waiting import why_waiting
+from airflow_batch_jobs.batch.waiting import waiting_for, why_waiting
 from airflow_batch_jobs.cli.times import moment
 from airflow_batch_jobs.demo.interrupt import InterruptedByUserError
 from airflow_batch_jobs.errors import (
@@ -240,7 +240,7 @@ def reason(detail: JobDetail) -> str:
     """Say why a job that has not ended is in its state, as far as is known."""
     waiting = why_waiting(detail, age_seconds(detail)) if detail.status.is_waiting else None
     if waiting is None and detail.status is JobStatus.PENDING and detail.depends_on:
-        return f"it is waiting for {', '.join(detail.depends_on)}"
+        return waiting_for(detail)
     return str(waiting) if waiting else detail.status_reason
 
 

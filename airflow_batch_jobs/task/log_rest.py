@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws.clock import Clock
     from airflow_batch_jobs.batch.identity import TaskKey
     from airflow_batch_jobs.task.handover import Outcome
-    from airflow_batch_jobs.task.supervisor import Region
+    from airflow_batch_jobs.task.supervisor import LoopRegion
 
 #: How long the copy may take, with the call and the lines that it is at when its time is up.
 MOST_SECONDS = WHOLE_SECONDS + 120.0
@@ -39,7 +39,7 @@ class RestCopy:
         clients: Makes the `logs` clients.
         key: The task instance.
         clock: The machine's own if None.
-        region: Where Airflow keeps the pass of a loop, see `TaskInstance`.
+        loop_region: Where Airflow keeps the pass of a loop, see `TaskInstance`.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class RestCopy:
         key: TaskKey,
         clock: Clock | None = None,
         *,
-        region: Region | None = None,
+        loop_region: LoopRegion | None = None,
     ) -> None:
         self._outcome = outcome
         self._clients = clients
-        self._task = TaskInstance(key, region)
+        self._task = TaskInstance(key, loop_region)
         self._until = UntilSigterm(clock)
 
     def run(self) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.identity import TaskKey
     from airflow_batch_jobs.task.handover import Outcome, WaitPlan
-    from airflow_batch_jobs.task.supervisor import Region
+    from airflow_batch_jobs.task.supervisor import LoopRegion
 
 #: How long to wait for the API server to tell the task's state after SIGTERM.
 STATE_SECONDS = 1.0
@@ -50,7 +50,7 @@ class WorkerWait:
         attempt: What marks its XCom as this attempt's.
         retry_left: Whether Airflow will try the task again if this attempt fails.
         recorded_as: The id under which this attempt has written the record of its submit; None if it has not.
-        region: Where Airflow keeps the pass of a loop, see `TaskInstance`.
+        loop_region: Where Airflow keeps the pass of a loop, see `TaskInstance`.
         carrier: The task instance's trace context.
     """
 
@@ -63,12 +63,12 @@ class WorkerWait:
         attempt: Mapping[str, int],
         retry_left: bool,
         recorded_as: Any = None,
-        region: Region | None = None,
+        loop_region: LoopRegion | None = None,
         carrier: Mapping[str, str] | None = None,
     ) -> None:
         self.plan = plan
         self._clients = clients
-        self._task = TaskInstance(key, region)
+        self._task = TaskInstance(key, loop_region)
         self._attempt = attempt
         self._retry_left = retry_left
         self._recorded_as = recorded_as
@@ -175,7 +175,7 @@ class WorkerWait:
                 await _tell(saved_job, wait, reason)
             if is_late and not is_users:
                 return replace(waiting.result() if waiting.done() else wait.unfinished(), timed_out=True)
-        raise stopped(self.plan.job_id, state, verdict)
+        raise stop_error(self.plan.job_id, state, verdict)
 
 
 async def _tell(saved_job: SavedJob | None, wait: JobWait, reason: str) -> None:
@@ -215,11 +215,11 @@ def stopped_after_end(task: TaskInstance, job_id: str) -> BaseException | None:
     with suppress(UnansweredError):
         state = asyncio.run(task.state(STATE_SECONDS))
         if state in stop.STOPPED_STATES:
-            return stopped(job_id, state, stop.Verdict.LEAVE)
+            return stop_error(job_id, state, stop.Verdict.LEAVE)
     return None
 
 
-def stopped(job_id: str, state: str | None, verdict: stop.Verdict) -> BaseException:
+def stop_error(job_id: str, state: str | None, verdict: stop.Verdict) -> BaseException:
     """Return the exception that ends the task: an `execute` that returned after a kill would count as a success."""
     if state in stop.STOPPED_STATES:
         return AirflowTaskTerminated(f"The task was stopped by a user. Job: {job_id}")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.orphans import Decision, OrphanSweep, in_question, judge
+from airflow_batch_jobs.batch.watch.apart import start_apart
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.supervisor import states_of
 
 if TYPE_CHECKING:
+    import asyncio
     from contextlib import AbstractAsyncContextManager
 
     from airflow_batch_jobs.batch.orphans import SweepReport
@@ -39,8 +39,7 @@ class OrphanWatch:
 
     def start(self) -> asyncio.Task[None]:
         """Begin, in the running event loop; the task ends by itself when the watcher does."""
-        # In the context of the trigger that happens to be running, what is logged here would go to its task's log.
-        return asyncio.get_running_loop().create_task(self._run(), name="OrphanWatch", context=Context())
+        return start_apart(self._run(), "OrphanWatch")
 
     async def _run(self) -> None:
         while not await self._watcher.ends_within(PERIOD_SECONDS):

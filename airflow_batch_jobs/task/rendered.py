@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-def fields_of(task: Any, changes: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+def rendered_fields_of(task: Any, changes: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """Return the fields of a task, secrets masked. Airflow's function for that has no public name.
 
     Args:

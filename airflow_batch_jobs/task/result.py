@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.aws import ClientFactory
     from airflow_batch_jobs.batch.identity import TaskKey
-    from airflow_batch_jobs.task.supervisor import Region
+    from airflow_batch_jobs.task.supervisor import LoopRegion
 
 #: How long the supervisor has to let the task live: CloudWatch may be away for five minutes, twice.
 MOST_SECONDS = LATE_SECONDS + 600.0
@@ -39,7 +39,7 @@ class TaskResult:
         model: What its result is read as.
         clients: Makes the clients.
         key: The task instance.
-        region: Where Airflow keeps the pass of a loop, see `TaskInstance`.
+        loop_region: Where Airflow keeps the pass of a loop, see `TaskInstance`.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class TaskResult:
         clients: ClientFactory,
         key: TaskKey,
         *,
-        region: Region | None = None,
+        loop_region: LoopRegion | None = None,
     ) -> None:
         self._job_id = job_id
         self._model = model
         self._clients = clients
-        self._task = TaskInstance(key, region)
+        self._task = TaskInstance(key, loop_region)
         self._until = UntilSigterm()
 
     def read(self) -> Any:

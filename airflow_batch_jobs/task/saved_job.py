@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.job_xcom import JOB_XCOM, carried_on, is_older, stopped
+from airflow_batch_jobs.batch.watch.apart import start_apart
 from airflow_batch_jobs.links import JOB_LINKS
 from airflow_batch_jobs.task import stop
 from airflow_batch_jobs.task.supervisor import UnansweredError
@@ -53,8 +53,7 @@ class Turns:
         """Have something written when its turn comes; once, however often that is asked for until then."""
         self._waiting.setdefault(write)
         if self._task is None or self._task.done():
-            # It must not run in the context of the trigger that happens to be running.
-            self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
+            self._task = start_apart(self._run())
 
     def leave(self, write: Write) -> None:
         """Give up a turn."""

@@ -81,7 +81,7 @@ def in_triggerer(state: str | None, stored: Any, job_id: str, try_number: int) -
 
 
 def is_newer(stored: Any, try_number: int) -> bool:
-    """Tell whether a `batch_job` XCom is from a later attempt than the trigger's, whichever job it names."""
+    """Tell whether a `batch_job` XCom is from an attempt later than `try_number`, whichever job it names."""
     number = stored.get("try_number") if isinstance(stored, Mapping) else None
     return isinstance(number, int) and number > try_number
 

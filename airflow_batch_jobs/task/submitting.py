@@ -18,7 +18,7 @@ from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.job_environment import variables_of
 from airflow_batch_jobs.task.metrics import worker_meter
 from airflow_batch_jobs.task.record import TaskStateRecords
-from airflow_batch_jobs.task.supervisor import Region
+from airflow_batch_jobs.task.supervisor import LoopRegion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,23 +38,23 @@ def key_of(context: Context) -> TaskKey:
     return TaskKey.of(context["ti"], None if loop is None else loop.index)
 
 
-def region_of(context: Context) -> Region | None:
+def loop_region_of(context: Context) -> LoopRegion | None:
     """Return where Airflow keeps a pass of a loop; None outside of loops."""
     ti: Any = context["ti"]
-    return None if key_of(context).loop_index is None else Region(str(ti.region_id), ti.region_index)
+    return None if key_of(context).loop_index is None else LoopRegion(str(ti.region_id), ti.region_index)
 
 
 def identity_of(context: Context) -> TaskIdentity:
     """Return the identity of a task instance's job: whose it is."""
     ti: Any = context["ti"]
-    key, region = key_of(context), region_of(context)
+    key, loop_region = key_of(context), loop_region_of(context)
     return TaskIdentity(
         key,
         try_number=ti.try_number,
         max_tries=ti.max_tries,
         traceparent=(ti.context_carrier or {}).get("traceparent"),
         deployment=Settings.read().deployment,
-        region_id=None if region is None else region.region_id,
+        region_id=None if loop_region is None else loop_region.region_id,
     )
 
 

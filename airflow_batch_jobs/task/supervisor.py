@@ -60,7 +60,7 @@ class UnansweredError(Exception):
         self.is_replaced = status_of(cause) == _REPLACED
 
 
-class Region(NamedTuple):
+class LoopRegion(NamedTuple):
     """Where Airflow keeps a pass of a loop, or an instance of a mapped task.
 
     Attributes:
@@ -81,12 +81,12 @@ class TaskInstance:
 
     Args:
         key: Its name.
-        region: On a worker in a loop, where Airflow keeps the pass.
+        loop_region: On a worker in a loop, where Airflow keeps the pass.
     """
 
-    def __init__(self, key: TaskKey, region: Region | None = None) -> None:
+    def __init__(self, key: TaskKey, loop_region: LoopRegion | None = None) -> None:
         self.key = key
-        self._region = region
+        self._loop_region = loop_region
         self._own = copy_context()
         self._context = Context() if key.loop_index is None else self._own
 
@@ -148,7 +148,7 @@ class TaskInstance:
 
     async def _pass_state(self) -> str | None:
         states = _final_states(await ask(GetTaskBreadcrumbs(dag_id=self.key.dag_id, run_id=self.key.run_id)))
-        return "running" if self._region is None else states.get((self.key.task_id, self._region), "running")
+        return "running" if self._loop_region is None else states.get((self.key.task_id, self._loop_region), "running")
 
     async def _is_made_anew(self) -> bool:
         latest = without_pass(self.key)
@@ -159,7 +159,7 @@ class TaskInstance:
         if before < 0 or self.key.map_index >= 0:
             return False
         final = _final_states(await ask(GetTaskBreadcrumbs(dag_id=self.key.dag_id, run_id=self.key.run_id)))
-        return (self.key.task_id, before) not in {(task_id, region.region_index) for task_id, region in final}
+        return (self.key.task_id, before) not in {(task_id, loop_region.region_index) for task_id, loop_region in final}
 
     def _arguments(self) -> dict[str, Any]:
         key = self.key
@@ -262,7 +262,7 @@ def states_on_worker(keys: Iterable[TaskKey]) -> dict[TaskKey, str | None]:
     for dag_id, run_id in dict.fromkeys((key.dag_id, key.run_id) for key in passes):
         with suppress(AirflowRuntimeError):
             final = _final_states(ask_blocking(GetTaskBreadcrumbs(dag_id=dag_id, run_id=run_id)))
-            by_pass = {(task_id, region.region_index): state for (task_id, region), state in final.items()}
+            by_pass = {(task_id, loop_region.region_index): state for (task_id, loop_region), state in final.items()}
             states |= {
                 key: by_pass.get((key.task_id, key.loop_index or 0), UNFINISHED)
                 for key in passes
@@ -309,10 +309,10 @@ async def _state_of(key: TaskKey) -> str | None:
     return state_in(await states_of([key]), key)
 
 
-def _final_states(answer: Any) -> dict[tuple[str, Region], str]:
+def _final_states(answer: Any) -> dict[tuple[str, LoopRegion], str]:
     """Return the states of a run's final task instances that have a region, by task and region."""
     return {
-        (row["task_id"], Region(str(row["region_id"]), row["region_index"])): text_of(row["state"])
+        (row["task_id"], LoopRegion(str(row["region_id"]), row["region_index"])): text_of(row["state"])
         for row in getattr(answer, "breadcrumbs", ())
         if row.get("region_id") is not None
     }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextvars import Context
 from typing import TYPE_CHECKING
 
+from airflow_batch_jobs.batch.watch.apart import start_apart
 from airflow_batch_jobs.task.states_question import questions, state_in
 from airflow_batch_jobs.task.supervisor import UnansweredError, answered, states_of
 
@@ -36,12 +36,10 @@ class TaskStates:
         Raises:
             UnansweredError: No answer within `ANSWER_SECONDS` after the question was asked, or an error.
         """
-        loop = asyncio.get_running_loop()
-        state: asyncio.Future[str | None] = loop.create_future()
+        state: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._wanted.setdefault(key, []).append(state)
         if len(self._askers) < self._most_at_once:
-            # The asker must not run in the context of the trigger that happens to be running.
-            asker = loop.create_task(self._ask(), context=Context())
+            asker = start_apart(self._ask())
             self._askers.add(asker)
             asker.add_done_callback(self._askers.discard)
         return await state

@@ -6,12 +6,12 @@ import asyncio
 import secrets
 from collections import deque
 from contextlib import asynccontextmanager
-from contextvars import Context
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow_batch_jobs.batch.watch import JobWatcher
+from airflow_batch_jobs.batch.watch.apart import start_apart
 from airflow_batch_jobs.batch.watch.line_budget import LineBudget
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import NoDeploymentError
@@ -110,8 +110,7 @@ class Triggerer:
         """
         self._ahead.append(question)
         if len(self._askers) < QUESTIONS_AT_ONCE // 2:
-            # The asker must not run in the context of the trigger that happens to be running.
-            asker = asyncio.get_running_loop().create_task(self._ask_ahead(), context=Context())
+            asker = start_apart(self._ask_ahead())
             self._askers.add(asker)
             asker.add_done_callback(self._askers.discard)
 

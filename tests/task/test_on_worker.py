@@ -18,7 +18,7 @@ from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.handover import WaitPlan
 from airflow_batch_jobs.task.on_worker import STATE_SECONDS, WorkerWait, verdict_on_worker
 from airflow_batch_jobs.task.stop import TIME_IS_UP, Verdict
-from airflow_batch_jobs.task.supervisor import UNANSWERED, Region, TaskInstance, UnansweredError
+from airflow_batch_jobs.task.supervisor import UNANSWERED, LoopRegion, TaskInstance, UnansweredError
 from tests.batch.virtual import run
 from tests.e2e.runs import until
 from tests.task.api_server import final_pass
@@ -70,9 +70,9 @@ def test_a_worker_that_gets_no_answer_is_lost(
     assert took <= STATE_SECONDS + 0.1
 
 
-SECOND_PASS = TaskInstance(TaskKey("d", "r", "t", loop_index=1), Region("region", 1))
-FIRST_PASS = TaskInstance(TaskKey("d", "r", "t", loop_index=0), Region("region", 0))
-MAPPED = TaskInstance(TaskKey("d", "r", "t", 1, 1), Region("mapped", 1))
+SECOND_PASS = TaskInstance(TaskKey("d", "r", "t", loop_index=1), LoopRegion("region", 1))
+FIRST_PASS = TaskInstance(TaskKey("d", "r", "t", loop_index=0), LoopRegion("region", 0))
+MAPPED = TaskInstance(TaskKey("d", "r", "t", 1, 1), LoopRegion("mapped", 1))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from airflow_batch_jobs.batch.orphans import GONE, UNFINISHED
 from airflow_batch_jobs.task.states_question import StatesQuestion, questions
 from airflow_batch_jobs.task.supervisor import (
     ANSWER_SECONDS,
-    Region,
+    LoopRegion,
     TaskInstance,
     UnansweredError,
     states_of,
@@ -162,7 +162,7 @@ def _asked_of(api_server: ApiServer) -> Any:
 def test_a_worker_in_a_loop_knows_its_own_pass(api_server: ApiServer, map_index: int) -> None:
     """By the region that it has from Airflow; one that is not final is at work."""
     index = max(map_index, 1)
-    task = TaskInstance(TaskKey("d", "r", "t", map_index, 1), Region("region-1", index))
+    task = TaskInstance(TaskKey("d", "r", "t", map_index, 1), LoopRegion("region-1", index))
     api_server.states = {"t": "success", f"t_{map_index}": "success"}
     api_server.final = [final_pass("t", index, "success", "region-2"), final_pass("u", index, "success")]
     assert asyncio.run(task.state()) == "running"

@@ -1,4 +1,4 @@
-"""Time and sleep come from this one place, so that tests can pass in their own."""
+"""Time, sleep and looking again come from this one place, so that tests can pass in their own time."""
 
 from __future__ import annotations
 

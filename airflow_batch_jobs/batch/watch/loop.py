@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextvars import Context
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from airflow_batch_jobs.batch.logs.log_follower import LogFollower
 from airflow_batch_jobs.batch.logs.moment import Moment
 from airflow_batch_jobs.batch.meter import WATCHER_CALLS, WATCHER_LAG, WATCHER_THROTTLED
 from airflow_batch_jobs.batch.numbers import positive
+from airflow_batch_jobs.batch.watch.apart import start_apart
 from airflow_batch_jobs.batch.watch.aws_time import AwsTime
 from airflow_batch_jobs.batch.watch.log_copy import LogCopy
 from airflow_batch_jobs.batch.watch.paced_calls import Channel
@@ -117,8 +117,7 @@ class WatchLoop:
         self._log_copy = LogCopy(self._logs, open_channel, self._moment)
         self._now = self._moment  # one bound method for all jobs
         self._is_ending = False
-        # In the first follower's context, what is logged here would go to the log of its task.
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="JobWatcher", context=Context())
+        self._task = start_apart(self._run(), "JobWatcher")
         self._task.add_done_callback(self._over)
 
     @property
