@@ -68,7 +68,7 @@ class Settings:
 
     job_environment: bool = _option(
         True,  # noqa: FBT003 - as above
-        "Give jobs the variables AIRFLOW_CTX_… that tell whose they are, and TRACEPARENT if Airflow writes traces.",
+        "Give jobs the variables AIRFLOW_CTX_… that say whose they are, and TRACEPARENT if Airflow writes traces.",
     )
 
     def __post_init__(self) -> None:

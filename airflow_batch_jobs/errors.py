@@ -276,7 +276,7 @@ class JobNotFoundError(BatchJobsError, LookupError):
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         super().__init__(
-            "AWS Batch has no such job in this account and region. It forgets finished jobs after some days; "
+            "AWS Batch has no such job in this account and region. It forgets finished jobs after a few days; "
             f"otherwise, check the connection's account and region. Job: {job_id}"
         )
 

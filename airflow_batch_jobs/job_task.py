@@ -136,7 +136,7 @@ class JobTask:
             return resume.resume_execution(next_method, {**told, "error": error}, context)
         log.problem(
             f"The trigger crashed ({cause}). The wait for the job goes on at {again.begins_at:%H:%M:%S} UTC, "
-            f"time {again.resumed} of {len(crash.PAUSE_SECONDS)}."
+            f"resumption {again.resumed} of {len(crash.PAUSE_SECONDS)}."
         )
         log.note(f"The traceback of that trigger: {''.join(told.get('traceback') or ())}")
         with self._or_given_up(context, plan.job_id):
@@ -171,7 +171,7 @@ class JobTask:
     def _last_plan(self, context: Context) -> WaitPlan | None:
         """Return the plan of the wait that this attempt has begun; None if its job is not known.
 
-        If the store does not have it, as for a wait that an older version began, the wait begins anew.
+        If the store does not have it, as for a wait that an older version began, the wait starts over.
         """
         from airflow_batch_jobs.errors import RecordUnavailableError
         from airflow_batch_jobs.task import log
@@ -183,7 +183,7 @@ class JobTask:
             if (plan := TaskStateWaits(store, ti.try_number).read()) is not None:
                 return plan
         except RecordUnavailableError as error:
-            log.note(f"{error} The wait begins anew, with all of its time.")
+            log.note(f"{error} The wait starts over with its full time.")
         job_id = self._job_waited_for(ti)
         return None if job_id is None else self._plan(job_id)
 
@@ -271,7 +271,7 @@ class JobTask:
         try:
             TaskStateWaits(context["task_state_store"], ti.try_number).write(plan)
         except RecordUnavailableError as error:
-            log.note(f"{error} Should the trigger crash, the wait begins anew, with all of its time.")
+            log.note(f"{error} Should the trigger crash, the wait starts over with its full time.")
         trigger = BatchJobTrigger(
             **plan.to_dict(),
             finish_in_triggerer=self._may_finish_in_triggerer(),

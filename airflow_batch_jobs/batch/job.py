@@ -337,7 +337,7 @@ class BatchJob:
                     raise
                 if failing_since is None:
                     failing_since = now
-                    on_problem(f"{error} It is asked again.")
+                    on_problem(f"{error} Asking again.")
                 if now - failing_since >= OUTAGE_SECONDS:
                     raise
             else:

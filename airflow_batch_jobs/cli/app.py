@@ -153,7 +153,7 @@ def local(
     os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
     known = os.environ.get("LOCAL_AWS_ACCESS_KEY", "")
     if known and key_file:
-        raise typer.BadParameter("LOCAL_AWS_ACCESS_KEY is set: take one of them.", param_hint="--key-file")
+        raise typer.BadParameter("LOCAL_AWS_ACCESS_KEY is set as well: use only one of them.", param_hint="--key-file")
     key = kept_key(key_file, "--key-file") if key_file else known
     aws = LocalAws(host=host, port=port, slots=slots, access_key=key)
     with console.errors_told(), _port_errors_told(port), Interrupts() as stop, aws:

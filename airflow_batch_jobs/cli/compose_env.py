@@ -61,10 +61,10 @@ def compose_env(
         )
         raise typer.Exit(console.FAILED) from error
     except UnicodeDecodeError as error:
-        console.complain(f"{example} is not text in UTF-8: take that of a clone of this package.")
+        console.complain(f"{example} is not text in UTF-8: use the one from a clone of this package.")
         raise typer.Exit(console.FAILED) from error
     password = f" The password of the user admin is in it: {_PASSWORD}." if f"{_PASSWORD}=" in text else ""
-    console.say(f"{path} is made.{password}")
+    console.say(f"Wrote {path}.{password}")
 
 
 def _secret(name: str) -> str:

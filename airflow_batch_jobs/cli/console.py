@@ -263,7 +263,7 @@ def in_shell_words(error: BatchJobsError) -> str:
         return f'Job definition {error.name!r} has no revision. Pin one: write "{error.name}:7".'
     if isinstance(error, JobNotFoundError):
         return (
-            f"AWS Batch has no job {error.job_id} in this account and region. It forgets finished jobs after some "
+            f"AWS Batch has no job {error.job_id} in this account and region. It forgets finished jobs after a few "
             "days; otherwise, check --profile and --region."
         )
     if isinstance(error, CallOrderError):

@@ -91,7 +91,7 @@ def _search(beginnings: Iterable[str], clients: ClientFactory) -> dict[str, dict
                     jobs[job.job_id] = job
             if time.monotonic() > give_up:
                 console.complain(
-                    f"More jobs than can be looked through in {SEARCH_SECONDS:.0f} s ({looked_through:,} so far) for "
+                    f"Too many jobs to look through in {SEARCH_SECONDS:.0f} s ({looked_through:,} so far) for "
                     f"ids that begin with {', '.join(found)}; give the whole id."
                 )
                 raise typer.Exit(console.NO_ANSWER)

@@ -67,7 +67,7 @@ def migrate(
     from airflow_batch_jobs.migration.neighbours import Neighbours
 
     if write and check:
-        raise typer.BadParameter("only one of --write and --check can be meant", param_hint="--check")
+        raise typer.BadParameter("--write and --check exclude each other", param_hint="--check")
     pins = _pins(pin or [])
     files, summary = DagFiles(), _Summary()
     every = list(files.below(paths))

@@ -122,7 +122,7 @@ def _airflow(url: str, token: str) -> AirflowApi:
         console.complain("Airflow's official client is missing: pip install apache-airflow-client")
         raise typer.Exit(console.USAGE) from error
     console.complain(
-        f"Airflow has to know who asks: set {_USERNAME} and {_PASSWORD} to a user who may read all DAGs, or {_TOKEN} "
-        f"to a token of that user, which {url.rstrip('/')}/auth/token gives"
+        f"Airflow has to know who is asking: set {_USERNAME} and {_PASSWORD} to a user who may read all DAGs, or "
+        f"{_TOKEN} to a token of that user, which {url.rstrip('/')}/auth/token gives"
     )
     raise typer.Exit(console.USAGE)

@@ -46,7 +46,7 @@ def queue(
         found = snapshot(clients_of(region, profile, endpoint_url), name, limit)
         tables.say_waiting(found)
         if found.no_positions:
-            console.note(f"Which job is first is not known. {found.no_positions}")
+            console.note(f"It is not known which job is first. {found.no_positions}")
         console.note(_summary(found), has_only_words=True)
 
 

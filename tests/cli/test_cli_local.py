@@ -146,7 +146,7 @@ def test_one_key_is_enough(tmp_path: Path) -> None:
     result = run("local", "--key-file", str(tmp_path / "key"), LOCAL_AWS_ACCESS_KEY="a" * 32, COLUMNS="200")
 
     assert result.returncode == 2
-    assert "take one of them" in result.stderr
+    assert "use only one of them" in result.stderr
     assert not (tmp_path / "key").exists()
 
 

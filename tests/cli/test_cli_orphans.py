@@ -326,7 +326,7 @@ def test_a_user_signs_in_with_what_is_in_the_environment(
     ("arguments", "said"),
     [
         (("--deployment", ""), "[batch_jobs] deployment is empty"),
-        (("--airflow-token", ""), "Airflow has to know who asks: set AIRFLOW_USERNAME and AIRFLOW_PASSWORD"),
+        (("--airflow-token", ""), "Airflow has to know who is asking: set AIRFLOW_USERNAME and AIRFLOW_PASSWORD"),
         (("--airflow-url", "localhost:8080"), "http://"),
         (("--airflow-url", "http://me:secret@localhost"), "credentials do not belong"),
         (("--grace", "-1"), "--grace"),

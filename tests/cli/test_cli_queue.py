@@ -113,7 +113,7 @@ def test_without_the_permission_for_places_the_rest_is_shown(
 
     assert result.exit_code == 0
     assert [row.split("\t")[0] for row in result.stdout.splitlines()] == [*line]
-    assert "Which job is first is not known. " in result.stderr
+    assert "It is not known which job is first. " in result.stderr
     assert "batch:GetJobQueueSnapshot" in result.stderr
 
 

@@ -74,7 +74,7 @@ CRASHED_CASES = [
         "deferred_once",
         crashed,
         "passing",
-        says="time 1 of 3",
+        says="resumption 1 of 3",
         points={"after-lines": RAISE},
     )
 ]

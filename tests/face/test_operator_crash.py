@@ -82,7 +82,7 @@ def test_the_wait_goes_on_with_the_same_job_and_deadline(long: LocalAws, retries
     assert again.begins_at is not None
     says = (
         f"The trigger crashed (ValueError: no such thing). The wait for the job goes on at "
-        f"{again.begins_at:%H:%M:%S} UTC, time 1 of 3."
+        f"{again.begins_at:%H:%M:%S} UTC, resumption 1 of 3."
     )
     assert [entry["event"] for entry in entries if entry["log_level"] == "warning"] == [says]
     assert any("ValueError: no such\nthing" in entry["event"] for entry in entries)
@@ -183,8 +183,8 @@ def test_a_store_out_of_order_costs_the_deadline_and_not_the_job(long: LocalAws)
         again = crashed(sensor_task, context)
     assert again.job_id == first.job_id
     said = [entry["event"] for entry in entries]
-    assert sum(line.endswith("Should the trigger crash, the wait begins anew, with all of its time.") for line in said)
-    assert sum(line.endswith("The wait begins anew, with all of its time.") for line in said)
+    assert sum(line.endswith("Should the trigger crash, the wait starts over with its full time.") for line in said)
+    assert sum(line.endswith("The wait starts over with its full time.") for line in said)
     assert not is_terminated(long)
 
 

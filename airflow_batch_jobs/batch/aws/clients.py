@@ -250,8 +250,8 @@ class _Once(Generic[Made]):
                 return
             else:
                 raise EndpointError(
-                    f"{len(self._tries)} tries to make a client for AWS hang. Check what the AWS connection is looked "
-                    "up with, and restart this process."
+                    f"{len(self._tries)} tries to make a client for AWS hang. Check the secrets backend, and restart "
+                    "this process."
                 )
 
 

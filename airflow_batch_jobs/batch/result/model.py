@@ -82,12 +82,12 @@ def task_model(given: Any, definition: Any, *, waits: bool) -> type[BaseModel] |
     if taken := sorted(XCOMS & {*model.model_fields, *model.model_computed_fields}):
         name = taken[0]
         raise DefinitionError(
-            f"{model.__qualname__} has a field {name!r}, and so is another XCom of the task called. Call the field "
+            f"{model.__qualname__} has a field {name!r}, but the task already has an XCom of that name. Call the field "
             f'{name}_, and keep the name in the job\'s line: `{name}_: … = Field(alias="{name}")`.'
         )
     if not waits:
         raise DefinitionError(
-            f"wait=False returns before the job has its result, a {model.__qualname__}. Take wait=True, or a "
+            f"wait=False returns before the job has its result, a {model.__qualname__}. Use wait=True, or a "
             "definition without a Result."
         )
     return model

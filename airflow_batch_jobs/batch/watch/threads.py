@@ -135,8 +135,7 @@ class AwsCalls:
                 hung.append(call)
                 self.clients.leave(session)
             raise EndpointError(
-                "A call to AWS hangs, or what its credentials come from does. Check the network, and what the AWS "
-                "connection is looked up with."
+                "A call to AWS, or the source of its credentials, hangs. Check the network and the secrets backend."
             ) from error
         except AwsError as error:
             self.throttled[name] += trouble(error) is Trouble.THROTTLED
