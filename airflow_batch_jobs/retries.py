@@ -216,11 +216,15 @@ class BatchRetryPolicy(RetryPolicy):
         """Return the policy of its JSON form.
 
         Args:
-            data: What `serialize` has returned, in this version or an earlier one.
+            data: What `serialize` has returned; of a later version, what this one does not know is left out.
         """
         spans = ("first_delay", "longest_delay", "reschedule_timeout")
         return cls(
-            overrides={Cause(cause): _rule_of(rule) for cause, rule in data.get("overrides", {}).items()},
+            overrides={
+                known: _rule_of(rule)
+                for cause, rule in data.get("overrides", {}).items()
+                if (known := Cause.named(cause))
+            },
             exit_codes={int(code): _rule_of(rule) for code, rule in data.get("exit_codes", {}).items()},
             errors={
                 getattr(errors, kind): _rule_of(rule)

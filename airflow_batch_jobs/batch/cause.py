@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any, Self
 from zlib import crc32
 
 
@@ -88,6 +89,11 @@ class Cause(Enum):
     DEPENDENCY_PENDING = "dependency pending"
     #: AWS says nothing that is known here.
     UNKNOWN = "unknown"
+
+    @classmethod
+    def named(cls, stored: Any) -> Self | None:
+        """Read a stored cause; None for one that this version does not know."""
+        return next((cause for cause in cls if cause.value == stored), None)
 
     def __hash__(self) -> int:
         """Return the same in each process: the text of a set of causes becomes a part of a DAG's version."""

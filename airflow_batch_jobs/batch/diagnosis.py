@@ -104,9 +104,9 @@ class Diagnosis:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Diagnosis:
         """Read the JSON form; a cause that this version does not know becomes UNKNOWN, an outlook UNCLEAR."""
-        cause, outlook = stored.get("cause", ""), stored.get("outlook", "")
+        outlook = stored.get("outlook", "")
         return cls(
-            Cause(cause) if cause in {each.value for each in Cause} else Cause.UNKNOWN,
+            Cause.named(stored.get("cause")) or Cause.UNKNOWN,
             stored.get("summary", ""),
             stored.get("remedy", ""),
             Outlook(outlook) if outlook in {each.value for each in Outlook} else Outlook.UNCLEAR,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.storable import time_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,15 +76,6 @@ def since(history: Sequence[SeenState], status: JobStatus) -> str | None:
             break
         found = change["at"]
     return found
-
-
-def time_of(text: Any) -> datetime | None:
-    """Read a stored time; None for what is none, or has no time zone."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else None
 
 
 def written(moment: datetime) -> str:

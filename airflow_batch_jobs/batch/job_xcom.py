@@ -16,10 +16,10 @@ from airflow_batch_jobs.batch.changes.change import CHANGES
 from airflow_batch_jobs.batch.detail import JobDetail, JobKind
 from airflow_batch_jobs.batch.diagnosis import diagnose
 from airflow_batch_jobs.batch.excerpt import excerpt
-from airflow_batch_jobs.batch.job_history import REASON_LENGTH, joined, noted, since, time_of, written
+from airflow_batch_jobs.batch.job_history import REASON_LENGTH, joined, noted, since, written
 from airflow_batch_jobs.batch.job_usage import attempts_of, began, requested, used
 from airflow_batch_jobs.batch.status import FINAL, JobStatus
-from airflow_batch_jobs.batch.storable import storable, within
+from airflow_batch_jobs.batch.storable import storable, time_of, within
 from airflow_batch_jobs.batch.waiting import reason_to_wait
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from airflow_batch_jobs.batch.containers import AWSLOGS
 
@@ -47,6 +47,11 @@ class LogStream:
     def where(self) -> str:
         """Where a person finds it."""
         return f"log group {self.group}, stream {self.stream}, region {self.region}"
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, str]) -> Self:
+        """Read the JSON form, ignoring unknown fields; it does not have `started_at`."""
+        return cls(stored["label"], stored["group"], stored["region"], stored["stream"])
 
     def to_dict(self) -> dict[str, str]:
         """Return the JSON form that goes into XComs."""

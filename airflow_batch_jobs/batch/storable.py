@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.excerpt import excerpt
@@ -36,6 +37,15 @@ def whole_number(value: Any) -> int | None:
     """Return a whole number of 64 bits; None for anything else, such as True."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return int(value) if is_number and _LEAST <= value < _MOST else None
+
+
+def time_of(text: Any) -> datetime | None:
+    """Read a stored time; None for what is none, or has no time zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else None
 
 
 def storable(value: Any) -> Any:

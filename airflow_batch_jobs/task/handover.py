@@ -16,7 +16,7 @@ from airflow_batch_jobs.batch.job_failed import job_failed
 from airflow_batch_jobs.batch.job_xcom import MOST_BYTES, fitted
 from airflow_batch_jobs.batch.numbers import positive, shown
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.storable import within
+from airflow_batch_jobs.batch.storable import time_of, within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,12 +183,8 @@ class Outcome:
 
 
 def _time(stored: Any, name: str) -> datetime:
-    try:
-        read = stored if isinstance(stored, datetime) else datetime.fromisoformat(stored)
-        if read.tzinfo is not None:
-            return read
-    except (TypeError, ValueError):
-        pass
+    if read := time_of(stored.isoformat() if isinstance(stored, datetime) else stored):
+        return read
     raise ValueError(f"{name} must be a time such as 2026-11-26T09:00:00+00:00, not {shown(stored)}")
 
 

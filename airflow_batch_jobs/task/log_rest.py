@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.log_stream import LogStream, incomplete_logs
 from airflow_batch_jobs.batch.logs import LogCursor, LogRest
 from airflow_batch_jobs.batch.logs.rest import WHOLE_SECONDS
+from airflow_batch_jobs.batch.storable import time_of
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.errors import BatchJobsError
 from airflow_batch_jobs.task import log
@@ -78,18 +78,12 @@ class RestCopy:
         self._until.kill()
 
     def _rest(self) -> LogRest:
-        settings, stopped_at = Settings.read(), self._outcome.job.get("stopped_at")
+        settings = Settings.read()
         return LogRest(
             self._clients,
-            [
-                (
-                    LogStream(entry["label"], entry["group"], entry["region"], entry["stream"]),
-                    _cursor(entry["cursor"]),
-                )
-                for entry in self._outcome.unread
-            ],
+            [(LogStream.from_dict(entry), _cursor(entry["cursor"])) for entry in self._outcome.unread],
             max_lines=settings.log_max_lines,
-            ended_at=datetime.fromisoformat(stopped_at) if stopped_at else None,
+            ended_at=time_of(self._outcome.job.get("stopped_at")),
             settle_seconds=settings.log_settle_seconds,
             lookback_seconds=settings.log_lookback_seconds,
             clock=self._until,

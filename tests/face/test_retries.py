@@ -237,6 +237,12 @@ def test_a_class_of_a_users_own_is_left_out_of_what_is_read_back() -> None:
     assert decide(Own("x"), policy).action is RetryAction.RETRY
 
 
+def test_a_cause_of_a_later_version_is_left_out_of_what_is_read_back() -> None:
+    """It is none of those that this version finds, UNKNOWN neither."""
+    stored = {"overrides": {"timeout": "never", "meteorite": "now"}}
+    assert BatchRetryPolicy.deserialize(stored).overrides == {Cause.TIMEOUT: Retry.NEVER}
+
+
 def test_a_dag_with_a_policy_is_serialized() -> None:
     """Of an operator, of a mapped one, and by default arguments."""
     with DAG("retries", schedule=None, default_args={"retry_policy": POLICY}) as dag:

@@ -40,10 +40,10 @@ class Failure:
             stored: The form in the record.
         """
         called = str(stored.get("cause", ""))
-        known = called in {cause.value for cause in Cause}
+        known = Cause.named(called)
         return cls(
             job_id=str(stored.get("job_id", "")),
-            cause=Cause(called) if known else Cause.UNKNOWN,
+            cause=known or Cause.UNKNOWN,
             queue=str(stored.get("queue", "")),
             container=str(stored.get("container", "")),
             node=whole_number(stored.get("node")),
