@@ -37,7 +37,7 @@ __all__ = ["Attempt", "ContainerResult", "ContainerSpec", "JobDetail", "JobKind"
 
 
 #: AWS's limits: what an answer has beyond them is no number of parts to make a list of.
-_MOST_CHILDREN = 10_000
+MOST_CHILDREN = 10_000
 _MOST_NODES = 1_000
 #: A part's number has fewer digits.
 _MOST_DIGITS = 10
@@ -177,7 +177,7 @@ class JobDetail:
             timeout_seconds=number(structure(job, "timeout"), "attemptDurationSeconds"),
             max_attempts=number(structure(job, "retryStrategy"), "attempts"),
             kind=kind,
-            array_size=number(array, "size", _MOST_CHILDREN) if kind is JobKind.ARRAY_PARENT else None,
+            array_size=number(array, "size", MOST_CHILDREN) if kind is JobKind.ARRAY_PARENT else None,
             array_index=_part_number(job, ":", number(array, "index")) if kind is JobKind.ARRAY_CHILD else None,
             children=_children(array) if kind is JobKind.ARRAY_PARENT else {},
             nodes=number(nodes, "numNodes", _MOST_NODES) if kind is JobKind.MULTI_NODE else None,
@@ -343,7 +343,7 @@ def _status(called: str) -> JobStatus:
 
 def _children(array: Mapping[str, Any]) -> dict[JobStatus, int]:
     summary = structure(array, "statusSummary")
-    counts = {status: number(summary, status.value, _MOST_CHILDREN) for status in JobStatus}
+    counts = {status: number(summary, status.value, MOST_CHILDREN) for status in JobStatus}
     return {status: count for status, count in counts.items() if count}
 
 

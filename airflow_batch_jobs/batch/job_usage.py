@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.detail import JobDetail
 
-#: Longer than this no job was: one of its times is wrong.
-_MOST_HOURS = 5 * 365 * 24.0
+#: No job takes five years: one of its times is wrong.
+LONGEST_SECONDS = 5 * 365 * 86_400.0
 #: The states of a child that has run, or never will.
 _BEGUN = FINAL | {JobStatus.RUNNING}
 
@@ -114,4 +114,4 @@ def _hours(attempt: Attempt, as_of: datetime) -> float:
     if attempt.started_at is None:
         return 0.0
     seconds = ((attempt.stopped_at or as_of) - attempt.started_at).total_seconds()
-    return min(max(0.0, seconds / 3600), _MOST_HOURS)
+    return min(max(0.0, seconds), LONGEST_SECONDS) / 3600

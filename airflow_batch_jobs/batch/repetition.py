@@ -9,6 +9,7 @@ from airflow_batch_jobs.batch.aws import service
 from airflow_batch_jobs.batch.identity import TAG_PREFIX, TAG_RESERVED
 from airflow_batch_jobs.batch.members import name, number, structure, structures, text, texts
 from airflow_batch_jobs.batch.placeholders import REF
+from airflow_batch_jobs.batch.request.limits import ENVIRONMENT_RESERVED
 from airflow_batch_jobs.errors import AccessDeniedError, JobNotFoundError
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.aws import ClientFactory
 
-#: What AWS or Batch itself puts into a job's environment, and takes from nobody else.
-_ENVIRONMENT_RESERVED = "AWS_BATCH"
 #: For what a definition runs, the field of SubmitJob with its overrides, which DescribeJobs does not tell apart.
 _UNTOLD = {
     "nodeProperties": "nodeOverrides",
@@ -113,7 +112,7 @@ def _overrides(
         for each in structures(container, "environment")
         if each not in structures(defined, "environment")
     ]
-    if environment := [each for each in own if not each["name"].startswith(_ENVIRONMENT_RESERVED)]:
+    if environment := [each for each in own if not each["name"].startswith(ENVIRONMENT_RESERVED)]:
         yield "environment", environment
     needs = {name(each, "type"): text(each, "value") for each in structures(defined, "resourceRequirements")}
     needs = {"VCPU": text(defined, "vcpus"), "MEMORY": text(defined, "memory"), **needs}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.excerpt import excerpt
-from airflow_batch_jobs.batch.job_usage import began
+from airflow_batch_jobs.batch.job_usage import LONGEST_SECONDS, began
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,6 @@ NO_WORDS = "AWS gives no reason"
 _REASON_LENGTH = 300
 #: Of texts that are longer still, only the two ends are looked at.
 _LONGEST_SHOWN = 4_096
-#: No job takes five years: one of its times is wrong.
-_LONGEST_SECONDS = 5 * 365 * 86_400.0
 #: What AWS says of every job that ends with its container, or with a child, in small letters.
 _SAYS_NOTHING = frozenset({"essential container in task exited", "array child job failed"})
 
@@ -99,7 +97,7 @@ def _seconds_run(detail: JobDetail, parts: Sequence[JobDetail]) -> float | None:
 def _span(start: datetime | None, end: datetime | None) -> float | None:
     """Return the seconds between two times; None where one is not known, or there is no such span."""
     seconds = (end - start).total_seconds() if start and end else -1.0
-    return seconds if 0 <= seconds <= _LONGEST_SECONDS else None
+    return seconds if 0 <= seconds <= LONGEST_SECONDS else None
 
 
 def counted(number: int, one: str, many: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from airflow_batch_jobs.batch.detail import MOST_CHILDREN
 from airflow_batch_jobs.batch.job_id import bare_id
 from airflow_batch_jobs.cli import completion, console
 from airflow_batch_jobs.cli.job_ids import whole_id
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _LIKE = "--like"
 _OVERRIDE = "--container-override"
-#: AWS's limits for the children of an array.
-_LEAST_CHILDREN, _MOST_CHILDREN = 2, 10_000
 
 
 def _check_whole(value: str | None) -> str | None:
@@ -59,7 +58,7 @@ ContainerOverride = Annotated[
 ]
 ArraySize = Annotated[
     int | None,
-    typer.Option("--array-size", min=_LEAST_CHILDREN, max=_MOST_CHILDREN, help="Submit an array of that many jobs."),
+    typer.Option("--array-size", min=2, max=MOST_CHILDREN, help="Submit an array of that many jobs."),
 ]
 JobName = Annotated[str | None, typer.Option("--job-name", help="How the job's name begins; random digits follow.")]
 Like = Annotated[

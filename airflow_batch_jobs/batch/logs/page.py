@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws.clock import Clock
     from airflow_batch_jobs.batch.aws.pacing import Pace
 
+#: FilterLogEvents takes at most this many stream names, and this many events as a limit.
+MOST_STREAMS = 100
+MOST_EVENTS = 10_000
 #: The last millisecond that Python can write as a date.
 _LATEST_MS = 253_402_300_799_999
 

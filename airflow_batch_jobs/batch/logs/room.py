@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from airflow_batch_jobs.batch.logs.page import MOST_EVENTS
+
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.event import LogEvent
 
@@ -16,9 +18,8 @@ _SPARE = 8 * 1024 * 1024
 _SHARE = 1 / 8
 #: What an event takes up besides its text: the objects it is made of, its id, its key, its place in the queue.
 _EVENT_BYTES = 420
-#: AWS's limit of events per page. Several pages are under way at a time, and each takes up to 15 MiB until it is taken
-#: in, so fewer events are asked for while there is little room, or with many watchers.
-_MOST_PAGE_LINES = 10_000
+#: The least of a page. Several are under way at a time, and each takes up to 15 MiB until it is taken in, so fewer
+#: events than AWS gives are asked for while there is little room, or with many watchers.
 _LEAST_PAGE_LINES = 500
 
 
@@ -68,7 +69,7 @@ class Room:
     @property
     def page_lines(self) -> int:
         """The most events to ask for at a time."""
-        most = _MOST_PAGE_LINES if self.used <= self.size // 4 else _MOST_PAGE_LINES // 2
+        most = MOST_EVENTS if self.used <= self.size // 4 else MOST_EVENTS // 2
         return max(_LEAST_PAGE_LINES, most // max(1, self.sharers))
 
 

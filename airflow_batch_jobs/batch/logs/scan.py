@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.logs.lateness import Lateness
+from airflow_batch_jobs.batch.logs.page import MOST_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.moment import Moment
     from airflow_batch_jobs.batch.logs.page import LogPage
     from airflow_batch_jobs.batch.logs.room import Room
-
-#: AWS takes at most this many stream names in a call.
-MOST_STREAMS = 100
 
 _ROUND_SECONDS = 2.0
 #: The same while looking for the last lines of an ended job.

@@ -10,7 +10,14 @@ from airflow_batch_jobs.batch.aws.trouble import may_pass
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.cursor import EventKeys
 from airflow_batch_jobs.batch.logs.event import LogEvent, Numbering
-from airflow_batch_jobs.batch.logs.page import LogPage, fetch_at_pace, is_missing, is_stale_token, knows_start_from_head
+from airflow_batch_jobs.batch.logs.page import (
+    MOST_EVENTS,
+    LogPage,
+    fetch_at_pace,
+    is_missing,
+    is_stale_token,
+    knows_start_from_head,
+)
 from airflow_batch_jobs.errors import AwsError, EndpointError
 
 if TYPE_CHECKING:
@@ -28,8 +35,6 @@ if TYPE_CHECKING:
 
 #: How many lines at the end of a log that is too long are read all the same.
 TAIL_LINES = 1_000
-#: The most lines that FilterLogEvents takes as a limit.
-_MOST_A_PAGE = 10_000
 #: FilterLogEvents gives the newest first only of what was written since 2024-01-01; AWS Batch forgets jobs sooner.
 _NEWEST_FIRST_SINCE_MS = 1_704_067_200_000
 
@@ -190,7 +195,7 @@ class StreamReader:
     def _tail(self, lines: int) -> Generator[Events, None, Events]:
         """Read the stream's last lines, whether or not they were read before."""
         start = max(self._floor, _NEWEST_FIRST_SINCE_MS)
-        request: dict[str, Any] = {"startTime": start, "startFromHead": False, "limit": min(lines, _MOST_A_PAGE)}
+        request: dict[str, Any] = {"startTime": start, "startFromHead": False, "limit": min(lines, MOST_EVENTS)}
         newest_first: dict[int, LogEvent] = {}
         while len(newest_first) < lines:
             try:

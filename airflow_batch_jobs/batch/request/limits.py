@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.definition.reference import NAME_RULE, parse_reference, require_legal_name
+from airflow_batch_jobs.batch.detail import MOST_CHILDREN
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.identity import TAG_PREFIX, TAG_RESERVED, TAG_SIGNS, TAG_VALUE_LIMIT
 from airflow_batch_jobs.batch.override_length import check_overrides
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 MAX_PAYLOAD_BYTES = 30 * 1024
 MAX_TAGS = 50
 MAX_TAG_KEY = 128
+#: What AWS or Batch itself puts into a job's environment, and takes from nobody else.
+ENVIRONMENT_RESERVED = "AWS_BATCH"
 
 #: The least and the most of each number; None for no limit.
 _NUMBERS: dict[str, tuple[int, int | None]] = {
-    "arrayProperties.size": (2, 10_000),
+    "arrayProperties.size": (2, MOST_CHILDREN),
     "timeout.attemptDurationSeconds": (60, None),
     "retryStrategy.attempts": (1, 10),
     "schedulingPriorityOverride": (0, 9999),
@@ -120,8 +123,8 @@ def _check_commands(request: Mapping[str, Any]) -> None:
 def _check_environment(request: Mapping[str, Any]) -> None:
     for path, entry in _items(request, {"environment", "env"}):
         name = entry.get("name", "")
-        if name.upper().startswith("AWS_BATCH"):
-            raise RequestError(f"{path}.name", f"{name!r} begins with AWS_BATCH, which AWS reserves")
+        if name.upper().startswith(ENVIRONMENT_RESERVED):
+            raise RequestError(f"{path}.name", f"{name!r} begins with {ENVIRONMENT_RESERVED}, which AWS reserves")
 
 
 def _items(value: Any, names: Collection[str], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock, look_until
 from airflow_batch_jobs.batch.aws.outage import OUTAGE_SECONDS, ask_until
 from airflow_batch_jobs.batch.aws.pacing import Backoff, Pace
 from airflow_batch_jobs.batch.detail import JobDetail, JobKind
-from airflow_batch_jobs.batch.logs.page import LogPage, fetch_at_pace, is_group_missing, is_missing
+from airflow_batch_jobs.batch.logs.page import MOST_STREAMS, LogPage, fetch_at_pace, is_group_missing, is_missing
 from airflow_batch_jobs.batch.logs.reading import CALLS_BESIDE_FOLLOWERS, start_of
 from airflow_batch_jobs.batch.logs.stream_reader import no_lines
 from airflow_batch_jobs.batch.operations import describe_jobs
@@ -44,8 +44,6 @@ LATE_SECONDS = 60.0
 LEAST_LATE_SECONDS = 15.0
 #: Between two looks: AWS allows 5 calls per second for the whole account and region.
 LOOK_SECONDS = 5.0
-#: The most streams of one call.
-_MOST_STREAMS = 100
 #: The longest that the results of an array may be together, in bytes.
 MOST_BYTES_TOGETHER = 4 * 1024 * 1024
 _REMEDY = f'Print one line `{MARK} {{"…": …}}` at the end of the program'
@@ -223,8 +221,8 @@ class ResultSearch:
             together[stream.region, stream.group].append(stream)
         found: dict[LogStream, LogEvent] = {}
         for group in together.values():
-            for first in range(0, len(group), _MOST_STREAMS):
-                self._filter(group[first : first + _MOST_STREAMS], found)
+            for first in range(0, len(group), MOST_STREAMS):
+                self._filter(group[first : first + MOST_STREAMS], found)
                 self._check_together(line.message for line in found.values())
         return found
 
