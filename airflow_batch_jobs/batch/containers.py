@@ -199,6 +199,11 @@ def read_span(started: Any, stopped: Any) -> tuple[datetime | None, datetime | N
     return (None if start and end and end < start else start), end
 
 
+def needs(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Return the resourceRequirements of a container, or of an override, by type: `{"VCPU": "1", "MEMORY": "512"}`."""
+    return {name(need, "type"): name(need, "value") for need in structures(properties, "resourceRequirements")}
+
+
 def most_telling(results: Sequence[ContainerResult]) -> ContainerResult:
     """Return the result that explains how a set of containers ended: the one that failed by itself, or the first.
 
@@ -278,7 +283,7 @@ def _specs(entry: Mapping[str, Any]) -> Iterator[ContainerSpec]:
 
 
 def _spec(container: Mapping[str, Any], *, is_before_others: bool) -> ContainerSpec:
-    needs, memory = _needs(container), _memory(container)
+    asked, memory = needs(container), _memory(container)
     log = structure(container, "logConfiguration")
     options = texts(log, "options")
     addresses = (value for option, value in options.items() if option.endswith(("-address", "-url")))
@@ -293,20 +298,16 @@ def _spec(container: Mapping[str, Any], *, is_before_others: bool) -> ContainerS
         # What follows the @: before it may be a password.
         log_address=next(addresses, "").rpartition("@")[2],
         memory=memory,
-        vcpus=_amount(needs.get("VCPU") or name(container, "vcpus") or _of_pod(container, "cpu"), _CORES),
+        vcpus=_amount(asked.get("VCPU") or name(container, "vcpus") or _of_pod(container, "cpu"), _CORES),
         memory_mib=None if (mebibytes := _amount(memory, _MEBIBYTES)) is None else round(mebibytes),
-        gpus=round(_amount(needs.get("GPU") or _of_pod(container, "nvidia.com/gpu"), _CORES) or 0),
+        gpus=round(_amount(asked.get("GPU") or _of_pod(container, "nvidia.com/gpu"), _CORES) or 0),
         is_before_others=is_before_others,
     )
 
 
-def _needs(container: Mapping[str, Any]) -> dict[str, str]:
-    return {name(need, "type"): name(need, "value") for need in structures(container, "resourceRequirements")}
-
-
 def _memory(container: Mapping[str, Any]) -> str:
     """Read the memory from where the definition has it: a resource, the older field, or what a pod says."""
-    mebibytes = _needs(container).get("MEMORY") or name(container, "memory")
+    mebibytes = needs(container).get("MEMORY") or name(container, "memory")
     return f"{mebibytes} MiB" if mebibytes else _of_pod(container, "memory")
 
 

@@ -20,7 +20,6 @@ MEMORY_MIB: Mapping[Decimal, Sequence[int]] = {
     Decimal(16): range(32768, 122880 + 1, 8192),
     Decimal(32): (61440, 122880, 249856),
 }
-_OFFERED = [(vcpus, memory_mib) for vcpus, all_mib in MEMORY_MIB.items() for memory_mib in all_mib]
 _WHOLE = re.compile("[0-9]{1,9}")
 _FRACTION = re.compile("[0-9]{1,9}(?:[.][0-9]{1,9})?")
 
@@ -36,19 +35,22 @@ class Size(NamedTuple):
         """Whether Fargate has this pair."""
         return self.memory_mib in MEMORY_MIB.get(self.vcpus, ())
 
-    @classmethod
-    def largest(cls) -> Size:
+    @staticmethod
+    def largest() -> Size:
         """Return the most that Fargate offers."""
-        return cls(*max(_OFFERED))
+        return max(OFFERED)
 
     def nearest(self) -> Size | None:
         """Return the smallest pair that Fargate offers with at least as much of both; None if there is none."""
-        offered = [Size(*pair) for pair in _OFFERED]
-        enough = [size for size in offered if size.vcpus >= self.vcpus and size.memory_mib >= self.memory_mib]
+        enough = [size for size in OFFERED if size.vcpus >= self.vcpus and size.memory_mib >= self.memory_mib]
         return min(enough, default=None)
 
     def __str__(self) -> str:
         return f"{vcpus_as_text(self.vcpus)} vCPU with {self.memory_mib} MiB"
+
+
+#: All that Fargate offers.
+OFFERED = tuple(Size(vcpus, memory_mib) for vcpus, all_mib in MEMORY_MIB.items() for memory_mib in all_mib)
 
 
 def vcpus_as_text(vcpus: Decimal) -> str:

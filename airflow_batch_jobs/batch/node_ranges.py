@@ -33,7 +33,7 @@ class NodeRange:
         """
         match = _RANGE.fullmatch(text)
         if not text or match is None:
-            raise ValueError(f"targetNodes {text!r} is not a range of nodes such as 0:3, 2:, :1 or 4")
+            raise ValueError(f"{text!r} is not a range of nodes such as 0:3, 2:, :1 or 4")
         first, colon, last = match.groups()
         if not colon:
             return cls(int(first), int(first))

@@ -6,6 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.containers import needs
 from airflow_batch_jobs.batch.members import structure, structures
 from airflow_batch_jobs.batch.node_ranges import has_range, is_within, narrowest, nodes_of, size
 
@@ -117,11 +118,6 @@ def resources(defined: Mapping[str, Any], override: Mapping[str, Any]) -> dict[s
         if properties.get(name) is not None
     }
     return {**older, **needs(defined), **needs(override)}
-
-
-def needs(properties: Mapping[str, Any]) -> dict[str, str]:
-    """Return the resourceRequirements of a container, or of an override, by type."""
-    return {str(need.get("type")): str(need.get("value")) for need in structures(properties, "resourceRequirements")}
 
 
 def _in_use(groups: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:

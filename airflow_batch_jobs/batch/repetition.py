@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import service
+from airflow_batch_jobs.batch.containers import needs
 from airflow_batch_jobs.batch.identity import TAG_PREFIX, TAG_RESERVED
 from airflow_batch_jobs.batch.members import name, number, structure, structures, text, texts
+from airflow_batch_jobs.batch.overrides import OLDER, OVERRIDES
 from airflow_batch_jobs.batch.placeholders import REF
 from airflow_batch_jobs.batch.request.limits import ENVIRONMENT_RESERVED
 from airflow_batch_jobs.errors import AccessDeniedError, JobNotFoundError
@@ -17,12 +19,8 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.aws import ClientFactory
 
-#: For what a definition runs, the field of SubmitJob with its overrides, which DescribeJobs does not tell apart.
-_UNTOLD = {
-    "nodeProperties": "nodeOverrides",
-    "ecsProperties": "ecsPropertiesOverride",
-    "eksProperties": "eksPropertiesOverride",
-}
+#: What else a job may run than one container: DescribeJobs does not tell its overrides apart.
+_UNTOLD = ("nodeProperties", "ecsProperties", "eksProperties")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class Repetition:
             defined: The revision, as DescribeJobDefinitions shows it; empty if it is not known.
         """
         defaults = texts(defined, "parameters")
-        untold = next((override for kind, override in _UNTOLD.items() if job.get(kind)), "")
+        untold = next((OVERRIDES[kind] for kind in _UNTOLD if job.get(kind)), "")
         values = {**defaults, **texts(job, "parameters")}
         container, own = structure(job, "container"), structure(defined, "containerProperties")
         overrides = {} if untold else dict(_overrides(container, own, values))
@@ -114,12 +112,9 @@ def _overrides(
     ]
     if environment := [each for each in own if not each["name"].startswith(ENVIRONMENT_RESERVED)]:
         yield "environment", environment
-    needs = {name(each, "type"): text(each, "value") for each in structures(defined, "resourceRequirements")}
-    needs = {"VCPU": text(defined, "vcpus"), "MEMORY": text(defined, "memory"), **needs}
+    known = {**{kind: text(defined, field) for kind, field in OLDER.items()}, **needs(defined)}
     if requirements := [
-        {"type": name(each, "type"), "value": text(each, "value")}
-        for each in structures(container, "resourceRequirements")
-        if needs.get(name(each, "type")) != text(each, "value")
+        {"type": kind, "value": value} for kind, value in needs(container).items() if known.get(kind) != value
     ]:
         yield "resourceRequirements", requirements
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.cause import Cause
 from airflow_batch_jobs.batch.changes.change import Change, causes, grown, growth, why
-from airflow_batch_jobs.batch.fargate import MEMORY_MIB, Size, vcpus_as_text
+from airflow_batch_jobs.batch.fargate import OFFERED, Size, vcpus_as_text
 from airflow_batch_jobs.batch.numbers import reasonable, shown
 
 if TYPE_CHECKING:
@@ -195,8 +195,7 @@ def _next(size: Size, wanted_mib: int, most_mib: int) -> Size:
         wanted_mib: The memory that is wanted.
         most_mib: The most that it may have.
     """
-    offered = [Size(vcpus, mib) for vcpus, every in MEMORY_MIB.items() for mib in every]
-    larger = [one for one in offered if one.vcpus >= size.vcpus and size.memory_mib < one.memory_mib <= most_mib]
+    larger = [one for one in OFFERED if one.vcpus >= size.vcpus and size.memory_mib < one.memory_mib <= most_mib]
     enough = [one for one in larger if one.memory_mib >= wanted_mib]
     if enough:
         return min(enough)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
+from airflow_batch_jobs.batch.containers import needs
 from airflow_batch_jobs.batch.fargate import MEMORY_MIB, Size, is_on_fargate, total_size, vcpus_as_text
-from airflow_batch_jobs.batch.overrides import OLDER, needs, resources
+from airflow_batch_jobs.batch.overrides import OLDER, resources
 from airflow_batch_jobs.errors import RequestError
 
 if TYPE_CHECKING:

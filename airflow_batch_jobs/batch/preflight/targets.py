@@ -68,10 +68,11 @@ def _check_nodes(nodes: Mapping[str, Any], overrides: Mapping[str, Any]) -> None
     known = {one.nodes(count) for one in ranges}
     for number, one in enumerate(overrides.get("nodePropertyOverrides") or ()):
         path = f"nodeOverrides.nodePropertyOverrides[{number}]."
-        target = one.get("targetNodes")
-        if not has_range(one):
-            raise RequestError(f"{path}targetNodes", f"{target!r} is not a range of nodes such as 0:3, 2:, :1 or 4")
-        nodes_of_target = NodeRange.parse(target)
+        target = one.get("targetNodes") or ""
+        try:
+            nodes_of_target = NodeRange.parse(target)
+        except ValueError as error:
+            raise RequestError(f"{path}targetNodes", str(error)) from error
         is_known = nodes_of_target.nodes(count) in known and (nodes_of_target.last or 0) < count
         if not is_known and target not in targets:
             raise RequestError(
