@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import reprlib
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_origin
 
 from airflow_batch_jobs.batch.definition.values import member_types
+from airflow_batch_jobs.batch.numbers import shown
 from airflow_batch_jobs.errors import DefinitionError, ParameterError
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 #: The type of the error for a template in a field that does not take one.
 TEMPLATE_ERROR = "template_refused"
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 100
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -103,10 +100,10 @@ def _problem(detail: ErrorDetails, field: str, fields: Mapping[str, FieldInfo]) 
     if detail["type"] == "missing" and len(detail["loc"]) == 1:
         return f"is missing ({declared})", None
     if detail["type"] == TEMPLATE_ERROR:
-        return f"is {_SHORT.repr(detail['input'])}: {detail['msg']}", detail["input"]
+        return f"is {shown(detail['input'])}: {detail['msg']}", detail["input"]
     inside = "".join(f"[{part!r}]" for part in detail["loc"][1:])
     at = f" at {inside}" if inside else ""
-    return f"cannot be {_SHORT.repr(detail['input'])}{at}: {_message(detail)} ({declared})", detail["input"]
+    return f"cannot be {shown(detail['input'])}{at}: {_message(detail)} ({declared})", detail["input"]
 
 
 def _message(detail: ErrorDetails) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import reprlib
 from collections.abc import Mapping
 from operator import index
 from typing import Any
 
 from airflow_batch_jobs.batch.definition.problems import did_you_mean
 from airflow_batch_jobs.batch.definition.values import is_text, to_text
+from airflow_batch_jobs.batch.numbers import shown
 from airflow_batch_jobs.errors import RequestError
 
 _WORDS = {"true": True, "false": False}
@@ -96,7 +96,7 @@ _READERS = {
 def _shown(value: Any, path: str) -> str:
     """Return a value as errors may show it: of anything in an environment, which may hold secrets, only the type."""
     if isinstance(value, (str, int, float)) and not re.search(r"\.env(ironment)?\b", path):
-        return reprlib.repr(value)
+        return shown(value)
     return f"a value of type {type(value).__name__}"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import reprlib
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +34,6 @@ _NAMED = 3
 #: The most characters of a reason, which a validator may give.
 _LONGEST_REASON = 200
 
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 100
-
 
 def result_model(given: Any, definition: Any) -> type[BaseModel] | None:
     """Return the model of a job's result; None if the job has none.
@@ -60,7 +56,7 @@ def result_model(given: Any, definition: Any) -> type[BaseModel] | None:
     if isinstance(model, type) and issubclass(model, BaseModel) and model is not BaseModel:
         return model
     raise DefinitionError(
-        f"{where} is {_SHORT.repr(model)}, not a pydantic model. Write `class {RESULT}(BaseModel): …` with a "
+        f"{where} is {shown(model)}, not a pydantic model. Write `class {RESULT}(BaseModel): …` with a "
         "field for each value that the job hands back."
     )
 
@@ -208,7 +204,7 @@ def _problem(model: type[BaseModel], detail: ErrorDetails) -> str:
 
 
 def _told(model: type[BaseModel], value: Any) -> str:
-    return "what it is" if model.model_config.get("hide_input_in_errors") else _SHORT.repr(value)
+    return "what it is" if model.model_config.get("hide_input_in_errors") else shown(value)
 
 
 def _cannot_be(field: str, value: str, why: str) -> str:

@@ -239,6 +239,10 @@ def test_an_unknown_option_is_refused(option: str, message: str) -> None:
         ({"options": {"arrayProperties": {"size": 2.5}}}, "arrayProperties.size: must be a whole number, not 2.5"),
         ({"options": {"arrayProperties": {"size": True}}}, "arrayProperties.size: must be a whole number, not True"),
         ({"options": {"propagateTags": "perhaps"}}, "propagateTags: must be true or false, not 'perhaps'"),
+        (
+            {"options": {"propagateTags": 10**5000}},
+            "propagateTags: must be true or false, not a value of type int",
+        ),
         ({"options": {"tags": {1: "x"}}}, "tags: has the key 1, which is not text"),
         ({"options": {"tags": ["x"]}}, "tags: must be a mapping"),
         ({"options": {"shareIdentifier": ["x"]}}, "shareIdentifier: must be text, not a value of type list"),
