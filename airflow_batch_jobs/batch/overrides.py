@@ -34,7 +34,7 @@ class OverriddenContainer:
     """A container of a revision, beside its override.
 
     Attributes:
-        name: Its name; empty if the revision has none.
+        name: Its name; if the revision has none, the one that AWS gives it in a pod, and an empty one in an ECS task.
         defined: Its properties in the revision, under AWS's names.
         override: Its override in the request.
         kind: The field of SubmitJob, or of a range of nodes, that has the override: `containerOverrides`.
@@ -171,4 +171,4 @@ def _named(
         number = 0 if alone else places.get(name or unnamed, len(own))
         if number == len(own):
             own.append({} if name is None else {"name": name})
-        yield OverriddenContainer(name or "", container, own[number], kind, f"{path}.{key}[{number}]")
+        yield OverriddenContainer(name or unnamed or "", container, own[number], kind, f"{path}.{key}[{number}]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.fargate import is_on_fargate
-from airflow_batch_jobs.batch.node_ranges import narrowest
+from airflow_batch_jobs.batch.node_ranges import nodes_of
 from airflow_batch_jobs.local.limits import environment_problems, metadata_problems
 from airflow_batch_jobs.local.node_ranges import override_problems
 from airflow_batch_jobs.local.pods import pod_resource_problems
@@ -98,8 +98,8 @@ def _node_problems(nodes: Mapping[str, Any], overrides: Mapping[str, Any]) -> It
     yield from problems
     count = overrides.get("numNodes", nodes["numNodes"])
     for override in overrides.get("nodePropertyOverrides", []) if not problems else []:
-        [first, *_] = override["targetNodes"].partition(":")
-        group = narrowest(nodes["nodeRangeProperties"], int(first or 0), count)
+        mine = nodes_of(override, count)
+        group = next(group for group in reversed(nodes["nodeRangeProperties"]) if nodes_of(group, count) == mine)
         for key, kind in _OF_A_NODE.items():
             if override.get(key) and kind not in group:
                 yield f"{key} can only be given for a node range with {kind}"

@@ -170,22 +170,23 @@ class NextJob:
     def to_api(self) -> dict[str, Any]:
         """Return SubmitJob's arguments, without overrides that override nothing."""
         fields = {key: kept for key, value in self.request.items() if (kept := _without_empty(value)) not in ({}, [])}
-        if made := structures(structure(fields, "nodeOverrides"), "nodePropertyOverrides"):
-            fields["nodeOverrides"]["nodePropertyOverrides"] = list(self._with_inner(made))
+        if structure(fields, "nodeOverrides").get("nodePropertyOverrides"):
+            fields["nodeOverrides"]["nodePropertyOverrides"] = list(self._of_nodes())
         return fields
 
-    def _with_inner(self, made: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        """Yield overrides of nodes, with those that override nothing but keep an outer one from their nodes."""
+    def _of_nodes(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the overrides of nodes, with those that override nothing but keep another one from their nodes."""
         count = node_count(self.definition, self.request)
-        of_nodes = {one["targetNodes"]: one for one in made}
-        reached = [nodes_of(one, count) for one in made if has_range(one)]
-        for one in structures(self.request["nodeOverrides"], "nodePropertyOverrides"):
-            if kept := of_nodes.get(one["targetNodes"]):
-                yield kept
-            elif has_range(one):
-                mine = nodes_of(one, count)
-                if any(is_within(mine, outer) for outer in reached if outer != mine):
-                    yield {"targetNodes": one["targetNodes"]}
+        every = [_without_empty(one) for one in structures(self.request["nodeOverrides"], "nodePropertyOverrides")]
+        ranges = [nodes_of(one, count) if has_range(one) else None for one in every]
+        said = {number for number, one in enumerate(every) if not one.keys() <= _NAMES}
+        for number, (one, mine) in enumerate(zip(every, ranges, strict=True)):
+            others = [(ranges[other], other < number) for other in said]
+            if number in said or any(
+                mine and nodes and is_within(mine, nodes) and (nodes != mine or is_before)
+                for nodes, is_before in others
+            ):
+                yield one
 
 
 def _container(task: OverriddenTask, one: OverriddenContainer) -> Container:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.definition.problems import did_you_mean
 from airflow_batch_jobs.batch.members import NOTHING
-from airflow_batch_jobs.batch.node_ranges import NodeRange, has_range, narrowest
+from airflow_batch_jobs.batch.node_ranges import NodeRange, has_range, nodes_of
 from airflow_batch_jobs.batch.overrides import OVERRIDES, POD_LISTS
 from airflow_batch_jobs.errors import RequestError
 
@@ -79,7 +79,8 @@ def _check_nodes(nodes: Mapping[str, Any], overrides: Mapping[str, Any]) -> None
                 f"{path}targetNodes",
                 f"{target!r} is none of the ranges of the {count} nodes of the job: {', '.join(targets)}",
             )
-        group = narrowest(groups, nodes_of_target.first, count)
+        mine = [group for group in groups if nodes_of(group, count) == nodes_of_target.nodes(count)]
+        group = (mine or [group for group in groups if group["targetNodes"] == target])[-1]
         _check_kind(group, one, path, f"the range {group.get('targetNodes')} of nodes")
         _check_containers(group, one, path)
 

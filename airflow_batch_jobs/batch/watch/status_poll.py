@@ -105,7 +105,7 @@ class StatusPoll:
         self._answers = 0
         self._failures = 0
         self._failed_at: dict[str, int] = {}
-        self._without_credentials_since: float | None = None
+        self._failing_since: dict[Trouble, float] = {}
         self._listings: deque[_Listing] = deque()
         self._listing_is_next = False
         self._alarm = Alarm()
@@ -196,7 +196,7 @@ class StatusPoll:
     def _answered(self) -> None:
         self._answers += 1
         self._failures = 0
-        self._without_credentials_since = None
+        self._failing_since.clear()
 
     def _failed(self, call: _Call, error: Exception, asked_at: float) -> None:
         kind = trouble(error) if isinstance(error, AwsError) else Trouble.REFUSED
@@ -215,15 +215,13 @@ class StatusPoll:
 
     def _may_pass(self, kind: Trouble, error: AwsError) -> bool:
         """Tell whether the same may be answered later; valid credentials are not waited for without end."""
+        if kind is not Trouble.NO_CREDENTIALS:  # there were some for this call
+            self._failing_since.pop(Trouble.NO_CREDENTIALS, None)
         if not (kind.renew and may_pass(error)):
             return kind.retry
-        return self._may_get_credentials(_RENEWAL_SECONDS if kind is Trouble.EXPIRED else _CREDENTIALS_SECONDS)
-
-    def _may_get_credentials(self, seconds: float) -> bool:
         now = asyncio.get_running_loop().time()
-        if self._without_credentials_since is None:
-            self._without_credentials_since = now
-        return now < self._without_credentials_since + seconds
+        seconds = _RENEWAL_SECONDS if kind is Trouble.EXPIRED else _CREDENTIALS_SECONDS
+        return now < self._failing_since.setdefault(kind, now) + seconds
 
     def _ask_again(self, call: _Call, error: Exception, asked_at: float) -> None:
         """Ask again what may be answered later; what has failed before, while others were answered, apart from them."""

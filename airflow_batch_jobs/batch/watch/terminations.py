@@ -143,6 +143,11 @@ class Terminations:
             termination = _Termination(job_id, reason, is_urgent, give_up_at, loop.create_future())
             self._open[job_id] = termination
             self._line_up(termination)
+        elif is_urgent and not termination.is_urgent:
+            termination.is_urgent = True
+            if termination in self._others:
+                self._others.remove(termination)
+                self._line_up(termination)
         if error := await asyncio.shield(termination.done):
             raise copy(error)  # each is raised somewhere else, and grows a traceback there
 
