@@ -144,7 +144,7 @@ class _JobLink(BaseOperatorLink):
         del operator
         from airflow.sdk.execution_time.xcom import XCom
 
-        from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
+        from airflow_batch_jobs.batch.xcoms import JOB_XCOM
 
         return self.leads_to(XCom.get_value(ti_key=ti_key, key=JOB_XCOM))
 

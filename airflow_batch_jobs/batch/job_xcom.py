@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.job_usage import Usage
     from airflow_batch_jobs.batch.log_stream import LogStream
 
-#: Its name; links, stops and the UI read it.
-JOB_XCOM = "batch_job"
 #: What it may take up in bytes of JSON, so that it stays below 48 KiB with the attempt that it is marked with.
 MOST_BYTES = 44 * 1024
 #: What each of its lists, and its texts, may take up in bytes of JSON.

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.operations import describe_jobs
+from airflow_batch_jobs.batch.xcoms import JOB_XCOM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ class RunWatch:
         """Find a task's job, and read its log until the task has succeeded."""
         if name not in self._job_ids:
             where = (self._dag_id, self.run_id, task["task_id"])
-            job = self._api.xcom(*where, "batch_job", map_index=task["map_index"])
+            job = self._api.xcom(*where, JOB_XCOM, map_index=task["map_index"])
             if job is None:
                 return
             self._job_ids[name] = job["job_id"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.configuration import conf
 
-from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
 from airflow_batch_jobs.batch.operations import TERMINATE_SECONDS
+from airflow_batch_jobs.batch.xcoms import JOB_XCOM, RETURN_XCOM
 from airflow_batch_jobs.task import log, stop
 from airflow_batch_jobs.task.saved_job import SavedJob
 from airflow_batch_jobs.task.saved_log import SavedLog, are_logs_remote
@@ -129,7 +129,7 @@ class TriggererWait:
             if not await self._saved_job.save(outcome.job):
                 return False  # another attempt has taken over, and nobody takes this one's event
             async with self._triggerer.questions:
-                await self._task.set_xcom("return_value", outcome.job_id)
+                await self._task.set_xcom(RETURN_XCOM, outcome.job_id)
         except UnansweredError as error:
             why = f"its XComs could not be written: {error}"
             log.problem(f"The task is ended by a worker, since {why}")

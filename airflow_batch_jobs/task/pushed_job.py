@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from airflow_batch_jobs.batch.job_xcom import JOB_XCOM, carried_on, stopped
+from airflow_batch_jobs.batch.job_xcom import carried_on, stopped
 from airflow_batch_jobs.batch.storable import storable
+from airflow_batch_jobs.batch.xcoms import JOB_XCOM
 from airflow_batch_jobs.task import execution_timeout, stop
 
 

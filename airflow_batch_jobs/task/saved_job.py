@@ -13,8 +13,9 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from airflow_batch_jobs.batch.job_xcom import JOB_XCOM, carried_on, is_older, stopped
+from airflow_batch_jobs.batch.job_xcom import carried_on, is_older, stopped
 from airflow_batch_jobs.batch.watch.apart import start_apart
+from airflow_batch_jobs.batch.xcoms import JOB_XCOM
 from airflow_batch_jobs.links import JOB_LINKS
 from airflow_batch_jobs.task import stop
 from airflow_batch_jobs.task.supervisor import UnansweredError

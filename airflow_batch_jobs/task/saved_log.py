@@ -13,6 +13,7 @@ from airflow_batch_jobs.batch.fault_points import reach
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs.cursors import are_partial
 from airflow_batch_jobs.batch.logs.reading import CLOCK_SKEW_MS
+from airflow_batch_jobs.batch.xcoms import CURSOR_XCOM
 from airflow_batch_jobs.task import log
 from airflow_batch_jobs.task.supervisor import UnansweredError
 from airflow_batch_jobs.task.wait import WaitListener
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.task.supervisor import TaskInstance
     from airflow_batch_jobs.task.triggerer import Triggerer
 
-#: The name of the XCom that says how far the log of a running job has been copied.
-CURSOR_XCOM = "batch_job_log_cursor"
 #: The time between two saves of the cursors while lines flow, or more if the shared rate is used up.
 CURSOR_SECONDS = 30.0
 #: How many triggerers are remembered that wrote the log of one attempt.

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from airflow_batch_jobs.batch.detail import JobDetail
 from airflow_batch_jobs.batch.job_history import joined, noted
-from airflow_batch_jobs.batch.job_xcom import JOB_XCOM, MOST_BYTES, carried_on, fitted, is_older, job_xcom, stopped
+from airflow_batch_jobs.batch.job_xcom import MOST_BYTES, carried_on, fitted, is_older, job_xcom, stopped
 from airflow_batch_jobs.batch.log_stream import LogStream
 from airflow_batch_jobs.batch.status import JobStatus
+from airflow_batch_jobs.batch.xcoms import JOB_XCOM
 from tests.batch.conftest import ACCOUNT, CREATED, JOB_ID, REGION, Entries, milliseconds
 from tests.batch.test_storable import anything, assert_storable, odd_entries
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field, create_model
 
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.identity import TaskKey
-from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
+from airflow_batch_jobs.batch.xcoms import CURSOR_XCOM, JOB_XCOM
 from airflow_batch_jobs.config import Settings
 from airflow_batch_jobs.decorators import batch_job_task
 from airflow_batch_jobs.errors import AccessDeniedError, DefinitionError, EndpointError, ResultError, TaskEvictedError
@@ -23,7 +23,6 @@ from airflow_batch_jobs.operators import BatchJobOperator
 from airflow_batch_jobs.retries import BatchRetryPolicy
 from airflow_batch_jobs.task import result as task_result
 from airflow_batch_jobs.task.result import TaskResult
-from airflow_batch_jobs.task.saved_log import CURSOR_XCOM
 from tests.face.attempts import Attempts
 from tests.task.api_server import ApiServer
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_batch_jobs.batch.xcoms import CURSOR_XCOM
 from airflow_batch_jobs.task.in_triggerer import SCHEDULER_SECONDS, TriggererWait
-from airflow_batch_jobs.task.saved_log import CURSOR_XCOM, SavedLog
+from airflow_batch_jobs.task.saved_log import SavedLog
 from airflow_batch_jobs.task.triggerer import Triggerer
 from airflow_batch_jobs.triggers import BatchJobTrigger
 from tests.batch.virtual import VirtualAws, run

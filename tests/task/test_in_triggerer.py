@@ -15,7 +15,7 @@ from airflow.sdk.execution_time.comms import DeleteXCom, GetXCom, SetXCom
 from structlog.testing import capture_logs
 
 from airflow_batch_jobs.batch.identity import TaskKey
-from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
+from airflow_batch_jobs.batch.xcoms import CURSOR_XCOM, JOB_XCOM
 from airflow_batch_jobs.task import saved_log
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.handover import Outcome, WaitPlan
@@ -26,7 +26,6 @@ from airflow_batch_jobs.task.in_triggerer import (
     TriggererWait,
     undisturbed,
 )
-from airflow_batch_jobs.task.saved_log import CURSOR_XCOM
 from airflow_batch_jobs.task.triggerer import Triggerer
 from airflow_batch_jobs.triggers import BatchJobTrigger
 from tests.batch.virtual import VirtualAws, run

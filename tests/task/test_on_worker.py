@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowTaskTerminated
 
 from airflow_batch_jobs.batch.identity import TaskKey
-from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
+from airflow_batch_jobs.batch.xcoms import JOB_XCOM
 from airflow_batch_jobs.task.connection import AwsConnection
 from airflow_batch_jobs.task.handover import WaitPlan
 from airflow_batch_jobs.task.on_worker import STATE_SECONDS, WorkerWait, verdict_on_worker

@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.execution_time.comms import GetXCom, SetXCom
 
 from airflow_batch_jobs.batch.identity import TaskKey
-from airflow_batch_jobs.batch.job_xcom import JOB_XCOM
+from airflow_batch_jobs.batch.xcoms import JOB_XCOM
 from airflow_batch_jobs.links import BatchJobLogLink
 from airflow_batch_jobs.task.saved_job import GATHER_SECONDS, SavedJob
 from airflow_batch_jobs.task.supervisor import TaskInstance, UnansweredError

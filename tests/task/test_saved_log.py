@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 from airflow_batch_jobs.batch.identity import TaskKey
 from airflow_batch_jobs.batch.log_stream import milliseconds
 from airflow_batch_jobs.batch.logs import LogEvent
-from airflow_batch_jobs.task.saved_log import CURSOR_XCOM, SavedLog
+from airflow_batch_jobs.batch.xcoms import CURSOR_XCOM
+from airflow_batch_jobs.task.saved_log import SavedLog
 from airflow_batch_jobs.task.supervisor import TaskInstance
 from airflow_batch_jobs.task.triggerer import QUESTIONS_AT_ONCE, Triggerer
 from tests.batch.virtual import run

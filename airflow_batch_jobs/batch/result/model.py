@@ -14,6 +14,7 @@ from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.excerpt import excerpt
 from airflow_batch_jobs.batch.numbers import shown
 from airflow_batch_jobs.batch.storable import not_storable
+from airflow_batch_jobs.batch.xcoms import XCOMS
 from airflow_batch_jobs.errors import DefinitionError, ResultError
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 #: What a definition's class calls the model of its result.
 RESULT = "Result"
-#: What a task's XComs are called besides the fields of its result.
-XCOMS = frozenset({"return_value", "batch_job", "batch_job_log_cursor"})
 #: The most XComs of fields that a model does not declare.
 _MOST_EXTRAS = 100
 #: What an XCom of a field may be called. Airflow puts the name into a URL as it is, and a job may print any.
