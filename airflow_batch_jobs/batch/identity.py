@@ -123,14 +123,13 @@ class TaskIdentity:
         return f"{text}-{_instance_digest(self.key, self.deployment)}"
 
 
-def new_job_name(prefix: str, suffix: str | None = None) -> str:
-    """Return a name for a new job of a task instance: `<dag>-<task>-<hash>-<suffix>`.
+def new_job_name(prefix: str) -> str:
+    """Return a name for a new job of a task instance: `<dag>-<task>-<hash>-<six random hexadecimal digits>`.
 
     Args:
         prefix: From `TaskIdentity.job_name_prefix`.
-        suffix: Distinguishes a series of sends from others; six random hexadecimal digits if None.
     """
-    return f"{prefix}-{suffix}" if suffix else unique_name(prefix)
+    return unique_name(prefix)
 
 
 def task_tags(identity: TaskIdentity, *, is_detached: bool = False) -> dict[str, str]:

@@ -6,7 +6,6 @@ Tags name queues, definitions, causes and services, of which there are few: neve
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_batch_jobs.batch.detail import JobKind
@@ -20,40 +19,29 @@ if TYPE_CHECKING:
 SUCCEEDED = "succeeded"
 
 
-class Kind(Enum):
-    """What a metric is to those who keep it."""
-
-    #: How often something has happened since the last time.
-    COUNTER = "counter"
-    #: How long something took; of many such times those who keep them tell the mean, the largest, and so on.
-    TIMER = "timer"
-
-
 @dataclass(frozen=True, slots=True)
 class Metric:
     """Something that is measured.
 
     Attributes:
-        name: Without the prefix that Airflow puts in front of it.
-        kind: What it is.
+        name: Without the prefix that Airflow puts in front of it. A time's ends in `_seconds`; what else there is, is a
+            count.
         tags: The names of its tags; the first one tells most.
     """
 
     name: str
-    kind: Kind
     tags: tuple[str, ...] = ()
 
 
-QUEUED = Metric("batch_jobs.queued_seconds", Kind.TIMER, ("queue", "definition"))
-RAN = Metric("batch_jobs.ran_seconds", Kind.TIMER, ("queue", "definition"))
-ENDED = Metric("batch_jobs.ended", Kind.COUNTER, ("cause", "queue", "definition"))
-RETRIED = Metric("batch_jobs.retried", Kind.COUNTER, ("by", "queue", "definition"))
-WATCHER_CALLS = Metric("batch_jobs.watcher.calls", Kind.COUNTER, ("service",))
-WATCHER_THROTTLED = Metric("batch_jobs.watcher.throttled", Kind.COUNTER, ("service",))
-WATCHER_LAG = Metric("batch_jobs.watcher.lag_seconds", Kind.TIMER)
-LOG_LAG = Metric("batch_jobs.log.lag_seconds", Kind.TIMER)
-ORPHANS = Metric("batch_jobs.orphans", Kind.COUNTER, ("queue",))
-METRICS = (QUEUED, RAN, ENDED, RETRIED, WATCHER_CALLS, WATCHER_THROTTLED, WATCHER_LAG, LOG_LAG, ORPHANS)
+QUEUED = Metric("batch_jobs.queued_seconds", ("queue", "definition"))
+RAN = Metric("batch_jobs.ran_seconds", ("queue", "definition"))
+ENDED = Metric("batch_jobs.ended", ("cause", "queue", "definition"))
+RETRIED = Metric("batch_jobs.retried", ("by", "queue", "definition"))
+WATCHER_CALLS = Metric("batch_jobs.watcher.calls", ("service",))
+WATCHER_THROTTLED = Metric("batch_jobs.watcher.throttled", ("service",))
+WATCHER_LAG = Metric("batch_jobs.watcher.lag_seconds")
+LOG_LAG = Metric("batch_jobs.log.lag_seconds")
+ORPHANS = Metric("batch_jobs.orphans", ("queue",))
 
 
 class Meter(Protocol):

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
-import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -124,13 +123,6 @@ class StandaloneAirflow:
                 time.sleep(0.1)
         self._process.wait()
         self._process = None
-
-    def children(self, name: str) -> list[int]:
-        """Return the ids of Airflow's processes whose command line contains a text, such as `triggerer`."""
-        if self._process is None:
-            return []
-        offspring = psutil.Process(self._process.pid).children(recursive=True)
-        return [child.pid for child in offspring if any(name in word for word in _command(child))]
 
     def errors(self) -> str:
         """Return the last errors in Airflow's own output, where a task has them that could not begin; may be empty."""
@@ -260,20 +252,6 @@ class RestApi:
         """Mark a task instance failed or successful, as a user does in the UI."""
         self.request("PATCH", _ti_path(dag_id, run_id, task_id, map_index), json={"new_state": state})
 
-    def clear(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> None:
-        """Clear a task instance, as a user does in the UI."""
-        self.request(
-            "POST",
-            f"dags/{dag_id}/clearTaskInstances",
-            json={
-                "dry_run": False,
-                "dag_run_id": run_id,
-                "task_ids": [task_id if map_index < 0 else [task_id, map_index]],
-                "only_failed": False,
-                "reset_dag_runs": True,
-            },
-        )
-
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str, map_index: int = -1) -> Any:
         """Return an XCom's value; None if there is none."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
@@ -355,10 +333,3 @@ def _group_lives(group: int, leader: subprocess.Popen[bytes]) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return list(process.cmdline())
-    except psutil.NoSuchProcess:
-        return []

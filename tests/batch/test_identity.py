@@ -81,7 +81,6 @@ def test_each_series_of_sends_has_a_name_of_its_own() -> None:
     assert re.fullmatch(r"d{108}-[0-9a-f]{12}-[0-9a-f]{6}", name)
     assert len(name) == 128
     assert new_job_name(prefix) != name
-    assert new_job_name("p", "abc123") == "p-abc123"
 
 
 def test_tags_tell_whose_job_it_is() -> None:

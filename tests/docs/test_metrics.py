@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_batch_jobs.batch.cause import Cause
-from airflow_batch_jobs.batch.meter import METRICS, Kind
 from tests.docs.source import ROOT, nodes, template
+from tests.measured import METRICS, is_time
 
 PAGE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 DASHBOARD = ROOT / "docs" / "grafana-dashboard.json"
@@ -47,14 +47,9 @@ def in_prometheus(expression: str) -> set[str]:
 
 def test_the_table_is_what_is_measured() -> None:
     """Names in their order, types and tags; times are in milliseconds."""
-    told = [(*quoted(name), kind, unit, quoted(tags)) for name, kind, unit, tags, _ in tables()[0]]
-    units = [unit for _, _, unit, _ in told]
-    assert told == [
-        (metric.name, metric.kind.value, unit, metric.tags) for metric, unit in zip(METRICS, units, strict=True)
-    ]
-    assert all(
-        (metric.kind is Kind.TIMER) is (unit == "milliseconds") for metric, unit in zip(METRICS, units, strict=True)
-    )
+    told = [(*quoted(name), kind, unit == "milliseconds", quoted(tags)) for name, kind, unit, tags, _ in tables()[0]]
+    kinds = {True: "timer", False: "counter"}
+    assert told == [(metric.name, kinds[is_time(metric)], is_time(metric), metric.tags) for metric in METRICS]
 
 
 def test_metrics_that_the_page_names_besides_are_measured() -> None:

@@ -96,4 +96,14 @@ class Run:
 
     def clear(self) -> None:
         """Clear the task instance as a user does."""
-        self.api.clear(self.dag_id, self.run_id, self.task_id, self.map_index)
+        self.api.request(
+            "POST",
+            f"dags/{self.dag_id}/clearTaskInstances",
+            json={
+                "dry_run": False,
+                "dag_run_id": self.run_id,
+                "task_ids": [self.task_id if self.map_index < 0 else [self.task_id, self.map_index]],
+                "only_failed": False,
+                "reset_dag_runs": True,
+            },
+        )

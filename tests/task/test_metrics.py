@@ -21,13 +21,11 @@ from airflow_batch_jobs.batch.cause import Cause
 from airflow_batch_jobs.batch.meter import (
     ENDED,
     LOG_LAG,
-    METRICS,
     ORPHANS,
     QUEUED,
     RAN,
     RETRIED,
     WATCHER_LAG,
-    Kind,
     tell_end,
 )
 from airflow_batch_jobs.task import metrics
@@ -44,6 +42,7 @@ from airflow_batch_jobs.task.wait import JobWait
 from tests.backends import Stats, attributes, otlp_collector, statsd_server
 from tests.batch.conftest import Entries
 from tests.batch.virtual import VirtualAws, run
+from tests.measured import METRICS, is_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -320,17 +319,17 @@ def test_counts_are_gathered_and_times_are_not() -> None:
 PROGRAM = """
 from airflow.{where}observability import stats
 from airflow.{where}observability.metrics import stats_utils
-from airflow_batch_jobs.batch.meter import METRICS, Kind
+from tests.measured import METRICS, is_time
 from airflow_batch_jobs.task.metrics import {meter}
 
 stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=True)
 meter = {meter}()
 for metric in METRICS:
     tags = {{tag: f"some {{tag}}" for tag in metric.tags}}
-    if metric.kind is Kind.COUNTER:
-        meter.count(metric, 2, **tags)
-    else:
+    if is_time(metric):
         meter.time(metric, 90.0, **tags)
+    else:
+        meter.count(metric, 2, **tags)
 meter.flush()
 """
 
@@ -349,12 +348,12 @@ def test_opentelemetry_gets_every_metric_with_its_tags(where: str, meter: str) -
     told = {metric.name.removeprefix("airflow."): metric for metric in collector.metrics}
     for metric in METRICS:
         found = told[metric.name]
-        points = found.sum.data_points if metric.kind is Kind.COUNTER else found.exponential_histogram.data_points
+        points = found.exponential_histogram.data_points if is_time(metric) else found.sum.data_points
         assert attributes(points[0]) == {tag: f"some_{tag}" for tag in metric.tags}
-        if metric.kind is Kind.COUNTER:
-            assert points[0].as_int == 2
-        else:
+        if is_time(metric):
             assert (found.unit, points[0].sum) == ("ms", 90_000)
+        else:
+            assert points[0].as_int == 2
 
 
 def test_a_job_that_never_ran_was_queued_to_its_end() -> None:

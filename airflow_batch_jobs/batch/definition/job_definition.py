@@ -172,12 +172,11 @@ class JobDefinition(Model):
         reading = Reading(self._revision, self._base, rendered=True, lenient=True)
         return self._read(self._over(parameters), reading, str(self))
 
-    def check_with(self, parameters: Mapping[str, Any], is_late: Callable[[Any], bool] = is_late) -> None:
+    def check_with(self, parameters: Mapping[str, Any]) -> None:
         """Check other values for some parameters as far as they are already known.
 
         Args:
             parameters: Values by the parameters' names in AWS, or by the fields' names.
-            is_late: Tells a value that comes at run time: by default a template, or a task's result.
 
         Raises:
             ParameterError: A parameter is unknown or of the wrong type.
@@ -205,12 +204,11 @@ class JobDefinition(Model):
         return cls._read(given, Reading(pinned, rendered=True, lenient=True), label)
 
     @classmethod
-    def check_partial(cls, parameters: Mapping[str, Any], is_late: Callable[[Any], bool] = is_late) -> None:
+    def check_partial(cls, parameters: Mapping[str, Any]) -> None:
         """Check all values of a definition as far as they are already known, and that none is missing.
 
         Args:
             parameters: Values by the parameters' names in AWS, or by the fields' names.
-            is_late: Tells a value that comes at run time: by default a template, or a task's result.
 
         Raises:
             ParameterError: A parameter is missing, unknown or of the wrong type.

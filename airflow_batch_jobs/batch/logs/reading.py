@@ -19,7 +19,6 @@ many streams or lines for them: then some of the last lines come again.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from airflow_batch_jobs.batch.aws import Patience, service
@@ -61,8 +60,6 @@ def read_all(
     stream: LogStream,
     *,
     start_ms: int | None = None,
-    limit: int | None = None,
-    calls_per_second: float = _CALLS_ALONE,
     clock: Clock | None = None,
 ) -> Iterator[LogEvent]:
     """Read what a stream has now, all pages, oldest first.
@@ -73,16 +70,14 @@ def read_all(
         clients: Makes the `logs` client.
         stream: What to read.
         start_ms: Leave out what is older than this timestamp (ms).
-        limit: The most lines to read.
-        calls_per_second: The most calls per second; AWS allows 5 for the whole account and region.
         clock: The machine's own if None.
 
     Raises:
         AwsError: AWS refused, or did not answer for five minutes, or with no line for as long.
     """
     start, clock = start_of(stream) if start_ms is None else start_ms, clock or SystemClock()
-    reader = _reader(clients, stream, LogCursor(start, start), Pace(calls_per_second), clock)
-    return islice(_patiently(reader, reader.whole_read(), clock), limit)
+    reader = _reader(clients, stream, LogCursor(start, start), Pace(_CALLS_ALONE), clock)
+    return _patiently(reader, reader.whole_read(), clock)
 
 
 def read_last(

@@ -173,13 +173,6 @@ def test_known_values_are_compared_at_parse_time_if_all_are_known() -> None:
     Align.check_partial({**known, "inputs": XComArg()})
 
 
-def test_who_calls_says_what_is_late() -> None:
-    """The check can be told of other late values."""
-    Align.check_partial({"sample": 5}, is_late=lambda value: value == 5)
-    with pytest.raises(ParameterError, match=r"'sample' of \S+ cannot be 5"):
-        Align.check_partial({"sample": 5})
-
-
 def test_an_instance_checks_what_comes_over_its_own_values() -> None:
     """Its own values count where none override them; errors name its revision."""
     align = Align(sample="NA1", threads=1, reference="s3://x").at_revision(9)
