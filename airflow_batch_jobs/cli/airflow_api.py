@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from airflow_batch_jobs.batch.aws.explanation import without_header_values
 from airflow_batch_jobs.batch.orphans import CANNOT_TELL, GONE
 from airflow_batch_jobs.errors import AirflowUnansweredError
 
@@ -53,7 +54,7 @@ class AirflowApi:
                 timeout=ANSWER_SECONDS,
             )
             token = str(answer.raise_for_status().json()["access_token"])
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
             raise AirflowUnansweredError(f"Airflow at {url} gave no token for user {username!r}: {error}") from error
         return cls(url, token)
 
@@ -148,5 +149,9 @@ class AirflowApi:
         try:
             yield
         except (OpenApiException, HTTPError, ValueError, LookupError, TypeError, AttributeError) as error:
-            said = f"{error.status} {error.reason}" if isinstance(error, ApiException) else repr(error)
+            said = (
+                f"{error.status} {error.reason}"
+                if isinstance(error, ApiException)
+                else without_header_values(repr(error))
+            )
             raise AirflowUnansweredError(f"Airflow at {self._url} gave no states of tasks: {said}") from error

@@ -13,11 +13,20 @@ if TYPE_CHECKING:
 _PANEL = "Where AWS is"
 
 
-def _check_url(value: str | None) -> str | None:
-    if value is not None and not value.startswith(("http://", "https://")):
+def check_url(value: str | None) -> str | None:
+    """Check the address that an option is given.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    if value is None:
+        return None
+    if not value.startswith(("http://", "https://")):
         raise typer.BadParameter("it must begin with http:// or https://")
+    if not value.isprintable() or " " in value:
+        raise typer.BadParameter("it has a space or a line break in it")
     try:
-        urlsplit(value or "").port  # noqa: B018 - reading it checks it
+        urlsplit(value).port  # noqa: B018 - reading it checks it
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     return value
@@ -33,7 +42,7 @@ EndpointUrl = Annotated[
         "--endpoint-url",
         help="An address other than AWS's own, such as that of a local AWS.",
         rich_help_panel=_PANEL,
-        callback=_check_url,
+        callback=check_url,
     ),
 ]
 

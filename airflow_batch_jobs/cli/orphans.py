@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import typer
 
 from airflow_batch_jobs.cli import completion, console, tables
-from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, clients_of
+from airflow_batch_jobs.cli.aws_options import EndpointUrl, Profile, Region, check_url, clients_of
 
 if TYPE_CHECKING:
     from airflow_batch_jobs.cli.airflow_api import AirflowApi
@@ -21,8 +21,7 @@ _USERNAME, _PASSWORD = "AIRFLOW_USERNAME", "AIRFLOW_PASSWORD"
 
 
 def _check_url(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
-        raise typer.BadParameter("it must begin with http:// or https://")
+    check_url(value)
     if "@" in urlsplit(value).netloc:
         raise typer.BadParameter(f"credentials do not belong in it; set {_TOKEN}, or {_USERNAME} and {_PASSWORD}")
     return value
@@ -114,7 +113,7 @@ def _airflow(url: str, token: str) -> AirflowApi:
 
     username, password = os.environ.get(_USERNAME), os.environ.get(_PASSWORD)
     try:
-        if token:
+        if token := token.strip():
             return AirflowApi(url, token)
         if username and password:
             return AirflowApi.sign_in(url, username, password)

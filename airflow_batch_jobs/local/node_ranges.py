@@ -29,7 +29,7 @@ def range_problems(nodes: Mapping[str, Any]) -> Iterator[str]:
         try:
             nodes_of_group = NodeRange.parse(group["targetNodes"])
         except ValueError as error:
-            yield str(error)
+            yield f"targetNodes {error}"
             return
         last = nodes_of_group.first if nodes_of_group.last is None else nodes_of_group.last
         if not nodes_of_group.first <= last < count:
@@ -64,7 +64,7 @@ def override_problems(definition: Mapping[str, Any], overrides: Mapping[str, Any
         try:
             nodes = NodeRange.parse(one["targetNodes"])
         except ValueError as error:
-            yield str(error)
+            yield f"targetNodes {error}"
             continue
         if nodes.nodes(count) not in known or (nodes.last or 0) >= count:
             yield f"NodeOverride targets should match job definition. Non matching targets - {one['targetNodes']}"

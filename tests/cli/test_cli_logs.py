@@ -131,3 +131,16 @@ def test_a_stream_that_cannot_be_read_costs_no_other(
     ]
     assert result.exit_code != 0
     assert "logs:FilterLogEvents failed" in result.stderr
+
+
+def test_a_log_that_may_not_be_read_has_one_exit_code(run: Run, aws: LocalAws) -> None:
+    """Followed or not."""
+    aws.script(definition="talk", running=0.1, lines={"count": 2, "rate": 1000.0})
+    [job_id] = aws.submit(aws.register("talk"))
+    aws.wait_for_status(job_id)
+    aws.fault("FilterLogEvents", "denied")
+
+    for options in ((), ("--follow",)):
+        result = run("logs", job_id, *options)
+        assert "logs:FilterLogEvents failed" in result.stderr
+        assert result.exit_code == 3

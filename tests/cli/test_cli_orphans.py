@@ -329,6 +329,9 @@ def test_a_user_signs_in_with_what_is_in_the_environment(
         (("--airflow-token", ""), "Airflow has to know who is asking: set AIRFLOW_USERNAME and AIRFLOW_PASSWORD"),
         (("--airflow-url", "localhost:8080"), "http://"),
         (("--airflow-url", "http://me:secret@localhost"), "credentials do not belong"),
+        (("--airflow-url", "http://[::1"), "Invalid IPv6 URL"),
+        (("--airflow-url", "http://127.0.0.1:abc"), "Port could not be cast"),
+        (("--airflow-url", "http://127.0.0.1\n"), "a space or a line break"),
         (("--grace", "-1"), "--grace"),
     ],
 )
@@ -355,5 +358,5 @@ def test_secrets_are_never_printed(sweep: Run, airflow: Airflow, job_id: str) ->
     """Neither with --help nor with an error."""
     del job_id
     airflow.status = 500
-    for arguments in (("--help",), (), ("--airflow-token", TOKEN)):
+    for arguments in (("--help",), (), ("--airflow-token", TOKEN), ("--airflow-token", f"{TOKEN}\nx")):
         assert TOKEN not in sweep(*arguments).output

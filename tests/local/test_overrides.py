@@ -204,3 +204,20 @@ def test_more_than_fifty_propagated_tags_fail_the_job(batch: Any, aws: LocalAws)
     job = aws.wait_for_status(submit(batch, "tagged", tags=tags, propagateTags=True)["jobId"])
     assert (job["status"], job["attempts"]) == ("FAILED", [])
     assert "cannot exceed 50" in job["statusReason"]
+
+
+def test_an_override_is_of_the_range_that_it_names(batch: Any) -> None:
+    """Not of an inner one that begins at the same node."""
+    tasks = [{"containers": [{**FINE, "name": "worker"}]}]
+    ranges = [
+        {"targetNodes": "0:", "ecsProperties": {"taskProperties": tasks}},
+        {"targetNodes": "0", "container": FINE},
+    ]
+    batch.register_job_definition(
+        jobDefinitionName="twin",
+        type="multinode",
+        nodeProperties={"numNodes": 2, "mainNode": 0, "nodeRangeProperties": ranges},
+    )
+    assert submit(batch, "twin", **nodes(**task({"name": "worker", "command": ["true"]})))
+    with pytest.raises(batch.exceptions.ClientException, match="does not match a container"):
+        submit(batch, "twin", **nodes(**task({"name": "main", "command": ["true"]})))

@@ -37,6 +37,8 @@ _NAMED_POLICY = re.compile(
     r"explicit deny in an? ([\w -]{1,40}?(?:policy|boundary))"
     r"|because no (?!identity|resource)([\w -]{1,40}?(?:policy|boundary)) allows"
 )
+#: What Python's HTTP client says of a header that it cannot send, with its value.
+_HEADER_VALUE = re.compile("(Invalid header value) .*", re.DOTALL)
 _ROLE_IS_DENIED = "Allow the credentials of {connection} {action} on {role}, and let its trust policy name them."
 
 
@@ -72,6 +74,7 @@ def explain(error: BaseException, action: str, caller: Caller | None = None) -> 
     """
     if isinstance(error, AwsError):
         return error
+    _hide_header_values(error)
     kind, code, message, caller = trouble(error), error_code(error), error_message(error), caller or Caller()
     said = excerpt(" ".join((f"{code}: {message}" if code else message or repr(error)).split()), _LONGEST_SAID)
     cure = _CURES[kind]
@@ -93,3 +96,15 @@ def explain(error: BaseException, action: str, caller: Caller | None = None) -> 
     error.args = tuple(storable_text(each) if isinstance(each, str) else each for each in error.args)
     told = storable_text(f"{action or 'Getting credentials'} failed: {said.rstrip('.')}. {cure}")
     return kind.error(told, action=action, code=storable_text(code))
+
+
+def _hide_header_values(error: BaseException | None) -> None:
+    """Take the value of a header out of what says that it cannot be sent: it is a credential with a line break."""
+    while error is not None:
+        error.args = tuple(without_header_values(each) if isinstance(each, str) else each for each in error.args)
+        error = error.__cause__ or error.__context__
+
+
+def without_header_values(text: str) -> str:
+    """Return a message without the value of a header that cannot be sent."""
+    return _HEADER_VALUE.sub(r"\1: it has a character that no header may have", text)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.event import LogEvent
     from airflow_batch_jobs.batch.logs.moment import Moment
     from airflow_batch_jobs.batch.logs.room import Room
+    from airflow_batch_jobs.errors import AwsError
 
 #: How far before a stream's newest event a scan starts at first; the next full scan finds what is later than that.
 _NEAR_MS = 6_000
@@ -40,7 +41,7 @@ class StreamOwner(Protocol):
     def has_lines(self, stream: FollowedStream) -> None:
         """Lines may be taken."""
 
-    def cannot_read(self, problem: str) -> None:
+    def cannot_read(self, problem: AwsError) -> None:
         """The stream cannot be read, and that will not resolve itself."""
 
     def fail(self, error: Exception) -> None:
@@ -95,7 +96,7 @@ class FollowedStream:
         self.is_new_to_lag = False
         self.line_bytes = float(_LINE_BYTES)
         self.is_settled = False
-        self.problem = ""
+        self.problem: AwsError | None = None
         self.is_refused = False
         self.unanswered_since: float | None = None
         self.doubts = 0
@@ -243,7 +244,7 @@ class FollowedStream:
     def found(self) -> None:
         """Take note that CloudWatch has the stream and lets it be read."""
         self.is_known = True
-        self.problem = ""
+        self.problem = None
         self.doubts = self._misses = 0
 
     def missed(self, now: Moment, doubt: str = "") -> None:
@@ -271,7 +272,7 @@ class FollowedStream:
         longest = _LONGEST_LAST_WAIT_SECONDS if self.has_ended else _LONGEST_WAIT_SECONDS
         self.asked_again_at = now.seconds + min(longest, 2.0 ** min(self._misses, 10))
 
-    def blind(self, problem: str, until: float, *, is_refused: bool = True) -> None:
+    def blind(self, problem: AwsError, until: float, *, is_refused: bool = True) -> None:
         """Take note that the stream cannot be read, and tell the owner.
 
         Args:

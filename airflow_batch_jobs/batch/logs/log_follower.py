@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.moment import Moment
     from airflow_batch_jobs.batch.logs.page import LogPage
     from airflow_batch_jobs.batch.logs.scan import LogGroup, Scan
+    from airflow_batch_jobs.errors import AwsError
 
 #: Of a lagging stream about as many lines are read at a time as the budget lets through in this many seconds, or more.
 QUEUE_SECONDS = 10.0
@@ -179,7 +180,7 @@ class LogFollower:
             return
         self.accept(scan, page.events, now)
         self._answered(scan)
-        scan.group.problem = ""
+        scan.group.problem = None
         scan.turn(page)
         live = [stream for stream in scan.streams if stream in scan.group.streams]
         if not live:
@@ -202,7 +203,7 @@ class LogFollower:
             scan.token = page.token
             self._region_of(scan).go_on(scan)
 
-    def unanswered(self, scan: Scan, problem: str, now: Moment) -> None:
+    def unanswered(self, scan: Scan, problem: AwsError, now: Moment) -> None:
         """Take note that there was no answer to a call; ask again, for fewer streams at once if others are answered."""
         region = self._region_of(scan)
         for silent in (scan.group, region):
@@ -265,7 +266,7 @@ class LogFollower:
             each.close(now)
         scan.group.wake(now)
 
-    def refused(self, scan: Scan, problem: str, now: Moment, *, is_ours: bool = False) -> None:
+    def refused(self, scan: Scan, problem: AwsError, now: Moment, *, is_ours: bool = False) -> None:
         """Take note that a call cannot be made because of what it asks for: of several streams, one.
 
         Args:
@@ -287,7 +288,7 @@ class LogFollower:
             stream.blind(problem, now.seconds + _DENIED_SECONDS, is_refused=not is_ours)
         scan.close(now)
 
-    def denied(self, scan: Scan, problem: str, now: Moment, *, is_ours: bool = False) -> None:
+    def denied(self, scan: Scan, problem: AwsError, now: Moment, *, is_ours: bool = False) -> None:
         """Take note that the group may not be read.
 
         Args:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.moment import Moment
     from airflow_batch_jobs.batch.logs.page import LogPage
     from airflow_batch_jobs.batch.logs.room import Room
+    from airflow_batch_jobs.errors import AwsError
 
 _ROUND_SECONDS = 2.0
 #: The same while looking for the last lines of an ended job.
@@ -344,7 +345,7 @@ class LogGroup:
         self.room = room
         self.streams: dict[FollowedStream, None] = {}
         self.denied_until = float("-inf")
-        self.problem = ""
+        self.problem: AwsError | None = None
         self.is_refused = False
         self.failing_since: float | None = None
         self.lateness = Lateness()

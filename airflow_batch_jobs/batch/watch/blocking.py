@@ -65,7 +65,7 @@ def follow_lines(
                 elif isinstance(update, NoAnswer):
                     on_problem(update.problem)
                 elif isinstance(update, Problem):
-                    raise AwsError(update.message)
+                    raise update.error or AwsError(update.message)
         finally:
             run(follower.__aexit__(None, None, None))
     yield from _rest(clients, update)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.moment import Moment
     from airflow_batch_jobs.batch.watch.status_poll import StatusPoll
     from airflow_batch_jobs.batch.watch.updates import Update
+    from airflow_batch_jobs.errors import AwsError
 
     Cursors = Mapping[str, Mapping[str, Any]]
 
@@ -288,11 +289,11 @@ class FollowedJob:
         now, seen_at = self._moment(), min(self._asked_at, self._parts.seen_since())
         return now.ms - int(1000 * (now.seconds - seen_at + _STREAM_SECONDS)) if seen_at > float("-inf") else 0
 
-    def _has_problem(self, problem: str) -> None:
+    def _has_problem(self, problem: str, error: AwsError | None) -> None:
         """Tell the follower about a problem, once for each."""
         if problem not in self._told:
             self._told[problem] = None
-            self._tell(Problem(problem))
+            self._tell(Problem(problem, error))
 
     def _tell(self, update: Update) -> None:
         self._updates.append(update)

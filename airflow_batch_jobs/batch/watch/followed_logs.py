@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream
     from airflow_batch_jobs.batch.logs.log_follower import LogFollower
     from airflow_batch_jobs.batch.logs.moment import Moment
+    from airflow_batch_jobs.errors import AwsError
 
 #: Lines handed out at a time: writing them takes a triggerer about 30 ms.
 _MOST_LINES = 50
@@ -74,12 +75,12 @@ class FollowedLogs:
         cursors: Mapping[str, Mapping[str, Any]] | None,
         *,
         has_news: Callable[[], None],
-        has_problem: Callable[[str], None],
+        has_problem: Callable[[str, AwsError | None], None],
         fail: Callable[[Exception], None],
     ) -> None:
         self._logs = logs
         self._has_news: Callable[[], None] | None = has_news
-        self._has_problem: Callable[[str], None] | None = has_problem
+        self._has_problem: Callable[[str, AwsError | None], None] | None = has_problem
         self._fail: Callable[[Exception], None] | None = fail
         self._restored: dict[str, LogCursor] = {}
         self._others: Others | None = None
@@ -100,10 +101,10 @@ class FollowedLogs:
         if self._has_news is not None:
             self._has_news()
 
-    def cannot_read(self, problem: str) -> None:
+    def cannot_read(self, problem: AwsError) -> None:
         """Take note that a stream cannot be read."""
         if self._has_problem is not None:
-            self._has_problem(problem)
+            self._has_problem(str(problem), problem)
 
     def fail(self, error: Exception) -> None:
         """Take note that what is known about a stream is broken."""
@@ -254,9 +255,9 @@ class FollowedLogs:
                     self._restored[key] = _checked(LogCursor.from_dict(each))
             except Exception:  # noqa: BLE001 - it may be anything, of another version or damaged
                 unreadable += 1
-        if unreadable:
-            self.cannot_read(
-                f"{unreadable} of {len(stored)} saved places of the log cannot be read; lines may appear twice."
+        if unreadable and self._has_problem is not None:
+            self._has_problem(
+                f"{unreadable} of {len(stored)} saved places of the log cannot be read; lines may appear twice.", None
             )
 
     def _follow(self, stream: LogStream, now: Moment) -> FollowedStream | None:

@@ -120,7 +120,8 @@ class LogCopy:
             self._logs.refused(scan, _unreadable(scan, error), now)
 
 
-def _unreadable(scan: Scan, error: Exception) -> str:
-    where = f"log group {scan.group.name} ({scan.group.region})"
-    why = error if isinstance(error, AwsError) else repr(error)
-    return f"The job's log lines are not copied: {where} cannot be read. {why}"
+def _unreadable(scan: Scan, error: Exception) -> AwsError:
+    where = f"The job's log lines are not copied: log group {scan.group.name} ({scan.group.region}) cannot be read."
+    if isinstance(error, AwsError):
+        return type(error)(f"{where} {error}", action=error.action, code=error.code)
+    return AwsError(f"{where} {error!r}")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.logs import LogCursor, LogEvent
+    from airflow_batch_jobs.errors import AwsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,11 @@ class Problem:
 
     Attributes:
         message: What is missing and what to do, on one line.
+        error: What AWS said, with this message; None if it is not AWS's.
     """
 
     message: str
+    error: AwsError | None = None
 
 
 @dataclass(frozen=True, slots=True)

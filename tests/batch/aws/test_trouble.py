@@ -10,6 +10,7 @@ import pickle
 import re
 import socket
 import ssl
+import traceback
 from copy import copy
 from string import Formatter
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.retries.standard import ThrottledRetryableChecker
 
-from airflow_batch_jobs.batch.aws import Caller, Trouble, explain, service, trouble
+from airflow_batch_jobs.batch.aws import Caller, Trouble, explain, service, session_clients, trouble
 from airflow_batch_jobs.batch.aws.trouble import is_doubtful
+from airflow_batch_jobs.batch.operations import describe_jobs
 from airflow_batch_jobs.errors import (
     AccessDeniedError,
     AwsError,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_batch_jobs.batch.aws import ClientFactory
+    from airflow_batch_jobs.local.server import LocalAws
 ROLE = "arn:aws:iam::210987654321:role/batch"
 
 
@@ -342,3 +345,12 @@ _KNOWN_TO_BOTOCORE = ThrottledRetryableChecker._THROTTLED_ERROR_CODES  # type: i
 def test_whatever_botocore_knows_as_throttling_is_throttling(code: str) -> None:
     """Each service of AWS has its own word for a rate that is used up."""
     assert trouble(refused("DescribeJobs", code, 400)) is Trouble.THROTTLED
+
+
+@pytest.mark.parametrize("token", ["s3cr3t\n", "s3cr3t'\" x\r\n", "\ns3cr3t"])
+def test_a_credential_that_cannot_be_sent_is_never_shown(aws: LocalAws, token: str) -> None:
+    """Neither in what is said, nor in what a traceback shows below it."""
+    session = boto3.Session("a", "b", token, region_name=aws.region)
+    with pytest.raises(AwsError, match="Invalid header value: it has a character") as caught:
+        describe_jobs(session_clients(session, endpoint_url=aws.endpoint_url), ["x"])
+    assert "s3cr3t" not in "".join(traceback.format_exception(caught.value))

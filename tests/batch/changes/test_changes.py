@@ -172,3 +172,15 @@ def test_a_set_of_causes_has_the_same_order_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert len(texts) == 1
+
+
+def test_an_override_that_says_nothing_stays_where_it_keeps_another_from_its_nodes() -> None:
+    """Of equal ranges the last one counts, however it is written; of others the inner one."""
+    said = {"targetNodes": "0:", "containerOverrides": {"command": ["p"]}}
+    group = {"targetNodes": "0:", "container": {"image": "i", "command": ["own"]}}
+    definition = {"nodeProperties": {"numNodes": 5, "mainNode": 0, "nodeRangeProperties": [group]}}
+    for targets in ("0:", "0:4", "00:"):
+        silent = {"targetNodes": targets}
+        for given, kept in (([said, silent], [said, silent]), ([silent, said], [said])):
+            made = NextJob({"nodeOverrides": {"nodePropertyOverrides": deepcopy(given)}}, definition).to_api()
+            assert made["nodeOverrides"]["nodePropertyOverrides"] == kept

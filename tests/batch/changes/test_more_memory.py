@@ -330,3 +330,30 @@ def test_what_grows_is_a_whole_number_of_mib() -> None:
     """1.1 times 1000 is 1100, and not a part of a MiB more."""
     _, [change] = applied(MoreMemory(factor=1.1), failed(OUT), single(1000))
     assert change.after == "1100 MiB"
+
+
+def side(name: str, memory: int = 1024) -> dict[str, Any]:
+    """Return the ECS properties of a range of nodes."""
+    container = {"name": name, "image": "i", "resourceRequirements": needs(memory)}
+    return {"ecsProperties": {"taskProperties": [{"containers": [container]}]}}
+
+
+def test_an_override_is_checked_against_the_range_that_it_is_of() -> None:
+    """Not against an inner one that begins at the same node, and may be of another kind."""
+    groups = [{"targetNodes": "0:", **side("worker")}, {"targetNodes": "0", "container": {"image": "i"}}]
+    definition = {"nodeProperties": {"numNodes": 3, "mainNode": 0, "nodeRangeProperties": groups}}
+    made, _ = applied(MoreMemory(), failed(OUT, node=1), definition)
+    outer, inner = made["nodeOverrides"]["nodePropertyOverrides"]
+    [container] = outer["ecsPropertiesOverride"]["taskProperties"][0]["containers"]
+    assert (outer["targetNodes"], container["name"], inner) == ("0:", "worker", {"targetNodes": "0"})
+
+
+def test_only_the_container_of_a_pod_that_ran_out_gets_more_if_it_has_no_name() -> None:
+    """AWS calls it `Default`."""
+    pod = [{"image": "i", "resources": {"limits": {"memory": "1024Mi"}}}]
+    pod.append({"image": "i", "name": "side", "resources": {"limits": {"memory": "1024Mi"}}})
+    definition = {"eksProperties": {"podProperties": {"containers": pod}}}
+    made, [change] = applied(MoreMemory(), failed(OUT, container="Default"), definition)
+    [override] = made["eksPropertiesOverride"]["podProperties"]["containers"]
+    assert override == {"resources": {"limits": {"memory": "2048Mi"}}}
+    assert change.field == "eksPropertiesOverride[Default] memory"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.logs.followed_stream import FollowedStream
     from airflow_batch_jobs.batch.logs.scan import Scan
+    from airflow_batch_jobs.errors import AwsError
 
 REGION = "eu-central-1"
 GROUP = "/aws/batch/job"
@@ -102,9 +103,9 @@ class Owner:
     def has_lines(self, stream: FollowedStream) -> None:
         """Lines are taken in turns, see `Copy.run_until`."""
 
-    def cannot_read(self, problem: str) -> None:
+    def cannot_read(self, problem: AwsError) -> None:
         """Remember the problem."""
-        self.problems.append(problem)
+        self.problems.append(str(problem))
 
     def fail(self, error: Exception) -> None:
         """Nothing here may be broken."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_batch_jobs.batch.logs.page import LogPage
+from airflow_batch_jobs.errors import AwsError
 from tests.batch.logs.log_world import (
     REGION,
     Copy,
@@ -180,7 +181,7 @@ def test_a_group_that_may_not_be_read_is_left_alone_and_told_of_once_for_each_st
     scan = copy.logs.next_scan(REGION, moment(1.0))
     assert scan is not None
     scan.request(moment(1.0))
-    copy.logs.denied(scan, "not allowed", moment(1.0))
+    copy.logs.denied(scan, AwsError("not allowed"), moment(1.0))
     copy.follow("two")
     assert copy.owner.problems == ["not allowed", "not allowed"]
     copy.run_until(290)
@@ -201,7 +202,7 @@ def test_a_lagging_stream_that_may_not_be_read_any_more_goes_on_when_it_may() ->
     while not (scan := copy.logs.next_scan(REGION, moment(copy.now))):
         copy.run_until(copy.now + 0.25)
     scan.request(moment(copy.now))
-    copy.logs.denied(scan, "not allowed", moment(copy.now))
+    copy.logs.denied(scan, AwsError("not allowed"), moment(copy.now))
     copy.run_until(400)
     assert copy.lost("flood") == []
     assert copy.doubled("flood") == []
@@ -219,7 +220,7 @@ def test_one_refused_stream_does_not_blind_the_others() -> None:
         copy.now += 0.25
         if scan := copy.logs.next_scan(REGION, moment(copy.now)):
             if any(stream is copy.followed["s5"] for stream in scan.streams):
-                copy.logs.refused(scan, "no such name", moment(copy.now))
+                copy.logs.refused(scan, AwsError("no such name"), moment(copy.now))
             else:
                 copy.ask(scan)
     assert copy.owner.problems == ["no such name"]

@@ -384,3 +384,20 @@ def test_a_look_up_that_hangs_keeps_no_stop(aws: LocalAws, monkeypatch: pytest.M
     finally:
         release.set()
     assert aws.job(job_id)["isTerminated"]
+
+
+def test_a_users_stop_overtakes_what_lies_in_line(frozen_aws: LocalAws) -> None:
+    """Also the termination of the same job, which was not urgent until then."""
+    ids = running(frozen_aws, 300)
+
+    async def main() -> float:
+        watcher = VirtualAws(frozen_aws).watcher()
+        reasons = {job_id: f"orphan {job_id}" for job_id in ids}
+        sweep = asyncio.create_task(watcher.terminate_all(reasons, is_urgent=False))
+        await asyncio.sleep(0.2)
+        took = await stop(watcher, ids[-1])
+        await sweep
+        return took
+
+    assert run(main()) < 1
+    assert left(frozen_aws) == 0

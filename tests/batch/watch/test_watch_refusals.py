@@ -413,3 +413,35 @@ def test_problems_and_states_come_before_the_error_that_ends_a_follower(frozen_a
     updates = run(main())
     assert isinstance(updates[0], StatusChange)
     assert any(isinstance(update, LogLines) for update in updates)
+
+
+@pytest.mark.parametrize("before", ["expired", "drop"])
+def test_each_lack_of_credentials_has_its_own_time(frozen_aws: LocalAws, before: str) -> None:
+    """Expired ones, or a call that was signed, are no reason to wait less for those that are not found."""
+    [job_id] = talking(frozen_aws, running=300, lines=[])
+    make, phases = frozen_aws.clients(), {"away": False}
+
+    def clients(service: str, **how: Any) -> Any:
+        from botocore.exceptions import NoCredentialsError
+
+        if phases["away"]:
+            raise NoCredentialsError(service=service)
+        return make(service, **how)
+
+    async def main() -> list[Update]:
+        watcher = VirtualAws(frozen_aws).watcher(clients)
+        following = asyncio.create_task(follow_to_end(watcher.follow(job_id)))
+        await asyncio.sleep(30)
+        phases["away"] = before == "drop"
+        await asyncio.sleep(4 if before == "drop" else 0)
+        phases["away"] = False
+        frozen_aws.fault("DescribeJobs", before)
+        await asyncio.sleep(30)
+        frozen_aws.clear_faults()
+        frozen_aws.fault("DescribeJobs", "expired", times=1)  # so that a new client is needed
+        phases["away"] = True
+        await asyncio.sleep(10)
+        phases["away"] = False
+        return await following
+
+    assert isinstance(run(main())[-1], Ended)
