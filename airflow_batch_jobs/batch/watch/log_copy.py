@@ -121,7 +121,7 @@ class LogCopy:
 
 
 def _unreadable(scan: Scan, error: Exception) -> AwsError:
-    where = f"The job's log lines are not copied: log group {scan.group.name} ({scan.group.region}) cannot be read."
-    if isinstance(error, AwsError):
-        return type(error)(f"{where} {error}", action=error.action, code=error.code)
-    return AwsError(f"{where} {error!r}")
+    where = f"log group {scan.group.name} ({scan.group.region})"
+    why = str(error) if isinstance(error, AwsError) else repr(error)
+    told = f"The job's log lines are not copied: {where} cannot be read. {why}"
+    return type(error)(told, action=error.action, code=error.code) if isinstance(error, AwsError) else AwsError(told)

@@ -108,6 +108,7 @@ def test_lost_credentials_do_not_keep_a_job_from_being_terminated(
 ) -> None:
     """A worker finds none while the metadata of its host does not answer."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
+    aws.script(definition="long", running=600)
     [job_id] = aws.submit(aws.register("long", ["long"]))
     made = [0]
 

@@ -226,7 +226,7 @@ def test_silence_is_told_as_failures_are(frozen_aws: LocalAws) -> None:
     updates = run(main())
     assert_complete(updates)
     told = [update.problem for update in updates if isinstance(update, NoAnswer)]
-    assert told[0].startswith("No answer from AWS Batch for 30 s, still asking. A call to AWS hangs")
+    assert told[0].startswith("No answer from AWS Batch for 30 s, still asking. A call to AWS, or the source")
     assert told[1:] == [""]
 
 
