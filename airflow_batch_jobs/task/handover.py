@@ -82,13 +82,14 @@ class WaitPlan:
             ValueError: A time is not ISO 8601 with its offset, or the interval is not a number above 0.
         """
         known = {name: stored[name] for name in _PLAN_FIELDS if name in stored}
-        for name in ("deadline", "submitted_at", "begins_at"):
+        for name in _PLAN_TIMES:
             if known.get(name) is not None:
                 known[name] = _time(known[name], name)
         return cls(**known)
 
 
 _PLAN_FIELDS = tuple(each.name for each in fields(WaitPlan))
+_PLAN_TIMES = tuple(each.name for each in fields(WaitPlan) if "datetime" in str(each.type))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

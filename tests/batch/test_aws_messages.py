@@ -16,9 +16,12 @@ from airflow_batch_jobs.batch.diagnosis import Cause, Diagnosis, Outlook, diagno
 from airflow_batch_jobs.batch.waiting import why_waiting
 from airflow_batch_jobs.local.lifecycle import DEPENDENCY_FAILED, EXITED, NOT_STARTED, TIMED_OUT
 from tests.batch.conftest import Entries
+from tests.batch.test_waiting import BLOCKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from airflow_batch_jobs.batch.aws_messages.sign import Sign
 
 LASTS, PASSES, DONE, UNCLEAR = Outlook.LASTS, Outlook.PASSES, Outlook.WORK_MAY_BE_DONE, Outlook.UNCLEAR
 START = "CannotStartContainerError: Error response from daemon: OCI runtime create failed: "
@@ -138,11 +141,12 @@ def test_texts_that_look_alike_are_told_apart(text: str, cause: Cause, outlook: 
         assert (told.cause, told.outlook) == (cause, outlook)
 
 
-def test_every_sign_of_a_reason_is_reached() -> None:
-    """By one of the texts here, past all the signs before it."""
-    texts = [*(text for text, *_ in CODES.values()), *(text for text, *_ in REPORTS)]
-    reached = {id(meaning_of(REASONS, text)) for text in texts}
-    assert [sign.meaning for sign in REASONS if id(sign.meaning) not in reached] == []
+@pytest.mark.parametrize("signs", [REASONS, FATES, BLOCKS], ids=["reasons", "fates", "blocks"])
+def test_every_sign_is_reached(signs: tuple[Sign, ...]) -> None:
+    """By one of the texts here, or of those about a job that waits, past all the signs before it."""
+    texts = [text for text, *_ in (*CODES.values(), *REPORTS, *BLOCKED)]
+    reached = {id(meaning_of(signs, text)) for text in (*texts, DEPENDENCY_FAILED, TIMED_OUT)}
+    assert [sign.meaning for sign in signs if id(sign.meaning) not in reached] == []
 
 
 def test_a_remedy_says_what_its_outlook_is() -> None:

@@ -15,20 +15,19 @@ if TYPE_CHECKING:
     from tests.batch.conftest import Entries
 
 NO_INSTANCES = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested"
+#: Why a job stays RUNNABLE, as AWS says it, and the cause that it stands for.
+BLOCKED = [
+    (NO_INSTANCES, Cause.CAPACITY),
+    ("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - maxvCpus", Cause.MISCONFIGURATION),
+    ("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - no instance", Cause.MISCONFIGURATION),
+    ("MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS - role", Cause.MISCONFIGURATION),
+    ("MISCONFIGURATION:SOMETHING_NEW", Cause.MISCONFIGURATION),
+    ("ACTION_REQUIRED - CE(s) associated with the job queue are invalid.", Cause.ACTION_REQUIRED),
+    ("UNDETERMINED - Batch job is blocked, root cause is undetermined.", Cause.UNDETERMINED),
+]
 
 
-@pytest.mark.parametrize(
-    ("status_reason", "cause"),
-    [
-        (NO_INSTANCES, Cause.CAPACITY),
-        ("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - maxvCpus", Cause.MISCONFIGURATION),
-        ("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - no instance", Cause.MISCONFIGURATION),
-        ("MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS - role", Cause.MISCONFIGURATION),
-        ("MISCONFIGURATION:SOMETHING_NEW", Cause.MISCONFIGURATION),
-        ("ACTION_REQUIRED - CE(s) associated with the job queue are invalid.", Cause.ACTION_REQUIRED),
-        ("UNDETERMINED - Batch job is blocked, root cause is undetermined.", Cause.UNDETERMINED),
-    ],
-)
+@pytest.mark.parametrize(("status_reason", "cause"), BLOCKED)
 def test_what_blocks_a_job_is_told_at_once_if_it_lasts_and_else_after_a_while(
     entries: Entries, status_reason: str, cause: Cause
 ) -> None:

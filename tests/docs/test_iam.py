@@ -27,6 +27,7 @@ from airflow_batch_jobs.batch.watch import Ended, JobWatcher, WatchOptions
 from tests.clocks import FrozenClock
 from tests.docs.source import ROOT, Place, nodes, nodes_of
 from tests.local.documented import needs
+from tests.local.generated import VALID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,7 +106,9 @@ def calls(where: Iterable[tuple[Place, ast.AST]]) -> dict[str, set[str]]:
                 continue  # a class's own method that is called so, as BatchJob.describe_jobs
             case ast.Attribute(attr=name) | ast.Constant(value=str(name)) if name in actions():
                 found.setdefault(str(place), set()).add(actions()[name])
-            case ast.Call(func=ast.Attribute(attr="call" | "pages" | "pages_once"), args=[ast.Constant(), *_]):
+            case ast.Call(
+                func=ast.Attribute(attr="call" | "pages" | "pages_once"), args=[ast.Constant(value=name), *_]
+            ) if name in actions():
                 continue  # the operation is among what is named
             case (
                 ast.Attribute(attr="get_waiter" | "get_paginator" | "generate_presigned_url")
@@ -153,6 +156,12 @@ def test_every_call_belongs_to_a_role() -> None:
     assert set(calls(nodes())) == set(ROLES)
 
 
+def test_the_local_aws_serves_every_call() -> None:
+    """What it does not serve could not be developed or tested against it."""
+    served = {f"{name}:{operation}" for name, operation in VALID}
+    assert set(chain.from_iterable(calls(nodes()).values())) <= served
+
+
 def test_every_role_has_its_policy() -> None:
     """One file each."""
     assert {path.stem for path in POLICIES.glob("*.json")} == set(chain.from_iterable(ROLES.values()))
@@ -175,10 +184,17 @@ def test_a_call_more_would_be_noticed() -> None:
 
 
 @pytest.mark.parametrize(
-    "call", ["batch.call(name, dict)", "batch.pages(name, 'jobs', dict)", "client.get_waiter('x')"]
+    "call",
+    [
+        "batch.call(name, dict)",
+        "batch.pages(name, 'jobs', dict)",
+        "client.get_waiter('x')",
+        "batch.call('describe_compute_environment', dict)",
+        "service(clients, 'ec2').call('describe_instances', dict)",
+    ],
 )
-def test_a_call_that_does_not_name_its_operation_would_be_noticed(call: str) -> None:
-    """What it needs could not be told."""
+def test_a_call_that_does_not_name_an_operation_would_be_noticed(call: str) -> None:
+    """What it needs could not be told: not of a name in a variable, of a misspelt one or of another service's."""
     with pytest.raises(AssertionError, match="new:f calls AWS in a way that this test does not read"):
         calls(nodes_of(ast.parse(f"def f(batch, name):\n    {call}"), "new"))
 

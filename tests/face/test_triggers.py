@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -42,14 +44,24 @@ CHANGED_STORED: dict[str, Any] = {
         }
     ],
 }
+#: As they are stored since a task may be in a loop.
+LOOPED_STORED: dict[str, Any] = {**CHANGED_STORED, "loop_index": 1}
 
 
-@pytest.mark.parametrize("stored", [FIRST_STORED, STORED, CHANGED_STORED])
+@pytest.mark.parametrize("stored", [FIRST_STORED, STORED, CHANGED_STORED, LOOPED_STORED])
 def test_a_trigger_is_made_again_of_what_it_stores(stored: dict[str, Any]) -> None:
     """Class path and arguments outlive restarts and upgrades."""
     path, arguments = BatchJobTrigger(**stored).serialize()
     assert path == "airflow_batch_jobs.triggers.BatchJobTrigger"
     assert arguments.items() >= stored.items()
+
+
+def test_the_last_sample_has_all_that_a_trigger_takes_and_stores() -> None:
+    """An argument that is not stored would be lost when another triggerer takes over."""
+    _, stored = BatchJobTrigger(**LOOPED_STORED).serialize()
+    assert stored.keys() == LOOPED_STORED.keys()
+    plan = {each.name for each in fields(WaitPlan)}
+    assert stored.keys() | {"plan"} == set(signature(BatchJobTrigger).parameters) | plan
 
 
 def test_a_trigger_needs_no_more_than_a_job() -> None:

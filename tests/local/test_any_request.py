@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_batch_jobs import local
 from airflow_batch_jobs.local import LocalAws
 from airflow_batch_jobs.local.endpoint import Endpoint, Settings
 from tests.local.documented import differences, documented_errors, needs, operation_model
@@ -158,3 +159,14 @@ def test_every_operation_that_is_served_is_tried() -> None:
     """The day one more is served, it is tried here as well."""
     served = Endpoint(Settings())._services
     assert {(service, name) for service, operations in served.items() for name in operations} == VALID.keys()
+
+
+def test_the_operations_that_are_served_are_listed() -> None:
+    """In the package's docstring, for who wants to know whether it has what they need."""
+    assert local.__doc__ is not None
+    listed = local.__doc__.partition("It serves, ")[2].partition(". Any other")[0]
+    services = [part.partition(": ") for part in " ".join(listed.split()).split("; ")]
+    named = [
+        (name.removeprefix("of ").lower(), each) for name, _, operations in services for each in operations.split(", ")
+    ]
+    assert sorted(named) == sorted(VALID)
