@@ -44,27 +44,28 @@ def compose_env(
         1  there is one already, or it cannot be made
         2  the command line is wrong
     """
-    path, example = folder / ".env", folder / ".env.example"
-    try:
-        text = _EMPTY.sub(lambda match: match[0] + _secret(match[1]), example.read_text(encoding="utf-8"))
-        write_new(path, text)
-    except FileExistsError as error:
-        console.complain(
-            f"{path} is there already, and stays as it is. For new secrets, first delete what was made with the old "
-            "ones: `docker compose down --volumes`, then the file."
-        )
-        raise typer.Exit(console.FAILED) from error
-    except OSError as error:
-        console.complain(
-            f"{error.filename}: {error.strerror}. Name the folder of docker-compose.yaml and .env.example: a clone of "
-            "this package."
-        )
-        raise typer.Exit(console.FAILED) from error
-    except UnicodeDecodeError as error:
-        console.complain(f"{example} is not text in UTF-8: use the one from a clone of this package.")
-        raise typer.Exit(console.FAILED) from error
-    password = f" The password of the user admin is in it: {_PASSWORD}." if f"{_PASSWORD}=" in text else ""
-    console.say(f"Wrote {path}.{password}")
+    with console.errors_told():
+        path, example = folder / ".env", folder / ".env.example"
+        try:
+            text = _EMPTY.sub(lambda match: match[0] + _secret(match[1]), example.read_text(encoding="utf-8"))
+            write_new(path, text)
+        except FileExistsError as error:
+            console.complain(
+                f"{path} is there already, and stays as it is. For new secrets, first delete what was made with the "
+                "old ones: `docker compose down --volumes`, then the file."
+            )
+            raise typer.Exit(console.FAILED) from error
+        except OSError as error:
+            console.complain(
+                f"{error.filename}: {error.strerror}. Name the folder of docker-compose.yaml and .env.example: a clone "
+                "of this package."
+            )
+            raise typer.Exit(console.FAILED) from error
+        except UnicodeDecodeError as error:
+            console.complain(f"{example} is not text in UTF-8: use the one from a clone of this package.")
+            raise typer.Exit(console.FAILED) from error
+        password = f" The password of the user admin is in it: {_PASSWORD}." if f"{_PASSWORD}=" in text else ""
+        console.say(f"Wrote {path}.{password}")
 
 
 def _secret(name: str) -> str:

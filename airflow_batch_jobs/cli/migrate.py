@@ -69,29 +69,30 @@ def migrate(
     if write and check:
         raise typer.BadParameter("--write and --check exclude each other", param_hint="--check")
     pins = _pins(pin or [])
-    files, summary = DagFiles(), _Summary()
-    every = list(files.below(paths))
-    neighbours = Neighbours(every)
-    # All are read before any is written: one may import from another.
-    for path, migration in [(path, _migrated(path, pins, neighbours.seen_from(path))) for path in every]:
-        if migration is None:
-            summary.failed += 1
-            continue
-        summary.add(path, migration)
-        if migration.changes and write:
-            summary.failed += not _written(path, migration)
-        elif migration.changes:
-            _show(path, migration, is_brief=check)
-        _say(path, migration)
-    summary.others = sum(map(_say_other, files.others))
-    for error in files.errors:
-        console.complain(f"{error.filename}: {error.strerror}")
-    summary.failed += len(files.errors)
-    summary.say(paths, pins, files.passed_over, is_written=write)
-    if summary.failed:
-        raise typer.Exit(console.USAGE)
-    if summary.todo or summary.others or (check and summary.changed):
-        raise typer.Exit(console.FAILED)
+    with console.errors_told():
+        files, summary = DagFiles(), _Summary()
+        every = list(files.below(paths))
+        neighbours = Neighbours(every)
+        # All are read before any is written: one may import from another.
+        for path, migration in [(path, _migrated(path, pins, neighbours.seen_from(path))) for path in every]:
+            if migration is None:
+                summary.failed += 1
+                continue
+            summary.add(path, migration)
+            if migration.changes and write:
+                summary.failed += not _written(path, migration)
+            elif migration.changes:
+                _show(path, migration, is_brief=check)
+            _say(path, migration)
+        summary.others = sum(map(_say_other, files.others))
+        for error in files.errors:
+            console.complain(f"{error.filename}: {error.strerror}")
+        summary.failed += len(files.errors)
+        summary.say(paths, pins, files.passed_over, is_written=write)
+        if summary.failed:
+            raise typer.Exit(console.USAGE)
+        if summary.todo or summary.others or (check and summary.changed):
+            raise typer.Exit(console.FAILED)
 
 
 class _Summary:

@@ -144,7 +144,7 @@ def test_texts_that_look_alike_are_told_apart(text: str, cause: Cause, outlook: 
 @pytest.mark.parametrize("signs", [REASONS, FATES, BLOCKS], ids=["reasons", "fates", "blocks"])
 def test_every_sign_is_reached(signs: tuple[Sign, ...]) -> None:
     """By one of the texts here, or of those about a job that waits, past all the signs before it."""
-    texts = [text for text, *_ in (*CODES.values(), *REPORTS, *BLOCKED)]
+    texts = [*(text for text, *_ in CODES.values()), *(text for text, *_ in REPORTS), *(text for text, _ in BLOCKED)]
     reached = {id(meaning_of(signs, text)) for text in (*texts, DEPENDENCY_FAILED, TIMED_OUT)}
     assert [sign.meaning for sign in signs if id(sign.meaning) not in reached] == []
 

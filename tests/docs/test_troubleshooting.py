@@ -55,6 +55,8 @@ PROD = Caller("the AWS connection 'prod'", "arn:aws:iam::123456789012:role/prod"
 DENIED_BY_POLICY = "User: x is not authorized to perform: y:Z with an explicit deny in a service control policy"
 #: These make their message from their arguments; all others are given it.
 MADE = {name for name in CLASSES if "__init__" in vars(getattr(errors, name))} - {"BatchJobsError", "AwsError"}
+#: Where the page quotes the command line.
+COMMAND_LINE = ("## What the command line says", "## What `migrate` says")
 #: What a result can be besides, as the source has it.
 RESULT_PROBLEMS = (
     ("The result is longer than 262,144 bytes", "Write it to S3, and hand its location over."),
@@ -73,6 +75,25 @@ MADE_ELSEWHERE = {
     "job_task:JobTask._or_given_up: self._give_up(context, job_id, stop.TASK_FAILED, error)",
     "sweep:BatchOrphanSweepOperator.execute: report.summary()",
 }
+#: What the command line remarks on the usual course of things; what `migrate` sums up is explained by its own words.
+USUAL_REMARKS = {
+    "Submitted …",
+    "Job … has ended already: it is ….",
+    "Job … was … and is being terminated: …",
+    "The job keeps running; `airflow-batch-jobs terminate …` stops it.",
+    "and … more",
+    "… …: … …, … left.",
+    "No use ….",
+    "… failed, as said above.",
+    "Left at …",
+    "Other files that name these classes, as said above: ….",
+    "For you to do, as the comments say: … in …",
+    "To pin what has no revision, complete: … --write",
+    "… …=… changes nothing: no definition without a revision has this name",
+    "Passed over: …",
+}
+#: Options of which one alone is read, by a function of `config.py`.
+READ_ALONE = {"tab": "shows_tab"}
 #: Lines about the usual course of things.
 USUAL = {
     "Submitted job …: … to …, as …",
@@ -425,6 +446,33 @@ def test_lines_that_are_made_elsewhere_are_known() -> None:
     assert found - {"sweep:BatchOrphanSweepOperator.execute: line"} == MADE_ELSEWHERE
 
 
+def remarks() -> Iterator[str]:
+    """Yield the messages, as far as they are texts, of which the command line makes errors and remarks."""
+    for place, name, args in named_calls():
+        if place.startswith("cli/") and name in {"complain", "note", "BadParameter"} and args:
+            branches = [args[0].body, args[0].orelse] if isinstance(args[0], ast.IfExp) else [args[0]]
+            yield from (text for each in branches if (text := template(each)) and re.search(r"[a-z]{2}", text))
+
+
+def test_what_the_command_line_says_is_quoted() -> None:
+    """All but what it remarks on the usual course of things."""
+    quoted = {quote for title in COMMAND_LINE for message, *_ in rows(title) for quote in quotes(message)}
+    assert len(quoted) > 50
+    for remark in set(remarks()) - USUAL_REMARKS:
+        assert any(covers(quote, remark) for quote in quoted), remark
+    assert set(remarks()) >= USUAL_REMARKS
+
+
+@pytest.mark.parametrize("title", COMMAND_LINE)
+def test_the_command_line_says_what_is_quoted(title: str) -> None:
+    """In a text of its modules or of those that rewrite DAGs."""
+    said = {
+        text for place, node in nodes() if place.module.startswith(("cli/", "migration/")) if (text := template(node))
+    }
+    for quote in (quote for message, *_ in rows(title) for quote in quotes(message)):
+        assert any(covers(quote, text) for text in said if re.search(r"[a-z]{2}", text)), quote
+
+
 def test_every_error_of_airflows_is_quoted() -> None:
     """What this package says in them."""
     table = rows("## Airflow's errors with this package's messages")
@@ -485,4 +533,18 @@ def test_options_are_those_that_there_are() -> None:
         assert block, section_name
         assert f"\n    {option}:\n" in block[1], option
     readers = PRODUCTION.read_text(encoding="utf-8").partition("| option | read by |")[2].partition("\n\n")[0]
-    assert {option for option in OPTIONS if f"`{option}`" in readers} == set(OPTIONS)
+    listed = [option for row in readers.splitlines() for option in quotes(row.partition(" | ")[0])]
+    assert sorted(listed) == sorted(OPTIONS)
+
+
+def test_every_option_is_read() -> None:
+    """Outside of `config.py`, from the settings or from what the watcher is given of them."""
+    read = {
+        node.attr
+        for place, node in nodes()
+        if place.module != "config" and isinstance(node, ast.Attribute)
+        if re.search(r"\b(?:settings|options|Settings\.read\(\))$", ast.unparse(node.value))
+    }
+    called = {name for place, name, _ in named_calls() if not place.startswith("config")}
+    assert set(READ_ALONE.values()) <= called
+    assert {option for option in OPTIONS if option not in read} == set(READ_ALONE)
