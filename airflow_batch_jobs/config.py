@@ -18,8 +18,8 @@ SECTION = "batch_jobs"
 _TYPES = {"float": "float", "int": "integer", "bool": "boolean", "str": "string"}
 
 
-def _option(default: Any, description: str) -> Any:
-    return field(default=default, metadata={"description": description})
+def _option(default: Any, description: str, version_added: str = "0.1.0") -> Any:
+    return field(default=default, metadata={"description": description, "version_added": version_added})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": _TYPES[each.type],
         "default": str(each.default),
         "description": each.metadata["description"],
-        "version_added": "0.1.0",
+        "version_added": each.metadata["version_added"],
         "example": None,
     }
     for each in _FIELDS
