@@ -28,6 +28,8 @@ LIGHT = {
     "rich",
     "airflow_batch_jobs.errors",
     "airflow_batch_jobs.batch.aws",
+    "airflow_batch_jobs.batch.aws.explanation",
+    "airflow_batch_jobs.batch.detail",
     "airflow_batch_jobs.batch.diagnosis",
     "airflow_batch_jobs.batch.identity",
     "airflow_batch_jobs.batch.job_id",
