@@ -61,9 +61,9 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.diagnosis import Diagnosis
 
-#: What becomes of a job whose task ends before it: the next attempt adopts it,
+#: What becomes of a job whose task ends before it, if the next attempt is to adopt it.
 RUNS_ON = "The job keeps running for the next attempt."
-#: or there is none.
+#: What becomes of it if there is no next attempt.
 NO_RETRY = "No retry follows, so the job was terminated."
 
 

@@ -9,7 +9,7 @@ from airflow_batch_jobs.batch.aws import UNKNOWN_GRACE_SECONDS, KeptClients, ser
 from airflow_batch_jobs.batch.aws.clock import SystemClock, look_until
 from airflow_batch_jobs.batch.aws.outage import OUTAGE_SECONDS
 from airflow_batch_jobs.batch.aws.pacing import Backoff
-from airflow_batch_jobs.batch.aws.trouble import trouble
+from airflow_batch_jobs.batch.aws.trouble import may_pass, trouble
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.definition.reference import unique_name
 from airflow_batch_jobs.batch.diagnosis import diagnose
@@ -327,13 +327,13 @@ class BatchJob:
             AwsError: AWS refused, or did not answer for five minutes for a reason that may pass.
         """
         job_id = self._submitted_id()
-        begun, failing_since = self._clock.monotonic(), None
+        begun, failing_since, has_answered = self._clock.monotonic(), None, False
         while True:
             now = self._clock.monotonic()
             try:
                 detail = self.detail()
             except AwsError as error:
-                if not trouble(error).retry:
+                if not (may_pass(error) if has_answered else trouble(error).retry):
                     raise
                 if failing_since is None:
                     failing_since = now
@@ -341,6 +341,7 @@ class BatchJob:
                 if now - failing_since >= OUTAGE_SECONDS:
                     raise
             else:
+                has_answered = True
                 if failing_since is not None:
                     failing_since = None
                     on_problem("")

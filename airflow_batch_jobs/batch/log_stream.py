@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.containers import ContainerSpec, Pod
 
-#: Of how many incomplete streams of a job it is said where they are.
+#: How many incomplete streams of a job are named one by one.
 MOST_NAMED = 5
 
 

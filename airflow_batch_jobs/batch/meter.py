@@ -24,8 +24,8 @@ class Metric:
     """Something that is measured.
 
     Attributes:
-        name: Without the prefix that Airflow puts in front of it. A time's ends in `_seconds`; what else there is, is a
-            count.
+        name: Without the prefix that Airflow puts in front of it. A time's ends in `_seconds`; every other metric is
+            a count.
         tags: The names of its tags; the first one tells most.
     """
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import NoCredentialsError
 
 from airflow_batch_jobs.batch.aws import KeptClients
 from airflow_batch_jobs.batch.definition import JobDefinition
-from airflow_batch_jobs.batch.detail import JobKind
+from airflow_batch_jobs.batch.detail import JobDetail, JobKind
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.batch.status import JobStatus
 from airflow_batch_jobs.errors import (
     CallOrderError,
+    CredentialsError,
     EndpointError,
     JobNotFoundError,
     JobTimeoutError,
@@ -257,6 +259,34 @@ def test_a_wait_outlasts_an_outage(frozen_aws: LocalAws, frozen_job: BatchJob) -
     problem, end = said
     assert problem.startswith("batch:DescribeJobs failed")
     assert not end
+
+
+def test_a_wait_outlasts_credentials_that_are_lost_for_a_moment(
+    frozen_aws: LocalAws, frozen_job: BatchJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once there were some; without any, the first look says so at once."""
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
+    job_id, made = frozen_job.submit("default"), [0]
+
+    def clients(service: str, **how: Any) -> Any:
+        made[0] += 1
+        if made[0] in lost:
+            raise NoCredentialsError(service=service)
+        return frozen_aws.clients()(service, **how)
+
+    clock = FrozenClock(frozen_aws)
+    lost = range(2, 8)
+
+    def expire(_: JobDetail) -> None:
+        if made[0] == 1:
+            frozen_aws.fault("DescribeJobs", "expired", times=1)
+
+    ended = BatchJob.from_id(job_id, clients=clients, clock=clock).wait(on_look=expire)
+    assert (ended.status, made[0]) == (JobStatus.SUCCEEDED, 8)
+    made[0], lost, slept = 0, range(1, 8), clock.slept
+    with pytest.raises(CredentialsError):
+        BatchJob.from_id(job_id, clients=clients, clock=clock).wait()
+    assert clock.slept == slept
 
 
 def test_each_look_of_a_wait_can_be_shown(frozen_job: BatchJob) -> None:

@@ -26,7 +26,13 @@ Answer = TypeVar("Answer")
 Made = TypeVar("Made")
 
 
-def ask_until(ask: Callable[[], Answer], clock: Clock, seconds: float, backoff: Backoff) -> Answer:
+def ask_until(
+    ask: Callable[[], Answer],
+    clock: Clock,
+    seconds: float,
+    backoff: Backoff,
+    passes: Callable[[AwsError], bool] = lambda error: trouble(error).retry,
+) -> Answer:
     """Ask AWS, and again while what is wrong may pass.
 
     Args:
@@ -34,6 +40,7 @@ def ask_until(ask: Callable[[], Answer], clock: Clock, seconds: float, backoff: 
         clock: Time and sleep.
         seconds: For how long; the last question may be asked a delay after that.
         backoff: The delays between the questions.
+        passes: What may pass; what does so by itself if not given.
 
     Raises:
         AwsError: It refused, or gave no answer.
@@ -43,7 +50,7 @@ def ask_until(ask: Callable[[], Answer], clock: Clock, seconds: float, backoff: 
         try:
             return ask()
         except AwsError as error:
-            if not may_pass(error) or clock.monotonic() >= give_up_at:
+            if not passes(error) or clock.monotonic() >= give_up_at:
                 raise
         clock.sleep(backoff.next_delay())
 

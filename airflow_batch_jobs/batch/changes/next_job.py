@@ -161,11 +161,11 @@ class NextJob:
             failure: How an earlier job has failed.
         """
         tasks = self.tasks
-        if failure.node is not None:  # the narrowest range that has it is the last one
-            tasks = [task for task in tasks if task.nodes is None or failure.node in task.nodes][-1:]
-        for task in tasks:
-            named = [container for container in task.containers if container.name == failure.container]
-            yield from ((task, container) for container in named or task.containers)
+        if failure.node is not None:
+            tasks = [task for task in tasks if task.nodes is None or failure.node in task.nodes]
+            tasks = [task for task in tasks if task.nodes == tasks[-1].nodes]  # the narrowest range comes last
+        every = [(task, container) for task in tasks for container in task.containers]
+        yield from [one for one in every if one[1].name == failure.container] or every
 
     def to_api(self) -> dict[str, Any]:
         """Return SubmitJob's arguments, without overrides that override nothing."""

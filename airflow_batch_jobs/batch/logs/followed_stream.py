@@ -68,7 +68,7 @@ class FollowedStream:
         lines: Those that are fetched and not handed out.
         line_bytes: About how many bytes one of its lines takes up.
         is_settled: Whether its job has ended and nothing more is to come.
-        problem: Why it cannot be read; empty if it can.
+        problem: Why it cannot be read; None if it can.
         is_refused: Whether that is CloudWatch's own word.
         unanswered_since: Since when, in seconds, calls about it have failed although others are answered; None if they
             do not. Then it is asked for by itself.

@@ -18,8 +18,8 @@ _SPARE = 8 * 1024 * 1024
 _SHARE = 1 / 8
 #: What an event takes up besides its text: the objects it is made of, its id, its key, its place in the queue.
 _EVENT_BYTES = 420
-#: The least of a page. Several are under way at a time, and each takes up to 15 MiB until it is taken in, so fewer
-#: events than AWS gives are asked for while there is little room, or with many watchers.
+#: The fewest events to ask for in a page. Several pages are under way at a time, and each takes up to 15 MiB until it
+#: is taken in, so fewer events than AWS gives are asked for while there is little room, or with many watchers.
 _LEAST_PAGE_LINES = 500
 
 

@@ -332,7 +332,7 @@ class LogGroup:
     Attributes:
         streams: The streams, as the keys.
         denied_until: Until when, in seconds, it is left alone because it may not be read.
-        problem: Why it may not be read; empty if it may.
+        problem: Why it may not be read; None if it may.
         is_refused: Whether that is CloudWatch's own word.
         failing_since: Since when, in seconds, every call has failed; None if the last one did not.
         lateness: How late its events are.

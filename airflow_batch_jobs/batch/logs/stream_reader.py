@@ -157,7 +157,7 @@ class StreamReader:
         yield tuple(tail)
 
     def _settled_read(self, ended_ms: int, settle_seconds: float) -> Iterator[Events]:
-        """Wait until late lines have come, then read what is there: a second time would read much of it again.
+        """Wait until late lines have come, then read what is there: a second read would fetch much of it again.
 
         The end is in AWS's time; a clock that is behind it counts from now.
         """

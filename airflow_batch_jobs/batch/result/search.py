@@ -9,6 +9,7 @@ from airflow_batch_jobs.batch.aws import KeptClients, Patience, service
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock, look_until
 from airflow_batch_jobs.batch.aws.outage import OUTAGE_SECONDS, ask_until
 from airflow_batch_jobs.batch.aws.pacing import Backoff, Pace
+from airflow_batch_jobs.batch.aws.trouble import may_pass
 from airflow_batch_jobs.batch.detail import JobDetail, JobKind
 from airflow_batch_jobs.batch.logs.page import MOST_STREAMS, LogPage, fetch_at_pace, is_group_missing, is_missing
 from airflow_batch_jobs.batch.logs.reading import CALLS_BESIDE_FOLLOWERS, start_of
@@ -284,7 +285,7 @@ class ResultSearch:
         Raises:
             AwsError: It refused, or gave no answer.
         """
-        return ask_until(ask, self._clock, OUTAGE_SECONDS, Backoff())
+        return ask_until(ask, self._clock, OUTAGE_SECONDS, Backoff(), may_pass)
 
 
 def _size(texts: Iterable[str]) -> int:

@@ -48,7 +48,7 @@ class FollowedLogs:
         cursors: Where an earlier follower left off, by the stream's key; None if `go_on_from` will say so before any
             stream is followed.
         has_news: Called when lines may be taken.
-        has_problem: Called, with one sentence, when a stream cannot be read.
+        has_problem: Called, with one sentence and AWS's error, if it is one of AWS's, when a stream cannot be read.
         fail: Called with what is broken about a stream.
     """
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_batch_jobs.batch.aws import Trouble, trouble
+from airflow_batch_jobs.batch.aws.trouble import may_pass
 from airflow_batch_jobs.batch.logs.page import fetch_page, is_group_missing, is_missing, is_stale_token
 from airflow_batch_jobs.batch.watch.alarm import Alarm
 from airflow_batch_jobs.errors import AwsError
@@ -108,7 +109,7 @@ class LogCopy:
 
     def _failed(self, scan: Scan, error: AwsError) -> None:
         now, kind = self._moment(), trouble(error)
-        if kind.retry:
+        if may_pass(error):
             self._logs.unanswered(scan, _unreadable(scan, error), now)
         elif is_missing(error):
             self._logs.missing(scan, now, whole_group=is_group_missing(error))

@@ -215,7 +215,7 @@ class StatusPoll:
 
     def _may_pass(self, kind: Trouble, error: AwsError) -> bool:
         """Tell whether the same may be answered later; valid credentials are not waited for without end."""
-        if kind is not Trouble.NO_CREDENTIALS:  # there were some for this call
+        if kind is not Trouble.NO_CREDENTIALS:  # it is not that alone
             self._failing_since.pop(Trouble.NO_CREDENTIALS, None)
         if not (kind.renew and may_pass(error)):
             return kind.retry
@@ -265,7 +265,7 @@ class StatusPoll:
         except AwsError as error:
             listing.failures += self._answers > listing.answers
             listing.answers = self._answers
-            if may_pass(error) and listing.failures < _MOST_LISTINGS:
+            if self._may_pass(trouble(error), error) and listing.failures < _MOST_LISTINGS:
                 self._listings.append(listing)
             else:
                 _list(listing.asker, ())

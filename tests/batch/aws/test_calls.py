@@ -28,6 +28,7 @@ from airflow_batch_jobs.errors import (
     AwsError,
     BatchJobsError,
     ClockError,
+    CredentialsError,
     EndpointError,
     RequestRefusedError,
 )
@@ -103,23 +104,17 @@ def test_what_passes_does_not_keep_a_job_from_being_terminated(aws: LocalAws, ki
     assert 0.75 <= clock.slept <= 1.5
 
 
-def test_lost_credentials_do_not_keep_a_job_from_being_terminated(
-    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A worker finds none while the metadata of its host does not answer."""
+def test_a_command_without_credentials_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task's connection waits for those of its host when it makes a client."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
-    aws.script(definition="long", running=600)
-    [job_id] = aws.submit(aws.register("long", ["long"]))
-    made = [0]
+    clock = ManualClock()
 
-    def clients(service: str, **how: Any) -> Any:
-        made[0] += 1
-        if made[0] <= 5:
-            raise NoCredentialsError
-        return aws.clients()(service, **how)
+    def clients(service: str, **_: Any) -> Any:
+        raise NoCredentialsError(service=service)
 
-    terminate(clients, job_id, "enough", ManualClock())
-    assert aws.wait_for_status(job_id)["statusReason"] == "enough"
+    with pytest.raises(CredentialsError):
+        terminate(clients, "some-id", "enough", clock)
+    assert clock.slept == 0
 
 
 def test_a_full_rate_does_not_keep_a_job_from_being_terminated(aws: LocalAws) -> None:

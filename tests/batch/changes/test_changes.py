@@ -184,3 +184,16 @@ def test_an_override_that_says_nothing_stays_where_it_keeps_another_from_its_nod
         for given, kept in (([said, silent], [said, silent]), ([silent, said], [said])):
             made = NextJob({"nodeOverrides": {"nodePropertyOverrides": deepcopy(given)}}, definition).to_api()
             assert made["nodeOverrides"]["nodePropertyOverrides"] == kept
+
+
+def test_only_the_container_that_a_failure_names_is_meant() -> None:
+    """In whichever task of the job, or of its node, it runs; all of them if none has its name."""
+    tasks = [{"containers": [{"name": name, "image": "i"}]} for name in ("a", "b")]
+    plain: dict[str, Any] = {"ecsProperties": {"taskProperties": tasks}}
+    ranges = [{"targetNodes": "0:", **plain}]
+    of_nodes = {"nodeProperties": {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": ranges}}
+    for definition, node in ((plain, None), (of_nodes, 1)):
+        for named, meant in (("a", ["a"]), ("b", ["b"]), ("", ["a", "b"])):
+            [failure] = failed(OUT, container=named, node=node)
+            found = NextJob(dict(REQUEST), definition).containers(failure)
+            assert [container.name for _, container in found] == meant

@@ -445,3 +445,28 @@ def test_each_lack_of_credentials_has_its_own_time(frozen_aws: LocalAws, before:
         return await following
 
     assert isinstance(run(main())[-1], Ended)
+
+
+def test_an_array_whose_children_nobody_can_list_for_want_of_credentials_ends(frozen_aws: LocalAws) -> None:
+    """Its own end is known; they are waited for no longer than for anything else."""
+    frozen_aws.script(definition="talk", running=5, attempts=[1])
+    [job_id] = frozen_aws.submit(frozen_aws.register("talk"), arrayProperties={"size": 2})
+    make = frozen_aws.clients()
+
+    def clients(service: str, **how: Any) -> Any:
+        client = make(service, **how)
+
+        def list_jobs(**_: Any) -> Any:
+            from botocore.exceptions import NoCredentialsError
+
+            raise NoCredentialsError(service=service)
+
+        client.list_jobs = list_jobs
+        return client
+
+    async def main() -> float:
+        updates = await follow_to_end(VirtualAws(frozen_aws).watcher(clients).follow(job_id, copy_logs=False))
+        assert isinstance(updates[-1], Ended)
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) < 60
