@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.logs.moment import Moment
     from airflow_batch_jobs.batch.logs.page import LogPage
     from airflow_batch_jobs.batch.logs.scan import Scan
-    from airflow_batch_jobs.batch.watch.paced_calls import Channel
+    from airflow_batch_jobs.batch.watch.channel import Channel
 
 #: The process's own: what concerns no job in particular belongs in no task's log.
 _LOG = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from airflow_batch_jobs.batch.meter import WATCHER_CALLS, WATCHER_LAG, WATCHER_T
 from airflow_batch_jobs.batch.numbers import positive
 from airflow_batch_jobs.batch.watch.apart import start_apart
 from airflow_batch_jobs.batch.watch.aws_time import AwsTime
+from airflow_batch_jobs.batch.watch.channel import Channel
 from airflow_batch_jobs.batch.watch.log_copy import LogCopy
-from airflow_batch_jobs.batch.watch.paced_calls import Channel
 from airflow_batch_jobs.batch.watch.status_poll import StatusPoll
 from airflow_batch_jobs.errors import BatchJobsError
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from airflow_batch_jobs.batch.aws.clock import Clock
     from airflow_batch_jobs.batch.meter import Meter
+    from airflow_batch_jobs.batch.watch.aws_calls import AwsCalls
     from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
     from airflow_batch_jobs.batch.watch.line_budget import LineBudget
-    from airflow_batch_jobs.batch.watch.threads import AwsCalls
 
 #: The process's own: what concerns no job in particular belongs in no task's log.
 _LOG = logging.getLogger(__name__)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws import Service
     from airflow_batch_jobs.batch.watch.ask_queue import Asker, Question
     from airflow_batch_jobs.batch.watch.aws_time import AwsTime
-    from airflow_batch_jobs.batch.watch.paced_calls import Channel
+    from airflow_batch_jobs.batch.watch.channel import Channel
 
 
 #: The longest delay between two questions about a job that fail although others are answered.

@@ -27,7 +27,7 @@ from airflow_batch_jobs.errors import AwsError
 if TYPE_CHECKING:
     from airflow_batch_jobs.batch.aws import Service
     from airflow_batch_jobs.batch.aws.pacing import Backoff
-    from airflow_batch_jobs.batch.watch.threads import AwsCalls
+    from airflow_batch_jobs.batch.watch.aws_calls import AwsCalls
 
 #: What AWS is reported to allow an account, all of its callers together; the pace finds out where it is less.
 CALLS_PER_SECOND = 50.0

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_batch_jobs.batch.aws.clock import Clock, SystemClock
 from airflow_batch_jobs.batch.numbers import positive
+from airflow_batch_jobs.batch.watch.aws_calls import AwsCalls
 from airflow_batch_jobs.batch.watch.followed_job import FollowedJob
 from airflow_batch_jobs.batch.watch.line_budget import LineBudget
 from airflow_batch_jobs.batch.watch.loop import WatchLoop, WatchOptions
 from airflow_batch_jobs.batch.watch.terminations import Terminations
-from airflow_batch_jobs.batch.watch.threads import AwsCalls
 from airflow_batch_jobs.batch.watch.updates import Ended
 from airflow_batch_jobs.errors import BatchJobsError, CallOrderError, WaitCrashedError
 
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from airflow_batch_jobs.batch.detail import JobDetail
     from airflow_batch_jobs.batch.log_stream import LogStream
     from airflow_batch_jobs.batch.meter import Meter
+    from airflow_batch_jobs.batch.watch.aws_calls import Runner
     from airflow_batch_jobs.batch.watch.followed_job import Cursors
-    from airflow_batch_jobs.batch.watch.threads import Runner
     from airflow_batch_jobs.batch.watch.updates import Update
 
 Answer = TypeVar("Answer")

@@ -12,7 +12,7 @@ import pytest
 from airflow_batch_jobs.batch.definition import JobDefinition
 from airflow_batch_jobs.batch.job import BatchJob
 from airflow_batch_jobs.batch.status import JobStatus
-from airflow_batch_jobs.batch.watch import WatchOptions, paced_calls
+from airflow_batch_jobs.batch.watch import WatchOptions, channel
 from airflow_batch_jobs.batch.watch import blocking as live
 from airflow_batch_jobs.errors import AccessDeniedError, AwsError
 
@@ -66,7 +66,7 @@ def test_lines_are_followed_inside_of_a_running_event_loop(aws: LocalAws) -> Non
 
 def test_a_silence_of_aws_can_be_shown_while_lines_are_followed(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """When it has lasted for a while, in one sentence, and when it ends."""
-    monkeypatch.setattr(paced_calls, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(channel, "SILENT_SECONDS", 0.1)
     job = submitted(aws, running=600, lines=["one"])
     aws.wait_for_status(str(job.job_id), "RUNNING")
     said: list[str] = []

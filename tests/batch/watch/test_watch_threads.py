@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_batch_jobs.batch.aws import KeptClients, trouble
-from airflow_batch_jobs.batch.watch import Ended, JobWatcher, WatchOptions
-from airflow_batch_jobs.batch.watch import threads as watch_threads
-from airflow_batch_jobs.batch.watch.threads import AwsCalls, in_thread
+from airflow_batch_jobs.batch.watch import Ended, JobWatcher, WatchOptions, aws_calls
+from airflow_batch_jobs.batch.watch.aws_calls import AwsCalls, in_thread
 from airflow_batch_jobs.errors import CallAbortedError, EndpointError, ExhaustedError
 from tests.batch.virtual import follow_to_end, lines_of
 
@@ -221,8 +220,8 @@ def test_what_ends_a_thread_or_a_task_arrives_as_an_error() -> None:
 
 def test_calls_that_hang_are_given_up_with_their_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """And no more of them are made than threads can be spared, while other calls go on."""
-    monkeypatch.setattr(watch_threads, "CALL_SECONDS", 0.05)
-    monkeypatch.setattr(watch_threads, "MOST_HUNG", 2)
+    monkeypatch.setattr(aws_calls, "CALL_SECONDS", 0.05)
+    monkeypatch.setattr(aws_calls, "MOST_HUNG", 2)
     opened, release = list[int](), threading.Event()
 
     def open_session() -> ClientFactory:

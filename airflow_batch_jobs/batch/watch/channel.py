@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_batch_jobs.batch.aws import Service
-    from airflow_batch_jobs.batch.watch.threads import AwsCalls
+    from airflow_batch_jobs.batch.watch.aws_calls import AwsCalls
 
 Answer = TypeVar("Answer")
 
