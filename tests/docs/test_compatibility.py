@@ -9,6 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from docs.public_names import MODULES
 from tests.deploy.environments import SUPPORTED, project
 from tests.docs.source import ROOT
 
@@ -59,3 +60,10 @@ def test_its_stored_formats_are_those_of_the_architecture() -> None:
 def test_every_public_module_is_there(name: str) -> None:
     """None of them may move."""
     assert import_module(name).__name__ == name
+
+
+def test_every_public_module_is_on_the_page() -> None:
+    """By itself, or with the package that it is in; the command line is named by its command."""
+    named = set(re.findall(r"`(airflow_batch_jobs\.[\w.]+)`", PAGE))
+    astray = {module for module in MODULES if not any(f"{module}.".startswith(f"{name}.") for name in named)}
+    assert astray == {"airflow_batch_jobs", "airflow_batch_jobs.decorators", "airflow_batch_jobs.cli"}
