@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,15 @@ def test_a_place_that_cannot_be_read_costs_lines_twice_of_its_own_stream(aws: Lo
     outcome.unread[0]["cursor"], outcome.unread[1]["cursor"] = cursor, {"floor": int(1000 * aws.now()) + 3_600_000}
     [told, *lines] = copied(RestCopy(outcome, aws.clients(), KEY, ManualClock()))
     assert told.startswith("Where the log copy left off cannot be read; lines may appear twice: ")
+    assert lines == [f"[0] line {number}" for number in range(1, 21)]
+
+
+@pytest.mark.parametrize("stopped_at", ["yesterday", "2026-11-23T06:00:00", 1, []])
+def test_a_time_of_the_end_that_cannot_be_read_costs_no_line(aws: LocalAws, stopped_at: Any) -> None:
+    """The log is read as if the job had ended now."""
+    outcome = outcome_of(aws, 1)
+    outcome = replace(outcome, job={**outcome.job, "stopped_at": stopped_at})
+    lines = copied(RestCopy(outcome, aws.clients(), KEY, ManualClock()))
     assert lines == [f"[0] line {number}" for number in range(1, 21)]
 
 
